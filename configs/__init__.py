@@ -1,0 +1,1 @@
+"""YAML files for Lightning CLI: one per model and size."""

@@ -1,0 +1,288 @@
+"""A world of balls, cubes and cylinders on a checker floor: endless captioned video with known truth.
+
+Facts of this world
+- Right-handed metres: x to the right, y up, z away from the camera; the floor is y = 0. Time in seconds.
+- 1 to 3 objects of different colours; each is still, rolls or slides in one of four directions, or falls and bounces.
+- Gravity, bounces, rolling friction, inelastic collisions between objects (as discs on the floor), fixed time step.
+- The camera is still, pans, orbits or moves in; every move eases in and out over `camera_seconds` and then holds.
+- Everything follows from one integer seed per clip, whatever the batch it is drawn in.
+
+Shapes: B clips, F frames, N object slots (slots beyond `count` are empty).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+COLOURS = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
+SHAPES = ("ball", "cube", "cylinder")
+SIZES = ("small", "large")
+MOTIONS = ("still", "left", "right", "toward", "away", "falls")
+CAMERAS = ("still", "pan left", "pan right", "orbit left", "orbit right", "move in")
+TIMES = ("day", "evening", "night")
+
+HELD_OUT_PAIRS = (("orange", "cube"), ("cyan", "ball"), ("purple", "cylinder"), ("green", "cube"))
+"""Colour-shape pairs that the shipped generator never saw in training (the tokenizer did)."""
+
+RADII = (0.58, 0.90)  # half the height of a small and a large object, metres
+FOOTPRINT = (1.0, 1.05, 0.8)  # collision radius of each shape, in units of its half height
+BOUNCE = (0.66, 0.35, 0.35)  # share of the vertical speed kept by a bounce, by shape
+GRAVITY = 5.0  # slower than Earth's, so that a fall lasts several frames
+FRICTION = 0.62  # deceleration on the floor, m/s²
+COLLISION_KEEP = 0.45  # share of the closing speed kept by a collision
+SUBSTEPS = 4
+CANDIDATES = 24  # random placements tried per clip before the roomiest of them is taken
+UNIFORMS = 16  # random numbers per object and candidate
+
+CAMERA_DISTANCE, CAMERA_HEIGHT, CAMERA_TARGET = 5.2, 2.3, 0.62
+PAN, ORBIT, MOVE_IN = 0.12, 0.32, 0.16  # half the range of each move: radians, radians, share of the distance
+
+
+@dataclass(frozen=True)
+class PhysicsConfig:
+    """Which scenes are drawn. `hold_out` leaves HELD_OUT_PAIRS out; `only_held_out` draws at least one of them."""
+
+    max_objects: int = 2
+    collisions: float = 0.4  # share of clips with two or more objects in which one object is aimed at another
+    moving_camera: float = 0.5  # share of clips whose camera moves
+    moving_objects: float = 0.8  # share of objects that move
+    fps: float = 12.0
+    camera_seconds: float = 2.7
+    hold_out: bool = False
+    only_held_out: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.max_objects <= 3:
+            raise ValueError(f"max_objects must be 1, 2 or 3; got {self.max_objects}")
+        if self.fps <= 0:
+            raise ValueError(f"fps must be above 0; got {self.fps}")
+        if self.hold_out and self.only_held_out:
+            raise ValueError("hold_out and only_held_out exclude one another; set one of them")
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """The exact state of B clips.
+
+    count [B]; colour, shape, size, motion int64 [B, N]; yaw [B, N]; time, camera int64 [B]; position [B, F, N, 3] of
+    the centres; contact bool [B, F, N, N], true in the frames in which two objects touch; eye [B, F, 3] and
+    view [B, F, 2] (yaw, pitch in radians) of the camera.
+    """
+
+    count: Tensor
+    colour: Tensor
+    shape: Tensor
+    size: Tensor
+    motion: Tensor
+    yaw: Tensor
+    time: Tensor
+    camera: Tensor
+    position: Tensor
+    contact: Tensor
+    eye: Tensor
+    view: Tensor
+
+    def __len__(self) -> int:
+        return len(self.count)
+
+    def __getitem__(self, rows: slice | Tensor) -> Scenes:
+        return Scenes(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @property
+    def radius(self) -> Tensor:
+        """Half heights [B, N] in metres."""
+        return torch.tensor(RADII)[self.size]
+
+    @property
+    def present(self) -> Tensor:
+        """bool [B, N]: which slots hold an object."""
+        return torch.arange(self.colour.shape[1]) < self.count[:, None]
+
+    @property
+    def collides(self) -> Tensor:
+        """bool [B]: whether any two objects touch."""
+        return self.contact.flatten(1).any(1)
+
+
+def uniforms(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:
+    """Random numbers in [0, 1), [len(seeds), *shape]; row b depends on seeds[b] alone."""
+    generator = torch.Generator()
+    return torch.stack([torch.rand(shape, generator=generator.manual_seed(int(seed))) for seed in seeds])
+
+
+def sample_scenes(seeds: Sequence[int], frames: int, config: PhysicsConfig = PhysicsConfig()) -> Scenes:
+    """Draw and simulate one scene per seed. Slots are ordered from left to right as first seen.
+
+    Raises ValueError for frames below 1.
+    """
+    if frames < 1:
+        raise ValueError(f"frames must be at least 1; got {frames}")
+    draws = uniforms(seeds, (1 + CANDIDATES * 3, UNIFORMS))
+    u_clip, u_object = draws[:, 0], draws[:, 1:].unflatten(1, (CANDIDATES, 3))
+    count = 1 + (u_clip[:, 0] * config.max_objects).long()
+    present = torch.arange(3) < count[:, None]
+    colour, shape = _colours_and_shapes(u_clip, u_object[:, 0], present, config)
+    size = (u_object[:, 0, :, 2] < 0.5).long()
+    size[:, 2] = 0  # three large objects do not fit into the frame
+    aimed = (count > 1) & (u_clip[:, 1] < config.collisions)
+    motion, start, velocity = _place(u_object, size, present, aimed, config)
+    order = torch.where(present, start[..., 0], torch.inf).argsort(1)
+    colour, shape, size, motion = (x.gather(1, order) for x in (colour, shape, size, motion))
+    start, velocity = (x.gather(1, order[..., None].expand(-1, -1, 3)) for x in (start, velocity))
+    yaw = u_object[:, 0, :, 3].gather(1, order) * (math.pi / 2)
+    moves = u_clip[:, 2] < config.moving_camera
+    camera = torch.where(moves, 1 + (u_clip[:, 3] * (len(CAMERAS) - 1)).long(), 0)
+    time = (u_clip[:, 4] * len(TIMES)).long()
+    position, contact = _simulate(start, velocity, torch.tensor(RADII)[size], shape, present, frames, config.fps)
+    eye, view = camera_path(camera, frames, config)
+    slots = config.max_objects
+    objects = (x[:, :slots] for x in (colour, shape, size, motion, yaw))
+    return Scenes(count, *objects, time, camera, position[:, :, :slots], contact[:, :, :slots, :slots], eye, view)
+
+
+def _colours_and_shapes(u_clip: Tensor, u: Tensor, present: Tensor, config: PhysicsConfig) -> tuple[Tensor, Tensor]:
+    """Different colours by a random permutation; a pair that is not wanted moves on to the next shape."""
+    colour = u_clip[:, 8:].argsort(1)[:, :3]
+    shape = (u[:, :, 1] * len(SHAPES)).long()
+    held_out = torch.zeros(len(COLOURS), len(SHAPES), dtype=torch.bool)
+    for name, form in HELD_OUT_PAIRS:
+        held_out[COLOURS.index(name), SHAPES.index(form)] = True
+    if config.hold_out:
+        for step in (1, 2):
+            shape = torch.where(held_out[colour, shape], (shape + step) % len(SHAPES), shape)
+    if config.only_held_out:
+        pairs = held_out.nonzero()[(u_clip[:, 7] * len(HELD_OUT_PAIRS)).long()]
+        others = torch.where(colour == pairs[:, :1], colour[:, :1], colour)  # keep the colours different
+        colour = torch.cat([pairs[:, :1], others[:, 1:]], 1)
+        shape = torch.cat([pairs[:, 1:], shape[:, 1:]], 1)
+    return torch.where(present, colour, 0), torch.where(present, shape, 0)
+
+
+def _place(
+    u: Tensor, size: Tensor, present: Tensor, aimed: Tensor, config: PhysicsConfig
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Motions, start positions and velocities [B, 3(, 3)]: the first candidate whose paths keep apart."""
+    radius = torch.tensor(RADII)[size][:, None]  # [B, 1, 3]
+    motion = torch.where(
+        u[..., 4] < config.moving_objects,
+        1 + (u[..., 5] * (len(MOTIONS) - 1)).long(),
+        torch.zeros((), dtype=torch.long),
+    )
+    lead = u[:, :, 0, 6] < 0.5  # an aimed object comes from the left and moves right, or the other way round
+    hits = aimed[:, None].expand_as(lead)
+    motion[..., 0] = torch.where(hits, torch.where(lead, 2, 1), motion[..., 0])
+    motion[..., 1] = torch.where(hits, 0, motion[..., 1])
+    along_x, along_z, falls = (motion == 1) | (motion == 2), (motion == 3) | (motion == 4), motion == 5
+    sign = torch.where((motion == 1) | (motion == 3), -1.0, 1.0)
+    speed = torch.where(along_x, 1.2 + 0.3 * u[..., 7], 1.1 + 0.25 * u[..., 7])
+    travel = speed**2 / (2 * FRICTION)
+    centre_x = (u[..., 8] - 0.5) * (3.4 - 0.9 * radius)
+    centre_z = (u[..., 9] - 0.5) * 1.5
+    x = torch.where(along_x, (u[..., 8] - 0.5) * 0.5 - sign * travel / 2, centre_x)
+    z = torch.where(along_z, (u[..., 9] - 0.5) * 0.4 + 0.15 - sign * travel / 2, centre_z)
+    side = torch.where(lead, 1.0, -1.0)
+    x[..., 1] = torch.where(hits, side * (0.1 + 0.5 * u[:, :, 1, 8]), x[..., 1])
+    x[..., 0] = torch.where(hits, -side * (1.35 + 0.15 * u[:, :, 0, 8]), x[..., 0])
+    z[..., 0] = torch.where(hits, z[..., 1] * 0.6 + 0.25 * (u[:, :, 0, 9] - 0.5), z[..., 0])
+    z[..., 1] = torch.where(hits, z[..., 1] * 0.6, z[..., 1])
+    y = radius + torch.where(falls, 0.8 + 0.5 * u[..., 10], 0.0)
+    start = torch.stack([x, y.expand_as(x), z], -1)
+    zero = torch.zeros_like(x)
+    velocity = torch.stack([sign * speed * along_x, zero, sign * speed * along_z], -1)
+    chosen = _clearance(start, velocity, travel, radius, present, hits)
+    rows = torch.arange(len(u))
+    return motion[rows, chosen], start[rows, chosen], velocity[rows, chosen]
+
+
+def _clearance(
+    start: Tensor, velocity: Tensor, travel: Tensor, radius: Tensor, present: Tensor, hits: Tensor
+) -> Tensor:
+    """Index [B] of the first candidate in which all pairs keep apart (an aimed pair: only at the start)."""
+    direction = velocity / velocity.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+    moments = torch.linspace(0, 1, 12)
+    path = (
+        start[..., None, :] + direction[..., None, :] * travel[..., None, None] * moments[:, None]
+    )  # [B, C, 3, 12, 3]
+    gap = torch.full(start.shape[:2], torch.inf)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        flat = (path[:, :, i] - path[:, :, j])[..., [0, 2]].norm(dim=-1)
+        aimed_gap = flat[..., 0] - 0.5
+        between = torch.where(hits & (i == 0) & (j == 1), aimed_gap, flat.amin(-1)) - 1.1 * (
+            radius[..., i] + radius[..., j]
+        )
+        both = (present[:, i] & present[:, j])[:, None]
+        gap = torch.where(both, torch.minimum(gap, between), gap)
+    return torch.where((gap > 0).any(1), (gap > 0).int().argmax(1), gap.argmax(1))
+
+
+def _simulate(
+    start: Tensor, velocity: Tensor, radius: Tensor, shape: Tensor, present: Tensor, frames: int, fps: float
+) -> tuple[Tensor, Tensor]:
+    """Positions [B, F, N, 3] and contacts bool [B, F, N, N] by semi-implicit Euler steps."""
+    dt = 1.0 / (fps * SUBSTEPS)
+    position, velocity = start.clone(), velocity.clone()
+    reach, bounce = torch.tensor(FOOTPRINT)[shape] * radius, torch.tensor(BOUNCE)[shape]
+    mass = radius**3
+    positions, contacts = [], []
+    for _ in range(frames):
+        positions.append(position.clone())
+        touching = torch.zeros(*present.shape, present.shape[1], dtype=torch.bool)
+        for _ in range(SUBSTEPS):
+            velocity[..., 1] -= GRAVITY * dt
+            position = position + velocity * dt
+            below = position[..., 1] < radius
+            rebound = torch.where(velocity[..., 1] < -0.35, -velocity[..., 1] * bounce, 0.0)
+            velocity[..., 1] = torch.where(below, rebound, velocity[..., 1])
+            position[..., 1] = torch.where(below, radius, position[..., 1])
+            flat = velocity[..., [0, 2]].norm(dim=-1)
+            slow = ((flat - FRICTION * dt * below) / flat.clamp_min(1e-6)).clamp_min(0.0)
+            velocity[..., 0] *= slow
+            velocity[..., 2] *= slow
+            position, velocity = _collide(position, velocity, reach, mass, present, touching)
+        contacts.append(touching)
+    return torch.stack(positions, 1), torch.stack(contacts, 1)
+
+
+def _collide(
+    position: Tensor, velocity: Tensor, reach: Tensor, mass: Tensor, present: Tensor, touching: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Push overlapping pairs apart and exchange momentum along the line between them; marks pairs in `touching`."""
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        delta = (position[:, j] - position[:, i])[:, [0, 2]]
+        distance = delta.norm(dim=-1).clamp_min(1e-6)
+        depth = reach[:, i] + reach[:, j] - distance
+        level = (position[:, i, 1] - position[:, j, 1]).abs() < reach[:, i] + reach[:, j]
+        hit = (depth > 0) & level & present[:, i] & present[:, j]
+        touching[:, i, j] |= hit
+        touching[:, j, i] |= hit
+        normal = delta / distance[:, None]
+        share = mass[:, j] / (mass[:, i] + mass[:, j])
+        closing = ((velocity[:, i] - velocity[:, j])[:, [0, 2]] * normal).sum(-1).clamp_min(0.0)
+        impulse = torch.where(hit, (1 + COLLISION_KEEP) * closing, 0.0)
+        push = torch.where(hit, depth.clamp_min(0.0), 0.0)
+        for k, weight in ((i, -share), (j, 1 - share)):
+            for axis, component in ((0, normal[:, 0]), (2, normal[:, 1])):
+                velocity[:, k, axis] += weight * impulse * component
+                position[:, k, axis] += weight * push * component
+    return position, velocity
+
+
+def camera_path(camera: Tensor, frames: int, config: PhysicsConfig = PhysicsConfig()) -> tuple[Tensor, Tensor]:
+    """Camera positions [B, F, 3] and (yaw, pitch) [B, F, 2] of the moves `camera` (indices into CAMERAS, [B])."""
+    progress = (torch.arange(frames) / config.fps / config.camera_seconds).clamp(max=1.0)
+    eased = 2 * (0.75 * progress + 0.25 * (3 * progress**2 - 2 * progress**3)) - 1  # from -1 to 1, gentle ends
+    along = eased.expand(len(camera), frames)
+    zero = torch.zeros_like(along)
+    is_move = [(camera == index)[:, None] for index in range(len(CAMERAS))]
+    turn = torch.where(is_move[1], -PAN * along, torch.where(is_move[2], PAN * along, zero))
+    angle = torch.where(is_move[3], -ORBIT * along, torch.where(is_move[4], ORBIT * along, zero))
+    distance = CAMERA_DISTANCE * torch.where(is_move[5], 1 - MOVE_IN * along, 1 + zero)
+    height = CAMERA_TARGET + (CAMERA_HEIGHT - CAMERA_TARGET) * distance / CAMERA_DISTANCE
+    eye = torch.stack([angle.sin() * distance, height, -angle.cos() * distance], -1)
+    pitch = torch.atan2(CAMERA_TARGET - height, distance)
+    return eye, torch.stack([turn - angle, pitch], -1)

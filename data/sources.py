@@ -1,0 +1,99 @@
+"""Numbered clips to pre-tokenise: the same number is the same clip, today and after a restart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from .folder import ClipFolder
+from .physics import PhysicsConfig
+from .physics_dataset import HELD_OUT_SEED, physics_batch
+
+
+class ClipSource(Protocol):
+    """`key` changes with everything that changes a clip."""
+
+    key: str
+
+    def __len__(self) -> int: ...
+
+    def clips(self, rows: range) -> dict[str, Any]:
+        """{"video": uint8 [B, 3, F, Y, X], "caption": list of str} and, where known, "foreground": bool [B, 1, F, Y, X]."""
+        ...
+
+
+def _key(**settings: Any) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+class PhysicsSource:
+    """`count` rendered clips; `validation` takes seeds that training never sees."""
+
+    def __init__(
+        self,
+        count: int,
+        frames: int = 33,
+        size: int = 64,
+        world: PhysicsConfig = PhysicsConfig(),
+        compiled: bool = False,
+        first_seed: int = 0,
+        validation: bool = False,
+    ) -> None:
+        if count < 1:
+            raise ValueError(f"count must be at least 1; got {count}")
+        self.count, self.frames, self.size, self.world, self.compiled = count, frames, size, world, compiled
+        self.first_seed = first_seed + (HELD_OUT_SEED if validation else 0)
+        self.key = _key(
+            kind="physics",
+            frames=frames,
+            size=size,
+            world=asdict(world),
+            first_seed=self.first_seed,
+            validation=validation,
+        )
+
+    def __len__(self) -> int:
+        return self.count
+
+    def clips(self, rows: range) -> dict[str, Any]:
+        seeds = range(self.first_seed + rows.start, self.first_seed + rows.stop)
+        return physics_batch(seeds, self.frames, self.size, self.world, self.compiled)
+
+
+class FolderSource:
+    """`rounds` random clips of every video of a folder (train), or one clip of each (validation)."""
+
+    def __init__(
+        self,
+        root: str,
+        frames: int = 33,
+        size: int = 64,
+        fps: float | None = None,
+        rounds: int = 4,
+        seed: int = 0,
+        validation: bool = False,
+    ) -> None:
+        if rounds < 1:
+            raise ValueError(f"rounds must be at least 1; got {rounds}")
+        self.folder = ClipFolder(root, frames, size, fps=fps, random=not validation, seed=seed)
+        self.rounds = 1 if validation else rounds
+        files = [(p.name, p.stat().st_size, p.stat().st_mtime) for p in sorted(Path(root).rglob("*")) if p.is_file()]
+        self.key = _key(
+            kind="folder", root=str(Path(root).resolve()), files=files, frames=frames, size=size, fps=fps, seed=seed,
+            validation=validation,
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.folder) * self.rounds
+
+    def clips(self, rows: range) -> dict[str, Any]:
+        items = []
+        for row in rows:
+            self.folder.set_epoch(row // len(self.folder))
+            items.append(self.folder[row % len(self.folder)])
+        return {"video": torch.stack([item["video"] for item in items]), "caption": [item["caption"] for item in items]}

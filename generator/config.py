@@ -1,0 +1,97 @@
+"""Sizes of the decoder."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """Sizes of a `Decoder`.
+
+    Args:
+        vocab_size: number of codes.
+        text_dim: width of the text encoder's states.
+        levels: sizes of the FSQ dimensions, fastest first; () when codes have no inner structure.
+        grid: latent rows and columns.
+        dim, layers, heads, kv_heads: width, depth, query heads, key/value heads.
+        max_text: longest caption in text tokens.
+        sinks: first latent frames that stay visible for ever.
+        window: latent frames that a token sees, its own included.
+        max_distance: largest distance in latent frames between two tokens in training (clip length - 1).
+        frames_per_latent: pixel frames of every latent frame but the first.
+        num_actions: size of the header port's vocabulary; 0 closes it.
+        grid_vocab: size of the grid port's vocabulary; 0 closes it.
+        rope_base: ratio between the fastest and the slowest rotation.
+
+    Raises:
+        ValueError: sizes that do not fit each other.
+    """
+
+    vocab_size: int
+    text_dim: int
+    levels: tuple[int, ...] = ()
+    grid: tuple[int, int] = (8, 8)
+    dim: int = 256
+    layers: int = 8
+    heads: int = 4
+    kv_heads: int = 2
+    max_text: int = 48
+    sinks: int = 1
+    window: int = 5
+    max_distance: int = 8
+    frames_per_latent: int = 4
+    num_actions: int = 0
+    grid_vocab: int = 0
+    rope_base: float = 100.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "levels", tuple(self.levels))  # JSON and YAML give lists
+        object.__setattr__(self, "grid", tuple(self.grid))
+        for name in ("vocab_size", "text_dim", "dim", "layers", "heads", "kv_heads", "max_text", "frames_per_latent"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        if len(self.grid) != 2 or min(self.grid) < 1:
+            raise ValueError(f"grid must be two numbers, rows and columns, of at least 1; got {self.grid}")
+        if min(self.sinks, self.num_actions, self.grid_vocab) < 0:
+            raise ValueError("sinks, num_actions and grid_vocab must not be negative")
+        if self.levels and math.prod(self.levels) != self.vocab_size:
+            codes = math.prod(self.levels)
+            raise ValueError(f"levels {self.levels} make {codes} codes, not vocab_size={self.vocab_size}")
+        if self.dim % self.heads or self.head_size % 2:
+            raise ValueError(f"dim={self.dim} must be an even multiple of heads={self.heads}")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"heads={self.heads} must be a multiple of kv_heads={self.kv_heads}")
+        self.check_window(self.window)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "DecoderConfig":
+        """From JSON. ValueError if a key is unknown or missing."""
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ValueError(f"this is not the config of a decoder: {error}") from error
+
+    @property
+    def head_size(self) -> int:
+        return self.dim // self.heads
+
+    @property
+    def hidden(self) -> int:
+        """Width of the SwiGLU: 8/3 of dim, rounded to 32."""
+        return max(32, round(8 * self.dim / 3 / 32) * 32)
+
+    @property
+    def cells(self) -> int:
+        """G, codes of one latent frame."""
+        return self.grid[0] * self.grid[1]
+
+    def anchor_shift(self, frame: int) -> int:
+        """Frames by which prefix and sinks move up behind a frame, so that they stay within `max_distance` of it."""
+        return max(0, frame - self.max_distance)
+
+    def check_window(self, window: int) -> None:
+        """Raises ValueError unless sinks and window fit into the distances that training saw."""
+        longest = self.max_distance - self.sinks + 1
+        if not 1 <= window <= longest:
+            raise ValueError(f"window must be 1 to {longest} latent frames (max_distance - sinks + 1); got {window}")

@@ -1,0 +1,284 @@
+"""The numbers behind a model of the physics world: `kinetoscope evaluate physics-64` prints them.
+
+One function per table. Captions, scenes and clips come from seeds that no model trained on; what a clip shows is read
+from its pixels by the oracle (`data/oracle.py`), whose own accuracy on renders is printed beside it.
+
+Legend: B clips, F frames, T H W latent grid, G = H * W cells, V vocabulary, S text length, E text width.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from ..data.captions import Attributes
+from ..data.folder import ClipFolder
+from ..data.oracle import READ_FRAMES, Oracle, Reading, score
+from ..data.physics import PhysicsConfig, sample_scenes
+from ..data.physics_dataset import HELD_OUT_SEED, physics_batch
+from ..data.render import render
+from ..data.video import to_float, to_uint8
+from ..tokenizer import VideoTokenizer
+from ..tokenizer.metrics import CodeUsage, bits_per_pixel, calm_rate, psnr, ssim, still_cells
+from .caption_bits import extra_bits
+from .pipeline import VideoGenerator
+
+log = logging.getLogger(__name__)
+Table = dict[str, float]
+SIZE = 64  # pixels a side of every clip here
+BATCH = 16
+WORLD, SEEN, UNSEEN = PhysicsConfig(), PhysicsConfig(hold_out=True), PhysicsConfig(only_held_out=True)
+CLIP_SEED, PROMPT_SEED, UNSEEN_SEED, LONG_SEED, OTHER_SEED = (HELD_OUT_SEED + n * 10_000_000 for n in range(1, 6))
+LATE_FRAMES = 9  # the end of a long clip
+REFERENCE_FRAMES = 512  # rendered frames that sets of frames are compared with
+TARGETS = {  # what the shipped model is held to
+    "tokenizer": {"PSNR dB": 36, "PSNR on objects dB": 27, "bits per pixel": 0.06},
+    "real clips": {"PSNR dB": 24},
+    "prompt obeyed": {"objects": 0.95, "count": 0.95, "motion": 0.90, "camera": 0.90, "all": 0.80},
+    "prompt obeyed, unseen pairs": {"objects": 0.80},
+}
+
+
+def evaluate(
+    model: str = "physics-64",
+    prompts: int = 256,
+    frames: int = READ_FRAMES,
+    seed: int = 0,
+    long_prompts: int = 32,
+    long_frames: int = 300,
+    real_clips: str | None = None,
+    json: str | None = None,
+) -> dict[str, Table]:
+    """Measure a model of the physics world and print the tables.
+
+    Args:
+        model: a shipped name, a folder, or a hub id.
+        prompts: held-out captions per table, and clips for the tokenizer.
+        frames: frames of every clip but the long ones.
+        seed: another seed takes other scenes, captions and samples.
+        long_prompts: captions that long clips are made of; 0 leaves that table out.
+        long_frames: frames of a long clip.
+        real_clips: a folder of videos to measure the tokenizer on as well.
+        json: a file for the tables.
+
+    Raises:
+        ValueError: prompts below 2, frames below 9, or a folder or model that cannot be used.
+    """
+    if prompts < 2 or frames < LATE_FRAMES or long_frames < LATE_FRAMES or long_prompts < 0:
+        raise ValueError(
+            f"at least 2 prompts of at least {LATE_FRAMES} frames are needed (and long_prompts 0 or more); "
+            f"got prompts={prompts}, frames={frames}, long_frames={long_frames}, long_prompts={long_prompts}"
+        )
+    if json is not None and not Path(json).absolute().parent.is_dir():
+        raise ValueError(f"folder {Path(json).absolute().parent} does not exist; create it first")
+    begin = time.monotonic()
+    generator, oracle = VideoGenerator.from_pretrained(model), Oracle.from_pretrained()
+    report = {
+        **tokenizer_tables(generator.tokenizer, oracle, prompts, frames, seed),
+        **({"real clips": real_table(generator.tokenizer, real_clips, frames)} if real_clips else {}),
+        "prompt obeyed": obedience_table(generator, oracle, SEEN, PROMPT_SEED + seed, prompts, frames),
+        "prompt obeyed, unseen pairs": obedience_table(generator, oracle, UNSEEN, UNSEEN_SEED + seed, prompts, frames),
+        **swap_tables(generator, PROMPT_SEED + seed, prompts, frames),
+        **({"long clips": long_table(generator, oracle, seed, long_prompts, long_frames)} if long_prompts else {}),
+        "same seed, same video": determinism_table(generator, PROMPT_SEED + seed, frames),
+    }
+    report["run"] = {"prompts": prompts, "frames": frames, "seed": seed, "minutes": (time.monotonic() - begin) / 60}
+    print(format_report(report))
+    if json is not None:
+        _write(Path(json), dumps({"model": model, "tables": report}, indent=2) + "\n")
+    return report
+
+
+def held_out_batches(first_seed: int, clips: int, frames: int, world: PhysicsConfig) -> Iterator[dict[str, Any]]:
+    """What `physics_batch` returns and the seeds it is made from, a few clips at a time."""
+    for begin in range(first_seed, first_seed + clips, BATCH):
+        seeds = range(begin, min(begin + BATCH, first_seed + clips))
+        yield {"seeds": seeds, **physics_batch(seeds, frames, SIZE, world)}
+
+
+def tokenizer_tables(tokenizer: VideoTokenizer, oracle: Oracle, clips: int, frames: int, seed: int) -> dict[str, Table]:
+    """Quality of reconstructions of held-out clips, and what the oracle reads from renders and reconstructions."""
+    sums: dict[str, list[Tensor]] = defaultdict(list)
+    usage, calm = CodeUsage(tokenizer.codebook_size), []
+    truths: list[Attributes] = []
+    rendered: list[Reading] = []
+    rebuilt: list[Reading] = []
+    k, patch = tokenizer.config.frames_per_latent, tokenizer.config.patch
+    for batch in held_out_batches(CLIP_SEED + seed, clips, frames, WORLD):
+        target = to_float(batch["video"])
+        codes = tokenizer.encode(target)
+        video = tokenizer.decode(codes)
+        sums["PSNR dB"].append(psnr(video, target))
+        sums["PSNR on objects dB"].append(psnr(video, target, batch["foreground"]))
+        sums["SSIM"].append(ssim(video, target))
+        usage.update(codes.indices)
+        whole = 1 + (frames - 1) // k * k  # only full groups of frames can stay the same
+        still = still_cells(target[:, :, :whole], k, patch)
+        calm.append((still.sum(), calm_rate(codes.indices[:, : still.shape[1] + 1], still)))
+        truths += batch["attributes"]
+        rendered += oracle.read(batch["video"])
+        rebuilt += oracle.read(to_uint8(video))
+    table = {name: float(torch.cat(values).nanmean()) for name, values in sums.items()}
+    table["bits per pixel"] = bits_per_pixel(codes.indices, tokenizer.codebook_size, frames, SIZE, SIZE)
+    table["codes"], table["codes used"] = tokenizer.codebook_size, usage.used
+    table["code perplexity"] = usage.perplexity
+    cells = sum(int(count) for count, _ in calm)
+    table["still cells that keep their code"] = sum(float(n) * rate for n, rate in calm if n) / max(1, cells)
+    return {
+        "tokenizer": table,
+        "oracle on renders": score(rendered, truths),
+        "oracle on reconstructions": score(rebuilt, truths),
+    }
+
+
+def real_table(tokenizer: VideoTokenizer, folder: str, frames: int) -> Table:
+    """Quality of reconstructions of the middle of every video in `folder`, cut to a square and scaled."""
+    clips = ClipFolder(folder, frames, SIZE, random=False, captions="none", short="repeat")
+    quality, likeness = [], []
+    for index in range(len(clips)):
+        target = to_float(clips[index]["video"][None])
+        video = tokenizer.decode(tokenizer.encode(target))
+        quality.append(psnr(video, target))
+        likeness.append(ssim(video, target))
+    return {
+        "clips": len(clips),
+        "PSNR dB": float(torch.cat(quality).mean()),
+        "SSIM": float(torch.cat(likeness).mean()),
+    }
+
+
+def sample(generator: VideoGenerator, captions: Sequence[str], frames: int, seed: int) -> Tensor:
+    """uint8 clips [B, 3, F, Y, X], one per caption."""
+    return to_uint8(generator.generate(list(captions), frames=frames, seed=seed))
+
+
+def obedience_table(
+    generator: VideoGenerator, oracle: Oracle, world: PhysicsConfig, first_seed: int, prompts: int, frames: int
+) -> Table:
+    """Share of prompts of `world` whose clip shows what they say, per attribute; "objects": all colours and shapes."""
+    truths: list[Attributes] = []
+    readings: list[Reading] = []
+    for batch in held_out_batches(first_seed, prompts, frames, world):
+        readings += oracle.read(sample(generator, batch["caption"], frames, batch["seeds"].start - HELD_OUT_SEED))
+        truths += batch["attributes"]
+        log.info("sampled %d of %d prompts", len(readings), prompts)
+    return score(readings, truths)
+
+
+@torch.inference_mode()
+def clip_bits(generator: VideoGenerator, codes_THW: Tensor, captions: Sequence[str]) -> list[float]:
+    """Bits of one clip under each caption, teacher-forced, as one batch."""
+    text_BSE, mask_BS = generator.text.encode(list(captions))
+    codes_BTHW = codes_THW.expand(len(captions), -1, -1, -1)
+    logits_BTGV = generator.decoder(codes_BTHW, text_BSE, mask_BS).float()
+    nats = functional.cross_entropy(logits_BTGV.flatten(0, 2), codes_BTHW.flatten(), reduction="none")
+    return (nats.view(len(captions), -1).double().sum(1) / math.log(2)).tolist()
+
+
+def swap_tables(generator: VideoGenerator, first_seed: int, prompts: int, frames: int) -> dict[str, Table]:
+    """Mean extra bits of held-out clips with one word of the caption swapped, and the share of clips that cost more."""
+    extra: dict[str, list[float]] = defaultdict(list)
+    frames = min(frames, 1 + generator.decoder.config.max_distance * generator.decoder.config.frames_per_latent)
+    for batch in held_out_batches(first_seed, prompts, frames, SEEN):
+        codes = generator.tokenizer.encode(to_float(batch["video"])).indices
+        contacts = batch["scenes"].contact.any(1).tolist()
+        for row, seed in enumerate(batch["seeds"]):
+
+            def bits_of(captions: Sequence[str], row: int = row, codes: Tensor = codes) -> list[float]:
+                return clip_bits(generator, codes[row], captions)
+
+            for name, bits in extra_bits(batch["attributes"][row], seed, contacts[row], bits_of).items():
+                extra[name].append(bits)
+    return {
+        "extra bits with a word swapped": {name: sum(bits) / len(bits) for name, bits in extra.items()},
+        "clips that cost more then": {name: sum(b > 0 for b in bits) / len(bits) for name, bits in extra.items()},
+    }
+
+
+def long_table(generator: VideoGenerator, oracle: Oracle, seed: int, prompts: int, frames: int) -> Table:
+    """Are the prompt's objects still there at the end of a long clip, and do its frames look like the world?"""
+    kept: list[bool] = []
+    strangers: list[bool] = []
+    early, late = [], []
+    for batch in held_out_batches(LONG_SEED + seed, prompts, LATE_FRAMES, SEEN):
+        video = sample(generator, batch["caption"], frames, batch["seeds"].start - HELD_OUT_SEED)
+        seen = (oracle.presence(video[:, :, -LATE_FRAMES:]) >= oracle.config.min_pixels).float().mean(1) >= 0.5
+        for row, said in enumerate(batch["attributes"]):
+            named = [thing[0] for thing in said.objects]
+            kept += seen[row, named].tolist()
+            strangers.append(int(seen[row].sum()) > int(seen[row, named].sum()))
+        early.append(oracle.features(video[:, :, min(frames, READ_FRAMES) - 1][:, :, None]))
+        late.append(oracle.features(video[:, :, -1:]))
+        log.info("sampled %d of %d long clips", len(strangers), prompts)
+    reference = rendered_features(oracle, OTHER_SEED + seed, REFERENCE_FRAMES, frames)
+    real = rendered_features(oracle, LONG_SEED + seed, prompts, frames)
+    return {
+        "frames": frames,
+        "named objects still there": sum(kept) / len(kept),
+        "clips with objects nobody named": sum(strangers) / len(strangers),
+        f"distance at frame {min(frames, READ_FRAMES)}": frechet(torch.cat(early), reference),
+        f"distance at frame {frames}": frechet(torch.cat(late), reference),
+        "distance of as many renders": frechet(real, reference),
+    }
+
+
+def rendered_features(oracle: Oracle, first_seed: int, clips: int, frames: int) -> Tensor:
+    """Features [clips, D] of frame `frames` of held-out scenes, one frame of each."""
+    scenes = sample_scenes(range(first_seed, first_seed + clips), frames, SEEN)
+    last = replace(scenes, position=scenes.position[:, -1:], eye=scenes.eye[:, -1:], view=scenes.view[:, -1:])
+    return oracle.features(render(last, SIZE)[0])
+
+
+def frechet(a_ND: Tensor, b_ND: Tensor) -> float:
+    """Fréchet distance between two sets of features, each taken as a Gaussian (Heusel et al. 2017)."""
+    a, b = a_ND.double(), b_ND.double()
+    cov_a, cov_b = torch.cov(a.T), torch.cov(b.T)
+    values, vectors = torch.linalg.eigh(cov_a)
+    root_a = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    cross = torch.linalg.eigvalsh(root_a @ cov_b @ root_a).clamp_min(0).sqrt().sum()
+    distance = (a.mean(0) - b.mean(0)).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
+    return float(distance.clamp_min(0))
+
+
+def determinism_table(generator: VideoGenerator, first_seed: int, frames: int) -> Table:
+    """1 where the same prompt and seed give the same bytes: called twice, and as a stream."""
+    caption = next(held_out_batches(first_seed, 1, LATE_FRAMES, SEEN))["caption"]
+    first, second = (sample(generator, caption, frames, 7) for _ in range(2))
+    chunks: list[Tensor] = []
+    for chunk in generator.stream(caption[0], seed=7):
+        chunks.append(to_uint8(chunk))
+        if sum(part.shape[2] for part in chunks) >= frames:
+            break
+    streamed = torch.cat(chunks, 2)[:, :, :frames]
+    return {"called twice": float(torch.equal(first, second)), "as a stream": float(torch.equal(first, streamed))}
+
+
+def format_report(report: dict[str, Table]) -> str:
+    """The tables as text, with the target beside each number that has one."""
+    lines = []
+    for title, table in report.items():
+        lines += ["", title]
+        for name, value in table.items():
+            target = TARGETS.get(title, {}).get(name)
+            number = f"{value:.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.4g}"
+            lines.append(f"  {name:<36}{number:>10}" + (f"   (target {target})" if target is not None else ""))
+    return "\n".join(lines[1:])
+
+
+def _write(path: Path, text: str) -> None:
+    """Written beside its place, then renamed."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

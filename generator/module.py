@@ -1,0 +1,286 @@
+"""Training of the generator as a LightningModule, on clips and captions that were tokenised before (token_cache.py).
+
+Legend: B batch, T latent frames, G cells of a frame, S text length, E text width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+import torch.nn.functional as F
+from filelock import FileLock
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ..data.sources import ClipSource, FolderSource
+from ..tokenizer import VideoTokenizer
+from ..tokenizer.optimizer import MuonAdamW
+from .config import DecoderConfig
+from .decoder import Decoder
+from .pipeline import VideoGenerator
+from .text import TextEncoder
+from .token_cache import TokenSet, build_tokens
+from .token_data import Stage, TokenBatches
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class DecoderSize:
+    """The part of `DecoderConfig` that tokenizer and text encoder do not decide."""
+
+    dim: int = 256
+    layers: int = 8
+    heads: int = 4
+    kv_heads: int = 2
+    sinks: int = 1
+    window: int = 5
+    max_distance: int = 8
+
+
+@dataclass(frozen=True)
+class TokenLoss:
+    """How much a token counts: 1, plus `changed` if it differs from the same cell of the frame before (or there is
+    none before), plus `objects` if its cell shows an object (where the data knows)."""
+
+    changed: float = 1.0
+    objects: float = 1.0
+
+
+class GeneratorModule(pl.LightningModule):
+    """Fits a `Decoder` to the codes of one tokenizer; at every checkpoint and at the end exports a whole `VideoGenerator`.
+
+    Args:
+        tokenizer: shipped name, folder or hub id of the tokenizer.
+        text: folder or hub id of a Hugging Face text encoder; it stays frozen.
+        fit_text: make the encoder for captions of the physics world in the folder `text` first, if it is not there yet.
+        size: sizes of the decoder.
+        grid: latent rows and columns of the training clips.
+        loss: weights of the tokens.
+        lr: peak rate of AdamW (tables, norms); `muon_lr` is that of Muon (matrices), 0 gives them to AdamW as well.
+        warmup_steps: steps of linear warm-up.
+        cooldown: share of the steps, at the end, over which the rates fall to zero.
+        caption_dropout: share of the clips that are trained without their caption (classifier-free guidance).
+        hidden_clips: share of the clips in whose input some codes are hidden; how many is drawn anew for each, up to all.
+            What is hidden from the past must be read from the caption.
+        ema_decay: of the averaged weights that are validated and exported; 0 turns averaging off.
+        backend: of `attention.attend`.
+        init_from: a model to start from (shipped name, folder or hub id) in place of fresh weights: its tokenizer, text
+            encoder and sizes replace those given here.
+        export_dir: where to export to; `generator` in the log folder if not given.
+    """
+
+    def __init__(
+        self,
+        tokenizer: str = "physics-64",
+        text: str = "physics-64",
+        fit_text: bool = False,
+        size: DecoderSize = DecoderSize(),
+        grid: tuple[int, int] = (8, 8),
+        loss: TokenLoss = TokenLoss(),
+        lr: float = 2e-3,
+        muon_lr: float = 0.0,
+        warmup_steps: int = 100,
+        cooldown: float = 0.4,
+        weight_decay: float = 0.01,
+        caption_dropout: float = 0.1,
+        hidden_clips: float = 0.4,
+        ema_decay: float = 0.998,
+        backend: str = "matmul",
+        init_from: str | None = None,
+        export_dir: str | None = None,
+    ) -> None:
+        super().__init__()
+        for name, share in (
+            ("caption_dropout", caption_dropout),
+            ("hidden_clips", hidden_clips),
+            ("cooldown", cooldown),
+        ):
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} is a share, from 0 to 1; got {share}")
+        if fit_text and init_from is None:
+            _fit_text(Path(text))
+        if init_from is None:
+            self.tokenizer, self.text = VideoTokenizer.from_pretrained(tokenizer), TextEncoder.from_pretrained(text)
+            codes = {"vocab_size": self.tokenizer.codebook_size, "levels": self.tokenizer.levels}
+            k = self.tokenizer.config.frames_per_latent
+            self.model = Decoder(
+                DecoderConfig(**codes, text_dim=self.text.dim, grid=grid, frames_per_latent=k, **vars(size))
+            )
+        else:
+            shipped = VideoGenerator.from_pretrained(init_from)
+            self.tokenizer, self.text, self.model = shipped.tokenizer, shipped.text, shipped.decoder.train()
+        self.tokenizer.requires_grad_(False)
+        self.loss, self.lr, self.muon_lr, self.weight_decay = loss, lr, muon_lr, weight_decay
+        self.warmup_steps, self.cooldown = warmup_steps, cooldown
+        self.caption_dropout, self.hidden_clips = caption_dropout, hidden_clips
+        self.ema_decay, self.backend, self.export_dir = ema_decay, backend, export_dir
+
+    # ---- set-up ----
+
+    def configure_callbacks(self) -> list[Callback]:
+        return [EMAWeightAveraging(decay=self.ema_decay, use_buffers=False)] if self.ema_decay else []
+
+    def configure_optimizers(self) -> Any:
+        optimizer = MuonAdamW(self.model, self.lr, self.muon_lr, self.weight_decay)
+        total = self.trainer.estimated_stepping_batches
+        if math.isinf(total):
+            raise ValueError("the learning rate needs to know its end: set trainer.max_steps or trainer.max_epochs")
+        fall = max(1.0, self.cooldown * total)
+
+        def factor(step: int) -> float:
+            return max(0.0, min((step + 1) / max(1, self.warmup_steps), (total - step) / fall, 1.0))
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    # ---- steps ----
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        codes_BTHW = batch["codes"]
+        B = len(codes_BTHW)
+        silent = torch.rand(B, 1, device=codes_BTHW.device) < self.caption_dropout
+        hidden = torch.rand(B, 1, 1, 1, device=codes_BTHW.device) < self.hidden_clips
+        rate = torch.rand(B, 1, 1, 1, device=codes_BTHW.device)
+        corrupt = hidden & (torch.rand(codes_BTHW.shape, device=codes_BTHW.device) < rate)
+        nats_BTG = self._nats(codes_BTHW, batch["text"], batch["text_mask"] & ~silent, corrupt)
+        weight_BTG = self._weights(codes_BTHW, batch["objects"])
+        loss = (nats_BTG * weight_BTG).sum() / weight_BTG.sum()
+        self.log("train/loss", loss)
+        clean = nats_BTG.detach()[~hidden.flatten()]
+        if len(clean):
+            self.log("train/bits_per_token", clean.mean() / math.log(2), prog_bar=True)
+        return loss
+
+    def _nats(self, codes_BTHW: Tensor, text: Tensor, mask: Tensor, corrupt: Tensor | None = None) -> Tensor:
+        logits_BTGV = self.model(codes_BTHW, text, mask, corrupt_mask=corrupt, backend=self.backend)
+        flat = F.cross_entropy(logits_BTGV.flatten(0, 2).float(), codes_BTHW.flatten(), reduction="none")
+        return flat.view(logits_BTGV.shape[:3])
+
+    def _weights(self, codes_BTHW: Tensor, objects_BTHW: Tensor) -> Tensor:
+        changed = torch.ones_like(objects_BTHW)
+        changed[:, 1:] = codes_BTHW[:, 1:] != codes_BTHW[:, :-1]
+        return (1 + self.loss.changed * changed + self.loss.objects * objects_BTHW).flatten(2)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Bits per token, by latent frame, and what the captions are worth: the extra bits of a clip under another's."""
+        codes, text, mask = batch["codes"], batch["text"], batch["text_mask"]
+        bits_BTG = self._nats(codes, text, mask) / math.log(2)
+        swapped_BTG = self._nats(codes, text.roll(1, 0), mask.roll(1, 0)) / math.log(2)
+        values = {
+            "bits_per_token": bits_BTG.mean(),
+            "bits_first_frame": bits_BTG[:, 0].mean(),
+            "bits_last_frame": bits_BTG[:, -1].mean(),
+            "caption_bits_per_clip": (swapped_BTG - bits_BTG).sum((1, 2)).mean(),
+        }
+        self.log_dict({f"val/{name}": value for name, value in values.items()}, batch_size=len(codes), sync_dist=True)
+
+    # ---- what a run leaves behind ----
+
+    def generator(self, decoder: Decoder | None = None) -> VideoGenerator:
+        """The model as users get it."""
+        return VideoGenerator(decoder or self.model, self.tokenizer, self.text)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # by now the averaging callback has put its weights under "state_dict"
+        if self.trainer.is_global_zero:
+            averaged = Decoder(self.model.config)
+            prefix = "model."
+            weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
+            averaged.load_state_dict(weights)
+            self.generator(averaged).save_pretrained(self.export_folder)
+
+    def on_fit_end(self) -> None:
+        # and here the averaged weights are those of the module
+        if self.trainer.is_global_zero:
+            self.generator().save_pretrained(self.export_folder)
+
+    @property
+    def export_folder(self) -> Path:
+        return Path(self.export_dir or Path(self.trainer.log_dir or self.trainer.default_root_dir) / "generator")
+
+
+def _fit_text(folder: Path) -> None:
+    """One process fits, the others wait for it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "config.json").exists():
+            from .text_fit import fit_text_encoder
+
+            fit_text_encoder(folder)
+
+
+class TokenDataModule(pl.LightningDataModule):
+    """Tokenises a source of clips once, with the tokenizer and text encoder of the module in training, and serves stages.
+
+    Args:
+        train, validation: where clips come from.
+        stages: lengths and batch sizes, one after another.
+        cache_dir: where codes and caption states are kept.
+        seed: of the shuffling.
+    """
+
+    def __init__(
+        self,
+        train: ClipSource,
+        validation: ClipSource | None = None,
+        stages: list[Stage] = [Stage(1, 9, 8)],  # noqa: B006, B008 (never changed)
+        cache_dir: str = "runs/tokens",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.train, self.validation = train, validation
+        self.stages, self.cache_dir, self.seed = stages, Path(cache_dir), seed
+        self._start = 0
+
+    def setup(self, stage: str | None = None) -> None:
+        module = self.trainer.lightning_module
+        assert isinstance(module, GeneratorModule)
+        self.train_tokens = self._tokens(self.train, module)
+        self.val_tokens = self._tokens(self.validation, module) if self.validation else None
+
+    def _tokens(self, source: ClipSource, module: GeneratorModule) -> TokenSet:
+        return build_tokens(source, module.tokenizer, module.text, self.cache_dir)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(TokenBatches(self.train_tokens, self.stages, self.seed, self._start), batch_size=None)
+
+    def val_dataloader(self) -> list[Any]:
+        if self.val_tokens is None:
+            return []
+        last = replace(self.stages[-1])
+        rows = torch.arange(len(self.val_tokens)).split(last.batch_size)
+        return [self.val_tokens.batch(part, last.latents) for part in rows]
+
+    def state_dict(self) -> dict[str, Any]:
+        """A resumed run goes on with the batch after the last one seen."""
+        return {"batches_done": self.trainer.fit_loop.total_batch_idx + 1 if self.trainer else self._start}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._start = state_dict["batches_done"]
+
+
+class FolderTokens(TokenDataModule):
+    """A folder of the user's own videos as a `TokenDataModule`; see `FolderSource` for the first settings."""
+
+    def __init__(
+        self,
+        root: str,
+        frames: int = 33,
+        size: int = 64,
+        fps: float | None = None,
+        rounds: int = 8,
+        stages: list[Stage] = [Stage(1, 9, 8)],  # noqa: B006, B008 (never changed)
+        cache_dir: str = "runs/tokens",
+        seed: int = 0,
+    ) -> None:
+        train = FolderSource(root, frames, size, fps, rounds, seed)
+        super().__init__(
+            train, FolderSource(root, frames, size, fps, seed=seed, validation=True), stages, cache_dir, seed
+        )

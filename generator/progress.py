@@ -1,0 +1,94 @@
+"""What a person sees while a command works: frames done, seconds per frame, time left; and a gentle Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TextIO
+
+INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
+REDRAW_SECONDS = 0.2
+LINE_SECONDS = 10.0  # where lines cannot be redrawn, as in a log file
+
+
+class Progress:
+    """One line that is redrawn on a terminal; on other streams a new line every ten seconds.
+
+    Args:
+        total: frames to come, or None when nobody knows.
+        stream: where to write, by default standard error.
+        clock: gives seconds.
+    """
+
+    def __init__(
+        self, total: int | None, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.total, self.clock = total, clock
+        self.stream = stream if stream is not None else sys.stderr
+        self.done = 0
+        self._begin = self._drawn = clock()
+        self._redraws = self.stream.isatty()
+        self._width = 0
+
+    def update(self, frames: int) -> None:
+        """Say that `frames` more are done."""
+        self.done += frames
+        now = self.clock()
+        if now - self._drawn >= (REDRAW_SECONDS if self._redraws else LINE_SECONDS):
+            self._drawn = now
+            self._write(self.text(), end="" if self._redraws else "\n")
+
+    def text(self) -> str:
+        """Such as "12/33 frames, 0.21 s per frame, 4 s left"."""
+        pace = (self.clock() - self._begin) / max(1, self.done)
+        of = f"/{self.total}" if self.total is not None else ""
+        left = f", {duration(pace * (self.total - self.done))} left" if self.total and self.done < self.total else ""
+        return f"{self.done}{of} frames, {pace:.3g} s per frame{left}"
+
+    def clear(self) -> None:
+        """Leave a clean line for what is printed next."""
+        if self._redraws and self._width:
+            self._write("", end="")
+            self._width = 0
+
+    def _write(self, text: str, end: str) -> None:
+        start = "\r" if self._redraws else ""
+        self.stream.write(start + text.ljust(self._width) + (end or "\r" * (not text)))
+        self.stream.flush()
+        self._width = len(text)
+
+
+def duration(seconds: float) -> str:
+    """Such as "8 s", "3 min 20 s" or "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@contextlib.contextmanager
+def gentle_interrupt() -> Iterator[Callable[[], bool]]:
+    """Inside the block the first Ctrl-C makes the given function return True; the second one interrupts as usual."""
+    stopped = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopped
+        if stopped:
+            raise KeyboardInterrupt
+        stopped = True
+
+    if threading.current_thread() is not threading.main_thread():  # only the main thread is told of signals
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield lambda: stopped
+    finally:
+        signal.signal(signal.SIGINT, before)

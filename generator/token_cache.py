@@ -1,0 +1,125 @@
+"""Clips as codes and captions as states, computed once and kept in a folder.
+
+The folder's name is made of the tokenizer's id, the text encoder's id and the data's key, so a changed tokenizer never
+meets old codes. Parts are written beside their place and renamed: a run that is killed goes on with the next part.
+
+Legend: C clips, T H W latent grid, S text length, E text width.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..data.sources import ClipSource
+from ..tokenizer import VideoTokenizer
+from .text import TextEncoder
+
+log = logging.getLogger(__name__)
+PART = 512  # clips per file
+BLOCK = 16  # clips tokenised at once
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """codes int16/int32 [C, T, H, W]; objects bool [C, T, H, W], where the data knows them (else all false);
+    text half [C, S, E]; text_length int64 [C]."""
+
+    codes: Tensor
+    objects: Tensor
+    text: Tensor
+    text_length: Tensor
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def batch(self, rows: Tensor, latents: int) -> dict[str, Tensor]:
+        """Training tensors of some clips, cut to their first `latents` latent frames and the longest caption."""
+        length = self.text_length[rows]
+        longest = max(1, int(length.max()))
+        return {
+            "codes": self.codes[rows, :latents].long(),
+            "objects": self.objects[rows, :latents],
+            "text": self.text[rows, :longest].float(),
+            "text_mask": torch.arange(longest) < length[:, None],
+        }
+
+
+def build_tokens(source: ClipSource, tokenizer: VideoTokenizer, text: TextEncoder, folder: Path) -> TokenSet:
+    """Tokenise every clip of `source`, or read what an earlier run left in `folder`."""
+    place = folder / f"{tokenizer.id}-{text.id}-{source.key}"
+    place.mkdir(parents=True, exist_ok=True)
+    parts = [range(begin, min(begin + PART, len(source))) for begin in range(0, len(source), PART)]
+    files = [place / f"{part.start:08d}-{part.stop:08d}.safetensors" for part in parts]
+    start, made = time.monotonic(), 0
+    for part, file in zip(parts, files):
+        if file.exists():
+            continue
+        tensors = _tokenise(source, part, tokenizer, text)
+        save_file(tensors, file.with_suffix(".part"))
+        file.with_suffix(".part").replace(file)
+        made += len(part)
+        left = sum(len(p) for p, f in zip(parts, files) if not f.exists())
+        rate = made / (time.monotonic() - start)
+        log.info("tokenised %d of %d clips, %.0f clips/s, %.0f s left", part.stop, len(source), rate, left / rate)
+    return _read(files)
+
+
+@torch.inference_mode()
+def _tokenise(
+    source: ClipSource,
+    rows: range,
+    tokenizer: VideoTokenizer,
+    encoder: TextEncoder,
+) -> dict[str, Tensor]:
+    codes: list[Tensor] = []
+    objects: list[Tensor] = []
+    captions: list[str] = []
+    small = torch.int16 if tokenizer.codebook_size <= 32768 else torch.int32
+    for begin in range(rows.start, rows.stop, BLOCK):
+        batch = source.clips(range(begin, min(begin + BLOCK, rows.stop)))
+        indices = tokenizer.encode(batch["video"].float() / 127.5 - 1).indices
+        codes.append(indices.to(small))
+        objects.append(_cells(batch.get("foreground"), indices, tokenizer.config.frames_per_latent))
+        captions += batch["caption"]
+    text, length = _embed(captions, encoder)
+    return {"codes": torch.cat(codes), "objects": torch.cat(objects), "text": text, "text_length": length}
+
+
+def _embed(captions: list[str], encoder: TextEncoder) -> tuple[Tensor, Tensor]:
+    """States half [C, S, E] and lengths [C]; a clip without a caption has length 0."""
+    spoken = torch.tensor([bool(caption.strip()) for caption in captions])
+    states, mask = encoder.encode([caption for caption in captions if caption.strip()] or ["-"])
+    text = states.new_zeros(len(captions), *states.shape[1:], dtype=torch.half)
+    length = torch.zeros(len(captions), dtype=torch.int64)
+    if spoken.any():
+        text[spoken], length[spoken] = states.half(), mask.sum(1)
+    return text, length
+
+
+def _cells(foreground: Tensor | None, indices: Tensor, frames_per_latent: int) -> Tensor:
+    """Cells [B, T, H, W] that show an object in any of their frames, from pixels [B, 1, F, Y, X]."""
+    if foreground is None:
+        return torch.zeros_like(indices, dtype=torch.bool)
+    padded = torch.cat([foreground[:, :, :1].expand(-1, -1, frames_per_latent - 1, -1, -1), foreground], dim=2)
+    return F.adaptive_max_pool3d(padded.float(), indices.shape[1:])[:, 0] > 0
+
+
+def _read(files: list[Path]) -> TokenSet:
+    parts: list[dict[str, Any]] = []
+    for file in files:
+        with safe_open(file, framework="pt") as handle:
+            parts.append({name: handle.get_tensor(name) for name in handle.keys()})  # noqa: SIM118
+    longest = max(part["text"].shape[1] for part in parts)
+    for part in parts:
+        part["text"] = F.pad(part["text"], (0, 0, 0, longest - part["text"].shape[1]))
+    return TokenSet(*(torch.cat([p[name] for p in parts]) for name in ("codes", "objects", "text", "text_length")))

@@ -1,0 +1,101 @@
+"""The recipe of the small text encoder: an ordinary Hugging Face folder that reads captions and careless prompts."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from kinetoscope.data.physics import CAMERAS, COLOURS, MOTIONS, SHAPES, TIMES
+from kinetoscope.generator.text_fit import TextReader, evaluate_text_encoder, fit_text_encoder
+from safetensors.torch import load_file
+from transformers import AutoModel, AutoTokenizer
+
+TINY = {"hidden": 32, "layers": 1, "batch_size": 4, "test_captions": 4}
+SHIPPED = Path(__file__).parents[2] / "pretrained" / "physics-64" / "text_encoder"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("text") / "encoder"
+    fit_text_encoder(out, steps=2, **TINY)
+    return out
+
+
+def test_folder_loads_as_any_hugging_face_encoder_in_single_precision(folder):
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = AutoModel.from_pretrained(folder, local_files_only=True)
+    batch = tokenizer(["a red ball", "a red ball and a blue cube, at night"], padding=True, return_tensors="pt")
+    states = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+    assert states.shape == (2, batch["input_ids"].shape[1], 32)
+    assert states.dtype == torch.float32
+    assert {x.dtype for x in load_file(folder / "model.safetensors").values()} == {torch.float16}
+    assert not list(folder.parent.glob(".text-*"))
+
+
+def test_tokenizer_lowers_case_keeps_commas_and_reads_any_word(folder):
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    assert tokenizer.tokenize("A RED ball, rolling") == ["a", "red", "ball", ",", "rolling"]
+    for word in ("zyzzyva", "Qoph7", "naïve", "q"):
+        assert tokenizer.unk_token not in tokenizer.tokenize(word)
+    ids = tokenizer("red ball")["input_ids"]
+    assert (ids[0], ids[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
+
+
+def test_same_seed_gives_the_same_encoder(folder, tmp_path):
+    fit_text_encoder(tmp_path / "again", steps=2, **TINY)
+    fit_text_encoder(tmp_path / "other", steps=2, seed=1, **TINY)
+    first, again, other = (load_file(f / "model.safetensors") for f in (folder, tmp_path / "again", tmp_path / "other"))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_padding_does_not_change_what_is_read(folder):
+    reader = TextReader(folder)
+    alone = reader(["red ball"])[0]
+    beside = reader(["red ball", "a large green cube comes closer, the camera pans left, at night"])[0]
+    assert torch.equal(alone[0], beside[0])
+
+
+def test_a_short_training_learns_what_words_mean(folder, tmp_path):
+    sizes = {"hidden": 64, "layers": 2, "batch_size": 24, "test_captions": 64}
+    scores = fit_text_encoder(tmp_path / "short", steps=60, learning_rate=1e-2, **sizes)
+    untrained = evaluate_text_encoder(folder, captions=64)
+    assert scores["words"] > max(0.5, untrained["words"] + 0.2)
+    assert scores["all"] > untrained["all"]
+
+
+@pytest.mark.parametrize("name", ["steps", "threads", "batch_size", "layers"])
+def test_numbers_below_one_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1; got 0"):
+        fit_text_encoder(tmp_path / "out", **{name: 0})
+
+
+def test_missing_parent_folder_is_named(tmp_path):
+    with pytest.raises(ValueError, match="nowhere is not a folder"):
+        fit_text_encoder(tmp_path / "nowhere" / "out")
+
+
+@pytest.mark.skipif(not SHIPPED.is_dir(), reason="no shipped text encoder yet")
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("a red ball rolls to the left", "red ball left"),
+        ("red ball", "red ball still"),
+        ("A red ball and a blue cube, at night", "red ball still, blue cube still, night"),
+        ("Red Ball Rolling Left.", "red ball left"),
+        ("the big green cylinder moves toward the camera, camera orbits right", "green cylinder toward, orbit right"),
+        ("an orange cube falls at dusk", "orange cube falls, evening"),
+        ("blue box slides right yellow sphere falls", "blue cube right, yellow ball falls"),
+        ("a red ball hits a blue cube", "red ball right, blue cube still, collides"),
+        ("there is a pink cube moving away as the camera zooms in", "pink cube away, move in"),
+        ("a red ball rolling from right to left", "red ball left"),
+        ("a yellow ball bounces, in the moonlight", "yellow ball falls, night"),
+        ("a small red cube moves forward and a purple block goes right", "red cube toward, purple cube right"),
+        ("red cube, blue ball, green can", "red cube still, blue ball still, green cylinder still"),
+    ],
+)
+def test_plain_prompts_are_read_by_the_shipped_encoder(prompt, expected):
+    vector = TextReader(SHIPPED)([prompt])[0][0].tolist()
+    things = [(vector[i], vector[i + 1], vector[i + 3]) for i in (1, 5, 9)][: vector[0] + 1]
+    parts = [f"{COLOURS[c]} {SHAPES[s]} {MOTIONS[m]}" for c, s, m in things]
+    parts += [CAMERAS[vector[13]]] * (vector[13] > 0) + [TIMES[vector[14]]] * (vector[14] > 0)
+    assert ", ".join(parts + ["collides"] * vector[15]) == expected

@@ -1,0 +1,112 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from kinetoscope.tokenizer import VideoTokenizer, checkpoint
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_a_saved_tokenizer_comes_back(tiny: VideoTokenizer, clip: Tensor, tmp_path: Path, half: bool) -> None:
+    tiny.save_pretrained(tmp_path, half)
+    loaded = VideoTokenizer.from_pretrained(tmp_path)
+    assert loaded.config == tiny.config
+    assert loaded.id == tiny.id and len(tiny.id) == 12
+    assert all(parameter.dtype == torch.float32 for parameter in loaded.parameters())
+    assert not loaded.training
+    torch.testing.assert_close(loaded.decode(tiny.encode(clip)), tiny.decode(tiny.encode(clip)), atol=0.02, rtol=0)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_the_id_follows_the_weights(tiny: VideoTokenizer) -> None:
+    before = tiny.id
+    assert tiny.id == before
+    with torch.no_grad():
+        tiny.embed.weight[0, 0] += 1
+    assert tiny.id != before
+
+
+def test_a_tokenizer_is_found_inside_a_model_folder(tiny: VideoTokenizer, tmp_path: Path) -> None:
+    tiny.save_pretrained(tmp_path / "tokenizer")
+    assert VideoTokenizer.from_pretrained(tmp_path).id == tiny.id
+
+
+def test_shipped_models_are_found_and_listed(
+    tiny: VideoTokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.save_pretrained(tmp_path / "small-1" / "tokenizer")
+    monkeypatch.setattr(checkpoint.resources, "files", lambda package: tmp_path)
+    assert VideoTokenizer.from_pretrained("small-1").id == tiny.id
+    with pytest.raises(ValueError, match="unknown model 'small-2'; shipped models: small-1;"):
+        VideoTokenizer.from_pretrained("small-2")
+
+
+def test_pickles_are_refused_unread(tmp_path: Path) -> None:
+    trap = tmp_path / "model.ckpt"
+    trap.write_bytes(b"cos\nsystem\n(S'touch opened'\ntR.")
+    with pytest.raises(ValueError, match="is a pickle"):
+        VideoTokenizer.from_pretrained(trap)
+    with pytest.raises(ValueError, match=r"holds only pickles \(model.ckpt\)"):
+        VideoTokenizer.from_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(trap.read_bytes())
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match="not a readable safetensors"):
+        VideoTokenizer.from_pretrained(tmp_path)
+
+
+def _drop(weights: dict[str, Tensor]) -> None:
+    del weights["embed.weight"]
+
+
+def _add(weights: dict[str, Tensor]) -> None:
+    weights["extra"] = torch.zeros(1)
+
+
+def _grow(weights: dict[str, Tensor]) -> None:
+    weights["embed.bias"] = torch.zeros(99)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (_drop, "embed.weight is missing"),
+        (_add, "extra is not in the model"),
+        (_grow, r"embed.bias has shape \[99\] instead of \[16\]"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(tiny: VideoTokenizer, tmp_path: Path, spoil, problem: str) -> None:
+    tiny.save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    spoil(weights)
+    save_file(weights, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=f"does not fit .*: {problem}") as caught:
+        VideoTokenizer.from_pretrained(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_broken_configs_are_refused(tiny: VideoTokenizer, tmp_path: Path) -> None:
+    tiny.save_pretrained(tmp_path)
+    for text, problem in (
+        ("{", "not valid JSON"),
+        ("[]", "must hold a JSON object"),
+        (json.dumps({"colour": 1}), "not a tokenizer config"),
+    ):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(ValueError, match=problem):
+            VideoTokenizer.from_pretrained(tmp_path)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(ValueError, match=r"config\.json and model.safetensors are needed"):
+        VideoTokenizer.from_pretrained(tmp_path)
+
+
+def test_the_tokenizer_is_a_library_on_its_own() -> None:
+    """Importing it must not pay for, or depend on, what only training and generation need."""
+    heavy = ["lightning", "torchmetrics", "transformers", "xformers", "gradio", "jsonargparse", "av"]
+    heavy += ["kinetoscope.data", "kinetoscope.generator"]
+    code = f"import sys, kinetoscope.tokenizer; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,16 @@
+"""Video to discrete codes and back. A library on its own: `VideoTokenizer.from_pretrained(name).encode(video)`."""
+
+from .blocks import StackConfig
+from .codes import VideoCodes, frame_count, latent_count
+from .model import TokenizerConfig, VideoTokenizer
+from .quantizer import QuantizerConfig
+
+__all__ = [
+    "QuantizerConfig",
+    "StackConfig",
+    "TokenizerConfig",
+    "VideoCodes",
+    "VideoTokenizer",
+    "frame_count",
+    "latent_count",
+]

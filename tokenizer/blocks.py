@@ -1,0 +1,126 @@
+"""The trunk: channels-last blocks with local statistics only, and the pixel refiner.
+
+Legend: B batch, T H W latent grid, F Y X frames and pixels, C channels.
+
+Every function of time is causal, sees a fixed number of frames back, and takes that past as an argument, so a video cut
+into chunks gives the same numbers as the whole. Before the first frame the past is the first frame, repeated: a still
+scene looks the same at its beginning as later on.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+State = dict[str, Tensor]
+TAPS = 3  # frames a causal convolution looks at: two of the past and the present one
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """A stack of blocks: `spatial` and `temporal` list the blocks (from 0) that mix neighbours in space and in time."""
+
+    width: int = 256
+    depth: int = 6
+    expand: int = 2
+    kernel: int = 5
+    spatial: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
+    temporal: tuple[int, ...] = (0, 3)
+
+    def __post_init__(self) -> None:
+        # JSON and YAML give lists
+        object.__setattr__(self, "spatial", tuple(self.spatial))
+        object.__setattr__(self, "temporal", tuple(self.temporal))
+        for name in ("width", "depth", "expand"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel must be odd so that it has a centre; got {self.kernel}")
+        for index in (*self.spatial, *self.temporal):
+            if not 0 <= index < self.depth:
+                raise ValueError(f"block {index} does not exist in a stack of depth {self.depth}; count from 0")
+
+
+def with_past(x_BTc: Tensor, key: str, state: State, new_state: State) -> Tensor:
+    """Put the last frames of the past in front of `x` `[B, T, ...]` and note the new past under `key`."""
+    past = state[key] if key in state else x_BTc[:, :1].expand(-1, TAPS - 1, *(-1,) * (x_BTc.dim() - 2))
+    joined = torch.cat([past.to(x_BTc.dtype), x_BTc], dim=1)
+    new_state[key] = joined[:, -(TAPS - 1) :].detach()
+    return joined
+
+
+class Block(nn.Module):
+    """Residual block on `[B, T, H, W, C]`: normalise, mix time, mix space, mix channels."""
+
+    def __init__(self, config: StackConfig, index: int) -> None:
+        super().__init__()
+        width, hidden = config.width, config.width * config.expand
+        self.norm = nn.RMSNorm(width, eps=1e-6)
+        self.temporal: nn.Parameter | None = None
+        if index in config.temporal:
+            taps = torch.zeros(TAPS, width)
+            taps[-1] = 1.0
+            self.temporal = nn.Parameter(taps + 0.02 * torch.randn(TAPS, width))
+        self.spatial: nn.Conv2d | None = None
+        if index in config.spatial:
+            self.spatial = nn.Conv2d(width, width, config.kernel, padding=config.kernel // 2, groups=width)
+        self.expand = nn.Linear(width, hidden)
+        self.project = nn.Linear(hidden, width)
+        nn.init.normal_(self.project.weight, std=0.5 / (hidden * config.depth) ** 0.5)
+        nn.init.zeros_(self.project.bias)
+
+    def forward(self, x_BTHWC: Tensor, key: str, state: State, new_state: State) -> Tensor:
+        h_BTHWC = self.norm(x_BTHWC)
+        if self.temporal is not None:
+            joined, T = with_past(h_BTHWC, key, state, new_state), x_BTHWC.shape[1]
+            taps = self.temporal.to(joined.dtype)
+            h_BTHWC = joined[:, :T] * taps[0] + joined[:, 1 : T + 1] * taps[1] + joined[:, 2:] * taps[2]
+        if self.spatial is not None:
+            # float32: the backward of a depthwise 5x5 is half as fast in bfloat16 on CPU
+            with torch.autocast(h_BTHWC.device.type, enabled=False):
+                frames = h_BTHWC.float().flatten(0, 1).permute(0, 3, 1, 2)
+                mixed = self.spatial(frames).permute(0, 2, 3, 1)
+            h_BTHWC = mixed.unflatten(0, x_BTHWC.shape[:2])
+        return x_BTHWC + self.project(functional.gelu(self.expand(h_BTHWC)))
+
+
+class Stack(nn.Module):
+    """Blocks in a row; the past of block i lives under `name.i` in the state."""
+
+    def __init__(self, config: StackConfig, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.blocks = nn.ModuleList(Block(config, index) for index in range(config.depth))
+
+    def forward(self, x_BTHWC: Tensor, state: State, new_state: State) -> Tensor:
+        for index, block in enumerate(self.blocks):
+            x_BTHWC = block(x_BTHWC, f"{self.name}.{index}", state, new_state)
+        return x_BTHWC
+
+
+class PixelRefiner(nn.Module):
+    """Two light causal 3x3x3 convolutions, added to the pixels: they smooth what patches leave at their borders.
+
+    A convolution over three frames is one over space with the three frames side by side as channels; on a CPU that is
+    far faster than a 3D one. The last convolution starts at zero, so the refiner starts as the identity.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.widen = nn.Conv2d(3 * TAPS, channels, 3, padding=1)
+        self.narrow = nn.Conv2d(channels * TAPS, 3, 3, padding=1)
+        nn.init.zeros_(self.narrow.weight)
+        nn.init.zeros_(self.narrow.bias)  # type: ignore[arg-type]
+
+    def forward(self, pixels_BFYXC: Tensor, state: State, new_state: State) -> Tensor:
+        h = functional.gelu(self._convolve(self.widen, pixels_BFYXC, "refine.widen", state, new_state))
+        return pixels_BFYXC + self._convolve(self.narrow, h, "refine.narrow", state, new_state)
+
+    @staticmethod
+    def _convolve(conv: nn.Conv2d, x_BFYXC: Tensor, key: str, state: State, new_state: State) -> Tensor:
+        F = x_BFYXC.shape[1]
+        joined = with_past(x_BFYXC, key, state, new_state)
+        side_by_side = torch.cat([joined[:, tap : tap + F] for tap in range(TAPS)], dim=-1)
+        mixed = conv(side_by_side.flatten(0, 1).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return mixed.unflatten(0, x_BFYXC.shape[:2])

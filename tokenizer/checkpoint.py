@@ -1,0 +1,146 @@
+"""Model folders: `config.json` beside `model.safetensors`, found by shipped name, path or hub id.
+
+Pickles are refused by name and never opened: loading one runs whatever code it carries.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
+
+
+def shipped_models() -> dict[str, Path]:
+    """Names and folders of the models that come with the package."""
+    root = Path(str(resources.files("kinetoscope.pretrained")))
+    folders = sorted(root.iterdir()) if root.is_dir() else []
+    return {folder.name: folder for folder in folders if any(folder.glob(f"*/{CONFIG}"))}
+
+
+def find_folder(name: str | os.PathLike[str], part: str) -> Path:
+    """Return the folder with the config and weights of one `part` ("tokenizer", "generator") of a model.
+
+    `name` is a shipped name, a folder (of the part itself or of a whole model), or an id on the Hugging Face hub.
+    ValueError if it is none of these or is a pickle.
+    """
+    path = Path(name)
+    if path.suffix.lower() in PICKLES:
+        raise ValueError(f"{path} is a pickle, which can run code when loaded; give a folder with {WEIGHTS} instead")
+    if path.is_dir():
+        return _part_of(path, part)
+    shipped = shipped_models()
+    if str(name) in shipped:
+        return _part_of(shipped[str(name)], part)
+    if path.exists():
+        raise ValueError(f"{path} is a file; give the folder that holds {CONFIG} and {WEIGHTS}")
+    if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(name)):
+        return _part_of(_download(str(name)), part)
+    known = ", ".join(shipped) or "none in this installation"
+    raise ValueError(f"unknown model {str(name)!r}; shipped models: {known}; or give a folder or a hub id (owner/name)")
+
+
+def _part_of(folder: Path, part: str) -> Path:
+    for candidate in (folder / part, folder):
+        if (candidate / CONFIG).is_file() and (candidate / WEIGHTS).is_file():
+            return candidate
+    pickles = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in PICKLES)
+    if pickles:
+        raise ValueError(f"{folder} holds only pickles ({pickles[0]}), which are never loaded; convert to {WEIGHTS}")
+    raise ValueError(f"{folder} holds no {part}: {CONFIG} and {WEIGHTS} are needed")
+
+
+def _download(hub_id: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=["*.json", "*.safetensors", "*.txt"]))
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"could not fetch {hub_id!r} from the hub: {reason}") from error
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config of a model folder. ValueError if it is not a JSON object."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{folder / CONFIG} is not valid JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{folder / CONFIG} must hold a JSON object")
+    return config
+
+
+def load_weights(module: nn.Module, folder: Path) -> None:
+    """Load the weights of a folder into `module`, as float32 whatever they are stored in.
+
+    ValueError, in one line, if names or shapes differ from what the config asks for.
+    """
+    file = folder / WEIGHTS
+    try:
+        tensors = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{file} is not a readable safetensors file: {error}") from error
+    wanted = module.state_dict()
+    problems = [f"{name} is missing" for name in wanted if name not in tensors]
+    problems += [f"{name} is not in the model" for name in tensors if name not in wanted]
+    problems += [
+        f"{name} has shape {list(tensors[name].shape)} instead of {list(wanted[name].shape)}"
+        for name in wanted
+        if name in tensors and tensors[name].shape != wanted[name].shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+        raise ValueError(f"{file} does not fit {folder / CONFIG}: {problems[0]}{more}")
+    module.load_state_dict({name: _widen(tensor) for name, tensor in tensors.items()}, strict=True)
+
+
+def _widen(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def save_folder(
+    folder: str | os.PathLike[str], config: Mapping[str, Any], tensors: Mapping[str, Tensor], half: bool = True
+) -> None:
+    """Write `config.json` and `model.safetensors` into `folder`, created if needed.
+
+    With `half`, matrices and kernels are stored as float16; vectors (norms, biases, statistics) stay float32.
+    Both files are written beside their place and renamed, so a full disk leaves the old ones.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = {
+        name: (tensor.half() if half and tensor.is_floating_point() and tensor.dim() > 1 else tensor).cpu().contiguous()
+        for name, tensor in tensors.items()
+    }
+    beside = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
+    try:
+        save_file(stored, beside / WEIGHTS, metadata={"format": "pt"})
+        (beside / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        for name in (WEIGHTS, CONFIG):
+            (beside / name).replace(folder / name)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def fingerprint(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """Twelve hexadecimal digits of config and weights, the same before and after a save in half precision."""
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach()
+        stored = tensor.half() if tensor.is_floating_point() else tensor
+        digest.update(name.encode())
+        digest.update(stored.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,27 @@
+"""Pictures of reconstructions, for a logger or a folder."""
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+
+def reconstruction_grid(video: Tensor, target: Tensor, clips: int = 4, frames: int = 4) -> Tensor:
+    """uint8 `[3, rows, columns]`: a band per clip with its original, reconstruction and error (4 times) in three rows.
+
+    Both videos are float `[B, 3, F, Y, X]` in [-1, 1]; the frames shown are spread evenly over the clip.
+    """
+    shown = torch.linspace(0, video.shape[2] - 1, min(frames, video.shape[2])).round().long()
+    a, b = (x[:clips].detach().float().cpu()[:, :, shown].clamp(-1, 1) for x in (target, video))
+    error = ((b - a).abs() * 4 - 1).clamp(-1, 1)
+    bands = torch.stack([a, b, error], dim=1)  # [B, 3 rows, 3 colours, F, Y, X]
+    B, R, C, F, Y, X = bands.shape
+    grid = bands.permute(2, 0, 1, 4, 3, 5).reshape(C, B * R * Y, F * X)
+    return ((grid + 1) * 127.5).round().to(torch.uint8)
+
+
+def save_png(grid: Tensor, path: Path) -> None:
+    """Write uint8 `[3, rows, columns]` as a PNG, making its folder if needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(grid.permute(1, 2, 0).contiguous().numpy()).save(path)

@@ -1,0 +1,110 @@
+"""What a reconstruction is asked for: plain functions of two videos, and their weighted sum.
+
+Legend: B batch, C colours, F Y X frames and pixels. Videos are float `[B, 3, F, Y, X]` in [-1, 1], pixel weights
+`[B, 1, F, Y, X]`.
+
+Squared error leads, because it is what PSNR measures and what keeps large areas right; the others are small and keep
+edges and motion sharp. None needs downloaded weights.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .metrics import ssim
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each term; 0 leaves a term out (and costs nothing).
+
+    `foreground` is added to the weight of object pixels, which is 1 as everywhere.
+    """
+
+    squared: float = 1.0
+    absolute: float = 0.02
+    gradient: float = 0.02
+    temporal: float = 0.02
+    structure: float = 0.0
+    foreground: float = 1.0
+
+
+def weighted_mean(error: Tensor, pixel_weight: Tensor | None) -> Tensor:
+    """Mean of `[B, C, F, Y, X]`, weighted per pixel if there are weights."""
+    if pixel_weight is None:
+        return error.mean()
+    return (error * pixel_weight).mean() / pixel_weight.mean()
+
+
+def squared_error(video: Tensor, target: Tensor, pixel_weight: Tensor | None = None) -> Tensor:
+    return weighted_mean((video - target).square(), pixel_weight)
+
+
+def absolute_error(video: Tensor, target: Tensor, pixel_weight: Tensor | None = None) -> Tensor:
+    return weighted_mean((video - target).abs(), pixel_weight)
+
+
+def haar_gradient(video: Tensor, target: Tensor, scales: int = 3) -> Tensor:
+    """Mean absolute error of the Haar details (across, down, diagonal) at octaves of the frame."""
+    error = (video - target).movedim(2, 1).flatten(0, 2)
+    total, used = error.new_zeros(()), 0
+    for _ in range(scales):
+        Y, X = error.shape[-2] // 2 * 2, error.shape[-1] // 2 * 2
+        if Y < 2 or X < 2:
+            break
+        upper, lower = error[:, 0:Y:2, :X], error[:, 1:Y:2, :X]
+        low, high = upper + lower, upper - lower
+        across, diagonal = low[..., 0::2] - low[..., 1::2], high[..., 0::2] - high[..., 1::2]
+        down = high[..., 0::2] + high[..., 1::2]
+        total = total + (across.abs().mean() + down.abs().mean() + diagonal.abs().mean()) / 3
+        error = (low[..., 0::2] + low[..., 1::2]) / 4
+        used += 1
+    return total / max(used, 1)
+
+
+def temporal_difference(video: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute error of the change from frame to frame; 0 for a single frame."""
+    if video.shape[2] < 2:
+        return video.new_zeros(())
+    error = video - target
+    return (error[:, :, 1:] - error[:, :, :-1]).abs().mean()
+
+
+def structure(video: Tensor, target: Tensor, scales: int = 3) -> Tensor:
+    """1 - SSIM, averaged over octaves of the frame (as long as they hold the 11-pixel window)."""
+    video, target = (x.movedim(2, 1).flatten(0, 1) for x in (video, target))
+    losses = []
+    for scale in range(scales):
+        if scale and min(video.shape[-2:]) < 22:
+            break
+        if scale:
+            video, target = functional.avg_pool2d(video, 2), functional.avg_pool2d(target, 2)
+        losses.append(1 - ssim(video.unsqueeze(2), target.unsqueeze(2)).mean())
+    return torch.stack(losses).mean()
+
+
+def reconstruction_loss(
+    video: Tensor, target: Tensor, weights: LossWeights, foreground: Tensor | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The weighted sum, and its terms (unweighted, detached) by name.
+
+    `foreground` marks object pixels, bool or 0 to 1, `[B, 1, F, Y, X]`.
+    """
+    pixel_weight = None
+    if foreground is not None and weights.foreground > 0:
+        pixel_weight = 1 + weights.foreground * foreground.to(video.dtype)
+    terms: dict[str, Tensor] = {}
+    if weights.squared:
+        terms["squared"] = squared_error(video, target, pixel_weight)
+    if weights.absolute:
+        terms["absolute"] = absolute_error(video, target, pixel_weight)
+    if weights.gradient:
+        terms["gradient"] = haar_gradient(video, target)
+    if weights.temporal:
+        terms["temporal"] = temporal_difference(video, target)
+    if weights.structure:
+        terms["structure"] = structure(video, target)
+    total = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
+    return total, {name: term.detach() for name, term in terms.items()}

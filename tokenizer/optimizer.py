@@ -1,0 +1,57 @@
+"""Muon for matrices and AdamW for the rest, as one optimizer with one state.
+
+Muon (https://kellerjordan.github.io/posts/muon) takes steps of equal size in all directions of a weight matrix; with
+its rate scaled to the typical step of AdamW (arXiv:2502.16982) both follow one schedule. torch ships it for matrices
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class MuonAdamW(torch.optim.Optimizer):
+    """Weights of linear layers go to Muon at `muon_lr`, everything else to AdamW at `lr`.
+
+    `muon_lr=0` gives all to AdamW.
+    Weight decay applies to matrices. Parameters that do not require gradients are left out.
+    """
+
+    def __init__(self, model: nn.Module, lr: float, muon_lr: float, weight_decay: float) -> None:
+        linear = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Linear)} if muon_lr else set()
+        trained = [p for p in model.parameters() if p.requires_grad]
+        matrices = [p for p in trained if p.dim() > 1 and id(p) not in linear]
+        vectors = [p for p in trained if p.dim() <= 1]
+        groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+        self._parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), foreach=True)]
+        muon = [p for p in trained if id(p) in linear]
+        if muon:
+            part = torch.optim.Muon(muon, lr=muon_lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+            self._parts.append(part)
+        super().__init__([group for part in self._parts for group in part.param_groups], {})
+        self._share()
+
+    def _share(self) -> None:
+        """One list of groups and one state, read and written by all parts."""
+        start = 0
+        for part in self._parts:
+            end = start + len(part.param_groups)
+            part.param_groups, part.state = self.param_groups[start:end], self.state
+            start = end
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for part in self._parts:
+            part.step()
+        return loss
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self._share()

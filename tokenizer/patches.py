@@ -1,0 +1,107 @@
+"""Pixels to whitened patch vectors and back.
+
+Legend: B batch, T H W latent grid, k frames per latent, p patch side, Y = H*p, X = W*p, P = 3*k*p*p values of a patch.
+
+A patch is k frames of p x p pixels. It passes through a fixed orthonormal transform (a cosine basis along time, height
+and width, and an opponent basis over the colours), and each coefficient is standardised with statistics measured before
+training. Raw patches are dominated by their mean colour; whitened ones let the first linear layer see edges as loudly
+as flat areas, and let the last one spend its effort where there is something to get right.
+"""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+def cosine_basis(size: int) -> Tensor:
+    """Orthonormal DCT-II, `[size, size]`: row i is the i-th cosine."""
+    position = torch.arange(size, dtype=torch.float64) + 0.5
+    basis = torch.cos(math.pi / size * torch.arange(size, dtype=torch.float64)[:, None] * position)
+    basis[0] /= math.sqrt(2)
+    return (basis * math.sqrt(2 / size)).float()
+
+
+def opponent_basis() -> Tensor:
+    """Orthonormal `[3, 3]`: lightness, red against blue, green against the other two."""
+    rows = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]])
+    return rows / rows.norm(dim=1, keepdim=True)
+
+
+def patchify(video_BCFYX: Tensor, k: int, p: int) -> Tensor:
+    """`[B, 3, T*k, H*p, W*p]` to `[B, T, H, W, k*3, p*p]`."""
+    B, C, F, Y, X = video_BCFYX.shape
+    split = video_BCFYX.reshape(B, C, F // k, k, Y // p, p, X // p, p)
+    return split.permute(0, 2, 4, 6, 3, 1, 5, 7).reshape(B, F // k, Y // p, X // p, k * C, p * p)
+
+
+def unpatchify(patches: Tensor, k: int, p: int) -> Tensor:
+    """`[B, T, H, W, k*3, p*p]` to channels-last pixels `[B, T*k, H*p, W*p, 3]`."""
+    B, T, H, W = patches.shape[:4]
+    split = patches.reshape(B, T, H, W, k, 3, p, p)
+    return split.permute(0, 1, 4, 2, 6, 3, 7, 5).reshape(B, T * k, H * p, W * p, 3)
+
+
+class Whitening(nn.Module):
+    """Fixed orthonormal transform of patches, then a standardisation measured by `fit`.
+
+    `floor` is the standard deviation added (in quadrature) to each coefficient's own, in units of video in [-1, 1]; it
+    keeps coefficients that hardly ever move from being blown up into noise.
+    """
+
+    frames_colours: Tensor
+    rows_columns: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, frames_per_latent: int, patch: int, floor: float = 0.02) -> None:
+        super().__init__()
+        self.k, self.p, self.floor = frames_per_latent, patch, floor
+        basis_p = cosine_basis(patch)
+        frames_colours = torch.kron(cosine_basis(frames_per_latent), opponent_basis())
+        self.register_buffer("frames_colours", frames_colours, persistent=False)
+        self.register_buffer("rows_columns", torch.kron(basis_p, basis_p), persistent=False)
+        self.register_buffer("mean", torch.zeros(3 * frames_per_latent, patch * patch))
+        self.register_buffer("scale", torch.ones(3 * frames_per_latent, patch * patch))
+
+    @property
+    def size(self) -> int:
+        return self.mean.numel()
+
+    @property
+    def fitted(self) -> bool:
+        """Whether `fit` has been called (or fitted statistics were loaded)."""
+        return bool((self.scale != 1).any())
+
+    def transform(self, video_BCFYX: Tensor) -> Tensor:
+        """`[B, 3, T*k, H*p, W*p]` to raw coefficients `[B, T, H, W, k*3, p*p]`."""
+        return self.frames_colours @ (patchify(video_BCFYX.float(), self.k, self.p) @ self.rows_columns.T)
+
+    def forward(self, video_BCFYX: Tensor) -> Tensor:
+        """Pixels to whitened coefficients `[B, T, H, W, P]`, always in float32."""
+        with torch.autocast(video_BCFYX.device.type, enabled=False):
+            return ((self.transform(video_BCFYX) - self.mean) / self.scale).flatten(-2)
+
+    def inverse(self, white_BTHWP: Tensor) -> Tensor:
+        """Whitened coefficients to channels-last pixels `[B, T*k, H*p, W*p, 3]`, always in float32."""
+        with torch.autocast(white_BTHWP.device.type, enabled=False):
+            coefficients = white_BTHWP.float().unflatten(-1, self.mean.shape) * self.scale + self.mean
+            patches = self.frames_colours.T @ (coefficients @ self.rows_columns)
+        return unpatchify(patches, self.k, self.p)
+
+    @torch.no_grad()
+    def fit(self, videos: Iterable[Tensor]) -> None:
+        """Measure mean and scale over batches `[B, 3, T*k, H*p, W*p]` in [-1, 1]. ValueError if there is no batch."""
+        count, total, squares = 0, torch.zeros_like(self.mean).double(), torch.zeros_like(self.mean).double()
+        for video in videos:
+            coefficients = self.transform(video.to(self.mean.device)).flatten(0, 3).double()
+            count += len(coefficients)
+            total += coefficients.sum(0)
+            squares += coefficients.square().sum(0)
+        if count == 0:
+            raise ValueError("whitening needs at least one batch of video; got none")
+        mean = total / count
+        variance = (squares / count - mean.square()).clamp_min(0)
+        self.mean.copy_(mean)
+        self.scale.copy_((variance + self.floor**2).sqrt())
