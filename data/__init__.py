@@ -1,1 +1,1 @@
-"""placeholder"""
+"""Video files, folders of clips, and a world that renders itself with captions and known truth."""

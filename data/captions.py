@@ -1,9 +1,9 @@
 """Truthful sentences about scenes of the physics world, in many wordings.
 
-A sentence names every object with its colour, shape and motion from left to right; size is sometimes left out. What is
-not said is the plain case: an object without a verb is still, a scene without a camera word has a still camera, and
-one without a time is by day. Wording depends on the seed alone, so the same seed with one attribute of the scene
-changed gives the same sentence with that word swapped.
+A sentence names every object with its colour, shape and motion from left to right (where one hits another, the one that
+moves comes first); size is sometimes left out. What is not said is the plain case: an object without a verb is still, a
+scene without a camera word has a still camera, and one without a time is by day. Wording depends on the seed alone, so
+the same seed with one attribute of the scene changed gives the same sentence with that word swapped.
 """
 
 from __future__ import annotations
@@ -149,14 +149,14 @@ def _clauses(said: Attributes, rng: random.Random, terse: bool, contacts: Sequen
 
 
 def _collision(said: Attributes, contacts: Sequence[Sequence[bool]]) -> tuple[int, int] | None:
-    """(who moves, who is hit) of the first pair that touches."""
+    """(who moves, who is hit) of the first pair that touches, if possible one in which somebody moves by himself."""
     if not said.collides:
         return None
     count = len(said.objects)
     pairs = [(i, j) for i in range(count) for j in range(i + 1, count) if not contacts or contacts[i][j]]
     if not pairs:
         return None
-    i, j = pairs[0]
+    i, j = min(pairs, key=lambda pair: all(said.objects[k][3] == 0 for k in pair))
     return (j, i) if said.objects[i][3] == 0 else (i, j)
 
 

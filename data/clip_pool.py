@@ -12,7 +12,7 @@ class ClipPool:
     """`count` random clips of `folder` as one uint8 tensor [count, 3, F, Y, X].
 
     Args:
-        folder: where the clips come from; item i mod len(folder) is drawn again, with other random choices, every round.
+        folder: where the clips come from; every round through it makes other random choices.
         count: clips kept; memory is count * 3 * F * Y * X bytes.
 
     Raises:

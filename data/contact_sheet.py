@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import zip_longest
 
@@ -68,7 +69,7 @@ def caption_grid(
         ValueError: another number of captions than of clips, or a number below 1.
     """
     N, _, F, Y, X = videos.shape
-    columns = columns or min(N, max(1, round((2 * N) ** 0.5)))
+    columns = _columns(N) if columns is None else columns
     _check(N, captions, columns=columns, scale=scale)
     gap, height, width = 2 * scale, Y * scale, X * scale
     font = _font(max(11, min(height, width) // 13))
@@ -86,6 +87,12 @@ def caption_grid(
         grid[:, :, top : top + height, left : left + width] = large
         grid[:, :, top + height : top + height + label.height, left : left + width] = _pixels(label)[:, None]
     return grid
+
+
+def _columns(clips: int) -> int:
+    """As few empty places as possible, and about twice as many columns as rows."""
+    choices = range(math.isqrt(max(0, clips - 1)) + 1, math.isqrt(4 * clips) + 1)
+    return min(choices, key=lambda columns: (-clips % columns, abs(columns - math.sqrt(2 * clips))), default=1)
 
 
 def _strip(video: Tensor, caption: str, frames_shown: int, frame_height: int) -> Image.Image:

@@ -9,12 +9,13 @@ from typing import Any
 
 import lightning
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, Sampler, Subset
 
 from .clip_pool import ClipPool
 from .folder import ClipFolder
 from .physics import PhysicsConfig
 from .physics_dataset import HELD_OUT_SEED, PhysicsClips
+from .sources import split_rows
 
 log = logging.getLogger(__name__)
 MANY_BATCHES = 10_000_000
@@ -29,7 +30,7 @@ class PhysicsDataModule(lightning.LightningDataModule):
         size: side of the picture in pixels.
         world: which scenes are drawn.
         compiled: render through torch.compile (half a minute of compilation, then several times faster).
-        real_root: folder of real videos to mix in; None, or a folder that is not there, leaves them out (with a warning).
+        real_root: folder of real videos to mix in; without it, or if it is not there (a warning), all is rendered.
         real_per_batch: how many clips of a batch are real.
         real_pool: real clips kept in memory.
         seed: first seed of the training scenes; everything below HELD_OUT_SEED may be trained on.
@@ -97,8 +98,9 @@ class _WithRealClips(IterableDataset[dict[str, Any]]):
         return len(self.clips)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        generator = torch.Generator().manual_seed(self.clips.first_seed + self.clips.start_batch)
-        for batch in self.clips:
+        generator = torch.Generator()
+        for index, batch in enumerate(self.clips, self.clips.start_batch):
+            generator.manual_seed(self.clips.first_seed + index)  # the same after a restart
             real = self.pool.draw(self.per_batch, generator)
             unknown = torch.zeros(len(real), *batch["foreground"].shape[1:], dtype=torch.bool)
             yield {
@@ -138,29 +140,37 @@ class FolderDataModule(lightning.LightningDataModule):
         self.flip, self.validation, self.workers, self.seed = flip, validation, workers, seed
 
     def setup(self, stage: str | None = None) -> None:
-        self.train_clips = self._folder(random=True)
-        self.val_clips = self._folder(random=False)
-        order = torch.randperm(len(self.train_clips), generator=torch.Generator().manual_seed(self.seed)).tolist()
-        held_out = min(max(1, round(self.validation * len(order))), len(order) - 1) if self.validation > 0 else 0
-        self._train_rows, self._val_rows = order[held_out:], order[:held_out]
-
-    def _folder(self, random: bool) -> ClipFolder:
-        return ClipFolder(
-            self.root, self.frames, self.size, fps=self.fps, random=random, flip=self.flip if random else False, seed=self.seed
-        )
+        self.train_clips = ClipFolder(self.root, self.frames, self.size, fps=self.fps, flip=self.flip, seed=self.seed)
+        self.val_clips = self.train_clips.fixed()
+        self._train_rows, self._val_rows = split_rows(len(self.train_clips), self.validation, self.seed)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        clips = torch.utils.data.Subset(self.train_clips, self._train_rows)
-        generator = torch.Generator().manual_seed(self.seed)
         return DataLoader(
-            clips,
+            self.train_clips,
             self.batch_size,
-            shuffle=True,
-            generator=generator,
+            sampler=_NewClips(self.train_clips, self._train_rows, self.seed),
             num_workers=self.workers,
             multiprocessing_context="spawn" if self.workers else None,
             persistent_workers=self.workers > 0,
         )
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(torch.utils.data.Subset(self.val_clips, self._val_rows), self.batch_size)
+        return DataLoader(Subset(self.val_clips, self._val_rows), self.batch_size)
+
+
+class _NewClips(Sampler[int]):
+    """Rows of a folder in another order, and other clips of its videos, every epoch; Lightning tells it the epoch."""
+
+    def __init__(self, clips: ClipFolder, rows: list[int], seed: int) -> None:
+        self.clips, self.rows, self.seed, self.epoch = clips, rows, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.clips.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        return (self.rows[place] for place in torch.randperm(len(self.rows), generator=generator).tolist())

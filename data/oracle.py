@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .captions import Attributes
-from .oracle_network import FrameNet, Looks, OracleConfig, contact_net, motion_net
+from .oracle_network import ContactNet, FrameNet, Looks, ObjectNet, OracleConfig
 from .oracle_tracks import Tracks, camera_of, make_tracks, pair_features
 from .physics import CAMERAS, COLOURS, MOTIONS, SHAPES, TIMES
 
@@ -57,8 +56,8 @@ class Oracle(nn.Module):
         super().__init__()
         self.config = config = config or OracleConfig()
         self.frame = FrameNet(config)
-        self.motion = motion_net(config)
-        self.contact = contact_net(config)
+        self.object = ObjectNet(config)
+        self.contact = ContactNet(config)
 
     @classmethod
     def from_pretrained(cls, folder: str | os.PathLike[str] | None = None) -> Oracle:
@@ -128,13 +127,13 @@ class Oracle(nn.Module):
         readings = []
         for b in range(len(video)):
             colours = sorted(present[b].nonzero()[:, 0].tolist(), key=lambda n: self._first_place(tracks, b, n))
-            motions = self._motions(tracks.features_BFND[b], colours)
+            motions, collides = self._follow(tracks.features_BFND[b], colours)
             readings.append(
                 Reading(
                     tuple((n, shapes[b][n], motion) for n, motion in zip(colours, motions)),
                     cameras[b],
                     times[b],
-                    self._touch(tracks.features_BFND[b], colours),
+                    collides,
                     tuple(tracks.pixels_BFN[b, :, n].mean().item() for n in colours),
                     tuple(tracks.gain_BP[b].tolist()),
                 )
@@ -145,19 +144,16 @@ class Oracle(nn.Module):
         first = int((tracks.pixels_BFN[clip, :, colour] >= self.config.min_pixels).int().argmax())
         return float(tracks.features_BFND[clip, first, colour, 3])
 
-    def _motions(self, features_FND: Tensor, colours: list[int]) -> list[int]:
+    def _follow(self, features_FND: Tensor, colours: list[int]) -> tuple[list[int], bool]:
+        """Motion of each object, and whether any two touch."""
         if not colours:
-            return []
+            return [], False
         x_KFD = features_FND[:, colours].transpose(0, 1)
-        return self.motion(x_KFD, torch.ones(x_KFD.shape[:2])).argmax(-1).tolist()
-
-    def _touch(self, features_FND: Tensor, colours: list[int]) -> bool:
-        pairs = list(combinations(colours, 2))
-        if not pairs:
-            return False
-        first, second = (features_FND[:, [pair[side] for pair in pairs]].transpose(0, 1) for side in (0, 1))
-        x_KFD = pair_features(first, second)
-        return bool((self.contact(x_KFD, torch.ones(x_KFD.shape[:2])) > 0).any())
+        states_KF4, motions = self.object(x_KFD, torch.ones(x_KFD.shape[:2], dtype=torch.bool))
+        one, two = torch.combinations(torch.arange(len(colours))).unbind(1)
+        pairs = pair_features((x_KFD[one], x_KFD[two]), (states_KF4[one], states_KF4[two]))
+        touch = self.contact(pairs, torch.ones(pairs.shape[:2], dtype=torch.bool)) > self.config.touch_logit
+        return motions.argmax(-1).tolist(), bool(touch.any())
 
 
 def _check(video: Tensor, frames: int) -> None:

@@ -1,7 +1,7 @@
 """Train the oracle from nothing: `python -m kinetoscope.data.oracle_fit --out pretrained/physics-oracle`.
 
-Two stages, about six minutes on one CPU core. First FrameNet learns pixels, pose and time of day from single frames;
-then the two track networks learn motion and contact from the tracks that the finished FrameNet makes. Half of all
+Three stages, minutes on one CPU core. First FrameNet learns pixels, pose and time of day from single frames; then
+ObjectNet and ContactNet learn from the tracks that the finished FrameNet makes. Half of all
 pictures are spoiled the way a video decoder spoils them, so that reconstructions can be read as well as renders.
 """
 
@@ -10,23 +10,35 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as functional
-from torch import Tensor
+from torch import Tensor, nn
 
-from .oracle import READ_FRAMES, Oracle, calibrate
-from .oracle_network import TrackNet
-from .oracle_tracks import pair_features, pose_of
-from .physics import PhysicsConfig, Scenes, sample_scenes
+from .oracle import MIN_FRAMES, READ_FRAMES, Oracle, calibrate
+from .oracle_network import ObjectNet, TrackConvs
+from .oracle_tracks import mirror_track, pair_features, pose_of
+from .physics import MOTIONS, PhysicsConfig, Scenes, sample_scenes
 from .physics_dataset import HELD_OUT_SEED, physics_batch
 from .render import render
 
 log = logging.getLogger(__name__)
 FRAME_SEED, TRACK_SEED = 500_000_000, 600_000_000  # apart from the seeds that models train on
+MIRRORED = {"left": "right", "right": "left"}
 MAX_OBJECTS = (2, 2, 3)  # of three clips, one comes from the wider world
+
+
+class TrackSet(NamedTuple):
+    """Tracks of K objects with the truth, and Q pairs of objects of one clip."""
+
+    features_KFD: Tensor
+    state_KF4: Tensor
+    motion_K: Tensor
+    pairs_Q2: Tensor  # rows of the two objects
+    contact_QF: Tensor
 
 
 def spoil(video: Tensor, generator: torch.Generator) -> Tensor:
@@ -114,57 +126,94 @@ def fit_frames(oracle: Oracle, clips: int, each: int, steps: int, batch: int, co
     oracle.eval()
 
 
-def collect_tracks(oracle: Oracle, clips: int, compiled: bool) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Tracks [K, F, D] with motions [K], and pairs [K, F, 2 D + 2] with contacts bool [K, F], of known objects."""
+def collect_tracks(oracle: Oracle, clips: int, compiled: bool) -> TrackSet:
+    """The tracks that FrameNet sees of known objects, in clips that are partly spoiled."""
     generator = torch.Generator().manual_seed(2)
-    tracks, motions, pairs, contacts = [], [], [], []
+    parts: list[tuple[Tensor, ...]] = []
+    total = 0
     for index, begin in enumerate(range(0, clips, 32)):
         config = PhysicsConfig(max_objects=MAX_OBJECTS[index % len(MAX_OBJECTS)])
         scenes = sample_scenes(range(TRACK_SEED + begin, TRACK_SEED + min(begin + 32, clips)), READ_FRAMES, config)
         video = spoil(render(scenes, compiled=compiled)[0], generator)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             features = oracle.look(video)[1].features_BFND.float()
-        own = features.gather(2, scenes.colour[:, None, :, None].expand(-1, READ_FRAMES, -1, features.shape[-1]))
-        own = own.transpose(1, 2)  # [B, N, F, D]
-        tracks.append(own[scenes.present])
-        motions.append(scenes.motion[scenes.present])
-        for i in range(config.max_objects):
-            for j in range(i + 1, config.max_objects):
-                both = scenes.present[:, i] & scenes.present[:, j]
-                flip = (scenes.colour[:, i] > scenes.colour[:, j])[both, None, None]  # in the order of the colours
-                a, b = own[both, i], own[both, j]
-                pairs.append(pair_features(torch.where(flip, b, a), torch.where(flip, a, b)))
-                contacts.append(scenes.contact[both][:, :, i, j])
-    return (torch.cat(tracks), torch.cat(motions)), (torch.cat(pairs), torch.cat(contacts))
+        rows = scenes.colour[:, None, :, None].expand(-1, READ_FRAMES, -1, features.shape[-1])
+        there = scenes.present
+        radius = scenes.radius[:, :, None, None].expand(-1, -1, READ_FRAMES, -1)
+        states = torch.cat([scenes.position.transpose(1, 2), radius], -1)
+        numbers = torch.full(there.shape, -1)
+        numbers[there] = torch.arange(total, total + int(there.sum()))
+        total += int(there.sum())
+        i, j = torch.combinations(torch.arange(there.shape[1])).unbind(1)
+        both = there[:, i] & there[:, j]
+        pairs = torch.stack([numbers[:, i], numbers[:, j]], -1)[both]
+        contacts = scenes.contact[:, :, i, j].transpose(1, 2)[both]
+        own = features.gather(2, rows).transpose(1, 2)
+        parts.append((own[there], states[there], scenes.motion[there], pairs, contacts))
+    return TrackSet(*(torch.cat(column) for column in zip(*parts)))
 
 
-def fit_tracks(net: TrackNet, x_KFD: Tensor, target: Tensor, steps: int, batch: int = 128) -> None:
-    """Stage two, for one network: `target` is a class [K], or bool [K, F] for "at some time so far"."""
-    flat = x_KFD.flatten(0, 1)
-    net.mean.copy_(flat.mean(0))
-    net.std.copy_(flat.std(0).clamp_min(1e-3))
+def fit_objects(net: ObjectNet, data: TrackSet, steps: int, batch: int = 128) -> None:
+    """Stage two: place, radius and motion of every object from its track."""
+    _standardise(net.convs, data.features_KFD)
     generator = torch.Generator().manual_seed(3)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0.05)
+    mirrored_motion = torch.tensor([MOTIONS.index(MIRRORED.get(name, name)) for name in MOTIONS])
+    for rows, valid, optimizer in _steps(net, len(data.features_KFD), steps, batch, generator):
+        x, state, motion = data.features_KFD[rows], data.state_KF4[rows], data.motion_K[rows]
+        flip = torch.rand(batch, generator=generator) < 0.5
+        x = torch.where(flip[:, None, None], mirror_track(x), x)
+        x = x + 0.02 * net.convs.std * torch.randn(x.shape, generator=generator)
+        state = torch.where(flip[:, None, None], state * torch.tensor([-1.0, 1.0, 1.0, 1.0]), state)
+        states, logits = net(x, valid)
+        place = functional.smooth_l1_loss(states[valid], state[valid], beta=0.05)
+        loss = 5 * place + functional.cross_entropy(logits, torch.where(flip, mirrored_motion[motion], motion))
+        optimizer(loss)
+
+
+def fit_contacts(oracle: Oracle, data: TrackSet, steps: int, batch: int = 128) -> None:
+    """Stage three: touching or not, from the places that stage two finds."""
+    with torch.no_grad():
+        whole = torch.ones(data.features_KFD.shape[:2], dtype=torch.bool)
+        states = oracle.object(data.features_KFD, whole)[0]
+        one, two = data.pairs_Q2.unbind(1)
+        x_QFE = pair_features((data.features_KFD[one], data.features_KFD[two]), (states[one], states[two]))
+    net, generator = oracle.contact, torch.Generator().manual_seed(4)
+    _standardise(net.convs, x_QFE)
+    for rows, valid, optimizer in _steps(net, len(x_QFE), steps, batch, generator):
+        x = x_QFE[rows]
+        for axis in (2, 4):  # apart along x and z: a pair may as well be seen from the other side
+            x[..., axis] *= torch.where(torch.rand(batch, 1, generator=generator) < 0.5, -1.0, 1.0)
+        for shape in (x.shape, (batch, 1, x.shape[-1])):
+            x = x + 0.04 * torch.randn(shape, generator=generator)
+        so_far = (data.contact_QF[rows] & valid).any(1).float()
+        optimizer(functional.binary_cross_entropy_with_logits(net(x, valid), so_far))
+
+
+def _standardise(convs: TrackConvs, x_KFD: Tensor) -> None:
+    flat = x_KFD.flatten(0, 1)
+    convs.mean.copy_(flat.mean(0))
+    convs.std.copy_(flat.std(0).clamp_min(1e-3))
+
+
+def _steps(
+    net: nn.Module, size: int, steps: int, batch: int, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor, Callable[[Tensor], None]]]:
+    """Random rows, the frames of each that count (from 9 to all), and the function that takes a step down a loss."""
+    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps, pct_start=0.1)
     net.train()
     for step in range(steps):
-        rows = torch.randint(len(x_KFD), (batch,), generator=generator)
-        x = x_KFD[rows]
-        lengths = torch.randint(9, 2 * READ_FRAMES, (batch, 1), generator=generator).clamp(max=READ_FRAMES)
-        valid = torch.arange(READ_FRAMES) < lengths
-        x = x + 0.01 * net.std * torch.randn(x.shape, generator=generator)
-        logits = net(x, valid)
-        if target.dim() == 1:
-            loss = functional.cross_entropy(logits, target[rows])
-        else:
-            so_far = (target[rows] & valid).any(1).float()
-            loss = functional.binary_cross_entropy_with_logits(logits[:, 0], so_far)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        if step % 500 == 0 or step == steps - 1:
-            log.info("tracks %d: loss %.4f", step, loss.item())
+
+        def descend(loss: Tensor, step: int = step) -> None:
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            if step % 200 == 0 or step == steps - 1:
+                log.info("%s %d: loss %.4f", type(net).__name__, step, loss.item())
+
+        lengths = torch.randint(MIN_FRAMES, 2 * READ_FRAMES, (batch, 1), generator=generator)
+        yield torch.randint(size, (batch,), generator=generator), torch.arange(READ_FRAMES) < lengths, descend
     net.eval()
 
 
@@ -178,9 +227,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="folder of the new weights")
     parser.add_argument("--frame-clips", type=int, default=6144, help="clips that single frames are taken from")
-    parser.add_argument("--frame-steps", type=int, default=1500)
-    parser.add_argument("--track-clips", type=int, default=3072, help="whole clips for motion and contact")
-    parser.add_argument("--track-steps", type=int, default=3000)
+    parser.add_argument("--frame-steps", type=int, default=1200)
+    parser.add_argument("--track-clips", type=int, default=2048, help="whole clips for motion and contact")
+    parser.add_argument("--track-steps", type=int, default=1000)
     parser.add_argument("--check-clips", type=int, default=512, help="held-out clips of the closing table")
     parser.add_argument("--eager", action="store_true", help="render without torch.compile (slow; no C++ compiler)")
     options = parser.parse_args()
@@ -189,10 +238,10 @@ def main() -> None:
     torch.manual_seed(0)
     oracle = Oracle()
     fit_frames(oracle, options.frame_clips, 4, options.frame_steps, 64, compiled)
-    tracks, pairs = collect_tracks(oracle, options.track_clips, compiled)
-    log.info("made %d tracks and %d pairs", len(tracks[0]), len(pairs[0]))
-    fit_tracks(oracle.motion, *tracks, options.track_steps)
-    fit_tracks(oracle.contact, *pairs, options.track_steps)
+    tracks = collect_tracks(oracle, options.track_clips, compiled)
+    log.info("made %d tracks and %d pairs", len(tracks.features_KFD), len(tracks.pairs_Q2))
+    fit_objects(oracle.object, tracks, options.track_steps)
+    fit_contacts(oracle, tracks, options.track_steps)
     oracle.save_pretrained(options.out)
     log.info("saved %s after %.0f s", options.out, time.monotonic() - begin)
     for frames in (9, READ_FRAMES):

@@ -3,10 +3,11 @@
 Facts of these networks
 - FrameNet is a convolutional hourglass on 64x64 frames: per pixel a colour (none or one of 8) and a shape, per frame
   the pose of the camera on its known paths and the time of day. It never sees two frames at once.
-- MotionNet reads the track of one object, ContactNet the tracks of two; neither sees a picture.
-- All decisions over time rest on the tracks, so a clip can have any number of frames.
+- ObjectNet turns the track of a mask into places in metres and a motion, ContactNet tells from the places of two
+  objects whether they touch; neither sees a picture. A clip can have any number of frames.
 
-Legend: M frames of any clips, C colours + 1, S shapes, Y X pixels, K tracks, F frames, D features of a track.
+Legend: M frames of any clips, C colours + 1, S shapes, Y X pixels, K tracks, F frames, D features of a
+track, E features of a pair.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from torch import Tensor, nn
 
 from .physics import COLOURS, MOTIONS, SHAPES, TIMES
 
-TRACK_FEATURES = 21
+TRACK_FEATURES, PAIR_FEATURES = 21, 10
+STATE = 4  # x, y, z and radius
 POSE = 3  # pan, orbit, move in: each from -1 to 1 along its path
 
 
@@ -33,6 +35,7 @@ class OracleConfig:
     track_channels: int = 48
     min_pixels: int = 30  # fewer pixels of a colour in a frame are a stain, not an object
     min_share: float = 0.5  # share of the frames in which an object must be seen
+    touch_logit: float = 1.0  # what counts as touching; above 0, since more pairs touch in the training set
 
 
 class Looks(NamedTuple):
@@ -81,13 +84,13 @@ class FrameNet(nn.Module):
         return self.encode(x_M3YX)[2].float().mean((2, 3))
 
 
-class TrackNet(nn.Module):
-    """Dilated convolutions over time, mean and maximum over the valid frames, then a small MLP."""
+class TrackConvs(nn.Module):
+    """Dilated convolutions over time, 29 frames wide, over standardised features; frames not valid are zero."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, features: int, classes: int, channels: int) -> None:
+    def __init__(self, features: int, channels: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("std", torch.ones(features))
@@ -95,27 +98,49 @@ class TrackNet(nn.Module):
             nn.Conv1d(features if dilation == 1 else channels, channels, 5, padding=2 * dilation, dilation=dilation)
             for dilation in (1, 2, 4)
         )
-        self.head = nn.Sequential(nn.Linear(2 * channels, channels), nn.GELU(), nn.Linear(channels, classes))
 
-    def forward(self, x_KFD: Tensor, valid_KF: Tensor) -> Tensor:
-        """Logits [K, classes]; frames that are not valid (beyond the clip) count as zero."""
+    def forward(self, x_KFD: Tensor, valid_KF: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of every frame [K, channels, F], and their mean and maximum over the valid ones [K, 2 channels]."""
         valid_K1F = valid_KF[:, None].float()
         x = ((x_KFD - self.mean) / self.std).clamp(-6, 6).transpose(1, 2) * valid_K1F
         for index, conv in enumerate(self.convs):
             y = functional.gelu(conv(x)) * valid_K1F
             x = y if index == 0 else x + y
         mean = x.sum(-1) / valid_K1F.sum(-1).clamp_min(1)
-        return self.head(torch.cat([mean, x.masked_fill(valid_K1F == 0, -torch.inf).amax(-1)], -1))
+        return x, torch.cat([mean, x.masked_fill(valid_K1F == 0, -torch.inf).amax(-1)], -1)
 
 
-def motion_net(config: OracleConfig) -> TrackNet:
-    """Logits over MOTIONS from one track."""
-    return TrackNet(TRACK_FEATURES, len(MOTIONS), config.track_channels)
+class ObjectNet(nn.Module):
+    """From the track of one object: its place and radius in metres in every frame [K, F, 4], logits over MOTIONS."""
+
+    def __init__(self, config: OracleConfig) -> None:
+        super().__init__()
+        width = config.track_channels
+        self.convs = TrackConvs(TRACK_FEATURES, width)
+        self.direct = nn.Conv1d(TRACK_FEATURES, STATE, 1)
+        self.state = nn.Sequential(nn.Conv1d(width, width, 1), nn.GELU(), nn.Conv1d(width, STATE, 1))
+        self.motion = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, len(MOTIONS)))
+
+    def forward(self, x_KFD: Tensor, valid_KF: Tensor) -> tuple[Tensor, Tensor]:
+        x_KCF, pooled_KC = self.convs(x_KFD, valid_KF)
+        plain = ((x_KFD - self.convs.mean) / self.convs.std).clamp(-6, 6).transpose(1, 2)
+        return (self.state(x_KCF) + self.direct(plain)).transpose(1, 2), self.motion(pooled_KC)
 
 
-def contact_net(config: OracleConfig) -> TrackNet:
-    """Logit of "these two touch" from the tracks of a pair, side by side, and their distance on the floor."""
-    return TrackNet(2 * TRACK_FEATURES + 2, 1, config.track_channels)
+class ContactNet(nn.Module):
+    """From how far apart two objects are in every frame: the logit of "these two touch"."""
+
+    def __init__(self, config: OracleConfig) -> None:
+        super().__init__()
+        width = config.track_channels // 2
+        self.convs = TrackConvs(PAIR_FEATURES, width)
+        self.head = nn.Sequential(nn.Linear(2 * width + 1, width), nn.GELU(), nn.Linear(width, 1))
+
+    def forward(self, x_KFE: Tensor, valid_KF: Tensor) -> Tensor:
+        """Logits [K]; feature 0 is the gap between the two in metres."""
+        closest = x_KFE[..., 0].masked_fill(~valid_KF, 9.0).amin(1, keepdim=True)
+        pooled_KC = self.convs(x_KFE, valid_KF)[1]
+        return self.head(torch.cat([pooled_KC, closest * 5], -1))[:, 0]
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

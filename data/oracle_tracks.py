@@ -14,10 +14,22 @@ import torch
 from torch import Tensor
 
 from .oracle_network import Looks
-from .physics import CAMERA_DISTANCE, CAMERA_HEIGHT, CAMERA_TARGET, CAMERAS, MOVE_IN, ORBIT, PAN, PhysicsConfig, Scenes
+from .physics import (
+    CAMERA_DISTANCE,
+    CAMERA_HEIGHT,
+    CAMERA_TARGET,
+    CAMERAS,
+    FOOTPRINT,
+    MOVE_IN,
+    ORBIT,
+    PAN,
+    PhysicsConfig,
+    Scenes,
+)
 from .render import FIELD_OF_VIEW
 
 FAR = 14.0  # metres; the foot of something that hangs in the air may lie beyond the horizon
+LEFT, MIDDLE, RIGHT, SEEN, PAN_FEATURE, ORBIT_FEATURE = 2, 3, 4, 13, 14, 15  # places in the features of a track
 MIN_GAIN = 0.5  # share of a full move that still counts as a move
 
 
@@ -54,7 +66,7 @@ def smooth_pose(pose_BFP: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def camera_of(gain_BP: Tensor) -> Tensor:
-    """Class [B] of the camera move, an index into CAMERAS, from the gains. Moving out is no class and reads as still."""
+    """Class [B] of the camera move, an index into CAMERAS. Moving out is no class and reads as still."""
     pan, orbit, closer = gain_BP.unbind(-1)
     strength = torch.stack([torch.full_like(pan, MIN_GAIN), -pan, pan, -orbit, orbit, closer], -1)
     assert strength.shape[-1] == len(CAMERAS)
@@ -90,10 +102,27 @@ def make_tracks(looks: Looks, clips: int) -> Tracks:
     return Tracks(torch.cat([features, constant], -1), pixels_BFN, shape_BNS, gain_BP)
 
 
-def pair_features(first_KFD: Tensor, second_KFD: Tensor) -> Tensor:
-    """Two tracks side by side and the distance between their feet, [K, F, 2 D + 2]."""
-    gap = second_KFD[..., :2] - first_KFD[..., :2]
-    return torch.cat([first_KFD, second_KFD, gap], -1)
+def pair_features(tracks: tuple[Tensor, Tensor], states: tuple[Tensor, Tensor]) -> Tensor:
+    """What ContactNet reads, [K, F, 10], from the tracks [K, F, D] and states [K, F, 4] of two objects.
+
+    The gap is the distance between the two discs on the floor that collide in this world.
+    """
+    footprint = torch.tensor(FOOTPRINT)
+    reach = [track[..., -3:] @ footprint * state[..., 3:].mean(1) for track, state in zip(tracks, states)]
+    apart = states[1][..., :3] - states[0][..., :3]
+    reaches = reach[0] + reach[1]
+    gap = torch.hypot(apart[..., 0], apart[..., 2]) - reaches
+    near = gap.clamp(-0.3, 0.3) * 4
+    heights, seen = (state[..., 1] for state in states), (track[..., SEEN] for track in tracks)
+    return torch.stack([gap, near, *apart.unbind(-1), *heights, *seen, reaches], -1)
+
+
+def mirror_track(features_KFD: Tensor) -> Tensor:
+    """The track of the same object in a world seen in a mirror (left and right change places)."""
+    order, sign = torch.arange(features_KFD.shape[-1]), torch.ones(features_KFD.shape[-1])
+    order[[LEFT, RIGHT]] = order[[RIGHT, LEFT]]
+    sign[[0, LEFT, MIDDLE, RIGHT, PAN_FEATURE, ORBIT_FEATURE]] = -1
+    return features_KFD[..., order] * sign
 
 
 def _quantiles(mass: Tensor, shares: tuple[float, ...] = (0.04, 0.5, 0.96)) -> Tensor:

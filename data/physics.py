@@ -59,8 +59,12 @@ class PhysicsConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.max_objects <= 3:
             raise ValueError(f"max_objects must be 1, 2 or 3; got {self.max_objects}")
-        if self.fps <= 0:
-            raise ValueError(f"fps must be above 0; got {self.fps}")
+        for name in ("fps", "camera_seconds"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0; got {getattr(self, name)}")
+        for name in ("collisions", "moving_camera", "moving_objects"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a share, from 0 to 1; got {getattr(self, name)}")
         if self.hold_out and self.only_held_out:
             raise ValueError("hold_out and only_held_out exclude one another; set one of them")
 
@@ -70,8 +74,8 @@ class Scenes:
     """The exact state of B clips.
 
     count [B]; colour, shape, size, motion int64 [B, N]; yaw [B, N]; time, camera int64 [B]; position [B, F, N, 3] of
-    the centres; contact bool [B, F, N, N], true in the frames in which two objects touch; eye [B, F, 3] and
-    view [B, F, 2] (yaw, pitch in radians) of the camera.
+    the centres; contact bool [B, F, N, N], true where two objects have touched since the frame before; eye [B, F, 3]
+    and view [B, F, 2] (yaw, pitch in radians) of the camera.
     """
 
     count: Tensor
@@ -127,19 +131,19 @@ def sample_scenes(seeds: Sequence[int], frames: int, config: PhysicsConfig = Phy
     count = 1 + (u_clip[:, 0] * config.max_objects).long()
     present = torch.arange(3) < count[:, None]
     colour, shape = _colours_and_shapes(u_clip, u_object[:, 0], present, config)
-    size = (u_object[:, 0, :, 2] < 0.5).long()
-    size[:, 2] = 0  # three large objects do not fit into the frame
+    size = ((u_object[:, 0, :, 2] < 0.5) & (count < 3)[:, None]).long()  # three fit into the frame when they are small
     aimed = (count > 1) & (u_clip[:, 1] < config.collisions)
     motion, start, velocity = _place(u_object, size, present, aimed, config)
-    order = torch.where(present, start[..., 0], torch.inf).argsort(1)
+    start = _spread(start, size, shape, present)
+    moves = u_clip[:, 2] < config.moving_camera
+    camera = torch.where(moves, 1 + (u_clip[:, 3] * (len(CAMERAS) - 1)).long(), 0)
+    eye, view = camera_path(camera, frames, config)
+    order = torch.where(present, _across(start, eye[:, :1], view[:, :1]), torch.inf).argsort(1)
     colour, shape, size, motion = (x.gather(1, order) for x in (colour, shape, size, motion))
     start, velocity = (x.gather(1, order[..., None].expand(-1, -1, 3)) for x in (start, velocity))
     yaw = u_object[:, 0, :, 3].gather(1, order) * (math.pi / 2)
-    moves = u_clip[:, 2] < config.moving_camera
-    camera = torch.where(moves, 1 + (u_clip[:, 3] * (len(CAMERAS) - 1)).long(), 0)
     time = (u_clip[:, 4] * len(TIMES)).long()
-    position, contact = _simulate(start, velocity, torch.tensor(RADII)[size], shape, present, frames, config.fps)
-    eye, view = camera_path(camera, frames, config)
+    position, contact = _simulate(start, velocity, size, shape, present, frames, config.fps)
     slots = config.max_objects
     objects = (x[:, :slots] for x in (colour, shape, size, motion, yaw))
     return Scenes(count, *objects, time, camera, position[:, :, :slots], contact[:, :, :slots, :slots], eye, view)
@@ -153,8 +157,8 @@ def _colours_and_shapes(u_clip: Tensor, u: Tensor, present: Tensor, config: Phys
     for name, form in HELD_OUT_PAIRS:
         held_out[COLOURS.index(name), SHAPES.index(form)] = True
     if config.hold_out:
-        for step in (1, 2):
-            shape = torch.where(held_out[colour, shape], (shape + step) % len(SHAPES), shape)
+        for _ in SHAPES[1:]:
+            shape = torch.where(held_out[colour, shape], (shape + 1) % len(SHAPES), shape)
     if config.only_held_out:
         pairs = held_out.nonzero()[(u_clip[:, 7] * len(HELD_OUT_PAIRS)).long()]
         others = torch.where(colour == pairs[:, :1], colour[:, :1], colour)  # keep the colours different
@@ -220,19 +224,44 @@ def _clearance(
     return torch.where((gap > 0).any(1), (gap > 0).int().argmax(1), gap.argmax(1))
 
 
+def _spread(start: Tensor, size: Tensor, shape: Tensor, present: Tensor) -> Tensor:
+    """Start positions [B, 3, 3] in which objects of a crowded scene have been pushed apart."""
+    reach, mass = _reach(size, shape) * 1.02, torch.tensor(RADII)[size] ** 3
+    floor = start * torch.tensor([1.0, 0.0, 1.0])
+    unused = torch.zeros(*present.shape, present.shape[1], dtype=torch.bool)
+    for _ in range(16):
+        floor, _ = _collide(floor, torch.zeros_like(floor), reach, mass, present, unused)
+    return floor + start * torch.tensor([0.0, 1.0, 0.0])
+
+
+def _reach(size: Tensor, shape: Tensor) -> Tensor:
+    """Radii on the floor in metres, at which objects collide."""
+    return torch.tensor(FOOTPRINT)[shape] * torch.tensor(RADII)[size]
+
+
+def _across(position: Tensor, eye: Tensor, view: Tensor) -> Tensor:
+    """Horizontal places [..., N] in the picture, in units of the focal length, of points [..., N, 3].
+
+    eye [..., 1, 3] and view [..., 1, 2] are the camera's.
+    """
+    x, y, z = (position - eye).unbind(-1)
+    yaw, pitch = view.unbind(-1)
+    depth = pitch.cos() * (yaw.sin() * x + yaw.cos() * z) + pitch.sin() * y
+    return (yaw.cos() * x - yaw.sin() * z) / depth
+
+
 def _simulate(
-    start: Tensor, velocity: Tensor, radius: Tensor, shape: Tensor, present: Tensor, frames: int, fps: float
+    start: Tensor, velocity: Tensor, size: Tensor, shape: Tensor, present: Tensor, frames: int, fps: float
 ) -> tuple[Tensor, Tensor]:
     """Positions [B, F, N, 3] and contacts bool [B, F, N, N] by semi-implicit Euler steps."""
     dt = 1.0 / (fps * SUBSTEPS)
     position, velocity = start.clone(), velocity.clone()
-    reach, bounce = torch.tensor(FOOTPRINT)[shape] * radius, torch.tensor(BOUNCE)[shape]
+    radius, reach, bounce = torch.tensor(RADII)[size], _reach(size, shape), torch.tensor(BOUNCE)[shape]
     mass = radius**3
     positions, contacts = [], []
-    for _ in range(frames):
-        positions.append(position.clone())
+    for frame in range(frames):
         touching = torch.zeros(*present.shape, present.shape[1], dtype=torch.bool)
-        for _ in range(SUBSTEPS):
+        for _ in range(SUBSTEPS if frame else 0):
             velocity[..., 1] -= GRAVITY * dt
             position = position + velocity * dt
             below = position[..., 1] < radius
@@ -244,6 +273,7 @@ def _simulate(
             velocity[..., 0] *= slow
             velocity[..., 2] *= slow
             position, velocity = _collide(position, velocity, reach, mass, present, touching)
+        positions.append(position.clone())
         contacts.append(touching)
     return torch.stack(positions, 1), torch.stack(contacts, 1)
 

@@ -174,15 +174,17 @@ def _camera_first(pairs: list[tuple[str, int]], rng: random.Random) -> list[tupl
 
 def random_sentence(rng: random.Random) -> Tagged:
     """A sentence about a scene that nobody simulated: any attributes, 1 to 3 objects of different colours."""
-    objects: list[tuple[int, int, int, int]] = []
-    for colour in rng.sample(range(len(COLOURS)), rng.randint(1, 3)):
-        motion = rng.randrange(1, len(MOTIONS)) if rng.random() < 0.7 else 0
-        objects.append((colour, rng.randrange(len(SHAPES)), rng.randrange(len(SIZES)), motion))
-    collides = len(objects) > 1 and rng.random() < 0.4
-    contacts = [[False] * len(objects) for _ in objects]
+    colours = rng.sample(range(len(COLOURS)), rng.randint(1, 3))
+    moving = rng.choice((0.0, 0.7, 0.7, 0.7, 0.7, 1.0))
+    motions = [rng.randrange(1, len(MOTIONS)) if rng.random() < moving else 0 for _ in colours]
+    collides = len(colours) > 1 and rng.random() < 0.4
+    contacts = [[False] * len(colours) for _ in colours]
     if collides:
-        first, second = sorted(rng.sample(range(len(objects)), 2))
+        first, second = sorted(rng.sample(range(len(colours)), 2))
         contacts[first][second] = True
+        if not motions[first] and not motions[second]:
+            motions[first] = MOTIONS.index("right")
+    objects = tuple((c, rng.randrange(len(SHAPES)), rng.randrange(len(SIZES)), m) for c, m in zip(colours, motions))
     camera = rng.randrange(1, len(CAMERAS)) if rng.random() < 0.6 else 0
-    truth = Attributes(tuple(objects), camera, rng.randrange(len(TIMES)), collides)
+    truth = Attributes(objects, camera, rng.randrange(len(TIMES)), collides)
     return tag_words(*sentence(truth, rng.getrandbits(32), contacts))

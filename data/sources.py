@@ -23,12 +23,24 @@ class ClipSource(Protocol):
     def __len__(self) -> int: ...
 
     def clips(self, rows: range) -> dict[str, Any]:
-        """{"video": uint8 [B, 3, F, Y, X], "caption": list of str} and, where known, "foreground": bool [B, 1, F, Y, X]."""
+        """{"video": uint8 [B, 3, F, Y, X], "caption": list of str}, perhaps "foreground": bool [B, 1, F, Y, X]."""
         ...
 
 
 def _key(**settings: Any) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def split_rows(count: int, held_out: float, seed: int) -> tuple[list[int], list[int]]:
+    """Shuffled rows to train on, and a share `held_out` of them to validate on: at least one of two or more.
+
+    Raises ValueError if the share is not from 0 to below 1.
+    """
+    if not 0 <= held_out < 1:
+        raise ValueError(f"the share of clips for validation must be from 0 to below 1; got {held_out}")
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()
+    kept_back = min(max(1, round(held_out * count)), count - 1) if held_out else 0
+    return order[kept_back:], order[:kept_back]
 
 
 class PhysicsSource:
@@ -66,7 +78,7 @@ class PhysicsSource:
 
 
 class FolderSource:
-    """`rounds` random clips of every video of a folder (train), or one clip of each (validation)."""
+    """Random clips of the videos of a folder, `rounds` of each; one of each held-out video for `validation`."""
 
     def __init__(
         self,
@@ -77,23 +89,26 @@ class FolderSource:
         rounds: int = 4,
         seed: int = 0,
         validation: bool = False,
+        held_out: float = 0.05,
     ) -> None:
         if rounds < 1:
             raise ValueError(f"rounds must be at least 1; got {rounds}")
         self.folder = ClipFolder(root, frames, size, fps=fps, random=not validation, seed=seed)
+        self.rows = split_rows(len(self.folder), held_out, seed)[validation]
         self.rounds = 1 if validation else rounds
-        files = [(p.name, p.stat().st_size, p.stat().st_mtime) for p in sorted(Path(root).rglob("*")) if p.is_file()]
+        found = [path for path in sorted(Path(root).rglob("*")) if path.is_file()]
+        files = [(str(p.relative_to(root)), p.stat().st_size, p.stat().st_mtime) for p in found]
         self.key = _key(
             kind="folder", root=str(Path(root).resolve()), files=files, frames=frames, size=size, fps=fps, seed=seed,
-            validation=validation,
+            validation=validation, held_out=held_out,
         )  # fmt: skip
 
     def __len__(self) -> int:
-        return len(self.folder) * self.rounds
+        return len(self.rows) * self.rounds
 
     def clips(self, rows: range) -> dict[str, Any]:
         items = []
         for row in rows:
-            self.folder.set_epoch(row // len(self.folder))
-            items.append(self.folder[row % len(self.folder)])
+            self.folder.set_epoch(row // len(self.rows))
+            items.append(self.folder[self.rows[row % len(self.rows)]])
         return {"video": torch.stack([item["video"] for item in items]), "caption": [item["caption"] for item in items]}

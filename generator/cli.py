@@ -115,7 +115,7 @@ def _add_argument(parser: Any, parameter: inspect.Parameter, text: str, position
     name, kind, default = parameter.name, parameter.annotation, parameter.default
     required = default is inspect.Parameter.empty
     options = {} if required else {"default": default}
-    if not required and default not in (None, False):
+    if not required and default is not None and default is not False:
         text += f" (default: {default})"
     if positional:
         several = "list[" in str(kind)

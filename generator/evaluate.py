@@ -14,7 +14,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
 from typing import Any
@@ -25,20 +25,22 @@ from torch import Tensor
 
 from ..data.captions import Attributes
 from ..data.folder import ClipFolder
+from ..data.frame_distance import frechet, rendered_features
 from ..data.oracle import READ_FRAMES, Oracle, Reading, score
-from ..data.physics import PhysicsConfig, sample_scenes
+from ..data.physics import PhysicsConfig
 from ..data.physics_dataset import HELD_OUT_SEED, physics_batch
-from ..data.render import render
 from ..data.video import to_float, to_uint8
 from ..tokenizer import VideoTokenizer
 from ..tokenizer.metrics import CodeUsage, bits_per_pixel, calm_rate, psnr, ssim, still_cells
 from .caption_bits import extra_bits
 from .pipeline import VideoGenerator
+from .sampling import SamplingParams
 
 log = logging.getLogger(__name__)
 Table = dict[str, float]
 SIZE = 64  # pixels a side of every clip here
 BATCH = 16
+SWAP_SHARE = 4  # every clip is scored under many captions, so only one in so many is
 WORLD, SEEN, UNSEEN = PhysicsConfig(), PhysicsConfig(hold_out=True), PhysicsConfig(only_held_out=True)
 CLIP_SEED, PROMPT_SEED, UNSEEN_SEED, LONG_SEED, OTHER_SEED = (HELD_OUT_SEED + n * 10_000_000 for n in range(1, 6))
 LATE_FRAMES = 9  # the end of a long clip
@@ -58,6 +60,10 @@ def evaluate(
     seed: int = 0,
     long_prompts: int = 32,
     long_frames: int = 300,
+    guidance: float | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
     real_clips: str | None = None,
     json: str | None = None,
 ) -> dict[str, Table]:
@@ -70,35 +76,46 @@ def evaluate(
         seed: another seed takes other scenes, captions and samples.
         long_prompts: captions that long clips are made of; 0 leaves that table out.
         long_frames: frames of a long clip.
+        guidance: how strongly samples follow their prompt (1 is none beyond training).
+        temperature: randomness of samples.
+        top_k: draw from so many likeliest codes only.
+        top_p: draw from the likeliest codes that have this probability together.
         real_clips: a folder of videos to measure the tokenizer on as well.
         json: a file for the tables.
 
     Raises:
-        ValueError: prompts below 2, frames below 9, or a folder or model that cannot be used.
+        ValueError: fewer than 2 prompts, fewer than 9 frames, or a folder or model that cannot be used.
     """
-    if prompts < 2 or frames < LATE_FRAMES or long_frames < LATE_FRAMES or long_prompts < 0:
-        raise ValueError(
-            f"at least 2 prompts of at least {LATE_FRAMES} frames are needed (and long_prompts 0 or more); "
-            f"got prompts={prompts}, frames={frames}, long_frames={long_frames}, long_prompts={long_prompts}"
-        )
-    if json is not None and not Path(json).absolute().parent.is_dir():
-        raise ValueError(f"folder {Path(json).absolute().parent} does not exist; create it first")
+    _check(prompts, frames, long_prompts, long_frames, json)
+    given: dict[str, Any] = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    params = SamplingParams(**{name: value for name, value in given.items() if value is not None})
     begin = time.monotonic()
     generator, oracle = VideoGenerator.from_pretrained(model), Oracle.from_pretrained()
-    report = {
+    sampler = Sampler(generator, params)
+    report: dict[str, Table] = {
         **tokenizer_tables(generator.tokenizer, oracle, prompts, frames, seed),
         **({"real clips": real_table(generator.tokenizer, real_clips, frames)} if real_clips else {}),
-        "prompt obeyed": obedience_table(generator, oracle, SEEN, PROMPT_SEED + seed, prompts, frames),
-        "prompt obeyed, unseen pairs": obedience_table(generator, oracle, UNSEEN, UNSEEN_SEED + seed, prompts, frames),
-        **swap_tables(generator, PROMPT_SEED + seed, prompts, frames),
-        **({"long clips": long_table(generator, oracle, seed, long_prompts, long_frames)} if long_prompts else {}),
-        "same seed, same video": determinism_table(generator, PROMPT_SEED + seed, frames),
+        "prompt obeyed": obedience_table(sampler, oracle, SEEN, PROMPT_SEED + seed, prompts, frames),
+        "prompt obeyed, unseen pairs": obedience_table(sampler, oracle, UNSEEN, UNSEEN_SEED + seed, prompts, frames),
+        **swap_tables(generator, PROMPT_SEED + seed, max(2, prompts // SWAP_SHARE), frames),
+        **({"long clips": long_table(sampler, oracle, seed, long_prompts, long_frames)} if long_prompts else {}),
+        "same seed, same video": determinism_table(sampler, PROMPT_SEED + seed, frames),
     }
     report["run"] = {"prompts": prompts, "frames": frames, "seed": seed, "minutes": (time.monotonic() - begin) / 60}
     print(format_report(report))
     if json is not None:
         _write(Path(json), dumps({"model": model, "tables": report}, indent=2) + "\n")
     return report
+
+
+def _check(prompts: int, frames: int, long_prompts: int, long_frames: int, json: str | None) -> None:
+    if prompts < 2 or frames < LATE_FRAMES or long_frames < LATE_FRAMES or (long_prompts and long_prompts < 2):
+        raise ValueError(
+            f"at least 2 prompts (or no long_prompts) of at least {LATE_FRAMES} frames are needed; "
+            f"got prompts={prompts}, frames={frames}, long_frames={long_frames}, long_prompts={long_prompts}"
+        )
+    if json is not None and not Path(json).absolute().parent.is_dir():
+        raise ValueError(f"folder {Path(json).absolute().parent} does not exist; create it first")
 
 
 def held_out_batches(first_seed: int, clips: int, frames: int, world: PhysicsConfig) -> Iterator[dict[str, Any]]:
@@ -159,19 +176,35 @@ def real_table(tokenizer: VideoTokenizer, folder: str, frames: int) -> Table:
     }
 
 
-def sample(generator: VideoGenerator, captions: Sequence[str], frames: int, seed: int) -> Tensor:
-    """uint8 clips [B, 3, F, Y, X], one per caption."""
-    return to_uint8(generator.generate(list(captions), frames=frames, seed=seed))
+@dataclass(frozen=True)
+class Sampler:
+    """A generator with its sampling settings."""
+
+    generator: VideoGenerator
+    params: SamplingParams = SamplingParams()  # noqa: RUF009 (frozen)
+
+    def __call__(self, captions: Sequence[str], frames: int, seed: int) -> Tensor:
+        """uint8 clips [B, 3, F, Y, X], one per caption, with the seeds from `seed` on."""
+        return to_uint8(self.generator.generate(list(captions), frames, seed, self.params))
+
+    def streamed(self, caption: str, frames: int, seed: int) -> Tensor:
+        """The same clip [1, 3, F, Y, X] taken from the endless stream."""
+        chunks: list[Tensor] = []
+        for chunk in self.generator.stream(caption, seed, self.params):
+            chunks.append(to_uint8(chunk))
+            if sum(part.shape[2] for part in chunks) >= frames:
+                break
+        return torch.cat(chunks, 2)[:, :, :frames]
 
 
 def obedience_table(
-    generator: VideoGenerator, oracle: Oracle, world: PhysicsConfig, first_seed: int, prompts: int, frames: int
+    sample: Sampler, oracle: Oracle, world: PhysicsConfig, first_seed: int, prompts: int, frames: int
 ) -> Table:
     """Share of prompts of `world` whose clip shows what they say, per attribute; "objects": all colours and shapes."""
     truths: list[Attributes] = []
     readings: list[Reading] = []
     for batch in held_out_batches(first_seed, prompts, frames, world):
-        readings += oracle.read(sample(generator, batch["caption"], frames, batch["seeds"].start - HELD_OUT_SEED))
+        readings += oracle.read(sample(batch["caption"], frames, batch["seeds"].start - HELD_OUT_SEED))
         truths += batch["attributes"]
         log.info("sampled %d of %d prompts", len(readings), prompts)
     return score(readings, truths)
@@ -180,7 +213,7 @@ def obedience_table(
 @torch.inference_mode()
 def clip_bits(generator: VideoGenerator, codes_THW: Tensor, captions: Sequence[str]) -> list[float]:
     """Bits of one clip under each caption, teacher-forced, as one batch."""
-    text_BSE, mask_BS = generator.text.encode(list(captions))
+    text_BSE, mask_BS = generator.text.encode(captions, generator.decoder.config.max_text)
     codes_BTHW = codes_THW.expand(len(captions), -1, -1, -1)
     logits_BTGV = generator.decoder(codes_BTHW, text_BSE, mask_BS).float()
     nats = functional.cross_entropy(logits_BTGV.flatten(0, 2), codes_BTHW.flatten(), reduction="none")
@@ -207,13 +240,13 @@ def swap_tables(generator: VideoGenerator, first_seed: int, prompts: int, frames
     }
 
 
-def long_table(generator: VideoGenerator, oracle: Oracle, seed: int, prompts: int, frames: int) -> Table:
+def long_table(sample: Sampler, oracle: Oracle, seed: int, prompts: int, frames: int) -> Table:
     """Are the prompt's objects still there at the end of a long clip, and do its frames look like the world?"""
     kept: list[bool] = []
     strangers: list[bool] = []
     early, late = [], []
     for batch in held_out_batches(LONG_SEED + seed, prompts, LATE_FRAMES, SEEN):
-        video = sample(generator, batch["caption"], frames, batch["seeds"].start - HELD_OUT_SEED)
+        video = sample(batch["caption"], frames, batch["seeds"].start - HELD_OUT_SEED)
         seen = (oracle.presence(video[:, :, -LATE_FRAMES:]) >= oracle.config.min_pixels).float().mean(1) >= 0.5
         for row, said in enumerate(batch["attributes"]):
             named = [thing[0] for thing in said.objects]
@@ -222,8 +255,8 @@ def long_table(generator: VideoGenerator, oracle: Oracle, seed: int, prompts: in
         early.append(oracle.features(video[:, :, min(frames, READ_FRAMES) - 1][:, :, None]))
         late.append(oracle.features(video[:, :, -1:]))
         log.info("sampled %d of %d long clips", len(strangers), prompts)
-    reference = rendered_features(oracle, OTHER_SEED + seed, REFERENCE_FRAMES, frames)
-    real = rendered_features(oracle, LONG_SEED + seed, prompts, frames)
+    reference = rendered_features(oracle, OTHER_SEED + seed, REFERENCE_FRAMES, frames, SEEN)
+    real = rendered_features(oracle, LONG_SEED + seed, prompts, frames, SEEN)
     return {
         "frames": frames,
         "named objects still there": sum(kept) / len(kept),
@@ -234,35 +267,16 @@ def long_table(generator: VideoGenerator, oracle: Oracle, seed: int, prompts: in
     }
 
 
-def rendered_features(oracle: Oracle, first_seed: int, clips: int, frames: int) -> Tensor:
-    """Features [clips, D] of frame `frames` of held-out scenes, one frame of each."""
-    scenes = sample_scenes(range(first_seed, first_seed + clips), frames, SEEN)
-    last = replace(scenes, position=scenes.position[:, -1:], eye=scenes.eye[:, -1:], view=scenes.view[:, -1:])
-    return oracle.features(render(last, SIZE)[0])
-
-
-def frechet(a_ND: Tensor, b_ND: Tensor) -> float:
-    """Fréchet distance between two sets of features, each taken as a Gaussian (Heusel et al. 2017)."""
-    a, b = a_ND.double(), b_ND.double()
-    cov_a, cov_b = torch.cov(a.T), torch.cov(b.T)
-    values, vectors = torch.linalg.eigh(cov_a)
-    root_a = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
-    cross = torch.linalg.eigvalsh(root_a @ cov_b @ root_a).clamp_min(0).sqrt().sum()
-    distance = (a.mean(0) - b.mean(0)).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
-    return float(distance.clamp_min(0))
-
-
-def determinism_table(generator: VideoGenerator, first_seed: int, frames: int) -> Table:
-    """1 where the same prompt and seed give the same bytes: called twice, and as a stream."""
-    caption = next(held_out_batches(first_seed, 1, LATE_FRAMES, SEEN))["caption"]
-    first, second = (sample(generator, caption, frames, 7) for _ in range(2))
-    chunks: list[Tensor] = []
-    for chunk in generator.stream(caption[0], seed=7):
-        chunks.append(to_uint8(chunk))
-        if sum(part.shape[2] for part in chunks) >= frames:
-            break
-    streamed = torch.cat(chunks, 2)[:, :, :frames]
-    return {"called twice": float(torch.equal(first, second)), "as a stream": float(torch.equal(first, streamed))}
+def determinism_table(sample: Sampler, first_seed: int, frames: int) -> Table:
+    """1 where the same prompt and seed give the same bytes: called twice, in a batch, and as a stream."""
+    captions = next(held_out_batches(first_seed, 2, LATE_FRAMES, SEEN))["caption"]
+    first = sample(captions[:1], frames, 7)
+    again = {
+        "called twice": sample(captions[:1], frames, 7),
+        "in a batch": sample(captions, frames, 7)[:1],
+        "as a stream": sample.streamed(captions[0], frames, 7),
+    }
+    return {name: float(torch.equal(first, other)) for name, other in again.items()}
 
 
 def format_report(report: dict[str, Table]) -> str:

@@ -6,7 +6,7 @@ Legend: B batch, T latent frames, G cells of a frame, S text length, E text widt
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,15 @@ import torch
 import torch.nn.functional as F
 from filelock import FileLock
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ..data.contact_sheet import contact_sheet
 from ..data.sources import ClipSource, FolderSource
-from ..tokenizer import VideoTokenizer
+from ..data.video import to_uint8
+from ..tokenizer import VideoTokenizer, frame_count
 from ..tokenizer.optimizer import MuonAdamW
 from .config import DecoderConfig
 from .decoder import Decoder
@@ -29,6 +33,7 @@ from .token_cache import TokenSet, build_tokens
 from .token_data import Stage, TokenBatches
 
 Batch = dict[str, Tensor]
+SAMPLES = 4  # in a picture of samples
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class DecoderSize:
     sinks: int = 1
     window: int = 5
     max_distance: int = 8
+    max_text: int = 48
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class TokenLoss:
 
 
 class GeneratorModule(pl.LightningModule):
-    """Fits a `Decoder` to the codes of one tokenizer; at every checkpoint and at the end exports a whole `VideoGenerator`.
+    """Fits a `Decoder` to the codes of one tokenizer; every checkpoint also exports a whole `VideoGenerator`.
 
     Args:
         tokenizer: shipped name, folder or hub id of the tokenizer.
@@ -67,10 +73,11 @@ class GeneratorModule(pl.LightningModule):
         warmup_steps: steps of linear warm-up.
         cooldown: share of the steps, at the end, over which the rates fall to zero.
         caption_dropout: share of the clips that are trained without their caption (classifier-free guidance).
-        hidden_clips: share of the clips in whose input some codes are hidden; how many is drawn anew for each, up to all.
-            What is hidden from the past must be read from the caption.
+        hidden_clips: share of the clips in whose input some codes are hidden, a share of them that is drawn for each
+            clip. What is hidden from the past must be read from the caption.
         ema_decay: of the averaged weights that are validated and exported; 0 turns averaging off.
         backend: of `attention.attend`.
+        samples_every: steps between pictures of samples, from captions of the validation clips; 0 for none.
         init_from: a model to start from (shipped name, folder or hub id) in place of fresh weights: its tokenizer, text
             encoder and sizes replace those given here.
         export_dir: where to export to; `generator` in the log folder if not given.
@@ -93,6 +100,7 @@ class GeneratorModule(pl.LightningModule):
         hidden_clips: float = 0.4,
         ema_decay: float = 0.998,
         backend: str = "matmul",
+        samples_every: int = 500,
         init_from: str | None = None,
         export_dir: str | None = None,
     ) -> None:
@@ -121,6 +129,7 @@ class GeneratorModule(pl.LightningModule):
         self.warmup_steps, self.cooldown = warmup_steps, cooldown
         self.caption_dropout, self.hidden_clips = caption_dropout, hidden_clips
         self.ema_decay, self.backend, self.export_dir = ema_decay, backend, export_dir
+        self.samples_every = samples_every
 
     # ---- set-up ----
 
@@ -156,6 +165,8 @@ class GeneratorModule(pl.LightningModule):
         clean = nats_BTG.detach()[~hidden.flatten()]
         if len(clean):
             self.log("train/bits_per_token", clean.mean() / math.log(2), prog_bar=True)
+        if self.samples_every and (self.global_step + 1) % self.samples_every == 0:
+            self._show_samples(codes_BTHW.shape[1])
         return loss
 
     def _nats(self, codes_BTHW: Tensor, text: Tensor, mask: Tensor, corrupt: Tensor | None = None) -> Tensor:
@@ -169,7 +180,7 @@ class GeneratorModule(pl.LightningModule):
         return (1 + self.loss.changed * changed + self.loss.objects * objects_BTHW).flatten(2)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Bits per token, by latent frame, and what the captions are worth: the extra bits of a clip under another's."""
+        """Bits per token, and what the captions are worth: the extra bits of a clip under another's."""
         codes, text, mask = batch["codes"], batch["text"], batch["text_mask"]
         bits_BTG = self._nats(codes, text, mask) / math.log(2)
         swapped_BTG = self._nats(codes, text.roll(1, 0), mask.roll(1, 0)) / math.log(2)
@@ -180,6 +191,26 @@ class GeneratorModule(pl.LightningModule):
             "caption_bits_per_clip": (swapped_BTG - bits_BTG).sum((1, 2)).mean(),
         }
         self.log_dict({f"val/{name}": value for name, value in values.items()}, batch_size=len(codes), sync_dist=True)
+
+    @rank_zero_only
+    @torch.no_grad()
+    def _show_samples(self, latents: int) -> None:
+        data = getattr(self.trainer, "datamodule", None)
+        if not isinstance(data, TokenDataModule) or not data.captions:
+            return
+        frames = frame_count(latents, self.model.config.frames_per_latent)
+        with torch.autocast(self.device.type, enabled=False):
+            video = self.generator().generate(data.captions, frames)
+        sheet = contact_sheet(to_uint8(video), data.captions)
+        if isinstance(self.logger, TensorBoardLogger):
+            picture = torch.frombuffer(bytearray(sheet.tobytes()), dtype=torch.uint8)
+            self.logger.experiment.add_image(
+                "samples", picture.view(sheet.height, sheet.width, 3), self.global_step, dataformats="HWC"
+            )
+        else:
+            folder = self.export_folder.parent / "samples"
+            folder.mkdir(parents=True, exist_ok=True)
+            sheet.save(folder / f"{self.global_step:07d}.png")
 
     # ---- what a run leaves behind ----
 
@@ -217,7 +248,7 @@ def _fit_text(folder: Path) -> None:
 
 
 class TokenDataModule(pl.LightningDataModule):
-    """Tokenises a source of clips once, with the tokenizer and text encoder of the module in training, and serves stages.
+    """Tokenises a source of clips once, with the models of the module in training, and serves stages of it.
 
     Args:
         train, validation: where clips come from.
@@ -238,25 +269,37 @@ class TokenDataModule(pl.LightningDataModule):
         self.train, self.validation = train, validation
         self.stages, self.cache_dir, self.seed = stages, Path(cache_dir), seed
         self._start = 0
+        self.captions: list[str] = []
 
     def setup(self, stage: str | None = None) -> None:
         module = self.trainer.lightning_module
         assert isinstance(module, GeneratorModule)
         self.train_tokens = self._tokens(self.train, module)
         self.val_tokens = self._tokens(self.validation, module) if self.validation else None
+        shown = self.validation or self.train
+        captions = shown.clips(range(min(SAMPLES, len(shown))))["caption"]
+        self.captions = [caption for caption in captions if caption]
 
     def _tokens(self, source: ClipSource, module: GeneratorModule) -> TokenSet:
-        return build_tokens(source, module.tokenizer, module.text, self.cache_dir)
+        tokens = build_tokens(source, module.tokenizer, module.text, self.cache_dir)
+        longest, most = int(tokens.text_length.max()), module.model.config.max_text
+        if longest > most:
+            raise ValueError(
+                f"the longest caption has {longest} tokens and the decoder takes {most}; "
+                f"shorten it, or set model.size.max_text to {longest}"
+            )
+        return tokens
 
     def train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(TokenBatches(self.train_tokens, self.stages, self.seed, self._start), batch_size=None)
 
-    def val_dataloader(self) -> list[Any]:
+    def val_dataloader(self) -> Any:
+        """All of the validation clips, in batches as those of the last stage."""
         if self.val_tokens is None:
             return []
-        last = replace(self.stages[-1])
+        last = self.stages[-1]
         rows = torch.arange(len(self.val_tokens)).split(last.batch_size)
-        return [self.val_tokens.batch(part, last.latents) for part in rows]
+        return DataLoader([self.val_tokens.batch(part, last.latents) for part in rows], batch_size=None)
 
     def state_dict(self) -> dict[str, Any]:
         """A resumed run goes on with the batch after the last one seen."""

@@ -53,7 +53,7 @@ class VideoGenerator(nn.Module):
         prompt: str | Sequence[str],
         frames: int = 33,
         seed: int = 0,
-        params: SamplingParams = SamplingParams(),
+        params: SamplingParams = SamplingParams(),  # noqa: B008 (frozen)
         init: Tensor | VideoCodes | None = None,
         progress: Progress | None = None,
     ) -> Tensor:
@@ -89,7 +89,7 @@ class VideoGenerator(nn.Module):
         self,
         prompt: str | Sequence[str],
         seed: int = 0,
-        params: SamplingParams = SamplingParams(),
+        params: SamplingParams = SamplingParams(),  # noqa: B008 (frozen)
         init: Tensor | VideoCodes | None = None,
     ) -> Iterator[Tensor]:
         """Endless videos, the pixels of one latent frame at a time: float [B, 3, f, Y, X], f = 1 at first and k later.

@@ -53,7 +53,9 @@ def run(jobs: Sequence[Job], settings: Settings, grid_out: str | Path | None = N
     Raises:
         ValueError: a setting, a prompt or `init` that the model cannot take.
     """
-    generator = VideoGenerator.from_pretrained(settings.model).to(choose_device(settings.device))
+    device = choose_device(settings.device)
+    _hush_transformers()
+    generator = VideoGenerator.from_pretrained(settings.model).to(device)
     params = _params(generator, settings)
     init = _read_init(generator, settings) if settings.init else None
     _say(f"seed {jobs[0].seed}" + (f" to {jobs[-1].seed}" if len(jobs) > 1 else ""))
@@ -173,6 +175,14 @@ def _tags(job: Job, settings: Settings, params: SamplingParams) -> dict[str, obj
 
 def _common_tags(settings: Settings) -> dict[str, object]:
     return {"model": settings.model, "version": f"kinetoscope {version('kinetoscope')}"}
+
+
+def _hush_transformers() -> None:
+    """No progress bars and reports of theirs between our lines."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def _count(frames: int) -> str:

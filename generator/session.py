@@ -36,7 +36,7 @@ class Session:
         text_BSE: Tensor,
         text_mask_BS: Tensor,
         seeds: Sequence[int],
-        params: SamplingParams = SamplingParams(),
+        params: SamplingParams = SamplingParams(),  # noqa: B008 (frozen)
         backend: str = "sdpa",
     ) -> None:
         self.decoder, self.seeds, self.params = decoder, list(seeds), params

@@ -155,6 +155,27 @@ def _loss(encoder: ModernBertModel, read_out: ReadOut, batch: dict[str, Tensor])
     return torch.stack(losses).sum()
 
 
+def _train(
+    encoder: ModernBertModel, read_out: ReadOut, batches: Iterator[dict[str, Tensor]], steps: int, learning_rate: float
+) -> None:
+    parameters = [*encoder.parameters(), *read_out.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, learning_rate, total_steps=steps + 1, pct_start=0.1, cycle_momentum=False
+    )
+    began = shown = time.monotonic()
+    for step, batch in zip(range(1, steps + 1), batches):
+        loss = _loss(encoder, read_out, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        schedule.step()
+        if time.monotonic() - shown > 5 or step == steps:
+            shown = time.monotonic()
+            print(f"step {step}/{steps}  loss {loss.item():.4f}  {shown - began:.0f} s", flush=True)
+
+
 def fit_text_encoder(
     out: Path,
     steps: int = 600,
@@ -182,28 +203,15 @@ def fit_text_encoder(
             raise ValueError(f"{name} must be at least 1; got {value}")
     if not out.absolute().parent.is_dir():
         raise ValueError(f"{out.absolute().parent} is not a folder; create it first")
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file; name a folder")
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     rng = random.Random(seed)
     examples = (random_sentence(rng) for _ in range(4000))
     tokenizer = fit_tokenizer(roughen(e, rng).text if i % 2 else e.text for i, e in enumerate(examples))
     encoder, read_out = make_encoder(tokenizer, hidden, layers), ReadOut(hidden)
-    parameters = [*encoder.parameters(), *read_out.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, total_steps=steps + 1, pct_start=0.1, cycle_momentum=False
-    )
-    began = shown = time.monotonic()
-    for step, batch in zip(range(1, steps + 1), _batches(tokenizer, rng, batch_size)):
-        loss = _loss(encoder, read_out, batch)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
-        if time.monotonic() - shown > 5 or step == steps:
-            shown = time.monotonic()
-            print(f"step {step}/{steps}  loss {loss.item():.4f}  {shown - began:.0f} s", flush=True)
+    _train(encoder, read_out, _batches(tokenizer, rng, batch_size), steps, learning_rate)
     _write(out, tokenizer, encoder, read_out)
     return evaluate_text_encoder(out, test_captions)
 

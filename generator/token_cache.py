@@ -16,12 +16,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ..data.sources import ClipSource
-from ..tokenizer import VideoTokenizer
+from ..tokenizer import TokenizerConfig, VideoTokenizer
 from .text import TextEncoder
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,11 @@ def build_tokens(source: ClipSource, tokenizer: VideoTokenizer, text: TextEncode
     """Tokenise every clip of `source`, or read what an earlier run left in `folder`."""
     place = folder / f"{tokenizer.id}-{text.id}-{source.key}"
     place.mkdir(parents=True, exist_ok=True)
+    with FileLock(place / "lock"):  # other processes of the same run wait and read
+        return _read(_write_parts(source, tokenizer, text, place))
+
+
+def _write_parts(source: ClipSource, tokenizer: VideoTokenizer, text: TextEncoder, place: Path) -> list[Path]:
     parts = [range(begin, min(begin + PART, len(source))) for begin in range(0, len(source), PART)]
     files = [place / f"{part.start:08d}-{part.stop:08d}.safetensors" for part in parts]
     start, made = time.monotonic(), 0
@@ -71,7 +77,7 @@ def build_tokens(source: ClipSource, tokenizer: VideoTokenizer, text: TextEncode
         left = sum(len(p) for p, f in zip(parts, files) if not f.exists())
         rate = made / (time.monotonic() - start)
         log.info("tokenised %d of %d clips, %.0f clips/s, %.0f s left", part.stop, len(source), rate, left / rate)
-    return _read(files)
+    return files
 
 
 @torch.inference_mode()
@@ -85,11 +91,12 @@ def _tokenise(
     objects: list[Tensor] = []
     captions: list[str] = []
     small = torch.int16 if tokenizer.codebook_size <= 32768 else torch.int32
+    device = next(tokenizer.parameters()).device
     for begin in range(rows.start, rows.stop, BLOCK):
         batch = source.clips(range(begin, min(begin + BLOCK, rows.stop)))
-        indices = tokenizer.encode(batch["video"].float() / 127.5 - 1).indices
+        indices = tokenizer.encode(batch["video"].to(device).float() / 127.5 - 1).indices.cpu()
         codes.append(indices.to(small))
-        objects.append(_cells(batch.get("foreground"), indices, tokenizer.config.frames_per_latent))
+        objects.append(_cells(batch.get("foreground"), indices, tokenizer.config))
         captions += batch["caption"]
     text, length = _embed(captions, encoder)
     return {"codes": torch.cat(codes), "objects": torch.cat(objects), "text": text, "text_length": length}
@@ -98,7 +105,7 @@ def _tokenise(
 def _embed(captions: list[str], encoder: TextEncoder) -> tuple[Tensor, Tensor]:
     """States half [C, S, E] and lengths [C]; a clip without a caption has length 0."""
     spoken = torch.tensor([bool(caption.strip()) for caption in captions])
-    states, mask = encoder.encode([caption for caption in captions if caption.strip()] or ["-"])
+    states, mask = (x.cpu() for x in encoder.encode([caption for caption in captions if caption.strip()] or ["-"]))
     text = states.new_zeros(len(captions), *states.shape[1:], dtype=torch.half)
     length = torch.zeros(len(captions), dtype=torch.int64)
     if spoken.any():
@@ -106,12 +113,14 @@ def _embed(captions: list[str], encoder: TextEncoder) -> tuple[Tensor, Tensor]:
     return text, length
 
 
-def _cells(foreground: Tensor | None, indices: Tensor, frames_per_latent: int) -> Tensor:
+def _cells(foreground: Tensor | None, indices: Tensor, config: TokenizerConfig) -> Tensor:
     """Cells [B, T, H, W] that show an object in any of their frames, from pixels [B, 1, F, Y, X]."""
     if foreground is None:
         return torch.zeros_like(indices, dtype=torch.bool)
-    padded = torch.cat([foreground[:, :, :1].expand(-1, -1, frames_per_latent - 1, -1, -1), foreground], dim=2)
-    return F.adaptive_max_pool3d(padded.float(), indices.shape[1:])[:, 0] > 0
+    k, p = config.frames_per_latent, config.patch
+    (F_, Y, X), (T, H, W) = foreground.shape[2:], indices.shape[1:]
+    padding = (0, W * p - X, 0, H * p - Y, k - 1, (T - 1) * k + 1 - F_)
+    return F.max_pool3d(F.pad(foreground.float(), padding, mode="replicate"), (k, p, p))[:, 0] > 0
 
 
 def _read(files: list[Path]) -> TokenSet:

@@ -1,4 +1,4 @@
-"""Batches of pre-tokenised clips: stages of growing length, the same batch for the same step whatever happened before."""
+"""Batches of pre-tokenised clips in stages of growing length; a step's batch does not depend on restarts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .token_cache import TokenSet
 class Stage:
     """`steps` batches of `batch_size` clips, cut to their first `latents` latent frames. The last stage has no end.
 
-    Short clips come first: one image costs a fraction of a clip and holds nearly all that a caption says of the objects.
+    Short clips come first: an image costs a fraction of a clip and holds nearly all that a caption says of objects.
     """
 
     steps: int

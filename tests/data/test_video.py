@@ -234,6 +234,14 @@ def test_scaling_and_cropping(tmp_path: Path) -> None:
     assert read_clip(path, size=(16, 16), crop=(1, 0), zoom=3).video.shape == (3, 2, 16, 16)
 
 
+def test_scaling_down_keeps_every_column_of_colour(tmp_path: Path) -> None:
+    stripes = torch.zeros(3, 2, 8, 16, dtype=torch.uint8)
+    stripes[0, ..., 0::2] = stripes[2, ..., 1::2] = 200
+    write_video(tmp_path / "a.mp4", stripes, fps=10, upscale=16)
+    back = read_clip(tmp_path / "a.mp4", size=(8, 16)).video
+    assert (back.float() - stripes.float()).abs().mean() < 8
+
+
 def test_a_turned_phone_video_is_shown_upright(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     video = torch.zeros(3, 2, 32, 64, dtype=torch.uint8)

@@ -12,6 +12,7 @@ from kinetoscope.tokenizer import (
     latent_count,
 )
 from torch import Tensor
+from torch.nn import functional
 
 shared_model = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -79,6 +80,21 @@ def test_a_mover_leaves_distant_codes_alone() -> None:
     changed = tokenizer.encode(video).indices != tokenizer.encode(moved).indices
     changed[:, :, 2:5, 2:5] = False
     assert not changed.any()
+
+
+def test_the_refiner_is_two_causal_3d_convolutions(tiny: VideoTokenizer) -> None:
+    refiner = tiny.refiner
+    assert refiner is not None
+
+    def convolve(conv: torch.nn.Conv2d, video: Tensor) -> Tensor:
+        past = video[:, :, :1].expand(-1, -1, 2, -1, -1)
+        weight = conv.weight.unflatten(1, (3, -1)).transpose(1, 2)
+        return functional.conv3d(torch.cat([past, video], 2), weight, conv.bias, padding=(0, 1, 1))
+
+    video = torch.rand(2, 3, 5, 6, 7)
+    expected = video + convolve(refiner.narrow, functional.gelu(convolve(refiner.widen, video)))
+    refined = refiner(video.permute(0, 2, 3, 4, 1), {}, {}).permute(0, 4, 1, 2, 3)
+    torch.testing.assert_close(refined, expected)
 
 
 def test_code_vectors_are_what_the_decoder_was_trained_on(tiny: VideoTokenizer, clip: Tensor) -> None:

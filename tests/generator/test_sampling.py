@@ -1,0 +1,86 @@
+"""Sampling functions on values that can be checked by hand."""
+
+import math
+
+import pytest
+import torch
+from kinetoscope.generator import SamplingParams
+from kinetoscope.generator.sampling import guide, gumbel_noise, keep_top_k, keep_top_p, sample
+
+LOGITS = torch.tensor([[0.1, 0.4, 0.2, 0.3]]).log()
+INF = math.inf
+
+
+def kept(logits: torch.Tensor) -> list[int]:
+    return (logits[0] > -INF).nonzero().flatten().tolist()
+
+
+def test_guidance_goes_from_without_to_with_and_beyond():
+    with_prompt, without = torch.tensor([[1.0, 3.0]]), torch.tensor([[2.0, 1.0]])
+    assert guide(with_prompt, without, 0.0).tolist() == [[2.0, 1.0]]
+    assert guide(with_prompt, without, 1.0).tolist() == [[1.0, 3.0]]
+    assert guide(with_prompt, without, 3.0).tolist() == [[-1.0, 7.0]]
+
+
+@pytest.mark.parametrize(("k", "codes"), [(1, [1]), (2, [1, 3]), (4, [0, 1, 2, 3]), (9, [0, 1, 2, 3])])
+def test_top_k(k, codes):
+    assert kept(keep_top_k(LOGITS, k)) == codes
+
+
+@pytest.mark.parametrize(
+    ("p", "codes"), [(0.01, [1]), (0.39, [1]), (0.6, [1, 3]), (0.75, [1, 2, 3]), (0.95, [0, 1, 2, 3])]
+)
+def test_top_p_keeps_the_smallest_set_that_reaches_p(p, codes):
+    assert kept(keep_top_p(LOGITS, p)) == codes
+
+
+def test_filters_treat_rows_alone():
+    logits = torch.stack([LOGITS[0], LOGITS[0].flip(0)])
+    assert (keep_top_k(logits, 1) > -INF).tolist() == [[False, True, False, False], [False, False, True, False]]
+    assert (keep_top_p(logits, 0.3) > -INF).tolist() == [[False, True, False, False], [False, False, True, False]]
+
+
+def draws(params: SamplingParams, count: int = 4000) -> torch.Tensor:
+    """Shares of the four codes in many draws."""
+    noise = gumbel_noise(range(count), frame=3, cell=5, vocab_size=4)
+    return sample(LOGITS.expand(count, -1), params, noise).bincount(minlength=4) / count
+
+
+def test_draws_follow_the_softmax():
+    torch.testing.assert_close(draws(SamplingParams()), LOGITS.exp()[0], atol=0.03, rtol=0)
+
+
+def test_temperature_sharpens():
+    expected = (LOGITS * 2).softmax(-1)[0]
+    torch.testing.assert_close(draws(SamplingParams(temperature=0.5)), expected, atol=0.03, rtol=0)
+    assert draws(SamplingParams(temperature=0)).tolist() == [0, 1, 0, 0]
+
+
+def test_filtered_codes_are_never_drawn():
+    shares = draws(SamplingParams(top_k=3, top_p=0.6))  # of the three left, 3/9 + 4/9 reach 0.6
+    torch.testing.assert_close(shares, torch.tensor([0, 4 / 7, 0, 3 / 7]), atol=0.03, rtol=0)
+
+
+def test_noise_depends_on_seed_and_place_only():
+    noise = gumbel_noise([7, 8, 2**63], frame=2, cell=9, vocab_size=50)
+    assert torch.equal(gumbel_noise([8], 2, 9, 50)[0], noise[1])
+    others = [gumbel_noise([8], 2, 10, 50)[0], gumbel_noise([8], 3, 9, 50)[0], noise[0], noise[2]]
+    assert all((other - noise[1]).abs().min() > 0 for other in others)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("temperature", -0.1, "temperature must be 0 .* got -0.1"),
+        ("temperature", math.nan, "temperature"),
+        ("top_k", -1, "top_k must be 0 .* got -1"),
+        ("top_p", 0.0, "top_p must be above 0 .* got 0.0"),
+        ("top_p", 1.1, "top_p"),
+        ("guidance", -1.0, "guidance must be 0 or more .* got -1.0"),
+        ("guidance", math.inf, "guidance"),
+        ("window", 0, "window must be at least 1 latent frame; got 0"),
+    ],
+)
+def test_values_out_of_range_are_refused(name, value, message):
+    with pytest.raises(ValueError, match=message):
+        SamplingParams(**{name: value})
