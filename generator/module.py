@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,11 +154,12 @@ class GeneratorModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         codes_BTHW = batch["codes"]
-        B = len(codes_BTHW)
-        silent = torch.rand(B, 1, device=codes_BTHW.device) < self.caption_dropout
-        hidden = torch.rand(B, 1, 1, 1, device=codes_BTHW.device) < self.hidden_clips
-        rate = torch.rand(B, 1, 1, 1, device=codes_BTHW.device)
-        corrupt = hidden & (torch.rand(codes_BTHW.shape, device=codes_BTHW.device) < rate)
+        B, device = len(codes_BTHW), codes_BTHW.device
+        dice = torch.Generator(device).manual_seed(torch.initial_seed() + self.global_step)  # the same after a restart
+        uniform = partial(torch.rand, generator=dice, device=device)
+        silent = uniform(B, 1) < self.caption_dropout
+        hidden = uniform(B, 1, 1, 1) < self.hidden_clips
+        corrupt = hidden & (uniform(codes_BTHW.shape) < uniform(B, 1, 1, 1))
         nats_BTG = self._nats(codes_BTHW, batch["text"], batch["text_mask"] & ~silent, corrupt)
         weight_BTG = self._weights(codes_BTHW, batch["objects"])
         loss = (nats_BTG * weight_BTG).sum() / weight_BTG.sum()
@@ -274,6 +276,8 @@ class TokenDataModule(pl.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         module = self.trainer.lightning_module
         assert isinstance(module, GeneratorModule)
+        for part in (module.tokenizer, module.text):  # Lightning moves the module later
+            part.to(self.trainer.strategy.root_device)
         self.train_tokens = self._tokens(self.train, module)
         self.val_tokens = self._tokens(self.validation, module) if self.validation else None
         shown = self.validation or self.train

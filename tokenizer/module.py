@@ -45,6 +45,7 @@ class TokenizerModule(pl.LightningModule):
         grid_every: steps between pictures of reconstructions; 0 for none.
         usage_every: steps between reports of code usage.
         init_from: a tokenizer to start from (shipped name, folder or hub id), not from `tokenizer` and noise.
+        decoder_only: keep the encoder, and with it the meaning of every code, and train what turns codes into pixels.
         export_dir: where to export to; `tokenizer` in the log folder if not given.
     """
 
@@ -62,6 +63,7 @@ class TokenizerModule(pl.LightningModule):
         grid_every: int = 500,
         usage_every: int = 100,
         init_from: str | None = None,
+        decoder_only: bool = False,
         export_dir: str | None = None,
     ) -> None:
         super().__init__()
@@ -77,9 +79,11 @@ class TokenizerModule(pl.LightningModule):
         else:
             self.model = VideoTokenizer.from_pretrained(init_from).train()
             if tokenizer not in (None, self.model.config):
-                raise ValueError(
-                    f"{init_from} has other sizes than `tokenizer`; leave that out to take them over"
-                )
+                raise ValueError(f"{init_from} has other sizes than `tokenizer`; leave that out to take them over")
+        if decoder_only and init_from is None:
+            raise ValueError("decoder_only needs a trained encoder: set init_from")
+        for part in (self.model.embed, self.model.encoder, self.model.quantizer) if decoder_only else ():
+            part.requires_grad_(False)
         self.usage = {stage: CodeUsage(self.model.codebook_size) for stage in ("train", "val")}
 
     # ---- set-up ----

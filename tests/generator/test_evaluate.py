@@ -45,7 +45,8 @@ class TinyText(torch.nn.Module):
         return states, mask
 
 
-def tiny_generator() -> VideoGenerator:
+@pytest.fixture(scope="module")
+def tiny() -> VideoGenerator:
     """Random weights; videos of 64 x 64 pixels, 16 codes per latent frame."""
     torch.manual_seed(0)
     stack = StackConfig(width=8, depth=1, spatial=(), temporal=())
@@ -106,12 +107,11 @@ def test_extra_bits_are_what_the_lie_costs() -> None:
 
 
 @torch.inference_mode()
-def test_clip_bits_do_not_depend_on_the_batch() -> None:
-    generator = tiny_generator()
+def test_clip_bits_do_not_depend_on_the_batch(tiny: VideoGenerator) -> None:
     codes = torch.randint(16, (3, 4, 4))
     captions = ["a red ball", "a blue cube slides to the left, at night"]
-    together = module.clip_bits(generator, codes, captions)
-    alone = [module.clip_bits(generator, codes, [caption])[0] for caption in captions]
+    together = module.clip_bits(tiny, codes, captions)
+    alone = [module.clip_bits(tiny, codes, [caption])[0] for caption in captions]
     assert together == pytest.approx(alone, rel=1e-5)
     assert together[0] != pytest.approx(together[1], rel=1e-4)
     assert together[0] > 0.5 * 3 * 16  # no model knows random codes
@@ -134,8 +134,10 @@ def test_frechet_of_shifted_sets() -> None:
     )
 
 
-def test_every_table_is_made_and_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> None:
-    monkeypatch.setattr(module.VideoGenerator, "from_pretrained", lambda name: tiny_generator())
+def test_every_table_is_made_and_written(
+    tiny: VideoGenerator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
+    monkeypatch.setattr(module.VideoGenerator, "from_pretrained", lambda name: tiny)
     monkeypatch.setattr(module, "REFERENCE_FRAMES", 12)
     file = tmp_path / "numbers.json"
     report = module.evaluate("tiny", prompts=3, frames=9, long_prompts=2, long_frames=11, json=str(file))
