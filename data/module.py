@@ -49,7 +49,7 @@ class PhysicsDataModule(lightning.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not 0 <= real_per_batch < batch_size:
+        if real_root is not None and not 0 <= real_per_batch < batch_size:
             raise ValueError(f"real_per_batch must be 0 to batch_size - 1; got {real_per_batch} of {batch_size}")
         self.batch_size, self.frames, self.size, self.world, self.compiled = batch_size, frames, size, world, compiled
         self.real_root, self.real_per_batch, self.real_pool, self.seed = real_root, real_per_batch, real_pool, seed

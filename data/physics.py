@@ -145,8 +145,9 @@ def sample_scenes(seeds: Sequence[int], frames: int, config: PhysicsConfig = Phy
     time = (u_clip[:, 4] * len(TIMES)).long()
     position, contact = _simulate(start, velocity, size, shape, present, frames, config.fps)
     slots = config.max_objects
-    objects = (x[:, :slots] for x in (colour, shape, size, motion, yaw))
-    return Scenes(count, *objects, time, camera, position[:, :, :slots], contact[:, :, :slots, :slots], eye, view)
+    colour, shape, size, motion, yaw = (x[:, :slots] for x in (colour, shape, size, motion, yaw))
+    position, contact = position[:, :, :slots], contact[:, :, :slots, :slots]
+    return Scenes(count, colour, shape, size, motion, yaw, time, camera, position, contact, eye, view)
 
 
 def _colours_and_shapes(u_clip: Tensor, u: Tensor, present: Tensor, config: PhysicsConfig) -> tuple[Tensor, Tensor]:

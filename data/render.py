@@ -9,7 +9,7 @@ Shapes: M frames, P samples (pixels times `samples` squared), N objects. Directi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ LIGHT = (
     ((0.30, 0.85, -0.45), (0.38, 0.42, 0.51), (0.19, 0.21, 0.26), (0.07, 0.09, 0.19), (0.01, 0.015, 0.05)),
 )
 
-Triple = tuple[Tensor, Tensor, Tensor]
+Triple = Sequence[Tensor]
 
 
 def _dot(a: Triple, b: Triple) -> Tensor:
@@ -123,7 +123,7 @@ def _cast(
     floor_x, floor_z = o[0] + best * d[0], o[2] + best * d[2]
     on_floor = best < NEVER
     seen = torch.zeros_like(best)
-    normal = (torch.zeros_like(best), torch.ones_like(best), torch.zeros_like(best))
+    normal: Triple = (torch.zeros_like(best), torch.ones_like(best), torch.zeros_like(best))
     odd = ((floor_x / TILE + 100).floor() + (floor_z / TILE + 100).floor()).remainder(2.0)
     faded = 1 / (1 + (0.11 * best) ** 2)  # far squares blend into one tone instead of flickering
     tile = 0.5 + (odd - 0.5) * faded
@@ -208,7 +208,7 @@ def render(
     def per_frame(x: Tensor) -> Tensor:
         return x.repeat_interleave(frames, 0)
 
-    inputs = (
+    rows = (
         scenes.eye.flatten(0, 1),
         scenes.view.flatten(0, 1),
         scenes.position.flatten(0, 1),
@@ -219,10 +219,10 @@ def render(
         per_frame(scenes.present),
         per_frame(lights[scenes.time]),
     )
-    total = len(inputs[0])
+    total = len(rows[0])
     step = max(1, min(total, (1 << (16 if device == "cpu" else 24)) // plane_x.numel()))  # a block that stays in cache
     padded = -(-total // step) * step
-    inputs = tuple(torch.cat([x, x[-1:].expand(padded - total, *x.shape[1:])]).to(device) for x in inputs)
+    inputs = [torch.cat([x, x[-1:].expand(padded - total, *x.shape[1:])]).to(device) for x in rows]
     cast = _caster(compiled)
     video = torch.empty(padded, 3, height, width, dtype=torch.uint8, device=device)
     slots = torch.empty(padded, height, width, dtype=torch.uint8, device=device)

@@ -8,9 +8,9 @@ Legend: B clips, F frames, T H W latent grid, G = H * W cells, V vocabulary, S t
 
 from __future__ import annotations
 
-import logging
 import math
 import os
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,6 @@ from .caption_bits import extra_bits
 from .pipeline import VideoGenerator
 from .sampling import SamplingParams
 
-log = logging.getLogger(__name__)
 Table = dict[str, float]
 SIZE = 64  # pixels a side of every clip here
 BATCH = 16
@@ -45,7 +44,7 @@ WORLD, SEEN, UNSEEN = PhysicsConfig(), PhysicsConfig(hold_out=True), PhysicsConf
 CLIP_SEED, PROMPT_SEED, UNSEEN_SEED, LONG_SEED, OTHER_SEED = (HELD_OUT_SEED + n * 10_000_000 for n in range(1, 6))
 LATE_FRAMES = 9  # the end of a long clip
 REFERENCE_FRAMES = 512  # rendered frames that sets of frames are compared with
-TARGETS = {  # what the shipped model is held to
+TARGETS: dict[str, Table] = {  # what the shipped model is held to
     "tokenizer": {"PSNR dB": 36, "PSNR on objects dB": 27, "bits per pixel": 0.06},
     "real clips": {"PSNR dB": 24},
     "prompt obeyed": {"objects": 0.95, "count": 0.95, "motion": 0.90, "camera": 0.90, "all": 0.80},
@@ -203,10 +202,11 @@ def obedience_table(
     """Share of prompts of `world` whose clip shows what they say, per attribute; "objects": all colours and shapes."""
     truths: list[Attributes] = []
     readings: list[Reading] = []
+    begin = time.monotonic()
     for batch in held_out_batches(first_seed, prompts, frames, world):
         readings += oracle.read(sample(batch["caption"], frames, batch["seeds"].start - HELD_OUT_SEED))
         truths += batch["attributes"]
-        log.info("sampled %d of %d prompts", len(readings), prompts)
+        _say(f"sampled {len(readings)} of {prompts} prompts", begin)
     return score(readings, truths)
 
 
@@ -245,6 +245,7 @@ def long_table(sample: Sampler, oracle: Oracle, seed: int, prompts: int, frames:
     kept: list[bool] = []
     strangers: list[bool] = []
     early, late = [], []
+    begin = time.monotonic()
     for batch in held_out_batches(LONG_SEED + seed, prompts, LATE_FRAMES, SEEN):
         video = sample(batch["caption"], frames, batch["seeds"].start - HELD_OUT_SEED)
         seen = (oracle.presence(video[:, :, -LATE_FRAMES:]) >= oracle.config.min_pixels).float().mean(1) >= 0.5
@@ -254,7 +255,7 @@ def long_table(sample: Sampler, oracle: Oracle, seed: int, prompts: int, frames:
             strangers.append(int(seen[row].sum()) > int(seen[row, named].sum()))
         early.append(oracle.features(video[:, :, min(frames, READ_FRAMES) - 1][:, :, None]))
         late.append(oracle.features(video[:, :, -1:]))
-        log.info("sampled %d of %d long clips", len(strangers), prompts)
+        _say(f"sampled {len(strangers)} of {prompts} long clips", begin)
     reference = rendered_features(oracle, OTHER_SEED + seed, REFERENCE_FRAMES, frames, SEEN)
     real = rendered_features(oracle, LONG_SEED + seed, prompts, frames, SEEN)
     return {
@@ -289,6 +290,11 @@ def format_report(report: dict[str, Table]) -> str:
             number = f"{value:.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.4g}"
             lines.append(f"  {name:<36}{number:>10}" + (f"   (target {target})" if target is not None else ""))
     return "\n".join(lines[1:])
+
+
+def _say(text: str, begin: float) -> None:
+    """Progress, apart from the tables on standard output."""
+    print(f"{text} in {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
 
 
 def _write(path: Path, text: str) -> None:

@@ -106,22 +106,23 @@ class GeneratorModule(pl.LightningModule):
         export_dir: str | None = None,
     ) -> None:
         super().__init__()
-        for name, share in (
-            ("caption_dropout", caption_dropout),
-            ("hidden_clips", hidden_clips),
-            ("cooldown", cooldown),
-        ):
+        shares = {"caption_dropout": caption_dropout, "hidden_clips": hidden_clips, "cooldown": cooldown}
+        for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} is a share, from 0 to 1; got {share}")
         if fit_text and init_from is None:
             _fit_text(Path(text))
         if init_from is None:
             self.tokenizer, self.text = VideoTokenizer.from_pretrained(tokenizer), TextEncoder.from_pretrained(text)
-            codes = {"vocab_size": self.tokenizer.codebook_size, "levels": self.tokenizer.levels}
-            k = self.tokenizer.config.frames_per_latent
-            self.model = Decoder(
-                DecoderConfig(**codes, text_dim=self.text.dim, grid=grid, frames_per_latent=k, **vars(size))
+            config = DecoderConfig(
+                vocab_size=self.tokenizer.codebook_size,
+                levels=self.tokenizer.levels,
+                text_dim=self.text.dim,
+                grid=grid,
+                frames_per_latent=self.tokenizer.config.frames_per_latent,
+                **vars(size),
             )
+            self.model = Decoder(config)
         else:
             shipped = VideoGenerator.from_pretrained(init_from)
             self.tokenizer, self.text, self.model = shipped.tokenizer, shipped.text, shipped.decoder.train()
@@ -274,6 +275,7 @@ class TokenDataModule(pl.LightningDataModule):
         self.captions: list[str] = []
 
     def setup(self, stage: str | None = None) -> None:
+        assert self.trainer is not None
         module = self.trainer.lightning_module
         assert isinstance(module, GeneratorModule)
         for part in (module.tokenizer, module.text):  # Lightning moves the module later
@@ -303,7 +305,8 @@ class TokenDataModule(pl.LightningDataModule):
             return []
         last = self.stages[-1]
         rows = torch.arange(len(self.val_tokens)).split(last.batch_size)
-        return DataLoader([self.val_tokens.batch(part, last.latents) for part in rows], batch_size=None)
+        batches: Any = [self.val_tokens.batch(part, last.latents) for part in rows]
+        return DataLoader(batches, batch_size=None)
 
     def state_dict(self) -> dict[str, Any]:
         """A resumed run goes on with the batch after the last one seen."""

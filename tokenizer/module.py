@@ -45,7 +45,7 @@ class TokenizerModule(pl.LightningModule):
         grid_every: steps between pictures of reconstructions; 0 for none.
         usage_every: steps between reports of code usage.
         init_from: a tokenizer to start from (shipped name, folder or hub id), not from `tokenizer` and noise.
-        decoder_only: keep the encoder, and with it the meaning of every code, and train what turns codes into pixels.
+        decoder_only: keep the encoder, and with it every code, and train what turns codes into pixels (no averaging).
         export_dir: where to export to; `tokenizer` in the log folder if not given.
     """
 
@@ -82,6 +82,7 @@ class TokenizerModule(pl.LightningModule):
                 raise ValueError(f"{init_from} has other sizes than `tokenizer`; leave that out to take them over")
         if decoder_only and init_from is None:
             raise ValueError("decoder_only needs a trained encoder: set init_from")
+        self.decoder_only = decoder_only
         for part in (self.model.embed, self.model.encoder, self.model.quantizer) if decoder_only else ():
             part.requires_grad_(False)
         self.usage = {stage: CodeUsage(self.model.codebook_size) for stage in ("train", "val")}
@@ -89,8 +90,10 @@ class TokenizerModule(pl.LightningModule):
     # ---- set-up ----
 
     def configure_callbacks(self) -> list[Callback]:
+        if not self.ema_decay or self.decoder_only:  # averaging would round weights that must not change
+            return []
         # averaging buffers would round the integer tables of the quantizer down
-        return [EMAWeightAveraging(decay=self.ema_decay, use_buffers=False)] if self.ema_decay else []
+        return [EMAWeightAveraging(decay=self.ema_decay, use_buffers=False)]
 
     def configure_optimizers(self) -> Any:
         optimizer = MuonAdamW(self.model, self.lr, self.muon_lr, self.weight_decay)

@@ -121,6 +121,16 @@ def test_every_value_and_every_word_is_used(described: list[tuple[str, Attribute
         assert set(range(size)) <= set(vectors[:, column].tolist())
 
 
+def test_no_word_means_two_things_and_directions_mean_themselves() -> None:
+    for table in (COLOUR_WORDS, SHAPE_WORDS, SIZE_WORDS, GOING, CAMERA_WORDS, TIME_WORDS):
+        words = [word for values in table.values() for word in set(values)]
+        assert len(words) == len(set(words))
+    for table in (GOING, CAMERA_WORDS):
+        for name, phrases in table.items():
+            for direction in ("left", "right"):
+                assert {direction in phrase for phrase in phrases} == {direction in name}, name
+
+
 def test_wording_depends_on_the_seed_alone() -> None:
     truth = Attributes(((0, BALL, 1, 1),), 2, 1, False)
     texts = [sentence(truth, seed)[0] for seed in range(40)]

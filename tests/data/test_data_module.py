@@ -85,7 +85,7 @@ def test_a_missing_real_folder_is_reported_and_left_out(caplog: pytest.LogCaptur
 @pytest.mark.parametrize("real_per_batch", [-1, 3])
 def test_a_batch_of_real_clips_alone_is_refused(real_per_batch: int) -> None:
     with pytest.raises(ValueError, match=f"0 to batch_size - 1; got {real_per_batch} of 3"):
-        PhysicsDataModule(**TINY, real_per_batch=real_per_batch)
+        PhysicsDataModule(**TINY, real_root=".", real_per_batch=real_per_batch)
 
 
 def test_a_pool_draws_all_its_clips_and_mirrors_half(folder: Path) -> None:

@@ -1,6 +1,8 @@
 """Training of the generator on tiny parts: it learns, exports, resumes exactly, and its YAML files run end to end."""
 
-import math
+import copy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,7 +125,7 @@ class Mixture(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.table, self.kernel = nn.Embedding(5, 8), nn.Parameter(torch.randn(3, 8))
+        self.table, self.kernel = nn.Embedding(50, 8), nn.Parameter(torch.randn(3, 8))
         self.one, self.two, self.frozen = nn.Linear(8, 8), nn.Linear(8, 8, bias=False), nn.Linear(8, 8)
         self.norm = nn.RMSNorm(8)
         self.two.weight = self.one.weight
@@ -154,7 +156,7 @@ def test_muon_steps_are_of_equal_size_in_all_directions() -> None:
     model = Mixture()
     before = model.one.weight.detach().clone()
     optimizer = MuonAdamW(model, 1e-3, 1e-2, 0.0)
-    model(torch.arange(5)).backward()
+    model(torch.arange(50)).backward()
     optimizer.step()
     sizes = torch.linalg.svdvals(before - model.one.weight.detach())
     assert sizes[0] / sizes[-1] < 3 and sizes[0] > 0
@@ -164,7 +166,7 @@ def test_muon_steps_are_of_equal_size_in_all_directions() -> None:
 def test_saved_state_gives_the_same_next_step(muon_lr: float) -> None:
     def step(model: Mixture, optimizer: MuonAdamW) -> None:
         optimizer.zero_grad()
-        model(torch.arange(5)).backward()
+        model(torch.arange(50)).backward()
         optimizer.step()
 
     torch.manual_seed(0)
@@ -175,7 +177,7 @@ def test_saved_state_gives_the_same_next_step(muon_lr: float) -> None:
     twin = Mixture()
     twin.load_state_dict(model.state_dict())
     restored = MuonAdamW(twin, 7.0, muon_lr and 7.0, 0.0)
-    restored.load_state_dict(optimizer.state_dict())
+    restored.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     for _ in range(2):
         step(model, optimizer)
         step(twin, restored)
@@ -233,30 +235,26 @@ def test_tokens_count_as_documented(fresh: Fresh, loss: TokenLoss) -> None:
         result = float(module.training_step(batch, 0))
     total = weights = 0.0
     for b, t, h, w in torch.cartesian_prod(*(torch.arange(n) for n in codes.shape)).tolist():
-        changed = t == 0 or codes[b, t, h, w] != codes[b, t - 1, h, w]
+        changed = t == 0 or int(codes[b, t, h, w]) != int(codes[b, t - 1, h, w])
         weight = 1 + loss.changed * changed + loss.objects * float(objects[b, t, h, w])
         total += weight * float(F.cross_entropy(logits[b, t, 2 * h + w], codes[b, t, h, w]))
         weights += weight
     assert result == pytest.approx(total / weights, rel=1e-3)
 
 
-def test_dropped_captions_and_hidden_codes_are_not_read(fresh: Fresh) -> None:
+@pytest.mark.parametrize(("dropped", "hidden"), [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_dropped_captions_are_not_read_and_some_codes_are_hidden(fresh: Fresh, dropped: float, hidden: float) -> None:
+    module = fresh(caption_dropout=dropped, hidden_clips=hidden)
+    for parameter in module.model.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    states, mask = module.text.encode(["a red ball"] * 4)
+    states.requires_grad_()
     codes = torch.randint(0, 16, (4, 2, 2, 2))
-    states, mask = fresh().text.encode(["a red ball"] * 4)
-    batch = {"codes": codes, "objects": torch.zeros_like(codes, dtype=torch.bool), "text": states, "text_mask": mask}
-
-    def reads(**settings: Any) -> tuple[bool, bool]:
-        module = fresh(**settings)
-        for parameter in module.model.parameters():
-            nn.init.normal_(parameter, std=0.3)
-        text = states.clone().requires_grad_()
-        module.training_step(batch | {"text": text}, 0).backward()
-        table = module.model.codes.full.grad if isinstance(module.model.codes.full, nn.Parameter) else None
-        assert text.grad is not None and table is not None
-        return bool(text.grad.any()), bool(table.any())
-
-    assert reads(caption_dropout=0, hidden_clips=0) == (True, True)
-    assert reads(caption_dropout=1, hidden_clips=0) == (False, True)
+    nothing = torch.zeros_like(codes, dtype=torch.bool)
+    module.training_step({"codes": codes, "objects": nothing, "text": states, "text_mask": mask}, 0).backward()
+    assert states.grad is not None and module.model.hidden_code.grad is not None
+    assert bool(states.grad.any()) != bool(dropped)
+    assert bool(module.model.hidden_code.grad.any()) == bool(hidden)
 
 
 def test_a_run_starts_from_an_exported_generator(fresh: Fresh, tmp_path: Path) -> None:
@@ -329,51 +327,39 @@ def test_a_folder_of_videos_becomes_a_model_that_samples(
     own += [f"--data.stages={stages}", "--data.rounds=1", "--trainer.val_check_interval=1"]
     run(GeneratorModule, [*yaml("generator", "folder"), *small, *own, f"--trainer.default_root_dir={runs}"])
     clip = tmp_path / "clip.mp4"
-    arguments = [
-        "sample",
-        "a red ball rolls left",
-        "-m",
-        str(model),
-        "--frames",
-        "6",
-        "--seed",
-        "3",
-        "--out",
-        str(clip),
-    ]
-    assert main([*arguments, "--scale", "1"]) == 0, capsys.readouterr().err
+    arguments = ["sample", "a red ball rolls left", "--frames", "6", "--seed", "3"]
+    assert main([*arguments, "--model", str(model), "--out", str(clip), "--scale", "1"]) == 0, capsys.readouterr().err
     assert read_clip(clip).video.shape == (3, 6, 16, 16)
     assert "a red ball rolls left" in read_metadata(clip).values()
 
 
-def test_the_tokenizer_of_the_shipped_model_takes_a_step(tmp_path: Path) -> None:
-    small = [
-        "--data.size=16",
-        "--data.frames=5",
-        "--data.batch_size=2",
-        "--data.compiled=false",
-        "--trainer.max_steps=1",
-    ]
-    small += ["--trainer.num_sanity_val_steps=0", "--trainer.limit_val_batches=1", "--model.whitening_batches=1"]
+@pytest.mark.parametrize("config", sorted((CONFIGS / "tokenizer").glob("physics*.yaml")), ids=lambda path: path.stem)
+def test_the_tokenizer_of_the_shipped_model_takes_a_step(config: Path, parts: dict[str, str], tmp_path: Path) -> None:
+    small = ["--data.size=16", "--data.frames=5", "--data.batch_size=2", "--data.compiled=false"]
+    small += ["--trainer.max_steps=1", "--trainer.limit_val_batches=1", "--model.whitening_batches=1"]
+    small += [f"--model.init_from={parts['tokenizer']}"] * ("init_from" in config.read_text())
     out = ["--model.export_dir", str(tmp_path / "out"), "--trainer.default_root_dir", str(tmp_path)]
-    run(TokenizerModule, [*yaml("tokenizer", "physics-64"), *small, *out])
-    assert VideoTokenizer.from_pretrained(tmp_path / "out").codebook_size == 4096
+    run(TokenizerModule, [*yaml("tokenizer", config.stem), *small, *out])
+    assert VideoTokenizer.from_pretrained(tmp_path / "out").whitening.fitted
 
 
 def test_the_generator_of_the_shipped_model_takes_a_step(parts: dict[str, str], tmp_path: Path) -> None:
-    sources = [f"--data.init_args.{name}.init_args.{value}" for name in ("train", "validation") for value in (
-        "count=2", "frames=5", "size=16"
-    )]  # fmt: skip
+    settings = ("count=2", "frames=5", "size=16")
+    sources = [f"--data.init_args.{name}.init_args.{value}" for name in ("train", "validation") for value in settings]
     small = [*sources, "--data.init_args.train.init_args.compiled=false", "--model.grid=[2,2]", "--trainer.max_steps=1"]
     small += ['--data.init_args.stages=[{"steps": 1, "latents": 2, "batch_size": 2}]', "--model.samples_every=1"]
     small += [f"--data.init_args.cache_dir={tmp_path / 'tokens'}", f"--trainer.default_root_dir={tmp_path}"]
-    own = [
-        f"--model.tokenizer={parts['tokenizer']}",
-        f"--model.text={parts['text']}",
-        f"--model.export_dir={tmp_path}/g",
-    ]
+    own = [*(f"--model.{name}={folder}" for name, folder in parts.items()), f"--model.export_dir={tmp_path / 'g'}"]
     run(GeneratorModule, [*yaml("generator", "physics-64"), *small, *own])
     assert VideoGenerator.from_pretrained(tmp_path / "g").decoder.config.layers == 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("package", ["tokenizer", "generator"])
+def test_both_packages_run_as_commands(package: str) -> None:
+    command = [sys.executable, "-m", f"kinetoscope.{package}", *yaml(package, "folder"), "--data.root=clips"]
+    printed = subprocess.run([*command, "--print_config"], capture_output=True, text=True, check=True)
+    assert "root: clips" in printed.stdout
 
 
 @pytest.mark.parametrize("config", sorted((CONFIGS / "generator").glob("*.yaml")), ids=lambda path: path.stem)
@@ -413,4 +399,4 @@ def test_mistakes_on_the_command_line_end_in_one_line(
         run(GeneratorModule, [*base, *arguments])
     lines = capsys.readouterr().err.strip().splitlines()
     assert left.value.code == 2
-    assert lines[-1].startswith("error: ") and problem in lines[-1] and math.isfinite(len(lines))
+    assert lines[-1].startswith("error: ") and problem in lines[-1]
