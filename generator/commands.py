@@ -43,7 +43,7 @@ def sample(
         seed: a number; by default a random one, which is printed.
         num_samples: videos per sentence.
         guidance: how strictly to follow the sentence; 1 is off, 2 if not given.
-        temperature: randomness of each choice, 0 (always the likeliest) to 1 (if not given) and beyond.
+        temperature: randomness of each choice, 0 (always the likeliest) to 1 and beyond; 0.8 if not given.
         top_k: choose among this many of the likeliest codes only.
         top_p: choose among the likeliest codes that together have this probability, above 0 to 1.
         window: how many frames back the model looks.

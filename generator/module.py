@@ -113,25 +113,36 @@ class GeneratorModule(pl.LightningModule):
         if fit_text and init_from is None:
             _fit_text(Path(text))
         if init_from is None:
-            self.tokenizer, self.text = VideoTokenizer.from_pretrained(tokenizer), TextEncoder.from_pretrained(text)
+            codec, encoder = VideoTokenizer.from_pretrained(tokenizer), TextEncoder.from_pretrained(text)
             config = DecoderConfig(
-                vocab_size=self.tokenizer.codebook_size,
-                levels=self.tokenizer.levels,
-                text_dim=self.text.dim,
+                vocab_size=codec.codebook_size,
+                levels=codec.levels,
+                text_dim=encoder.dim,
                 grid=grid,
-                frames_per_latent=self.tokenizer.config.frames_per_latent,
+                frames_per_latent=codec.config.frames_per_latent,
                 **vars(size),
             )
             self.model = Decoder(config)
         else:
             shipped = VideoGenerator.from_pretrained(init_from)
-            self.tokenizer, self.text, self.model = shipped.tokenizer, shipped.text, shipped.decoder.train()
-        self.tokenizer.requires_grad_(False)
+            codec, encoder, self.model = shipped.tokenizer, shipped.text, shipped.decoder.train()
+        # In a tuple torch does not find them: they are not averaged (which would round them) nor in checkpoints.
+        self._frozen = (codec.requires_grad_(False), encoder)
         self.loss, self.lr, self.muon_lr, self.weight_decay = loss, lr, muon_lr, weight_decay
         self.warmup_steps, self.cooldown = warmup_steps, cooldown
         self.caption_dropout, self.hidden_clips = caption_dropout, hidden_clips
         self.ema_decay, self.backend, self.export_dir = ema_decay, backend, export_dir
         self.samples_every = samples_every
+
+    @property
+    def tokenizer(self) -> VideoTokenizer:
+        """Frozen."""
+        return self._frozen[0]
+
+    @property
+    def text(self) -> TextEncoder:
+        """Frozen."""
+        return self._frozen[1]
 
     # ---- set-up ----
 
@@ -278,7 +289,7 @@ class TokenDataModule(pl.LightningDataModule):
         assert self.trainer is not None
         module = self.trainer.lightning_module
         assert isinstance(module, GeneratorModule)
-        for part in (module.tokenizer, module.text):  # Lightning moves the module later
+        for part in (module.tokenizer, module.text):  # Lightning does not know them
             part.to(self.trainer.strategy.root_device)
         self.train_tokens = self._tokens(self.train, module)
         self.val_tokens = self._tokens(self.validation, module) if self.validation else None

@@ -30,7 +30,7 @@ class SamplingParams:
         ValueError: a value out of range.
     """
 
-    temperature: float = 1.0
+    temperature: float = 0.8
     top_k: int = 0
     top_p: float = 1.0
     guidance: float = 2.0

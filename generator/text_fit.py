@@ -1,7 +1,7 @@
 """Makes the small text encoder of the physics world: an ordinary Hugging Face folder, from nothing, in minutes.
 
 Facts of this encoder
-- Lower-case WordPiece tokenizer trained on the captions; single letters and digits are pieces, so every word is read.
+- Lower-case WordPiece tokenizer of the words of captions; single letters and digits are pieces, so every word is read.
 - ModernBERT (rotary positions, no biases, no dropout) of about 0.6 M parameters.
 - Trained so that the state of the first token says what the whole sentence says, and the state of every word says
   which object it speaks of and what that object is and does. Which colour belongs to which object is thus settled in
@@ -17,13 +17,14 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from torch import Tensor, nn
 from transformers import AutoModel, ModernBertConfig, ModernBertModel, PreTrainedTokenizerFast
 
@@ -32,7 +33,8 @@ from ..data.physics import PhysicsConfig, sample_scenes
 from ..data.physics_dataset import HELD_OUT_SEED
 from ..data.prompts import CAMERA_TAG, TAGS, TIME_TAG, Tagged, random_sentence, roughen, tag_words
 
-VOCABULARY = 640
+CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+MARKS = ".,;:!?'-()"
 MAX_TOKENS = 64
 SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
 IGNORED = -100
@@ -44,19 +46,22 @@ ENTRIES = ("count", *("colour", "shape", "size", "motion") * 3, "camera", "time"
 WORD_SIZES = (len(TAGS), *SENTENCE_SIZES[1:5], *SENTENCE_SIZES[13:15])
 
 
-def fit_tokenizer(sentences: Iterator[str], vocabulary: int = VOCABULARY) -> PreTrainedTokenizerFast:
-    """A lower-casing WordPiece tokenizer with [CLS] first and [SEP] last."""
+def fit_tokenizer(sentences: Iterable[str], rarest: int = 12) -> PreTrainedTokenizerFast:
+    """A lower-casing WordPiece tokenizer with [CLS] first and [SEP] last.
+
+    Words that come at least `rarest` times are whole, all others are spelled. (The library's own trainer breaks ties by
+    chance, so equal seeds would not give equal tokenizers.)
+    """
     unknown, first, last = (SPECIAL[key] for key in ("unk_token", "cls_token", "sep_token"))
-    tokenizer = Tokenizer(models.WordPiece(unk_token=unknown))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=True)
+    splitter = pre_tokenizers.BertPreTokenizer()
+    normalized = map(normalizer.normalize_str, sentences)
+    counts = Counter(word for text in normalized for word, _ in splitter.pre_tokenize_str(text))
+    words = sorted(word for word, count in counts.items() if count >= rarest)
+    vocabulary = dict.fromkeys([*SPECIAL.values(), *CHARACTERS, *(f"##{c}" for c in CHARACTERS), *MARKS, *words])
+    tokenizer = Tokenizer(models.WordPiece({token: i for i, token in enumerate(vocabulary)}, unk_token=unknown))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
     tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(vocab_size=vocabulary, special_tokens=list(SPECIAL.values()))
-    characters = [
-        character * 2 for character in "abcdefghijklmnopqrstuvwxyz0123456789"
-    ]  # as the first and a later piece
-    marks = ". , ; : ! ? ' - ( )"
-    tokenizer.train_from_iterator([*sentences, *characters, marks], trainer)
     ids = [(token, tokenizer.token_to_id(token)) for token in (first, last)]
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{first} $A {last}", pair=f"{first} $A {last} $B {last}", special_tokens=ids
