@@ -6,7 +6,6 @@ import copy
 import logging
 import random as python_random
 import re
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
-from .caption_files import MANIFEST, SOURCES, folder_caption, read_manifest, read_sidecar
-from .video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoError, VideoInfo, probe, read_clip
+from .caption_files import SOURCES
+from .video import VideoError, VideoInfo, probe, read_clip
+from .video_list import find_videos
 
 logger = logging.getLogger("kinetoscope.data")
 
@@ -87,8 +87,8 @@ class ClipFolder(Dataset[dict[str, Any]]):
         self.clips_per_video = clips_per_video
         self._check(captions)
         self.skipped: dict[Path, str] = {}
-        found = _find(self.root, captions, images=frames == 1)
-        self.entries = self._usable(found)
+        found = find_videos(self.root, captions, images=frames == 1)
+        self.entries = self._usable({path: words.captions for path, words in found.items()})
         # In shared memory, so that workers see a new epoch and name a file that fails in mid-read only once.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._failed = torch.zeros(len(self.entries), dtype=torch.bool).share_memory_()
@@ -203,42 +203,3 @@ def _look(path: Path) -> tuple[VideoInfo | None, str]:
         return probe(path), ""
     except VideoError as error:
         return None, str(error)
-
-
-def _find(root: Path, captions: str, images: bool) -> dict[Path, tuple[str, ...]]:
-    """Video file -> its captions, in a stable order."""
-    manifest = root / MANIFEST
-    if captions == "manifest" or (captions == "auto" and manifest.is_file()):
-        if not manifest.is_file():
-            raise ValueError(f"'{manifest}' does not exist; write it, or choose captions='auto'")
-        listed = read_manifest(manifest)
-        left = sum(path not in listed for path in _videos(root, images))
-        if left:
-            logger.warning("%d videos in '%s' are not in its %s and are left out", left, root, MANIFEST)
-        return listed
-    found = {path: _caption(path, captions) for path in _videos(root, images)}
-    if not found:
-        kinds = ", ".join(sorted(VIDEO_SUFFIXES | (IMAGE_SUFFIXES if images else frozenset())))
-        raise ValueError(f"'{root}' holds no videos; looked for files that end in {kinds}")
-    without = [path for path, texts in found.items() if not texts]
-    if without:
-        more = f" ({len(without)} videos have none)" if len(without) > 1 else ""
-        raise ValueError(f"'{without[0]}' has no text file of the same name{more}; write it, or choose captions='auto'")
-    return found
-
-
-def _caption(path: Path, captions: str) -> tuple[str, ...]:
-    if captions == "none":
-        return ("",)
-    if captions == "folder":
-        return folder_caption(path)
-    return read_sidecar(path) or (folder_caption(path) if captions == "auto" else ())
-
-
-def _videos(root: Path, images: bool) -> Iterable[Path]:
-    suffixes = VIDEO_SUFFIXES | IMAGE_SUFFIXES if images else VIDEO_SUFFIXES
-    return sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in suffixes and path.is_file() and not path.name.startswith(".")
-    )

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset, Sampler, Subset
 
 from .clip_pool import ClipPool
 from .folder import ClipFolder
+from .held_out import split_by_source
 from .physics import PhysicsConfig
 from .physics_dataset import HELD_OUT_SEED, PhysicsClips
 from .sources import split_rows
@@ -32,7 +33,11 @@ class PhysicsDataModule(lightning.LightningDataModule):
         compiled: render through torch.compile (half a minute of compilation, then several times faster).
         real_root: folder of real videos to mix in; without it, or if it is not there (a warning), all is rendered.
         real_per_batch: how many clips of a batch are real.
-        real_pool: real clips kept in memory.
+        real_pool: real clips kept in memory, 3 * frames * size^2 bytes each.
+        real_zoom: real clips are cut from pictures scaled up to this many times the size needed.
+        real_jitter: how much their brightness, contrast and colours change at random, from 0 to 1.
+        real_held_out: sources of real videos to validate on and not to train on, as in `split_by_source`.
+        real_validation: clips that are cut from the videos held out.
         seed: first seed of the training scenes; everything below HELD_OUT_SEED may be trained on.
     """
 
@@ -46,14 +51,25 @@ class PhysicsDataModule(lightning.LightningDataModule):
         real_root: str | None = None,
         real_per_batch: int = 2,
         real_pool: int = 600,
+        real_zoom: float = 1.5,
+        real_jitter: float = 0.0,
+        real_held_out: list[str] | None = None,
+        real_validation: int = 24,
         seed: int = 0,
     ) -> None:
         super().__init__()
         if real_root is not None and not 0 <= real_per_batch < batch_size:
             raise ValueError(f"real_per_batch must be 0 to batch_size - 1; got {real_per_batch} of {batch_size}")
         self.batch_size, self.frames, self.size, self.world, self.compiled = batch_size, frames, size, world, compiled
+        if real_held_out and real_root is None:
+            raise ValueError("real_held_out is about real videos: set real_root to the folder that holds them")
+        if not 0 <= real_jitter <= 1:
+            raise ValueError(f"real_jitter must be from 0 to 1; got {real_jitter}")
         self.real_root, self.real_per_batch, self.real_pool, self.seed = real_root, real_per_batch, real_pool, seed
+        self.real_zoom, self.real_jitter = real_zoom, real_jitter
+        self.real_held_out, self.real_validation = real_held_out or [], real_validation
         self._pool: ClipPool | None = None
+        self._held_out: ClipPool | None = None
         self._batches_done = 0
 
     def setup(self, stage: str | None = None) -> None:
@@ -62,21 +78,29 @@ class PhysicsDataModule(lightning.LightningDataModule):
         if not Path(self.real_root).is_dir():
             log.warning("real_root %s is not a folder; training on rendered clips alone", self.real_root)
             return
-        folder = ClipFolder(self.real_root, self.frames, self.size, captions="none", zoom=1.5, seed=self.seed)
-        self._pool = ClipPool(folder, self.real_pool)
+        folder = ClipFolder(
+            self.real_root, self.frames, self.size, captions="none", zoom=self.real_zoom, seed=self.seed
+        )
+        rows, held_out = split_by_source(folder, self.real_held_out)
+        self._pool = ClipPool(folder, self.real_pool, rows)
+        if held_out:
+            whole = ClipFolder(self.real_root, self.frames, self.size, captions="none", flip=False)
+            self._held_out = ClipPool(whole, self.real_validation, held_out)
 
     def train_dataloader(self) -> DataLoader[Any]:
         rendered = self.batch_size - (self.real_per_batch if self._pool else 0)
         clips = PhysicsClips(
             MANY_BATCHES, rendered, self.frames, self.size, self.world, self.seed, self._batches_done, self.compiled
         )
-        dataset = _WithRealClips(clips, self._pool, self.real_per_batch) if self._pool else clips
+        dataset = _WithRealClips(clips, self._pool, self.real_per_batch, self.real_jitter) if self._pool else clips
         return DataLoader(dataset, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """Eight batches of scenes that are never trained on."""
-        clips = PhysicsClips(8, self.batch_size, self.frames, self.size, self.world, HELD_OUT_SEED)
-        return DataLoader(clips, batch_size=None)
+        """Eight batches of scenes, then the real clips, that are never trained on; their "kind" says which."""
+        clips = PhysicsClips(
+            8, self.batch_size, self.frames, self.size, self.world, HELD_OUT_SEED, compiled=self.compiled
+        )
+        return DataLoader(_Validation(clips, self._held_out), batch_size=None)
 
     def state_dict(self) -> dict[str, Any]:
         """A resumed run goes on with the scene after the last one seen."""
@@ -90,9 +114,9 @@ class PhysicsDataModule(lightning.LightningDataModule):
 class _WithRealClips(IterableDataset[dict[str, Any]]):
     """Adds real clips to rendered batches; nothing in them is marked as foreground."""
 
-    def __init__(self, clips: PhysicsClips, pool: ClipPool, per_batch: int) -> None:
+    def __init__(self, clips: PhysicsClips, pool: ClipPool, per_batch: int, jitter: float) -> None:
         super().__init__()
-        self.clips, self.pool, self.per_batch = clips, pool, per_batch
+        self.clips, self.pool, self.per_batch, self.jitter = clips, pool, per_batch, jitter
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -101,13 +125,29 @@ class _WithRealClips(IterableDataset[dict[str, Any]]):
         generator = torch.Generator()
         for index, batch in enumerate(self.clips, self.clips.start_batch):
             generator.manual_seed(self.clips.first_seed + index)  # the same after a restart
-            real = self.pool.draw(self.per_batch, generator)
+            real = self.pool.draw(self.per_batch, generator, self.jitter)
             unknown = torch.zeros(len(real), *batch["foreground"].shape[1:], dtype=torch.bool)
             yield {
                 "video": torch.cat([batch["video"], real]),
                 "foreground": torch.cat([batch["foreground"], unknown]),
                 "caption": batch["caption"] + [""] * len(real),
             }
+
+
+class _Validation(IterableDataset[dict[str, Any]]):
+    """Rendered batches, then real ones of the same size."""
+
+    def __init__(self, clips: PhysicsClips, pool: ClipPool | None) -> None:
+        super().__init__()
+        self.clips = clips
+        self.real = pool.video.split(clips.batch_size) if pool else ()
+
+    def __len__(self) -> int:
+        return len(self.clips) + len(self.real)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        yield from ({**batch, "kind": "rendered"} for batch in self.clips)
+        yield from ({"video": video, "kind": "real"} for video in self.real)
 
 
 class FolderDataModule(lightning.LightningDataModule):

@@ -1,15 +1,16 @@
-"""What a person sees while a command works: frames done, seconds per frame, time left; and a gentle Ctrl-C."""
+"""What a person sees while a command works: frames done, time left, what went wrong; and a gentle Ctrl-C."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import FrameType
-from typing import TextIO
+from types import FrameType, TracebackType
+from typing import Self, TextIO
 
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 REDRAW_SECONDS = 0.2
@@ -23,17 +24,30 @@ class Progress:
         total: frames to come, or None when nobody knows.
         stream: where to write, by default standard error.
         clock: gives seconds.
+        label: what the frames belong to, written before them.
+
+    As a context manager it leaves a clean line behind.
     """
 
     def __init__(
-        self, total: int | None, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        total: int | None,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        label: str = "",
     ) -> None:
-        self.total, self.clock = total, clock
+        self.total, self.clock, self.label = total, clock, label
         self.stream = stream if stream is not None else sys.stderr
         self.done = 0
         self._begin = self._drawn = clock()
         self._redraws = self.stream.isatty()
         self._width = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.clear()
 
     def update(self, frames: int) -> None:
         """Say that `frames` more are done."""
@@ -48,7 +62,7 @@ class Progress:
         pace = (self.clock() - self._begin) / max(1, self.done)
         of = f"/{self.total}" if self.total is not None else ""
         left = f", {duration(pace * (self.total - self.done))} left" if self.total and self.done < self.total else ""
-        return f"{self.done}{of} frames, {pace:.3g} s per frame{left}"
+        return f"{self.label}{self.done}{of} frames, {pace:.3g} s per frame{left}"
 
     def clear(self) -> None:
         """Leave a clean line for what is printed next."""
@@ -57,8 +71,8 @@ class Progress:
             self._width = 0
 
     def _write(self, text: str, end: str) -> None:
-        start = "\r" if self._redraws else ""
-        self.stream.write(start + text.ljust(self._width) + (end or "\r" * (not text)))
+        line = "\r" + text.ljust(self._width) if self._redraws else text
+        self.stream.write(line + (end or "\r" * (not text)))
         self.stream.flush()
         self._width = len(text)
 
@@ -71,6 +85,23 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def complain(message: str) -> None:
+    """Say in one line what went wrong."""
+    print(f"kinetoscope: error: {' '.join(message.split())}", file=sys.stderr)
+
+
+def one_line(error: Exception) -> str:
+    """What an error of the file system or a mistake of the user comes down to, with the way out."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    hint = "; free some space or choose another folder" if is_full_disk(error) else ""
+    return f"{error.filename or 'a file'}: {error.strerror}{hint}"
+
+
+def is_full_disk(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager

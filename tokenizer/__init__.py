@@ -2,7 +2,8 @@
 
 from .blocks import StackConfig
 from .codes import VideoCodes, frame_count, latent_count
-from .model import TokenizerConfig, VideoTokenizer
+from .config import TokenizerConfig
+from .model import VideoTokenizer
 from .quantizer import QuantizerConfig
 
 __all__ = [

@@ -41,6 +41,11 @@ class StackConfig:
             if not 0 <= index < self.depth:
                 raise ValueError(f"block {index} does not exist in a stack of depth {self.depth}; count from 0")
 
+    @property
+    def radius(self) -> int:
+        """Cells on each side of a cell that its result depends on."""
+        return len(set(self.spatial)) * (self.kernel // 2)
+
 
 def with_past(x_BTc: Tensor, key: str, state: State, new_state: State) -> Tensor:
     """Put the last frames of the past in front of `x` `[B, T, ...]` and note the new past under `key`."""
@@ -48,6 +53,11 @@ def with_past(x_BTc: Tensor, key: str, state: State, new_state: State) -> Tensor
     joined = torch.cat([past.to(x_BTc.dtype), x_BTc], dim=1)
     new_state[key] = joined[:, -(TAPS - 1) :].detach()
     return joined
+
+
+def own(state: State) -> State:
+    """The same tensors in memory of their own: a slice would keep all that it was cut from."""
+    return {key: value.clone(memory_format=torch.contiguous_format) for key, value in state.items()}
 
 
 class Block(nn.Module):
@@ -106,6 +116,8 @@ class PixelRefiner(nn.Module):
     frames side by side as channels, and the one with few outputs gives a part for each of three frames, to be added up.
     The last one starts at zero, so the refiner starts as the identity.
     """
+
+    radius = 2  # pixels on each side of a pixel that its result depends on
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -4,9 +4,10 @@ Legend: B batch, C colours, F Y X frames and pixels. Videos are float `[B, 3, F,
 `[B, 1, F, Y, X]`.
 
 Squared error leads, because it is what PSNR measures and what keeps large areas right; the others are small and keep
-edges and motion sharp. None needs downloaded weights.
+edges and motion sharp. None of the default ones needs downloaded weights.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,20 +16,30 @@ from torch.nn import functional
 
 from .metrics import ssim
 
+ALMOST_NOTHING = 1e-5  # squared error of a clip that is as good as perfect, 56 dB
+
 
 @dataclass(frozen=True)
 class LossWeights:
     """Weight of each term; 0 leaves a term out (and costs nothing).
 
-    `foreground` is added to the weight of object pixels, which is 1 as everywhere.
+    `foreground` is added to the weight of object pixels, which is 1 as everywhere. `calm` is the price of a code that
+    changes where the video stands still. `log_squared` is PSNR itself: each clip counts for its relative error, so hard
+    clips do not outweigh all others. `perceptual` needs a network of the user's (see `perceptual.py`).
+    `adversarial` is no weight of a sum: it says how strongly a discriminator pulls at the pixels beside everything else
+    (see `adversarial.py`).
     """
 
     squared: float = 1.0
+    log_squared: float = 0.0
     absolute: float = 0.02
     gradient: float = 0.02
     temporal: float = 0.02
     structure: float = 0.0
     foreground: float = 1.0
+    calm: float = 0.0
+    perceptual: float = 0.0
+    adversarial: float = 0.0
 
 
 def weighted_mean(error: Tensor, pixel_weight: Tensor | None) -> Tensor:
@@ -40,6 +51,14 @@ def weighted_mean(error: Tensor, pixel_weight: Tensor | None) -> Tensor:
 
 def squared_error(video: Tensor, target: Tensor, pixel_weight: Tensor | None = None) -> Tensor:
     return weighted_mean((video - target).square(), pixel_weight)
+
+
+def log_squared_error(video: Tensor, target: Tensor, pixel_weight: Tensor | None = None) -> Tensor:
+    """Mean over clips of the logarithm (base 10) of their squared error: PSNR as a loss (arXiv:2204.04676)."""
+    error = (video - target).square().mean(1, keepdim=True)
+    if pixel_weight is not None:
+        error = error * pixel_weight / pixel_weight.mean((1, 2, 3, 4), keepdim=True)
+    return (error.flatten(1).mean(1) + ALMOST_NOTHING).log10().mean()
 
 
 def absolute_error(video: Tensor, target: Tensor, pixel_weight: Tensor | None = None) -> Tensor:
@@ -85,12 +104,26 @@ def structure(video: Tensor, target: Tensor, scales: int = 3) -> Tensor:
     return torch.stack(losses).mean()
 
 
+def calm_loss(vectors: Tensor, still: Tensor) -> Tensor:
+    """Mean squared change of code vectors `[B, T, H, W, d]` over still cells, bool `[B, T-1, H, W]`; 0 without any.
+
+    Quantized vectors that agree cost nothing and get no gradient, so nothing pulls on a cell that is calm already.
+    """
+    change = (vectors[:, 1:] - vectors[:, :-1]).square().sum(-1)
+    return (change * still).sum() / still.sum().clamp_min(1)
+
+
 def reconstruction_loss(
-    video: Tensor, target: Tensor, weights: LossWeights, foreground: Tensor | None = None
+    video: Tensor,
+    target: Tensor,
+    weights: LossWeights,
+    foreground: Tensor | None = None,
+    perceptual: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum, and its terms (unweighted, detached) by name.
 
-    `foreground` marks object pixels, bool or 0 to 1, `[B, 1, F, Y, X]`.
+    `foreground` marks object pixels, bool or 0 to 1, `[B, 1, F, Y, X]`; `perceptual` says how different videos look.
+    The weights `calm` and `adversarial` belong to losses that need more than two videos.
     """
     pixel_weight = None
     if foreground is not None and weights.foreground > 0:
@@ -98,6 +131,8 @@ def reconstruction_loss(
     terms: dict[str, Tensor] = {}
     if weights.squared:
         terms["squared"] = squared_error(video, target, pixel_weight)
+    if weights.log_squared:
+        terms["log_squared"] = log_squared_error(video, target, pixel_weight)
     if weights.absolute:
         terms["absolute"] = absolute_error(video, target, pixel_weight)
     if weights.gradient:
@@ -106,5 +141,7 @@ def reconstruction_loss(
         terms["temporal"] = temporal_difference(video, target)
     if weights.structure:
         terms["structure"] = structure(video, target)
+    if weights.perceptual and perceptual is not None:
+        terms["perceptual"] = perceptual(video, target)
     total = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
     return total, {name: term.detach() for name, term in terms.items()}

@@ -1,6 +1,7 @@
 """How good a tokenizer is, in numbers.
 
-Legend: B batch, T H W latent grid, F Y X frames and pixels, k frames per latent, p patch side, V codebook size.
+Legend: B batch, T H W latent grid, Q codebooks of a cell, F Y X frames and pixels, k frames per latent, p patch side,
+V codebook size.
 Videos are float `[B, 3, F, Y, X]` in [-1, 1]; measures of quality come per clip, `[B]`.
 """
 
@@ -56,7 +57,7 @@ def _blur(images: Tensor) -> Tensor:
 
 
 def bits_per_pixel(indices: Tensor, codebook_size: int, num_frames: int, height: int, width: int) -> float:
-    """Bits that the codes of one video `[B, T, H, W]` take, over its F*Y*X pixels."""
+    """Bits that the codes of one video take, `[B, T, H, W]` or `[B, T, H, W, q]`, over its F*Y*X pixels."""
     return math.log2(codebook_size) * indices[0].numel() / (num_frames * height * width)
 
 
@@ -77,13 +78,18 @@ def still_cells(video: Tensor, frames_per_latent: int, patch: int, tolerance: fl
 
 
 def calm_rate(indices: Tensor, still: Tensor) -> float:
-    """Share of still cells `[B, T-1, H, W]` whose code `[B, T, H, W]` stays the same too; NaN if nothing is still."""
+    """Share of still cells `[B, T-1, H, W]` whose code stays the same too; NaN if nothing is still.
+
+    Indices are `[B, T, H, W]`, or `[B, T, H, W, q]`, where all codebooks must stay the same.
+    """
     same = indices[:, 1:] == indices[:, :-1]
+    if same.dim() == 5:
+        same = same.all(-1)
     return float((same & still).sum() / still.sum())
 
 
 class CodeUsage:
-    """Counts codes over many batches; says how many of V were used and how evenly (perplexity, 1 to V)."""
+    """Counts codes of one codebook; says how many of V were used and how evenly (perplexity, 1 to V)."""
 
     def __init__(self, codebook_size: int) -> None:
         self.counts = torch.zeros(codebook_size, dtype=torch.int64)

@@ -1,4 +1,4 @@
-"""Muon for matrices and AdamW for the rest, as one optimizer with one state.
+"""Muon for matrices and AdamW for the rest, as one optimizer with one state; and the schedule of their rates.
 
 Muon (https://kellerjordan.github.io/posts/muon) takes steps of equal size in all directions of a weight matrix; with
 its rate scaled to the typical step of AdamW (arXiv:2502.16982) both follow one schedule. torch ships it for matrices
@@ -7,7 +7,8 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -19,14 +20,17 @@ class MuonAdamW(torch.optim.Optimizer):
 
     `muon_lr=0` gives all to AdamW.
     Weight decay applies to matrices. Parameters that do not require gradients are left out.
+    `others` are more groups of parameters for AdamW, with settings of their own.
     """
 
-    def __init__(self, model: nn.Module, lr: float, muon_lr: float, weight_decay: float) -> None:
+    def __init__(
+        self, model: nn.Module, lr: float, muon_lr: float, weight_decay: float, others: Sequence[dict[str, Any]] = ()
+    ) -> None:
         linear = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Linear)} if muon_lr else set()
         trained = [p for p in model.parameters() if p.requires_grad]
         matrices = [p for p in trained if p.dim() > 1 and id(p) not in linear]
         vectors = [p for p in trained if p.dim() <= 1]
-        groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+        groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}, *others]
         self._parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), foreach=True)]
         muon = [p for p in trained if id(p) in linear]
         if muon:
@@ -55,3 +59,11 @@ class MuonAdamW(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
         self._share()
+
+
+def warm_cosine(step: int, warmup: int, total: int) -> float:
+    """Factor of the learning rate: a line up over `warmup` steps, then half a cosine down to a fiftieth at `total`."""
+    if step < warmup:
+        return (step + 1) / warmup
+    done = (step - warmup) / max(1, total - warmup)
+    return 0.02 + 0.98 * (1 + math.cos(math.pi * min(1.0, done))) / 2

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 def cosine_basis(size: int) -> Tensor:
@@ -27,6 +28,24 @@ def opponent_basis() -> Tensor:
     """Orthonormal `[3, 3]`: lightness, red against blue, green against the other two."""
     rows = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]])
     return rows / rows.norm(dim=1, keepdim=True)
+
+
+def repeat_first(video_BCFYX: Tensor, count: int) -> Tensor:
+    """`count` copies of the first frame, then the video."""
+    return torch.cat([video_BCFYX[:, :, :1].expand(-1, -1, count, -1, -1), video_BCFYX], dim=2)
+
+
+def repeat_last(video_BCFYX: Tensor, count: int) -> Tensor:
+    """The video, then `count` copies of its last frame."""
+    last = video_BCFYX[:, :, -1:].expand(-1, -1, count, -1, -1)
+    return torch.cat([video_BCFYX, last], dim=2) if count else video_BCFYX
+
+
+def pad_pictures(video_BCFYX: Tensor, p: int) -> Tensor:
+    """Rows and columns filled up to whole patches with copies of the lower and right edge."""
+    bottom, right = -video_BCFYX.shape[3] % p, -video_BCFYX.shape[4] % p
+    padding = (0, right, 0, bottom, 0, 0)
+    return functional.pad(video_BCFYX, padding, mode="replicate") if bottom or right else video_BCFYX
 
 
 def patchify(video_BCFYX: Tensor, k: int, p: int) -> Tensor:

@@ -1,6 +1,11 @@
 """From continuous latents to codes, with a quantizer of vector-quantize-pytorch named by class path.
 
-Legend: B batch, T H W latent grid, C trunk width, d size of a code vector.
+A cell may have several codebooks, coarse to fine, so that one model serves several rates: any prefix of them decodes.
+There are two kinds. `FSQ` or `LFQ` with `num_codebooks` gives each codebook code dimensions of its own, which training
+with random prefixes sorts by importance (nested dropout, Rippel et al. 2014); a codebook left out is all zeros.
+`ResidualFSQ` with `num_quantizers` lets each codebook refine the rounding of those before it.
+
+Legend: B batch, T H W latent grid, N = T*H*W, C trunk width, d size of a code vector, Q codebooks of a cell.
 """
 
 import importlib
@@ -10,54 +15,87 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 LIBRARY = "vector_quantize_pytorch"
-SUPPORTED = ("FSQ", "LFQ", "VectorQuantize")
+NEEDED = {
+    "FSQ": ("levels",),
+    "LFQ": ("codebook_size",),
+    "ResidualFSQ": ("levels", "num_quantizers"),
+    "VectorQuantize": ("dim", "codebook_size"),
+}
+# These change the layout that we rely on, or make vectors differ from those that their indices stand for; and dropping
+# codebooks is ours to do, per clip: the library drops them for a whole batch.
+REFUSED = {
+    "accept_3d_fmap", "accept_image_fmap", "channel_first", "channel_last", "codebook_dim", "dim", "has_projections",
+    "heads", "is_channel_first", "keep_num_codebooks_dim", "noise_dropout", "quantize_dropout", "return_indices",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class QuantizerConfig:
-    """`name` is FSQ, LFQ or VectorQuantize; `args` go to the class of that name as they are."""
+    """`name` is FSQ, LFQ, ResidualFSQ or VectorQuantize; `args` go to the class of that name as they are."""
 
     name: str = "FSQ"
     args: dict[str, Any] = field(default_factory=lambda: {"levels": [8, 8, 8, 8]})
 
     def __post_init__(self) -> None:
         name = self.name.removeprefix(f"{LIBRARY}.")
-        if name not in SUPPORTED:
-            raise ValueError(f"quantizer must be one of {', '.join(SUPPORTED)} of {LIBRARY}; got {self.name!r}")
+        if name not in NEEDED:
+            raise ValueError(f"quantizer must be one of {', '.join(NEEDED)} of {LIBRARY}; got {self.name!r}")
         object.__setattr__(self, "name", name)
+        for argument in NEEDED[name]:
+            if argument not in self.args:
+                raise ValueError(f"{name} needs the arguments {', '.join(NEEDED[name])}; {argument} is missing")
+        for argument in sorted(REFUSED.intersection(self.args) - {*NEEDED[name]}):
+            raise ValueError(f"{name} cannot be used with {argument} here; leave it out")
+        if self.rates < 1:
+            raise ValueError(f"{name} needs at least 1 codebook; got {self.rates}")
+
+    @property
+    def rates(self) -> int:
+        """Codebooks of a cell, Q."""
+        return int(self.args.get("num_quantizers" if self.name == "ResidualFSQ" else "num_codebooks", 1))
 
     @property
     def dim(self) -> int:
         """Size of one code vector."""
         if self.name == "FSQ":
-            return len(self.args["levels"])
+            return len(self.args["levels"]) * self.rates
         if self.name == "LFQ":
-            return int(math.log2(self.args["codebook_size"]))
-        return int(self.args["dim"])
+            return int(math.log2(self.args["codebook_size"])) * self.rates
+        return len(self.args["levels"]) if self.name == "ResidualFSQ" else int(self.args["dim"])
 
 
 class Quantizer(nn.Module):
     """Norm, projection to a few numbers, and the library's quantizer, all in float32.
 
-    Half precision would merge neighbouring codes: bfloat16 cannot even count to 15,360.
+    Half precision would merge neighbouring codes: bfloat16 cannot even count to 15,360. ValueError if the library does
+    not take the arguments.
     """
 
     def __init__(self, config: QuantizerConfig, width: int) -> None:
         super().__init__()
-        self.name = config.name
+        self.name, self.rates = config.name, config.rates
         self.norm = nn.RMSNorm(width, eps=1e-6)
         self.project = nn.Linear(width, config.dim)
-        self.codebook = getattr(importlib.import_module(LIBRARY), config.name)(**config.args)
+        try:
+            self.codebook = getattr(importlib.import_module(LIBRARY), config.name)(**config.args)
+        except (AssertionError, TypeError, ValueError) as error:
+            raise ValueError(f"{config.name} does not take the arguments {config.args}: {error}") from error
         self.levels = tuple(config.args.get("levels", ()))
 
     @property
     def codebook_size(self) -> int:
         return int(self.codebook.codebook_size)
 
-    def forward(self, x_BTHWC: Tensor, quantize: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-        """Return code vectors `[B, T, H, W, d]`, indices int64 `[B, T, H, W]` and the quantizer's own loss (a scalar).
+    def forward(
+        self, x_BTHWC: Tensor, quantize: bool = True, rate: int | Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return code vectors `[B, T, H, W, d]`, all indices int64 and the quantizer's own loss (a scalar).
+
+        The indices are `[B, T, H, W]`, or `[B, T, H, W, Q]` with several codebooks. The vectors are those of the first
+        `rate` codebooks, one number or one per clip `[B]`; all if not given.
 
         With `quantize=False` the vectors stay continuous (bounded as the quantizer would bound them): the first part of
         training runs so. The indices are those that quantizing would give.
@@ -65,19 +103,38 @@ class Quantizer(nn.Module):
         with torch.autocast(x_BTHWC.device.type, enabled=False):
             z_BTHWd = self.project(self.norm(x_BTHWC.float()))
             # a sequence [B, N, d]: the library takes four or more axes for channels first
-            vectors, indices, *losses = self.codebook(z_BTHWd.flatten(1, 3))
+            z_BNd = z_BTHWd.flatten(1, 3)
+            vectors, indices, *losses = self.codebook(z_BNd)
             if not quantize:
-                smooth = z_BTHWd if self.name == "VectorQuantize" else z_BTHWd.tanh()
-                vectors, losses = smooth.flatten(1, 3), []
+                vectors, losses = (z_BNd if self.name == "VectorQuantize" else z_BNd.tanh()), []
+            if self.rates > 1:
+                rate = torch.as_tensor(self.rates if rate is None else rate, device=z_BNd.device)
+                kept_BNQ = (torch.arange(self.rates, device=z_BNd.device) < rate.view(-1, 1, 1)).expand_as(indices)
+                if self.name != "ResidualFSQ":
+                    vectors = vectors * self._dimensions(kept_BNQ)
+                elif quantize:
+                    # not the library's sum of straight-through stages, whose gradient grows with their number
+                    clamp = self.codebook.soft_clamp_input_value
+                    smooth = (z_BNd / clamp).tanh() * clamp
+                    vectors = smooth + (self._vectors(indices.masked_fill(~kept_BNQ, -1)) - smooth).detach()
         loss = losses[0].sum() if losses else z_BTHWd.new_zeros(())
-        return vectors.view_as(z_BTHWd), indices.long().view(z_BTHWd.shape[:-1]), loss
+        return vectors.view_as(z_BTHWd), indices.long().unflatten(1, z_BTHWd.shape[1:-1]), loss
 
-    def code_vectors(self, indices_BTHW: Tensor) -> Tensor:
-        """Indices `[B, T, H, W]` to code vectors `[B, T, H, W, d]`."""
-        sequence = indices_BTHW.flatten(1)
-        with torch.autocast(indices_BTHW.device.type, enabled=False):
-            if self.name == "VectorQuantize":
-                vectors = self.codebook.get_output_from_indices(sequence)
-            else:
-                vectors = self.codebook.indices_to_codes(sequence)
-        return vectors.float().unflatten(1, indices_BTHW.shape[1:])
+    def code_vectors(self, indices: Tensor) -> Tensor:
+        """Indices `[B, T, H, W]`, or `[B, T, H, W, q]` with q of Q codebooks, to code vectors `[B, T, H, W, d]`."""
+        sequence = indices.flatten(1, 3)
+        if self.rates > 1:
+            sequence = functional.pad(sequence, (0, self.rates - indices.shape[-1]), value=-1)
+        with torch.autocast(indices.device.type, enabled=False):
+            return self._vectors(sequence).float().unflatten(1, indices.shape[1:4])
+
+    def _vectors(self, indices: Tensor) -> Tensor:
+        """`[B, N]` or `[B, N, Q]`, -1 for a codebook left out, to `[B, N, d]`."""
+        if self.name in ("VectorQuantize", "ResidualFSQ"):
+            return self.codebook.get_output_from_indices(indices)
+        vectors = self.codebook.indices_to_codes(indices.clamp_min(0))
+        return vectors * self._dimensions(indices >= 0) if self.rates > 1 else vectors
+
+    def _dimensions(self, kept_BNQ: Tensor) -> Tensor:
+        """Which codebooks count, as the code dimensions `[B, N, d]` that they own."""
+        return kept_BNQ.repeat_interleave(self.project.out_features // self.rates, dim=-1)

@@ -4,14 +4,22 @@
 the user ends in one line and exit status 2.
 """
 
+import contextlib
+import errno
+import logging
 import re
 import sys
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 import jsonargparse
 import lightning.pytorch as pl
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from .checkpoint_io import WholeCheckpoints, damage, newest_checkpoint
+
+log = logging.getLogger(__name__)
 ALLOWED = ("kinetoscope", "lightning", "torch", "vector_quantize_pytorch")
 
 
@@ -20,6 +28,28 @@ class OneLineParser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         fail(message)
+
+
+class TrainingCLI(LightningCLI):
+    """Checkpoints are whole files, and `--ckpt_path last` is the newest whole one of any run in the same folder."""
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        trainer = super().instantiate_trainer(**kwargs)
+        with contextlib.suppress(NotImplementedError):  # strategies that divide a model write its parts themselves
+            if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+                trainer.strategy.checkpoint_io = WholeCheckpoints()
+        return trainer
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        super().parse_arguments(parser, args)
+        settings = self.config[self.config["subcommand"]]
+        path, root = settings.get("ckpt_path"), Path(settings["trainer"]["default_root_dir"] or ".")
+        if path == "last":
+            newest = newest_checkpoint(root)
+            log.warning("going on from %s", newest or f"the beginning: there is no checkpoint in '{root}'")
+            settings["ckpt_path"] = newest and str(newest)
+        elif path and Path(path).exists() and (problem := damage(Path(path))):
+            raise ValueError(f"checkpoint '{path}' {problem}; --ckpt_path last takes the newest one that is whole")
 
 
 def fail(message: str) -> NoReturn:
@@ -39,7 +69,7 @@ def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None
         omegaconf_absolute_to_relative_paths=True, import_path_denylist=["*"], import_path_allowlist=list(ALLOWED)
     )
     try:
-        LightningCLI(
+        TrainingCLI(
             module,
             pl.LightningDataModule,
             subclass_mode_data=True,
@@ -51,3 +81,7 @@ def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None
         )
     except ValueError as error:
         fail(str(error))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        fail(f"{error.filename or 'a file'}: {error.strerror}; free some space; what was saved is whole")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from kinetoscope.data.clip_pool import ClipPool
 from kinetoscope.data.folder import ClipFolder
+from kinetoscope.data.held_out import split_by_source
 from kinetoscope.data.module import FolderDataModule, PhysicsDataModule
 from kinetoscope.data.physics_dataset import HELD_OUT_SEED, physics_batch
 from kinetoscope.data.video_writer import write_video
@@ -82,6 +83,45 @@ def test_a_missing_real_folder_is_reported_and_left_out(caplog: pytest.LogCaptur
     assert all(first(data.train_dataloader())[0]["caption"])
 
 
+def test_held_out_videos_validate_and_never_train(folder: Path) -> None:
+    real: dict[str, Any] = {"real_root": str(folder), "real_held_out": ["[12].mp4", "4*"], "real_validation": 5}
+    data = PhysicsDataModule(**TINY, **real, real_pool=20)
+    data.setup()
+    batches = list(data.val_dataloader())
+    assert [batch["kind"] for batch in batches] == ["rendered"] * 8 + ["real"] * 2
+    assert [len(batch["video"]) for batch in batches[8:]] == [3, 2]
+    assert greys(batches[8:]) == {1, 2, 4}
+    trained = [{"video": batch["video"][1:]} for batch in first(data.train_dataloader(), 20)]
+    assert greys(trained) == {0, 3}
+    again = PhysicsDataModule(
+        **TINY, real_root=str(folder), real_held_out=["[12].mp4", "4*"], real_validation=5, seed=9
+    )
+    again.setup()
+    assert torch.equal(list(again.val_dataloader())[8]["video"], batches[8]["video"])
+
+
+def test_sources_come_from_the_manifest(folder: Path, tmp_path: Path) -> None:
+    for video in folder.glob("*.mp4"):
+        (tmp_path / video.name).hardlink_to(video)
+    rows = [f"{index}.mp4,{'near' if index % 2 else 'far'}/lake {index},a lake" for index in range(4)]
+    (tmp_path / "manifest.csv").write_text("\n".join(["file,source,caption", *rows]))
+    clips = ClipFolder(tmp_path, 2, 8, captions="none")
+    assert split_by_source(clips, ["near/*"]) == ([0, 2, 4], [1, 3])
+    assert split_by_source(clips, ["far/lake 2", "4.mp4"]) == ([0, 1, 3], [2, 4])  # the last is in no row
+    assert split_by_source(clips, []) == ([0, 1, 2, 3, 4], [])
+    with pytest.raises(ValueError, match=r"has a source like 'naer/\*' \(one is 'far/lake 0'\)"):
+        split_by_source(clips, ["naer/*"])
+    with pytest.raises(ValueError, match=r"all 5 videos in .* would be held out"):
+        split_by_source(clips, ["*"])
+
+
+def test_held_out_videos_need_a_folder() -> None:
+    with pytest.raises(ValueError, match="set real_root"):
+        PhysicsDataModule(real_held_out=["a*"])
+    with pytest.raises(ValueError, match="real_jitter must be from 0 to 1; got 2"):
+        PhysicsDataModule(real_jitter=2)
+
+
 @pytest.mark.parametrize("real_per_batch", [-1, 3])
 def test_a_batch_of_real_clips_alone_is_refused(real_per_batch: int) -> None:
     with pytest.raises(ValueError, match=f"0 to batch_size - 1; got {real_per_batch} of 3"):
@@ -98,6 +138,30 @@ def test_a_pool_draws_all_its_clips_and_mirrors_half(folder: Path) -> None:
     assert len(drawn.flatten(1).unique(dim=0)) > 12
     with pytest.raises(ValueError, match="count must be at least 1; got 0"):
         ClipPool(ClipFolder(folder, 2, 8), 0)
+
+
+def test_long_videos_give_more_clips_than_short_ones(tmp_path: Path) -> None:
+    for index, (frames, side) in enumerate([(4, 8), (12, 8), (6, 16)]):
+        grey = torch.full((3, frames, side, side), 40 * index + 20, dtype=torch.uint8)
+        write_video(tmp_path / f"{index}.mp4", grey, fps=8, crf=0)
+    pool = ClipPool(ClipFolder(tmp_path, 4, 8, captions="none"), 10)
+    seen = [int((float(clip.float().mean()) - 20) / 40 + 0.5) for clip in pool.video]
+    # of 4 frames of 8 x 8 the videos hold 1, 3 and 6; then all have had their turn
+    assert [seen.count(index) for index in (0, 1, 2)] == [1, 3, 6]
+    assert set(seen[:3]) == {0, 1, 2}
+
+
+def test_jitter_changes_colours_and_nothing_else(folder: Path) -> None:
+    pool = ClipPool(ClipFolder(folder, 2, 8, captions="none", flip=False), 12)
+    plain = pool.draw(50, torch.Generator().manual_seed(0)).float()
+    jittered = pool.draw(50, torch.Generator().manual_seed(0), jitter=0.2)
+    assert jittered.dtype == torch.uint8
+    assert torch.equal(jittered, pool.draw(50, torch.Generator().manual_seed(0), jitter=0.2))
+    change = (jittered.float() - plain).mean((2, 3, 4))
+    assert change.abs().max() > 10 and change.abs().max() < 0.5 * 255
+    assert (change.amax(1) - change.amin(1)).max() > 3  # the grey videos got a tint
+    order = plain[:, :, 0, 4].diff(dim=-1).sign() * jittered[:, :, 0, 4].float().diff(dim=-1)
+    assert (order >= 0).all()  # brighter columns stay brighter
 
 
 def greys(batches: Any) -> set[int]:

@@ -13,7 +13,8 @@ from kinetoscope.data.oracle import Oracle
 from kinetoscope.data.physics import COLOURS, MOTIONS, SHAPES, PhysicsConfig, sample_scenes
 from kinetoscope.data.physics_dataset import HELD_OUT_SEED
 from kinetoscope.data.render import render
-from kinetoscope.generator import VideoGenerator
+from kinetoscope.data.video_writer import write_video
+from kinetoscope.generator import VideoGenerator, evaluate_tokenizer
 from kinetoscope.generator import evaluate as module
 from kinetoscope.generator.caption_bits import SWAPS, UNSEEN, extra_bits, swapped_captions
 from kinetoscope.generator.decoder import Decoder, DecoderConfig
@@ -127,10 +128,11 @@ def test_a_generator_that_obeys_gets_full_marks_and_another_does_not(oracle: Ora
 def test_every_table_is_made_and_written(
     tiny: VideoGenerator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
 ) -> None:
+    monkeypatch.setattr(module, "tokenizer_alone", lambda name: False)
     monkeypatch.setattr(module.VideoGenerator, "from_pretrained", lambda name: tiny)
     monkeypatch.setattr(module, "REFERENCE_FRAMES", 12)
     file = tmp_path / "numbers.json"
-    report = module.evaluate("tiny", prompts=3, frames=9, long_prompts=2, long_frames=11, json=str(file))
+    report = module.evaluate("physics-64", prompts=3, frames=9, long_prompts=2, long_frames=11, json=str(file))
     assert json.loads(file.read_text())["tables"] == report
     assert report["same seed, same video"] == {"called twice": 1.0, "in a batch": 1.0, "as a stream": 1.0}
     assert set(report["oracle on renders"]) == set(report["prompt obeyed"])
@@ -139,6 +141,48 @@ def test_every_table_is_made_and_written(
     assert report["tokenizer"]["bits per pixel"] == pytest.approx(4 * 3 * 16 / (9 * 64 * 64))
     printed = capsys.readouterr().out
     assert "PSNR dB" in printed and "(target 36)" in printed and "extra bits with a word swapped" in printed
+
+
+def test_a_tokenizer_alone_gets_its_own_tables(tiny: VideoGenerator, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "clips").mkdir()
+    clip = torch.randint(256, (3, 12, 40, 48), dtype=torch.uint8)
+    write_video(tmp_path / "clips" / "noise.mp4", clip, fps=10)
+    tiny.tokenizer.save_pretrained(tmp_path / "model" / "tokenizer")
+    for folder in ("model", "model/tokenizer"):
+        report = module.evaluate(str(tmp_path / folder), 3, 9, size=32, real_clips=str(tmp_path / "clips"))
+        steady = "seams and flicker"
+        assert list(report) == ["tokenizer", f"tokenizer, {steady}", "real clips", f"real clips, {steady}", "run"]
+    assert report["tokenizer"]["bits per pixel"] == pytest.approx(4 * 3 * 4 / (9 * 32 * 32))
+    assert report["real clips"]["clips"] == 1
+    assert report["real clips"].keys() - report["tokenizer"].keys() == {"clips"}
+    assert report[f"tokenizer, {steady}"]["seam between streamed chunks"] == pytest.approx(1, abs=1e-4)
+    assert "(target" not in capsys.readouterr().out  # only shipped models have targets
+
+
+def test_real_clips_of_some_sources_only(tiny: VideoGenerator, tmp_path: Path) -> None:
+    for name in ("kept/a", "kept/b", "held out/c"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_video(tmp_path / f"{name}.mp4", torch.randint(256, (3, 9, 32, 32), dtype=torch.uint8), fps=10)
+    tables = evaluate_tokenizer.real_tables(tiny.tokenizer, str(tmp_path), 9, 32, "held out/*, */b.mp4")
+    assert tables["real clips"]["clips"] == 2
+
+
+def test_a_model_without_either_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no tokenizer"):
+        module.evaluate(str(tmp_path))
+
+
+def test_every_rate_has_a_table() -> None:
+    torch.manual_seed(0)
+    stack = StackConfig(width=8, depth=1, spatial=(), temporal=())
+    quantizer = QuantizerConfig("ResidualFSQ", {"levels": [4, 4], "num_quantizers": 3})
+    tokenizer = VideoTokenizer(TokenizerConfig(patch=16, encoder=stack, decoder=stack, quantizer=quantizer)).eval()
+    quality = evaluate_tokenizer.Quality(tokenizer)
+    quality.add(2 * torch.rand(1, 3, 9, 32, 32) - 1)
+    tables = quality.tables("t")
+    bits = [tables[title]["bits per pixel"] for title in ("t, 1 of 3 codebooks", "t, 2 of 3 codebooks", "t")]
+    assert bits == pytest.approx([4 * 4 * 3 / (9 * 32 * 32) * rate for rate in (1, 2, 3)])
+    assert "code perplexity, codebook 3" in tables["t"]
 
 
 def test_mistakes_are_named_before_anything_is_loaded(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def test_ssim_holds_under_autocast() -> None:
 def test_bits_per_pixel_of_a_training_clip() -> None:
     indices = torch.zeros(5, 9, 8, 8, dtype=torch.int64)
     assert bits_per_pixel(indices, 4096, 33, 64, 64) == pytest.approx(9 * 64 * 12 / (33 * 64 * 64))
+    three = indices.unsqueeze(-1).expand(-1, -1, -1, -1, 3)
+    assert bits_per_pixel(three, 256, 33, 64, 64) == pytest.approx(9 * 64 * 24 / (33 * 64 * 64))
 
 
 def test_code_usage() -> None:
@@ -66,3 +68,6 @@ def test_calm_rate_counts_still_cells_only() -> None:
     indices[0, 1, 0, 0] = 5  # may change
     indices[0, 1, 1, 1] = 5  # should not have changed
     assert calm_rate(indices, still) == pytest.approx(2 / 3)
+    # with several codebooks a cell is calm when none of them changes
+    both = torch.stack([torch.zeros_like(indices), indices], dim=-1)
+    assert calm_rate(both, still) == pytest.approx(2 / 3) and calm_rate(both[..., :1], still) == 1

@@ -1,5 +1,6 @@
 """The training loop on a few tiny clips: it learns, exports what it averaged, resumes, and reads its YAML files."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +8,17 @@ import kinetoscope.configs
 import lightning.pytorch as pl
 import pytest
 import torch
-from kinetoscope.tokenizer import TokenizerConfig, VideoTokenizer
+from kinetoscope.tokenizer import QuantizerConfig, TokenizerConfig, VideoTokenizer
+from kinetoscope.tokenizer.losses import LossWeights
 from kinetoscope.tokenizer.module import TokenizerModule
 from kinetoscope.tokenizer.training_cli import run
 from PIL import Image
+from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
 CONFIGS = sorted((Path(kinetoscope.configs.__path__[0]) / "tokenizer").glob("*.yaml"))
 PHYSICS = "kinetoscope.data.module.PhysicsDataModule"
+NESTED = QuantizerConfig("FSQ", {"levels": [4, 3], "num_codebooks": 3, "preserve_symmetry": True})
 
 
 class Squares(pl.LightningDataModule):
@@ -36,6 +40,15 @@ class Squares(pl.LightningDataModule):
         return DataLoader(self.clips(), batch_size=4)  # type: ignore[arg-type]
 
     val_dataloader = train_dataloader
+
+
+class Kinds(Squares):
+    """Validates on the same clips, a batch of one kind after a batch of another."""
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        clips = torch.stack([clip["video"] for clip in self.clips()])
+        batches = [{"video": clips[:4], "kind": "left"}, {"video": clips[4:], "kind": "right"}]
+        return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
 
 
 def trainer(folder: Path, steps: int, **options: Any) -> pl.Trainer:
@@ -71,7 +84,7 @@ def module(tiny_config: TokenizerConfig) -> TokenizerModule:
 
 
 def test_training_learns_and_exports_what_it_averaged(module: TokenizerModule, tmp_path: Path) -> None:
-    fit = trainer(tmp_path, steps=30, precision="bf16-mixed")
+    fit = trainer(tmp_path, steps=30, precision="bf16-mixed", check_val_every_n_epoch=15)
     fit.fit(module, Squares())
     rows = (log_dir(fit) / "metrics.csv").read_text().splitlines()
     header = rows[0].split(",")
@@ -93,6 +106,83 @@ def test_averaging_leaves_the_quantizer_tables_alone(module: TokenizerModule, tm
     assert torch.equal(module.model.code_vectors(torch.arange(60).view(1, 60, 1, 1)), before)
 
 
+def test_every_rate_is_trained_and_measured(tiny_config: TokenizerConfig, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = dataclasses.replace(tiny_config, quantizer=NESTED)
+    module = TokenizerModule(config, rate_weights=[1, 2, 1], lr=1e-2, warmup_steps=1, ema_decay=0, usage_every=5)
+    fit = trainer(tmp_path, steps=60, check_val_every_n_epoch=30)
+    fit.fit(module, Squares())
+    logged = {name: float(value) for name, value in fit.callback_metrics.items()}
+    assert logged["val/psnr_rate1"] < logged["val/psnr_rate2"] < logged["val/psnr"]
+    assert {"val/ssim_rate1", "val/psnr_fg_rate2", "train/perplexity3"} <= set(logged)
+    for book in (1, 2, 3):
+        assert 1 <= logged[f"val/perplexity{book}"] <= logged[f"val/codes_used{book}"] <= 12
+
+
+def test_rates_are_drawn_by_their_weights(tiny_config: TokenizerConfig) -> None:
+    config = dataclasses.replace(tiny_config, quantizer=NESTED)
+    drawn = TokenizerModule(config, rate_weights=[3, 0, 1])._draw_rates(400)
+    assert drawn is not None and 250 < (drawn == 1).sum() < 350 and set(drawn.tolist()) == {1, 3}
+    assert TokenizerModule(tiny_config)._draw_rates(4) is None
+    for wrong in ([1.0, 1.0], [1.0, -1.0, 1.0], [0.0, 0.0, 0.0]):
+        with pytest.raises(ValueError, match="rate_weights needs 3 numbers of 0 or more"):
+            TokenizerModule(config, rate_weights=wrong)
+
+
+@pytest.mark.parametrize("quantizer", [None, NESTED], ids=["one codebook", "three"])
+def test_the_price_of_change_calms_codes(
+    tiny_config: TokenizerConfig, tmp_path: Path, quantizer: QuantizerConfig | None
+) -> None:
+    """Noise of two grey levels flips codes; with a price on that they flip less."""
+
+    class Noise(Squares):
+        def clips(self) -> list[dict[str, Any]]:
+            generator = torch.Generator().manual_seed(0)
+            picture = torch.randint(60, 190, (8, 3, 1, 16, 16), generator=generator)
+            noise = torch.randint(-1, 2, (8, 3, 10, 16, 16), generator=generator)
+            return [{"video": video} for video in (picture + noise).to(torch.uint8)]
+
+    def change(calm: float) -> float:
+        torch.manual_seed(0)
+        config = dataclasses.replace(tiny_config, quantizer=quantizer or tiny_config.quantizer)
+        weights = LossWeights(calm=calm)
+        module = TokenizerModule(
+            config, weights, still_tolerance=4 / 255, lr=1e-2, warmup_steps=1, ema_decay=0, grid_every=0
+        )
+        fit = trainer(tmp_path, steps=30, limit_val_batches=0)
+        fit.fit(module, Noise())
+        assert ("train/calm" in fit.callback_metrics) == (calm > 0)
+        video = torch.stack([clip["video"] for clip in Noise().clips()]).float() / 127.5 - 1
+        indices = module.model.eval().encode(video).indices
+        return float((indices[:, 1:] != indices[:, :-1]).float().mean())
+
+    assert change(calm=1.0) < change(calm=0.0) / 1.5
+
+
+def test_a_network_looks_on_and_stays_out_of_what_is_saved(tiny_config: TokenizerConfig, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    vgg = {f"0.{name}": value for name, value in torch.nn.Conv2d(3, 4, 3).state_dict().items()}
+    save_file(vgg, tmp_path / "vgg.safetensors")
+    weights = LossWeights(squared=0, absolute=0, gradient=0, temporal=0, perceptual=1)
+    module = TokenizerModule(tiny_config, weights, str(tmp_path / "vgg.safetensors"), lr=1e-2, warmup_steps=1)
+    before = module.model.id
+    fit = trainer(tmp_path, steps=2, limit_val_batches=0, precision="bf16-mixed")
+    fit.fit(module, Squares())
+    assert fit.callback_metrics["train/loss"] == fit.callback_metrics["train/perceptual"] > 0
+    assert module.model.id != before
+    saved = torch.load(log_dir(fit) / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert {name.split(".")[0] for name in saved} == {"model"}
+
+
+def test_kinds_of_clips_are_measured_apart(module: TokenizerModule, tmp_path: Path) -> None:
+    fit = trainer(tmp_path, steps=2)
+    fit.fit(module, Kinds())
+    logged = fit.callback_metrics
+    apart = (logged["val/psnr_left"] + logged["val/psnr_right"]) / 2
+    assert logged["val/psnr_left"] != logged["val/psnr_right"]
+    assert float(logged["val/psnr"]) == pytest.approx(float(apart))
+
+
 class StopAt(pl.Callback):
     def __init__(self, step: int) -> None:
         self.step = step
@@ -101,13 +191,16 @@ class StopAt(pl.Callback):
         trainer.should_stop = trainer.global_step >= self.step
 
 
-@pytest.mark.parametrize("muon_lr", [0.0, 1e-2])
-def test_a_stopped_run_goes_on_where_it_was(tiny_config: TokenizerConfig, tmp_path: Path, muon_lr: float) -> None:
+@pytest.mark.parametrize(("muon_lr", "quantizer"), [(0.0, None), (1e-2, None), (1e-2, NESTED)])
+def test_a_stopped_run_goes_on_where_it_was(
+    tiny_config: TokenizerConfig, tmp_path: Path, muon_lr: float, quantizer: QuantizerConfig | None
+) -> None:
     """Stopped after 4 of 8 steps and resumed, a run ends with the weights of one that was never stopped."""
+    config = dataclasses.replace(tiny_config, quantizer=quantizer or tiny_config.quantizer)
 
     def fresh() -> TokenizerModule:
         torch.manual_seed(0)
-        return TokenizerModule(tiny_config, lr=1e-2, muon_lr=muon_lr, warmup_steps=1, ema_decay=0.5, grid_every=0)
+        return TokenizerModule(config, lr=1e-2, muon_lr=muon_lr, warmup_steps=1, ema_decay=0.5, grid_every=0)
 
     whole, resumed = fresh(), fresh()
     trainer(tmp_path, steps=8).fit(whole, Squares())
@@ -151,6 +244,8 @@ def test_every_yaml_parses_with_overrides(config: Path, capsys: pytest.CaptureFi
             ["--data", PHYSICS, "--model.quantizer_warmup", "2"],
             "from 0 to below 1; got 2",
         ),
+        (["--data", PHYSICS, "--model.loss.adversarial", "0.5"], "set decoder_only"),
+        (["--data", PHYSICS, "--model.loss.perceptual", "0.5"], "set both"),
         (["--config", "absent.yaml"], "absent.yaml"),
     ],
 )

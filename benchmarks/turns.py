@@ -1,0 +1,135 @@
+"""Timing of video tokenizers that take turns on one clip.
+
+On a CPU the time is that of the processor, summed over its cores, so that other work on the machine hardly counts, and
+taking turns lets what does count slow all of them alike. On a GPU it is the time that passes.
+"""
+
+import contextlib
+import signal
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from tokenizer_peers import AUTOCAST, WEIGHTS, Codec
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+PATIENCE = 60  # seconds that compiling may take
+
+
+@dataclass
+class Runner:
+    """A codec in one mode on one clip, and the seconds (encode, decode) that its turns took."""
+
+    codec: Codec
+    mode: str
+    clip: Tensor
+    encode: Callable[[Tensor], Any]
+    decode: Callable[[Any], Tensor]
+    seconds: list[tuple[float, float]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, codec: Codec, mode: str, frames: int, size: int, device: str = "cpu") -> "Runner":
+        """Noise of so many frames (fewer where the codec wants that) of size x size pixels."""
+        noise = torch.rand(1, 3, codec.frames(frames), size, size, generator=torch.Generator().manual_seed(0))
+        return cls(codec, mode, (2 * noise - 1).to(device), codec.encode, codec.decode)
+
+    def precision(self) -> torch.autocast:
+        return torch.autocast(self.clip.device.type, torch.bfloat16, enabled=self.mode.split(",")[0] == AUTOCAST)
+
+    def turn(self) -> float:
+        """Encode and decode once; returns the seconds of both."""
+        with torch.inference_mode(), self.precision():
+            begin = self._now()
+            codes = self.encode(self.clip)
+            middle = self._now()
+            self.decode(codes)
+            end = self._now()
+        self.seconds.append((middle - begin, end - middle))
+        return end - begin
+
+    def _now(self) -> float:
+        if self.clip.device.type == "cuda":
+            torch.cuda.synchronize()
+            return time.perf_counter()
+        return time.process_time()
+
+    def rates(self) -> tuple[float, float, float]:
+        """Median frames per second (of one core, on a CPU): encode, decode, both."""
+        encode, decode = zip(*self.seconds)
+        both = [sum(pair) for pair in self.seconds]
+        first, second, third = (self.clip.shape[2] / statistics.median(part) for part in (encode, decode, both))
+        return first, second, third
+
+    def costs(self) -> tuple[float, float]:
+        """Multiply-adds of one encode and decode, and bits of the codes, both per pixel of the video."""
+        with torch.no_grad(), self.precision(), FlopCounterMode(display=False) as counter:
+            codes = self.codec.encode(self.clip)
+            self.codec.decode(codes)
+        pixels = self.clip[:, 0].numel()
+        return counter.get_total_flops() / 2 / pixels, self.codec.bits * self.codec.count(codes) / pixels
+
+
+def take_turns(runners: list[Runner], rounds: int) -> None:
+    """One turn each to warm up, which does not count, then so many rounds."""
+    for _ in range(1 + rounds):
+        for runner in runners:
+            runner.turn()
+    for runner in runners:
+        del runner.seconds[:-rounds]
+
+
+class TooSlow(Exception):
+    """Raised where something takes longer than `within` allows."""
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Give up on the block after so many seconds of the processor."""
+
+    def give_up(*_: object) -> None:
+        raise TooSlow
+
+    signal.signal(signal.SIGPROF, give_up)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def set_mode(codec: Codec, mode: str) -> None:
+    codec.model.to(torch.bfloat16 if mode == WEIGHTS else torch.float32)
+
+
+def settle_mode(codec: Codec, frames: int, size: int, device: str) -> str:
+    """Put a codec into the mode that is fastest on a clip, without waiting for those that are far slower."""
+    best, best_seconds = codec.modes[0], 200.0
+    for mode in codec.modes:
+        set_mode(codec, mode)
+        runner = Runner.of(codec, mode, frames, size, device)
+        with contextlib.suppress(TooSlow), within(3 * best_seconds):
+            runner.turn()
+            seconds = runner.turn()
+            best, best_seconds = (mode, seconds) if seconds < best_seconds else (best, best_seconds)
+    set_mode(codec, best)
+    return best
+
+
+def compiled(runner: Runner, note: str = "compiled", patience: float = PATIENCE) -> Runner | None:
+    """The same, compiled; None, and a line that says so, if that fails or takes too long."""
+    encode, decode = (torch.compile(step, dynamic=False) for step in runner.codec.steps())
+    twin = Runner(runner.codec, f"{runner.mode}, {note}", runner.clip, encode, decode)
+    begin = time.process_time()
+    try:
+        with within(patience):
+            twin.turn()
+    except Exception as error:  # whatever the compiler makes of the interruption
+        late = time.process_time() - begin >= patience
+        reason = f"takes more than {patience:.0f} s" if late else f"fails ({type(error).__name__})"
+        print(f"{runner.codec.name} at {runner.clip.shape[-1]} px is not compiled: that {reason}", flush=True)
+        return None
+    return twin

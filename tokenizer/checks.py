@@ -1,0 +1,29 @@
+"""What the tokenizer refuses, with the number and the way out.
+
+Legend: B batch, F Y X frames and pixels, t H W latent grid, q codebooks of a cell.
+"""
+
+from torch import Tensor
+
+
+def check_video(video: Tensor) -> None:
+    """ValueError unless `video` is floating point `[B, 3, F, Y, X]` with something in it."""
+    if video.dim() != 5 or video.shape[1] != 3 or 0 in video.shape:
+        raise ValueError(f"video must be [B, 3, F, Y, X], none of them 0; got shape {list(video.shape)}")
+    if not video.is_floating_point():
+        raise ValueError(f"video must be floating point in [-1, 1]; got {video.dtype}; use video / 127.5 - 1")
+
+
+def check_indices(indices: Tensor, rates: int) -> None:
+    """ValueError unless `indices` are `[B, t, H, W]`, or `[B, t, H, W, q]` where there are several `rates`."""
+    fits = indices.dim() == 4 if rates == 1 else indices.dim() == 5 and 1 <= indices.shape[-1] <= rates
+    if not fits or indices.shape[1] < 1:
+        wanted = "[B, t, H, W]" if rates == 1 else f"[B, t, H, W, q] with q from 1 to {rates}"
+        raise ValueError(f"indices must be {wanted}, and t at least 1; got shape {list(indices.shape)}")
+
+
+def check_same_size(before: Tensor, now: Tensor) -> None:
+    """ValueError unless two chunks `[B, 3, F, Y, X]` of one video, padded to whole patches, fit together."""
+    if before.shape[3:] != now.shape[3:]:
+        first, then = (" x ".join(map(str, chunk.shape[3:])) for chunk in (before, now))
+        raise ValueError(f"pictures of one video have one size; after {first} (padded) came {then}")
