@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .sampling import SamplingParams
     from .session import Session
     from .text import TextEncoder
+    from .video_session import VideoSession
 
 _HOMES = {
     "Decoder": "decoder",
@@ -23,9 +24,19 @@ _HOMES = {
     "Session": "session",
     "TextEncoder": "text",
     "VideoGenerator": "pipeline",
+    "VideoSession": "video_session",
 }
 
-__all__ = ["Decoder", "DecoderConfig", "FrameRing", "SamplingParams", "Session", "TextEncoder", "VideoGenerator"]
+__all__ = [
+    "Decoder",
+    "DecoderConfig",
+    "FrameRing",
+    "SamplingParams",
+    "Session",
+    "TextEncoder",
+    "VideoGenerator",
+    "VideoSession",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 """Decoder-only transformer over spacetime codes: conditions in, logits of the next code out.
 
 - RMSNorm before every sublayer, SwiGLU, grouped-query attention, normalised queries and keys, no biases
-- three-axis RoPE (rope.py), frame-major, raster inside a frame
+- three-axis RoPE (rope.py), frame-major, raster inside a frame (or rows at once: parallel.py)
 - sequence: prefix (text states, projected), then per latent frame one header token and H * W cell tokens
 - the header predicts cell 0, cell i predicts cell i + 1; the last cell of a frame predicts nothing
 - a token sees the prefix, the first `sinks` frames, the last `window` frames (its own included), and nothing later
@@ -20,6 +20,7 @@ from . import rope
 from .attention import attend
 from .config import DecoderConfig
 from .layers import Block, CodeTable, LayerAttention, rms_norm
+from .parallel import DecodeOrder, decode_order
 from .visibility import frame_biases, plan_frames
 
 __all__ = ["Decoder", "DecoderConfig"]
@@ -85,7 +86,8 @@ class Decoder(nn.Module):
         P = prefix_BPD.shape[1]
         x_BLD = torch.cat([prefix_BPD, frames_BTLD.flatten(1, 2)], dim=1)
         attention = self._frame_by_frame(prefix_mask_BP, T, window or config.window, x_BLD, backend)
-        hidden_BTGD = self.step(x_BLD, attention)[:, P:].unflatten(1, (T, -1))[:, :, :-1]
+        hidden_BTLD = self.step(x_BLD, attention)[:, P:].unflatten(1, (T, -1))
+        hidden_BTGD = hidden_BTLD[:, :, self.order.predictors_G] if config.wavefront else hidden_BTLD[:, :, :-1]
         return hidden_BTGD if return_hidden else hidden_BTGD @ self.head().T
 
     def embed_prefix(self, batch: int, text_BSE: Tensor | None, text_mask_BS: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -106,24 +108,31 @@ class Decoder(nn.Module):
         header_BT: Tensor | None = None,
         grid_BTG: Tensor | None = None,
         corrupt_BTG: Tensor | None = None,
-        table_VD: Tensor | None = None,
     ) -> Tensor:
-        """Inputs of whole frames, `[B, T, 1 + G, D]`.
+        """Inputs of whole frames, `[B, T, L, D]`.
 
         The off-by-one of next-token training lives here: token i (0 is the header) carries code i - 1 and predicts
-        code i, so the dense condition of cell i is added to token i. `table_VD` is `codes()`, if known.
+        code i, so the dense condition of cell i is added to token i. `order` says it for other orders than raster.
         """
-        cells_BTGD = F.embedding(codes_BTG, self.codes() if table_VD is None else table_VD)
+        cells_BTGD = F.embedding(codes_BTG, self.codes())
         if corrupt_BTG is not None:
             cells_BTGD = torch.where(corrupt_BTG[..., None], self.hidden_code, cells_BTGD)
-        start_BT1D = self.frame_start.expand(*codes_BTG.shape[:2], 1, -1)
+        order = self.order
+        start_BT1D = self.frame_start.expand(*codes_BTG.shape[:2], order.starts, -1)
         if header_BT is not None:
             start_BT1D = start_BT1D + port(self.actions, header_BT, "header", "num_actions")[:, :, None]
         x_BTLD = torch.cat([start_BT1D, cells_BTGD], dim=2)
+        if self.config.wavefront:
+            x_BTLD = x_BTLD[:, :, order.carried_L]
         if grid_BTG is not None:
             dense_BTGD = port(self.dense, grid_BTG, "grid", "grid_vocab")
-            x_BTLD = x_BTLD + F.pad(dense_BTGD, (0, 0, 0, 1))
+            x_BTLD = x_BTLD.index_add(2, order.predictors_G, dense_BTGD.to(x_BTLD.dtype))
         return x_BTLD
+
+    @property
+    def order(self) -> DecodeOrder:
+        """Which tokens a frame has, who sees whom among them, and when they run."""
+        return decode_order(self.config.grid, self.config.wavefront, self.no_text.device)
 
     def step(self, x_BLD: Tensor, attention: LayerAttention) -> Tensor:
         """Normalised states [B, L, D] of some tokens, given how they attend (to a cache, for instance)."""
@@ -135,12 +144,12 @@ class Decoder(nn.Module):
         self, prefix_mask_BP: Tensor, frames: int, window: int, x_BLD: Tensor, backend: str
     ) -> LayerAttention:
         """Attention of whole frames: queries of a frame meet only the keys that they may see, so little is masked."""
-        config, P, L = self.config, prefix_mask_BP.shape[1], 1 + self.config.cells
+        config, P, L = self.config, prefix_mask_BP.shape[1], self.order.length
         device = x_BLD.device
         autocast = torch.is_autocast_enabled(device.type)
         dtype = torch.get_autocast_dtype(device.type) if autocast else x_BLD.dtype
         plan = plan_frames(config, P, frames, window, device, x_BLD.dtype)
-        biases = frame_biases(plan, prefix_mask_BP, L, dtype)
+        biases = frame_biases(plan, prefix_mask_BP, self.order, dtype)
 
         def attention(layer: int, qk_BLHK: Tensor, v_BLMK: Tensor, sharpness_N1: Tensor) -> Tensor:
             turned_BHLK = rope.rotate(qk_BLHK, plan.rotation).transpose(1, 2)

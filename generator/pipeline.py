@@ -4,22 +4,33 @@ Legend: B videos, F Y X frames and pixels, T latent frames, G = H * W cells of o
 """
 
 import dataclasses
-import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
 
 from ..tokenizer import VideoCodes, VideoTokenizer, frame_count
-from ..tokenizer.checkpoint import find_folder, load_weights, read_config, save_folder
+from ..tokenizer.checkpoint import find_folder, fingerprint, load_weights, read_config, save_folder
 from .decoder import Decoder, DecoderConfig
 from .sampling import SamplingParams
 from .session import Session
 from .text import TextEncoder
+from .video_session import VideoSession
+from .weights import is_quantized, lighten
 
 Progress = Callable[[int], None]
+
+
+def check_single_codebook(tokenizer: VideoTokenizer) -> None:
+    """ValueError for a tokenizer of several codebooks: the decoder draws one code per cell."""
+    if tokenizer.rates > 1:
+        raise ValueError(
+            f"this tokenizer has {tokenizer.rates} codebooks per cell, and a generator works with one; train it on a "
+            "tokenizer with a single codebook"
+        )
 
 
 class VideoGenerator(nn.Module):
@@ -36,6 +47,7 @@ class VideoGenerator(nn.Module):
 
     def __init__(self, decoder: Decoder, tokenizer: VideoTokenizer, text: TextEncoder) -> None:
         super().__init__()
+        check_single_codebook(tokenizer)
         self.decoder, self.tokenizer, self.text = decoder, tokenizer, text
         config = decoder.config
         for name, wanted, given in (
@@ -48,82 +60,141 @@ class VideoGenerator(nn.Module):
 
     # ---- sampling ----
 
+    @overload
     def generate(
         self,
         prompt: str | Sequence[str],
         frames: int = 33,
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
+        params: SamplingParams = ...,
+        init: Tensor | VideoCodes | None = None,
+        progress: Progress | None = None,
+    ) -> Tensor: ...
+
+    @overload
+    def generate(
+        self,
+        prompt: str | Sequence[str],
+        frames: Sequence[int],
+        seed: int | Sequence[int] = 0,
+        params: SamplingParams = ...,
+        init: Tensor | VideoCodes | None = None,
+        progress: Progress | None = None,
+    ) -> list[Tensor]: ...
+
+    def generate(
+        self,
+        prompt: str | Sequence[str],
+        frames: int | Sequence[int] = 33,
+        seed: int | Sequence[int] = 0,
         params: SamplingParams = SamplingParams(),  # noqa: B008 (frozen)
         init: Tensor | VideoCodes | None = None,
         progress: Progress | None = None,
-    ) -> Tensor:
-        """Videos float [B, 3, F, Y, X] in [-1, 1], one per prompt.
+    ) -> Tensor | list[Tensor]:
+        """Videos float [B, 3, F, Y, X] in [-1, 1], one per prompt; a list of [3, F, Y, X] if they differ in length.
 
         Args:
-            frames: F, of any number: memory for anything but the result does not grow with it.
+            frames: F, of any number, or one F per prompt: memory for anything but the result does not grow with it.
             seed: of the first prompt; the next ones have seed + 1, seed + 2, ... and each gives what it gives alone.
+                Or one per prompt.
             params: how codes are drawn.
-            init: how the videos begin, as in `stream`; these frames count as part of F.
+            init: how the videos begin, as in `session`; these frames count as part of F.
             progress: called with the number of frames that were just finished.
 
         Raises:
-            ValueError: frames below 1 or no more than `init` has; and whatever `stream` refuses.
+            ValueError: frames below 1 or no more than `init` has; and whatever `session` refuses.
         """
-        if frames < 1:
-            raise ValueError(f"frames must be at least 1; got {frames}")
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        lengths = [frames] * len(prompts) if isinstance(frames, int) else list(frames)
+        if len(lengths) != len(prompts):
+            raise ValueError(f"frames must be one number or one per prompt ({len(prompts)}); got {len(lengths)}")
         given = 0 if init is None else init.num_frames if isinstance(init, VideoCodes) else init.shape[2]
-        if given and frames <= given:
-            raise ValueError(f"init has {given} frames, so frames must be at least {given + 1}; got {frames}")
-        chunks: list[Tensor] = []
-        done = 0
-        for chunk in self.stream(prompt, seed, params, init):
-            chunks.append(chunk[:, :, : frames - done])
-            done += chunks[-1].shape[2]
+        for length in lengths:
+            if length < 1:
+                raise ValueError(f"frames must be at least 1; got {length}")
+            if given and length <= given:
+                raise ValueError(f"init has {given} frames, so frames must be at least {given + 1}; got {length}")
+        session = self.session(prompts, seed, params, init)
+        chunks: list[list[Tensor]] = [[] for _ in prompts]
+        growing = list(range(len(prompts)))
+        for chunk in session:
+            for video, pixels in zip(growing, chunk):
+                chunks[video].append(pixels)
             if progress:
-                progress(chunks[-1].shape[2])
-            if done >= frames:
+                progress(min(session.frames, max(lengths)) - session.frames + chunk.shape[2])
+            staying = [i for i, video in enumerate(growing) if lengths[video] > session.frames]
+            if not staying:
                 break
-        return torch.cat(chunks, dim=2)
+            if len(staying) < len(growing):
+                session.keep(staying)
+                growing = [growing[i] for i in staying]
+        videos = [torch.cat(parts, dim=1)[:, :length] for parts, length in zip(chunks, lengths)]
+        return torch.stack(videos) if isinstance(frames, int) else videos
 
     def stream(
         self,
         prompt: str | Sequence[str],
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
         params: SamplingParams = SamplingParams(),  # noqa: B008 (frozen)
         init: Tensor | VideoCodes | None = None,
     ) -> Iterator[Tensor]:
         """Endless videos, the pixels of one latent frame at a time: float [B, 3, f, Y, X], f = 1 at first and k later.
 
+        The arguments are those of `session`.
+        """
+        return self.session(prompt, seed, params, init)
+
+    def session(
+        self,
+        prompt: str | Sequence[str],
+        seed: int | Sequence[int] = 0,
+        params: SamplingParams = SamplingParams(),  # noqa: B008 (frozen)
+        init: Tensor | VideoCodes | None = None,
+        undo: int = 1,
+    ) -> VideoSession:
+        """Videos that grow as you iterate, and that take another prompt, a cut, a step back or a fork in between.
+
         Args:
+            prompt: one or several sentences, one video each.
+            seed: of the first video; the next ones have seed + 1, seed + 2, ... Or one per video.
+            params: how codes are drawn.
             init: an image or clip float [B or 1, 3, F, Y, X] in [-1, 1], F = 1 + a multiple of k, or its codes. The
-                stream begins with it (as the tokenizer shows it) and goes on from there.
+                videos begin with it (as the tokenizer shows it) and go on from there.
+            undo: latent frames that `rewind` can take back at any time.
 
         Raises:
             ValueError: an empty or too long prompt, a negative seed, a window that the decoder cannot have, or an init
                 of another size or another tokenizer.
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        if seed < 0:
-            raise ValueError(f"seed must be 0 or more; got {seed}")
-        states_BSE, mask_BS = self.text.encode(prompts, self.decoder.config.max_text)
-        begin_BTG = self._codes_of(init, len(prompts)) if init is not None else None
-        seeds = range(seed, seed + len(prompts))
-        weights = self.decoder.no_text
-        backend = "sdpa" if weights.is_cuda else "matmul"  # for one query at a time on a CPU
-        session = Session(self.decoder, states_BSE.to(weights), mask_BS.to(weights.device), seeds, params, backend)
-        return self._pixels(session, begin_BTG)
+        seeds = list(range(seed, seed + len(prompts))) if isinstance(seed, int) else list(seed)
+        if len(seeds) != len(prompts):
+            raise ValueError(f"seed must be one number or one per prompt ({len(prompts)}); got {len(seeds)}")
+        if seeds and min(seeds) < 0:
+            raise ValueError(f"seed must be 0 or more; got {min(seeds)}")
+        text = self.encode_text(prompts)
+        begin_TBG = self._codes_of(init, len(prompts)).unbind(1) if init is not None else ()
+        backend = "sdpa" if self.decoder.no_text.is_cuda else "matmul"  # for few queries at a time on a CPU
+        return VideoSession(self, prompts, Session(self.decoder, *text, seeds, params, backend, undo), begin_TBG)
 
-    def _pixels(self, session: Session, begin_BTG: Tensor | None) -> Iterator[Tensor]:
-        H, W = self.decoder.config.grid
-        given = iter(begin_BTG.unbind(1)) if begin_BTG is not None else iter(())
-        state: dict[str, Tensor] = {}
-        for codes_BG in itertools.chain(given, itertools.repeat(None)):
-            if codes_BG is None:
-                codes_BG = session.draw()
-            else:
-                session.feed(codes_BG)
-            pixels, state = self.tokenizer.decode_step(codes_BG.view(-1, 1, H, W), state)
-            yield pixels
+    def load_session(self, path: str | os.PathLike[str]) -> VideoSession:
+        """Go on with a session that `VideoSession.save` wrote.
+
+        Raises:
+            ValueError: the file is something else, or of another model.
+        """
+        return VideoSession.load(path, self)
+
+    def encode_text(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """What the decoder reads of these sentences: states [B, S, E] and the mask [B, S] of what is real in them."""
+        states_BSE, mask_BS = self.text.encode(list(prompts), self.decoder.config.max_text)
+        weights = self.decoder.no_text
+        return states_BSE.to(weights), mask_BS.to(weights.device)
+
+    @property
+    def id(self) -> str:
+        """Short hash of decoder and tokenizer; a saved session carries it."""
+        return fingerprint(self._config(), self.decoder.state_dict())
 
     def _codes_of(self, init: Tensor | VideoCodes, batch: int) -> Tensor:
         """Codes [B, T, G] of how a video begins."""
@@ -148,11 +219,16 @@ class VideoGenerator(nn.Module):
     # ---- files ----
 
     @classmethod
-    def from_pretrained(cls, name: str | os.PathLike[str]) -> "VideoGenerator":
+    def from_pretrained(
+        cls, name: str | os.PathLike[str], dtype: str = "float32", quantize: str | None = None
+    ) -> "VideoGenerator":
         """Load a shipped model by name, a folder, or a hub id; safetensors only.
 
+        Args:
+            dtype, quantize: as in `lighten`.
+
         Raises:
-            ValueError: there is no such model, or its files do not fit each other.
+            ValueError: there is no such model, its files do not fit each other, or another dtype or way to quantize.
         """
         folder = find_folder(name, "generator")
         values = read_config(folder)
@@ -163,11 +239,30 @@ class VideoGenerator(nn.Module):
         if tokenizer.id != tokenizer_id:
             wanted = f"the decoder in {folder} learned the codes of tokenizer {tokenizer_id}"
             raise ValueError(f"{wanted}, but the one beside it is {tokenizer.id}")
-        return cls(decoder, tokenizer, TextEncoder.from_pretrained(folder / "text")).eval()
+        generator = cls(decoder, tokenizer, TextEncoder.from_pretrained(folder / "text")).eval()
+        return generator.lighten(dtype, quantize)
+
+    def lighten(self, dtype: str = "float32", quantize: str | None = None) -> "VideoGenerator":
+        """Make the decoder smaller and less exact, in place, to sample from it; tokenizer and text encoder stay.
+
+        Args:
+            dtype: "float32" or "bfloat16", of the decoder's weights, of what it computes, and of the window's memory.
+            quantize: "int8" for eight bits per weight of the decoder's linear layers.
+        """
+        lighten(self.decoder, dtype, quantize)
+        return self
 
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
-        """Write the decoder into `folder`, and the two other parts into `tokenizer` and `text` inside it."""
-        config = {**dataclasses.asdict(self.decoder.config), "tokenizer": self.tokenizer.id}
+        """Write the decoder into `folder`, and the two other parts into `tokenizer` and `text` inside it.
+
+        Raises:
+            ValueError: the decoder has eight bits per weight.
+        """
+        if is_quantized(self.decoder):
+            raise ValueError("a quantized model cannot be saved; save it without, and quantize it when it is loaded")
         self.tokenizer.save_pretrained(Path(folder) / "tokenizer", half)
         self.text.save_pretrained(Path(folder) / "text", half)
-        save_folder(folder, config, self.decoder.state_dict(), half)
+        save_folder(folder, self._config(), self.decoder.state_dict(), half)
+
+    def _config(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self.decoder.config), "tokenizer": self.tokenizer.id}

@@ -6,9 +6,10 @@ as position-free content channels.
 
     prefix token j    (-1, 0, j)
     frame header      (t, -1, -1)
+    start of a row    (t, h, -1)
     cell              (t, h, w)
 
-Legend: L tokens, K head size, R rotations, P prefix tokens, T latent frames, H W grid.
+Legend: L tokens (of a frame), K head size, R rotations, P prefix tokens, T latent frames.
 """
 
 import math
@@ -31,12 +32,10 @@ def prefix_positions(length: int) -> Tensor:
     return torch.stack([torch.full_like(j, -1), torch.zeros_like(j), j], dim=-1)
 
 
-def frame_positions(frames: Tensor, height: int, width: int) -> Tensor:
-    """Positions of the frames with these numbers, header first and cells in raster order, int64 [T * (1 + HW), 3]."""
-    cells = torch.cartesian_prod(torch.arange(height), torch.arange(width))
-    place = torch.cat([torch.full((1, 2), -1), cells])
-    t = frames[:, None, None].expand(-1, len(place), 1)
-    return torch.cat([t, place.expand(len(frames), -1, -1)], dim=-1).flatten(0, 1)
+def frame_positions(frames: Tensor, places_L2: Tensor) -> Tensor:
+    """Positions of the frames with these numbers, whose tokens have these rows and columns, int64 [T * L, 3]."""
+    t = frames[:, None, None].expand(-1, len(places_L2), 1)
+    return torch.cat([t, places_L2.expand(len(frames), -1, -1)], dim=-1).flatten(0, 1)
 
 
 def rotation(positions_L3: Tensor, speeds_3R: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -50,7 +49,7 @@ def rotation(positions_L3: Tensor, speeds_3R: Tensor, dtype: torch.dtype = torch
 
 
 def rotate(x_LHK: Tensor, rotation_LR: Tensor) -> Tensor:
-    """Turns neighbouring channels of `[..., L, heads, K]` by the angles of each token; keeps the dtype."""
+    """Turns neighbouring channels of `[..., L, heads, K]` by each token's angles `[..., L, R]`; keeps the dtype."""
     x_LHR2 = x_LHK.to(torch.promote_types(x_LHK.dtype, torch.float32)).unflatten(-1, (-1, 2))
-    turned_LHR = torch.view_as_complex(x_LHR2) * rotation_LR[:, None]
+    turned_LHR = torch.view_as_complex(x_LHR2) * rotation_LR[..., None, :]
     return torch.view_as_real(turned_LHR).flatten(-2).to(x_LHK.dtype)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..data.contact_sheet import caption_grid
 from ..data.video import VideoWriter, read_clip, to_float, to_uint8, write_video
+from ..tokenizer import latent_count
 from .devices import choose_device
 from .jobs import Job, plan_jobs, read_prompts
 from .pipeline import VideoGenerator
@@ -34,17 +35,21 @@ MADE_BY = "made by a generative model"
 class Settings:
     """What all videos of a command share.
 
-    sampling: `SamplingParams` that differ from the defaults; window: frames; init: a video or image to go on from.
+    sampling: `SamplingParams` that differ from the defaults, guidance_frames in pixel frames; window: in pixel frames;
+    init: a video or image to go on from; adapter: a folder of adapters of the model; dtype, quantize: of `lighten`.
     """
 
     model: str
     frames: int
     fps: float
-    sampling: dict[str, float | int] = field(default_factory=dict)
+    sampling: dict[str, float | int | str] = field(default_factory=dict)
     window: int | None = None
     init: str | None = None
     scale: int | None = None
     device: str | None = None
+    adapter: str | None = None
+    dtype: str = "float32"
+    quantize: str | None = None
 
 
 def run(jobs: Sequence[Job], settings: Settings, grid_out: str | Path | None = None) -> int:
@@ -56,6 +61,11 @@ def run(jobs: Sequence[Job], settings: Settings, grid_out: str | Path | None = N
     device = choose_device(settings.device)
     _hush_transformers()
     generator = VideoGenerator.from_pretrained(settings.model).to(device)
+    if settings.adapter is not None:
+        from .lora import load_adapter
+
+        load_adapter(generator, settings.adapter)
+    generator.lighten(settings.dtype, settings.quantize)
     params = _params(generator, settings)
     init = _read_init(generator, settings) if settings.init else None
     _say(f"seed {jobs[0].seed}" + (f" to {jobs[-1].seed}" if len(jobs) > 1 else ""))
@@ -107,7 +117,10 @@ def _params(generator: VideoGenerator, settings: Settings) -> SamplingParams:
         if settings.window > longest:
             raise ValueError(f"--window must be 1 to {longest} frames for this model; got {settings.window}")
         window = -(-settings.window // config.frames_per_latent)
-    return SamplingParams(window=window, **settings.sampling)  # type: ignore[arg-type]
+    sampling = dict(settings.sampling)
+    if "guidance_frames" in sampling:
+        sampling["guidance_frames"] = latent_count(int(sampling["guidance_frames"]), config.frames_per_latent)
+    return SamplingParams(window=window, **sampling)  # type: ignore[arg-type]
 
 
 def _read_init(generator: VideoGenerator, settings: Settings) -> Tensor:
@@ -167,14 +180,19 @@ def _write_grid(made: Sequence[tuple[Job, Tensor]], settings: Settings, path: st
 
 def _tags(job: Job, settings: Settings, params: SamplingParams) -> dict[str, object]:
     """What the MP4 says about how it was made."""
-    chosen = {name: getattr(params, name) for name in ("guidance", "temperature", "top_k", "top_p")}
-    extra = {"window": settings.window, "init": settings.init and Path(settings.init).name}
+    chosen = {name: getattr(params, name) for name in ("guidance", "temperature", "top_k", "top_p", "accelerate")}
+    extra: dict[str, object] = {"guidance_frames": settings.sampling.get("guidance_frames"), "window": settings.window}
+    extra["init"] = settings.init and Path(settings.init).name
     used = {key: value for key, value in extra.items() if value is not None}
     return {"comment": MADE_BY, "prompt": job.prompt, "seed": job.seed, **_common_tags(settings), **chosen, **used}
 
 
 def _common_tags(settings: Settings) -> dict[str, object]:
-    return {"model": settings.model, "version": f"kinetoscope {version('kinetoscope')}"}
+    """The model, in the variant that was used, and the version."""
+    adapter = {} if settings.adapter is None else {"adapter": Path(settings.adapter).name}
+    variant = {} if settings.dtype == "float32" else {"dtype": settings.dtype}
+    variant |= {} if settings.quantize is None else {"quantize": settings.quantize}
+    return {"model": settings.model, **adapter, **variant, "version": f"kinetoscope {version('kinetoscope')}"}
 
 
 def _hush_transformers() -> None:

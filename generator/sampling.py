@@ -1,9 +1,10 @@
 """From logits to codes: pure functions over `[B, V]`, with the noise as an argument.
 
-Noise is counter-based (Philox): it depends on a row's seed and on the place in the video and on nothing else, so a row
-is the same in any batch, however it is called, and a video can be resumed or drawn anew from any frame.
+Noise is drawn frame by frame (SFC64, seeded by the row's seed and the frame's number): it depends on a row's seed and
+on the place in the video and on nothing else, so a row is the same in any batch, however it is called, and a video can
+be resumed or drawn anew from any frame.
 
-Legend: B rows, V vocabulary.
+Legend: B rows, G cells of a frame, V vocabulary; functions of `[..., V]` take any number of rows and cells.
 """
 
 import math
@@ -13,6 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+
+SHRINK = 2**-31 * (1 - 2**-24)  # 31 random bits to a number above 0 and, also when rounded to float32, below 1
+ACCELERATE = ("exact", "distribution", "off")
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,11 @@ class SamplingParams:
         top_k: draw from the k likeliest codes only; 0 for all.
         top_p: draw from the likeliest codes that together have this probability; 1 for all.
         guidance: how far to go from the logits without the prompt (0) to those with it (1) and beyond.
+        guidance_frames: latent frames under guidance, from the first on; None for all. Behind them it costs nothing.
         window: latent frames that a token sees, its own included; None for as many as in training.
+        accelerate: draft several codes and verify them at once. "exact" gives the codes that "off" gives (but for ties
+            within rounding); "distribution" gives others of the same distribution, which also depend on how many videos
+            are made at once, in fewer steps. A decoder of a parallel order does neither.
 
     Raises:
         ValueError: a value out of range.
@@ -34,7 +42,9 @@ class SamplingParams:
     top_k: int = 0
     top_p: float = 1.0
     guidance: float = 2.0
+    guidance_frames: int | None = None
     window: int | None = None
+    accelerate: str = "exact"
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < math.inf:
@@ -45,48 +55,72 @@ class SamplingParams:
             raise ValueError(f"top_p must be above 0 and at most 1 (all codes); got {self.top_p}")
         if not 0 <= self.guidance < math.inf:
             raise ValueError(f"guidance must be 0 or more (1 is none); got {self.guidance}")
+        if self.guidance_frames is not None and self.guidance_frames < 0:
+            raise ValueError(f"guidance_frames must be 0 or more latent frames; got {self.guidance_frames}")
         if self.window is not None and self.window < 1:
             raise ValueError(f"window must be at least 1 latent frame; got {self.window}")
+        if self.accelerate not in ACCELERATE:
+            raise ValueError(f"accelerate must be one of {', '.join(ACCELERATE)}; got {self.accelerate!r}")
+
+    def guided(self, frame: int) -> bool:
+        """Whether a latent frame is drawn under guidance."""
+        return self.guidance != 1 and (self.guidance_frames is None or frame < self.guidance_frames)
 
 
-def guide(with_prompt_BV: Tensor, without_BV: Tensor, scale: float) -> Tensor:
+def guide(with_prompt: Tensor, without: Tensor, scale: float) -> Tensor:
     """Classifier-free guidance (arXiv:2207.12598): 0 is without the prompt, 1 is with it, more goes on beyond."""
-    return torch.lerp(without_BV, with_prompt_BV, scale)
+    return torch.lerp(without, with_prompt, scale)
 
 
-def keep_top_k(logits_BV: Tensor, k: int) -> Tensor:
+def keep_top_k(logits_V: Tensor, k: int) -> Tensor:
     """-inf for all but the k largest; ties with the k-th stay."""
-    if k >= logits_BV.shape[-1]:
-        return logits_BV
-    least_B1 = logits_BV.topk(k, dim=-1).values[..., -1:]
-    return logits_BV.masked_fill(logits_BV < least_B1, -math.inf)
+    if k >= logits_V.shape[-1]:
+        return logits_V
+    least_1 = logits_V.topk(k, dim=-1).values[..., -1:]
+    return logits_V.masked_fill(logits_V < least_1, -math.inf)
 
 
-def keep_top_p(logits_BV: Tensor, p: float) -> Tensor:
+def keep_top_p(logits_V: Tensor, p: float) -> Tensor:
     """-inf outside the smallest set of likeliest codes whose probability reaches p (arXiv:1904.09751); never empty."""
-    ordered_BV, order_BV = logits_BV.sort(dim=-1, descending=True)
-    share_BV = ordered_BV.softmax(-1)
-    before_BV = share_BV.cumsum(-1) - share_BV
-    drop_BV = (before_BV >= p).scatter(-1, order_BV, before_BV >= p)
-    return logits_BV.masked_fill(drop_BV, -math.inf)
+    ordered_V, order_V = logits_V.sort(dim=-1, descending=True)
+    share_V = ordered_V.softmax(-1)
+    before_V = share_V.cumsum(-1) - share_V
+    drop_V = (before_V >= p).scatter(-1, order_V, before_V >= p)
+    return logits_V.masked_fill(drop_V, -math.inf)
 
 
-def sample(logits_BV: Tensor, params: SamplingParams, noise_BV: Tensor) -> Tensor:
-    """Draw one code per row, int64 [B]: the largest of logits plus Gumbel noise is a draw from their softmax."""
+def shape_logits(logits_V: Tensor, params: SamplingParams) -> Tensor:
+    """Logits `[..., V]` of the distribution that codes are drawn from: temperature and filters applied."""
     if params.temperature == 0:
-        return logits_BV.argmax(-1)
-    logits_BV = logits_BV / params.temperature
+        best_1 = logits_V.argmax(-1, keepdim=True)
+        return torch.full_like(logits_V, -math.inf).scatter_(-1, best_1, 0.0)
+    logits_V = logits_V / params.temperature
     if params.top_k:
-        logits_BV = keep_top_k(logits_BV, params.top_k)
+        logits_V = keep_top_k(logits_V, params.top_k)
     if params.top_p < 1:
-        logits_BV = keep_top_p(logits_BV, params.top_p)
-    return (logits_BV + noise_BV).argmax(-1)
+        logits_V = keep_top_p(logits_V, params.top_p)
+    return logits_V
 
 
-def gumbel_noise(seeds: Sequence[int], frame: int, cell: int, vocab_size: int) -> Tensor:
-    """Gumbel noise for one cell of one frame, float32 [B, V], on the CPU."""
-    counter = [0, 0, cell, frame]  # the two low words count the numbers drawn
-    uniform = np.stack(
-        [np.random.Generator(np.random.Philox(key=s, counter=counter)).random(vocab_size) for s in seeds]
-    )
-    return torch.from_numpy(-np.log(-np.log(uniform))).float()
+def sample(logits_V: Tensor, params: SamplingParams, noise_V: Tensor) -> Tensor:
+    """Draw codes, int64 `[...]`: the largest of logits plus Gumbel noise is a draw from their softmax."""
+    return (shape_logits(logits_V, params) + noise_V).argmax(-1)
+
+
+def gumbel_noise(seeds: Sequence[int], frame: int, cells: int, vocab_size: int) -> Tensor:
+    """Gumbel noise for the cells of one frame, float32 [B, G, V], on the CPU; at most 22, and that once in 2 ** 32."""
+    count = cells * vocab_size
+    raw = np.stack([_bits(seed, 0, frame).random_raw(-(-count // 2)).view(np.int32)[:count] for seed in seeds])
+    noise_BX = torch.from_numpy(raw).bitwise_and_(2**31 - 1).float()
+    noise_BX.add_(0.5).mul_(-SHRINK).log1p_().neg_().log_().neg_()  # the logarithm of a draw from the exponential
+    return noise_BX.view(len(seeds), cells, vocab_size)
+
+
+def uniform_noise(seeds: Sequence[int], frame: int, cells: int) -> Tensor:
+    """Two numbers in [0, 1) per cell of one frame, independent of the Gumbel noise, float32 [B, 2, G], on the CPU."""
+    uniform = np.stack([np.random.Generator(_bits(seed, 1, frame)).random((2, cells)) for seed in seeds])
+    return torch.from_numpy(uniform).float().clamp_(max=1 - 2**-23)
+
+
+def _bits(seed: int, stream: int, frame: int) -> np.random.SFC64:
+    return np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(stream, frame)))

@@ -1,32 +1,43 @@
-"""A video in the making: prompt states and seeds in, codes of one latent frame after another out, for ever.
+"""Codes in the making: prompt states and seeds in, one latent frame after another out, for ever.
 
-Legend: B rows, S text length, E text width, P prefix tokens, G cells of a frame, L tokens, D model width, V vocabulary.
+Legend: B videos, R rows of the batch (with guidance twice as many), S text length, E text width, G cells of a frame,
+T tokens of one forward, D model width, V vocabulary.
 """
 
+import copy
+import itertools
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from .cache import FrameRing
 from .decoder import Decoder
-from .sampling import SamplingParams, guide, gumbel_noise, sample
+from .drafts import FrameDraft, SpeculativeDraft, draft_length
+from .parallel import ParallelFrame
+from .sampling import SamplingParams, guide, gumbel_noise, uniform_noise
+from .weights import PackedLinear, pack
+
+Window = Literal["keep", "flush", "recompute"]
 
 
 class Session:
     """A batch of videos that grow frame by frame at constant memory and cost.
 
-    With guidance every row runs twice in one batch, with its prompt and without; at guidance 1 only with it.
+    With guidance every video has two rows in one batch, with its prompt and without, until guidance ends.
 
     Args:
         decoder: in the dtype and on the device to sample with.
         text_BSE, text_mask_BS: of the text encoder, one row per video.
-        seeds: one per video; a row depends on its own seed only.
+        seeds: one per video; a video depends on its own seed only.
         params: how codes are drawn.
         backend: of `attend`.
+        undo: latent frames that `rewind` can always take back.
 
     Raises:
-        ValueError: a window longer than the decoder allows.
+        ValueError: a window longer than the decoder allows, or an undo below 1.
     """
 
     @torch.inference_mode()
@@ -38,42 +49,165 @@ class Session:
         seeds: Sequence[int],
         params: SamplingParams = SamplingParams(),  # noqa: B008 (frozen)
         backend: str = "sdpa",
+        undo: int = 1,
     ) -> None:
-        self.decoder, self.seeds, self.params = decoder, list(seeds), params
-        self.guided = params.guidance != 1
-        if self.guided:
-            text_BSE = torch.cat([text_BSE, text_BSE])
-            text_mask_BS = torch.cat([text_mask_BS, torch.zeros_like(text_mask_BS)])
-        self.codes_VD, self.head_VD = decoder.codes(), decoder.head()
-        prefix_BPD, mask_BP = decoder.embed_prefix(len(text_BSE), text_BSE, text_mask_BS)
-        self.ring = FrameRing(decoder.config, mask_BP, params.window, prefix_BPD.dtype, backend)
-        decoder.step(prefix_BPD, self.ring.extend(prefix_BPD.shape[1]))
+        self.decoder, self.seeds, self.params = pack(decoder), list(seeds), params
+        self.table_VD = table = torch.cat([decoder.codes(), decoder.frame_start[None]])  # the last is the frame start
+        self.head = PackedLinear(decoder.head())
+        rows = len(self.seeds) * (2 if params.guided(0) else 1)
+        self.ring = FrameRing(decoder.config, rows, params.window, undo, table.dtype, table.device, backend)
+        self.sinks, self.remembered = decoder.config.sinks, self.ring.window + undo
+        self.past: list[Tensor] = []  # codes [B, G] of the sinks and of the last frames
+        self.frames = 0  # latent frames so far, given and drawn
+        self.forwards = 0  # runs of the decoder to draw them
+        self._rounds = 0  # of these, the last frame's
+        self.set_text(text_BSE, text_mask_BS)
+
+    @property
+    def device(self) -> torch.device:
+        return self.table_VD.device
+
+    @property
+    def guided(self) -> bool:
+        return self.ring.rows > len(self.seeds)
+
+    # ---- growing ----
 
     @torch.inference_mode()
     def feed(self, codes_BG: Tensor) -> None:
         """Take a frame as given: its codes, int64 [B, G], become the past of the next one."""
-        self.ring.begin_frame()
-        rows = torch.cat([codes_BG, codes_BG]) if self.guided else codes_BG
-        x_BLD = self.decoder.embed_frames(rows[:, None], table_VD=self.codes_VD)[:, 0]
-        self.decoder.step(x_BLD, self.ring.extend(x_BLD.shape[1]))
+        self._drop_guidance()
+        self._run_frame(codes_BG)
+        self._append(codes_BG)
 
     @torch.inference_mode()
     def draw(self) -> Tensor:
         """Sample the next frame; its codes, int64 [B, G]."""
+        self._drop_guidance()
         self.ring.begin_frame()
-        frame, drawn = self.ring.frame, []
-        x_BD = self.decoder.frame_start.expand(len(self.seeds) * (1 + self.guided), -1)
-        for cell in range(self.decoder.config.cells):
-            noise_BV = gumbel_noise(self.seeds, frame, cell, len(self.codes_VD)).to(x_BD.device)
-            code_B = sample(self._logits(x_BD), self.params, noise_BV)
-            drawn.append(code_B)
-            x_BD = self.codes_VD[torch.cat([code_B, code_B]) if self.guided else code_B]
-        self.decoder.step(x_BD[:, None], self.ring.extend(1))  # the last cell predicts nothing, and is looked at later
-        return torch.stack(drawn, dim=1)
+        frame = self._open_frame()
+        # To ask a GPU whether a frame is complete is to wait for it: not before the round that completed the last one.
+        patience = self._rounds if self.device.type == "cuda" else 0
+        for self._rounds in itertools.count(1):
+            place_BT = frame.next_places()
+            frame.verify(place_BT, self._logits(frame.tokens(place_BT), place_BT))
+            if self._rounds >= patience and frame.complete:
+                break
+        self.forwards += self._rounds
+        self._append(frame.codes_BG)
+        return frame.codes_BG
 
-    def _logits(self, x_BD: Tensor) -> Tensor:
-        logits_BV = self.decoder.step(x_BD[:, None], self.ring.extend(1))[:, 0] @ self.head_VD.T
-        if not self.guided:
-            return logits_BV
-        with_prompt_BV, without_BV = logits_BV.chunk(2)
-        return guide(with_prompt_BV, without_BV, self.params.guidance)
+    def _open_frame(self) -> FrameDraft | ParallelFrame:
+        B, G, V, device = len(self.seeds), self.decoder.config.cells, self.decoder.config.vocab_size, self.device
+        noise_BGV = torch.zeros(B, G, 1)
+        if self.params.temperature:
+            noise_BGV = gumbel_noise(self.seeds, self.frames, G, V)
+        if self.decoder.config.wavefront:
+            return ParallelFrame(self.ring.order, B, V, noise_BGV.to(device), self.params)
+        guess_BG = self.past[-1] if self.past else torch.zeros(B, G, dtype=torch.long, device=device)
+        length = draft_length(self.params, self.ring.rows, G, device.type)
+        arguments = guess_BG, V, noise_BGV.to(device), self.params, length
+        if self.params.accelerate != "distribution":
+            return FrameDraft(*arguments)
+        return SpeculativeDraft(*arguments, uniform_noise(self.seeds, self.frames, G).to(device))
+
+    def _logits(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
+        """Logits [B, T, V] of the codes behind these tokens of the open frame."""
+        states_RTD = self._states(ids_BT, place_BT)
+        if self.guided:  # logits are linear in these states, so guidance needs the head only once
+            with_prompt_BTD, without_BTD = states_RTD.chunk(2)
+            return self.head(guide(with_prompt_BTD, without_BTD, self.params.guidance))
+        return self.head(states_RTD)
+
+    def _states(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
+        """The decoder's states [R, T, D] of tokens of the open frame, which it looks at from now on."""
+        if self.guided:
+            ids_BT, place_BT = torch.cat([ids_BT, ids_BT]), torch.cat([place_BT, place_BT])
+        return self.decoder.step(self.table_VD[ids_BT], self.ring.extend(place_BT))
+
+    def _run_frame(self, codes_BG: Tensor) -> None:
+        self.ring.begin_frame()
+        order = self.ring.order
+        ids_BL = pad(codes_BG, (order.starts, 0), value=self.decoder.config.vocab_size)[:, order.carried_L]
+        self._states(ids_BL, torch.arange(order.length, device=ids_BL.device).expand_as(ids_BL))
+
+    def _append(self, codes_BG: Tensor) -> None:
+        self.frames += 1
+        self.past.append(codes_BG)
+        if len(self.past) > self.sinks + self.remembered:
+            del self.past[self.sinks]
+
+    def _drop_guidance(self) -> None:
+        if self.guided and not self.params.guided(self.frames):
+            self.ring = self.ring.select(torch.arange(len(self.seeds), device=self.device))
+
+    # ---- another prompt, another shot ----
+
+    @torch.inference_mode()
+    def set_text(self, text_BSE: Tensor, text_mask_BS: Tensor, window: Window = "keep") -> None:
+        """Go on under other prompts.
+
+        Args:
+            window: what becomes of the frames that the next one sees. "keep": they stay as the old prompts made them;
+                "recompute": the decoder reads them again under the new prompts, as the first ones behind the sinks;
+                "flush": they are forgotten, as by `cut`.
+        """
+        if window not in get_args(Window):
+            raise ValueError(f"window must be one of {', '.join(get_args(Window))}; got {window!r}")
+        if self.guided:
+            text_BSE = torch.cat([text_BSE, text_BSE])
+            text_mask_BS = torch.cat([text_mask_BS, torch.zeros_like(text_mask_BS)])
+        prefix_RPD, mask_RP = self.decoder.embed_prefix(len(text_BSE), text_BSE, text_mask_BS)
+        self.decoder.step(prefix_RPD, self.ring.set_prefix(mask_RP))
+        if window == "flush":
+            self.cut()
+        if window == "recompute":
+            self.past = self.past[: self.sinks] + self.past[self.sinks :][-self.ring.window :]
+            self.ring.flush(sinks=True)
+            for codes_BG in self.past:
+                self._run_frame(codes_BG)
+
+    @torch.inference_mode()
+    def cut(self) -> None:
+        """Begin another shot: the window is forgotten, prompts and sinks stay, the next frame follows the sinks."""
+        self.ring.flush()
+        del self.past[self.sinks :]
+
+    # ---- going back, and other rows ----
+
+    @torch.inference_mode()
+    def rewind(self, frames: int) -> None:
+        """Take back the last latent frames; they come out the same again, or others under other `seeds`.
+
+        Raises:
+            ValueError: frames that the ring holds no more, or that had guidance when its rows are gone.
+        """
+        if not self.guided and self.params.guided(self.frames - frames):
+            last = self.frames - (self.params.guidance_frames or 0)
+            raise ValueError(f"guidance has ended, so rewind can take back 0 to {last} latent frames; got {frames}")
+        self.ring.rewind(frames)
+        self.frames -= frames
+        del self.past[len(self.past) - frames :]
+
+    @torch.inference_mode()
+    def select(self, videos: Sequence[int], seeds: Sequence[int]) -> "Session":
+        """A session that goes on with some of these videos, each any number of times; this one stays as it is.
+
+        Args:
+            videos: which, by their number in this session.
+            seeds: one per video of the new session.
+        """
+        new, rows_R = copy.copy(self), torch.tensor(videos, device=self.device)
+        new.seeds, new.past = list(seeds), [codes_BG[rows_R] for codes_BG in self.past]
+        new.ring = self.ring.select(torch.cat([rows_R, rows_R + len(self.seeds)]) if self.guided else rows_R)
+        return new
+
+    def state(self) -> dict[str, Tensor]:
+        """All that changes as the videos grow, for `load_state` of a session with the same decoder and params."""
+        past_TBG = torch.stack(self.past) if self.past else torch.zeros(0, dtype=torch.long)
+        return {"frames": torch.tensor(self.frames), "past": past_TBG, **self.ring.state()}
+
+    @torch.inference_mode()
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        self.frames, self.past = int(state["frames"]), list(state["past"].to(self.device))
+        self.ring.load_state(state)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from . import rope
 from .config import DecoderConfig
+from .parallel import DecodeOrder, decode_order
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class FramePlan:
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # training may use what sampling has made
 def plan_frames(
     config: DecoderConfig, prefix: int, frames: int, window: int, device: torch.device, dtype: torch.dtype
 ) -> FramePlan:
@@ -54,8 +56,9 @@ def plan_frames(
     """
     config.check_window(window)
     speeds = rope.rotation_speeds(config.head_size, config.rope_base)
-    positions = torch.cat([rope.prefix_positions(prefix), rope.frame_positions(torch.arange(frames), *config.grid)])
-    length = 1 + config.cells
+    order = decode_order(config.grid, config.wavefront, torch.device("cpu"))
+    frame_positions = rope.frame_positions(torch.arange(frames), order.places_L2)
+    positions, length = torch.cat([rope.prefix_positions(prefix), frame_positions]), order.length
     anchors, views = prefix + config.sinks * length, []
     for t in range(frames):
         start, last = t - window + 1, prefix + (t + 1) * length
@@ -69,18 +72,18 @@ def plan_frames(
     return FramePlan(rope.rotation(positions, speeds, dtype).to(device), anchors, tuple(views))
 
 
-def frame_biases(plan: FramePlan, prefix_mask_BP: Tensor, length: int, dtype: torch.dtype) -> list[Tensor]:
+def frame_biases(plan: FramePlan, prefix_mask_BP: Tensor, order: DecodeOrder, dtype: torch.dtype) -> list[Tensor]:
     """Score biases [B, 1, L, C], 0 or -inf: of the prefix on itself (both directions), then of every frame.
 
-    Within its view a frame is causal; prefix tokens that are padding are hidden from all.
+    Within its view a frame sees itself as its order says; prefix tokens that are padding are hidden from all.
     """
     B, P = prefix_mask_BP.shape
     pad_BP = torch.zeros(B, P, dtype=dtype, device=prefix_mask_BP.device).masked_fill(~prefix_mask_BP, -math.inf)
-    later_LL = torch.full((length, length), -math.inf, dtype=dtype, device=pad_BP.device).triu_(1)
+    later_LL = pad_BP.new_zeros(order.length, order.length).masked_fill_(order.unseen_LL, -math.inf)
     biases = [pad_BP[:, None, None].expand(B, 1, P, P)]
     for view in plan.views:
         if view.keys != biases[-1].shape[-1]:  # it stays the same once the window is full
-            bias_BLC = F.pad(later_LL, (view.keys - length, 0)).repeat(B, 1, 1)
+            bias_BLC = F.pad(later_LL, (view.keys - order.length, 0)).repeat(B, 1, 1)
             bias_BLC[:, :, :P] = pad_BP[:, None]
             biases.append(bias_BLC[:, None])
         else:

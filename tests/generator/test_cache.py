@@ -6,19 +6,29 @@ from kinetoscope.generator import Decoder, FrameRing, rope
 from torch import Tensor
 
 
+def begin(decoder: Decoder, text: Tensor, mask: Tensor, **options) -> FrameRing:
+    """A ring that holds the prefix."""
+    prefix, prefix_mask = decoder.embed_prefix(len(text), text, mask)
+    ring = FrameRing(decoder.config, len(text), dtype=prefix.dtype, **options)
+    decoder.step(prefix, ring.set_prefix(prefix_mask))
+    return ring
+
+
+def add_frame(decoder: Decoder, ring: FrameRing, codes: Tensor, split: list[int]) -> Tensor:
+    """Logits of a frame [B, 2, 3], a few tokens at a time."""
+    ring.begin_frame()
+    tokens = decoder.embed_frames(codes[:, None].flatten(2))[:, 0]
+    places = torch.arange(7).expand(len(codes), -1).split(split, dim=1)
+    parts = zip(tokens.split(split, dim=1), places, strict=True)
+    states = torch.cat([decoder.step(part, ring.extend(place)) for part, place in parts], dim=1)
+    return states[:, :-1] @ decoder.head().T
+
+
 def streamed(decoder: Decoder, codes: Tensor, text: Tensor, mask: Tensor, splits: list[list[int]], **options) -> Tensor:
-    """Logits of given codes, a few tokens at a time, the frames split up in turn as told."""
-    prefix, prefix_mask = decoder.embed_prefix(len(codes), text, mask)
-    ring = FrameRing(decoder.config, prefix_mask, dtype=prefix.dtype, **options)
-    decoder.step(prefix, ring.extend(prefix.shape[1]))
-    logits = []
-    for t in range(codes.shape[1]):
-        ring.begin_frame()
-        tokens = decoder.embed_frames(codes[:, t : t + 1].flatten(2))[:, 0]
-        parts = tokens.split(splits[t % len(splits)], dim=1)
-        states = torch.cat([decoder.step(part, ring.extend(part.shape[1])) for part in parts], dim=1)
-        logits.append(states[:, :-1] @ decoder.head().T)
-    return torch.stack(logits, dim=1)
+    """Logits of given codes, the frames split up in turn as told."""
+    ring = begin(decoder, text, mask, **options)
+    frames = codes.unbind(1)
+    return torch.stack([add_frame(decoder, ring, x, splits[t % len(splits)]) for t, x in enumerate(frames)], dim=1)
 
 
 @pytest.fixture
@@ -65,36 +75,145 @@ def test_anchors_must_be_rotated_anew(make_decoder, clip):
 
 
 @torch.inference_mode()
+def test_rows_stand_at_places_of_their_own_and_wrong_guesses_do_no_harm(make_decoder, clip):
+    """Each row runs three tokens at a time from its own place on, among them wrong ones that it runs again."""
+    decoder, (codes, text, mask) = make_decoder(), clip
+    expected, ring, rows = decoder(codes, text, mask), begin(decoder, text, mask), torch.arange(2)[:, None]
+    for t in range(12):
+        ring.begin_frame()
+        right = decoder.embed_frames(codes[:, t : t + 1].flatten(2))[:, 0]
+        tokens = torch.cat([right, torch.zeros_like(right[:, :1])], dim=1)  # the last is nowhere
+        logits, done = torch.zeros(2, 8, 12, dtype=torch.float64), torch.tensor([0, 0])
+        while (done < 7).any():
+            place = (done[:, None] + torch.arange(3)).clamp(max=7)
+            guess = tokens[rows, place]
+            guess[0, 2:], guess[1, 1:] = 9.0, -9.0  # row 0 goes on by two right tokens a time, row 1 by one
+            logits[rows, place] = decoder.step(guess, ring.extend(place)) @ decoder.head().T
+            done = (done + torch.tensor([2, 1])).clamp(max=7)
+        torch.testing.assert_close(logits[:, :6], expected[:, t], atol=1e-9, rtol=0)
+
+
+@torch.inference_mode()
 def test_nothing_grows(make_decoder, clip):
     decoder, (codes, text, mask) = make_decoder(), clip
-    prefix, prefix_mask = decoder.embed_prefix(2, text, mask)
-    ring = FrameRing(decoder.config, prefix_mask, dtype=torch.float64)
-    decoder.step(prefix, ring.extend(4))
+    ring = begin(decoder, text, mask)
 
     def storage() -> list[tuple[int, int]]:
-        tensors = (
-            value for value in vars(ring).values() if isinstance(value, Tensor) and value is not ring.rotation_LR
-        )
-        return [(tensor.data_ptr(), tensor.numel()) for tensor in tensors]
+        return [(tensor.data_ptr(), tensor.numel()) for tensor in (ring.kv, ring.bare_keys, ring.hidden_B1P)]
 
     before = storage()
     for t in range(30):
-        ring.begin_frame()
-        decoder.step(decoder.embed_frames(codes[:, t : t + 1].flatten(2))[:, 0], ring.extend(7))
+        add_frame(decoder, ring, codes[:, t], WHOLE)
+        assert sum(frame.numel() for frame in ring.pushed_out) <= 2 * 2 * 2 * 2 * 7 * 8  # one frame
     assert storage() == before
+
+
+@pytest.mark.slow
+@torch.inference_mode()
+def test_thousands_of_frames_at_constant_memory_and_equal_to_the_last_few(make_decoder):
+    """Frame 3,000 equals what the masked forward gives for the frames that it can see."""
+    import resource
+
+    decoder, text = make_decoder(layers=1), torch.randn(1, 3, 10, dtype=torch.float64)
+    torch.manual_seed(5)
+    codes, mask = torch.randint(12, (1, 3000, 2, 3)), torch.ones(1, 3, dtype=torch.bool)
+    ring, peaks = begin(decoder, text, mask), []
+    for t in range(3000):
+        logits = add_frame(decoder, ring, codes[:, t], WHOLE)
+        if t in (300, 2999):
+            peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    assert peaks[1] - peaks[0] < 2000  # kilobytes; the codes of a frame alone would come to more if they were kept
+    # in one layer a frame sees the sinks and its window only, so a short clip with the same end has the same logits
+    end = decoder(torch.cat([codes[:, :1], codes[:, -9:]], dim=1), text, mask)
+    torch.testing.assert_close(logits, end[:, -1], atol=1e-9, rtol=0)
+
+
+# ---- going back, other rows, other prefixes ----
+
+
+@torch.inference_mode()
+def test_rewinds_to_what_it_was_across_the_window_limit(make_decoder, clip):
+    decoder, (codes, text, mask) = make_decoder(), clip
+    ring = begin(decoder, text, mask, undo=3)
+    logits = [add_frame(decoder, ring, codes[:, t], WHOLE) for t in range(9)]
+    assert ring.reach == 3
+    ring.rewind(3)
+    add_frame(decoder, ring, (codes[:, 6] + 1) % 12, WHOLE)
+    ring.rewind(1)
+    for t in range(6, 9):
+        assert torch.equal(add_frame(decoder, ring, codes[:, t], WHOLE), logits[t])
+    with pytest.raises(ValueError, match=r"take back 0 to 3 latent frames here; got 4.*larger undo"):
+        ring.rewind(4)
+
+
+@torch.inference_mode()
+def test_rewinds_to_the_start_before_the_window_is_full(make_decoder, clip):
+    decoder, (codes, text, mask) = make_decoder(), clip
+    ring = begin(decoder, text, mask)
+    logits = [add_frame(decoder, ring, codes[:, t], WHOLE) for t in range(4)]
+    ring.rewind(4)
+    assert all(torch.equal(add_frame(decoder, ring, codes[:, t], WHOLE), logits[t]) for t in range(4))
+
+
+@torch.inference_mode()
+def test_a_flushed_ring_goes_on_behind_the_sinks(make_decoder, clip):
+    decoder, (codes, text, mask) = make_decoder(), clip
+    ring = begin(decoder, text, mask)
+    for t in range(9):
+        add_frame(decoder, ring, codes[:, t], WHOLE)
+    ring.flush()
+    assert ring.reach == 0
+    shot = torch.cat([codes[:, :1], codes[:, 20:28]], dim=1)
+    logits = torch.stack([add_frame(decoder, ring, codes[:, t], MIXED) for t in range(20, 28)], dim=1)
+    torch.testing.assert_close(logits, decoder(shot, text, mask)[:, 1:], atol=1e-9, rtol=0)
+
+
+@torch.inference_mode()
+def test_selected_rows_go_on_alone(make_decoder, clip):
+    decoder, (codes, text, mask) = make_decoder(), clip
+    ring = begin(decoder, text, mask)
+    for t in range(6):
+        add_frame(decoder, ring, codes[:, t], WHOLE)
+    rows = torch.tensor([1, 1, 0])
+    chosen = ring.select(rows)
+    logits = torch.stack([add_frame(decoder, chosen, codes[rows, t], WHOLE) for t in range(6, 12)], dim=1)
+    expected = decoder(codes[:, :12], text, mask)[:, 6:]
+    torch.testing.assert_close(logits, expected[rows], atol=1e-9, rtol=0)
+    torch.testing.assert_close(add_frame(decoder, ring, codes[:, 6], WHOLE), expected[:, 0], atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("length", [2, 4, 6])
+@torch.inference_mode()
+def test_another_prefix_leaves_the_frames_where_they_are(make_decoder, clip, length):
+    """There and back again: with the old prefix in its place, all is as if it had never been away."""
+    decoder, (codes, text, mask) = make_decoder(), clip
+    ring = begin(decoder, text, mask)
+    for t in range(6):
+        add_frame(decoder, ring, codes[:, t], WHOLE)
+    other, other_mask = decoder.embed_prefix(2, torch.randn(2, length, 10, dtype=torch.float64), None)
+    decoder.step(other, ring.set_prefix(other_mask))
+    changed = add_frame(decoder, ring, codes[:, 6], WHOLE)
+    ring.rewind(1)
+    prefix, prefix_mask = decoder.embed_prefix(2, text, mask)
+    decoder.step(prefix, ring.set_prefix(prefix_mask))
+    expected = decoder(codes[:, :7], text, mask)[:, 6]
+    assert (changed - expected).abs().max() > 1e-3
+    torch.testing.assert_close(add_frame(decoder, ring, codes[:, 6], WHOLE), expected, atol=1e-9, rtol=0)
 
 
 def test_a_window_beyond_training_is_refused(make_decoder):
     with pytest.raises(ValueError, match=r"window must be 1 to 4 latent frames.*got 5"):
-        FrameRing(make_decoder().config, torch.ones(1, 1, dtype=torch.bool), window=5)
+        FrameRing(make_decoder().config, 1, window=5)
     with pytest.raises(ValueError, match="got 0"):
-        FrameRing(make_decoder().config, torch.ones(1, 1, dtype=torch.bool), window=0)
+        FrameRing(make_decoder().config, 1, window=0)
+    with pytest.raises(ValueError, match="undo must be at least 1 latent frame; got 0"):
+        FrameRing(make_decoder().config, 1, undo=0)
 
 
 def test_rotations_are_as_exact_late_as_early():
     speeds = rope.rotation_speeds(16, base=100.0)
     early, late = (
-        rope.rotation(rope.frame_positions(torch.tensor([t, t + 3]), 1, 1), speeds, torch.float64)
+        rope.rotation(rope.frame_positions(torch.tensor([t, t + 3]), torch.zeros(2, 2)), speeds, torch.float64)
         for t in (0, 1_000_000)
     )
     turn_early, turn_late = early[2] * early[0].conj(), late[2] * late[0].conj()

@@ -35,7 +35,7 @@ def dense_logits(decoder: Decoder, codes: Tensor, text: Tensor, text_mask: Tenso
     places = [(-1, j) for j in range(S)] + [(t, i) for t in range(T) for i in range(1 + G)]
     visible = torch.tensor([[sees(config, q, k) for k in places] for q in places])
     visible = visible & torch.cat([prefix_mask, torch.ones(len(codes), T * (1 + G)).bool()], dim=1)[:, None, None]
-    positions = torch.cat([rope.prefix_positions(S), rope.frame_positions(torch.arange(T), 2, 3)])
+    positions = torch.cat([rope.prefix_positions(S), rope.frame_positions(torch.arange(T), decoder.order.places_L2)])
     clamped = positions.clone()
     clamped[:, 0].clamp_(max=config.max_distance)
     speeds = rope.rotation_speeds(config.head_size, config.rope_base)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from kinetoscope.generator import SamplingParams
-from kinetoscope.generator.sampling import guide, gumbel_noise, keep_top_k, keep_top_p, sample
+from kinetoscope.generator.sampling import guide, gumbel_noise, keep_top_k, keep_top_p, sample, uniform_noise
 
 LOGITS = torch.tensor([[0.1, 0.4, 0.2, 0.3]]).log()
 INF = math.inf
@@ -42,7 +42,7 @@ def test_filters_treat_rows_alone():
 
 def draws(params: SamplingParams, count: int = 4000) -> torch.Tensor:
     """Shares of the four codes in many draws."""
-    noise = gumbel_noise(range(count), frame=3, cell=5, vocab_size=4)
+    noise = gumbel_noise(range(count), frame=3, cells=1, vocab_size=4)[:, 0]
     return sample(LOGITS.expand(count, -1), params, noise).bincount(minlength=4) / count
 
 
@@ -62,10 +62,18 @@ def test_filtered_codes_are_never_drawn():
 
 
 def test_noise_depends_on_seed_and_place_only():
-    noise = gumbel_noise([7, 8, 2**63], frame=2, cell=9, vocab_size=50)
-    assert torch.equal(gumbel_noise([8], 2, 9, 50)[0], noise[1])
-    others = [gumbel_noise([8], 2, 10, 50)[0], gumbel_noise([8], 3, 9, 50)[0], noise[0], noise[2]]
-    assert all((other - noise[1]).abs().min() > 0 for other in others)
+    noise = gumbel_noise([7, 8, 2**63], frame=2, cells=10, vocab_size=50)
+    assert noise.shape == (3, 10, 50)
+    assert torch.equal(gumbel_noise([8], 2, 4, 50)[0], noise[1, :4])
+    others = [noise[1, 8], gumbel_noise([8], 3, 10, 50)[0, 9], noise[0, 9], noise[2, 9]]
+    assert all((other - noise[1, 9]).abs().min() > 0 for other in others)
+
+
+def test_uniform_noise_depends_on_seed_and_frame_and_stays_below_one():
+    noise = uniform_noise([7, 8], frame=2, cells=500)
+    assert noise.shape == (2, 2, 500) and noise.min() >= 0 and noise.max() < 1
+    assert torch.equal(uniform_noise([8], 2, 500)[0], noise[1])
+    assert len({round(float(x), 5) for x in (noise[0, 0, 0], noise[0, 1, 0], uniform_noise([7], 3, 1)[0, 0, 0])}) == 3
 
 
 @pytest.mark.parametrize(
@@ -78,7 +86,9 @@ def test_noise_depends_on_seed_and_place_only():
         ("top_p", 1.1, "top_p"),
         ("guidance", -1.0, "guidance must be 0 or more .* got -1.0"),
         ("guidance", math.inf, "guidance"),
+        ("guidance_frames", -1, "guidance_frames must be 0 or more latent frames; got -1"),
         ("window", 0, "window must be at least 1 latent frame; got 0"),
+        ("accelerate", "fast", "accelerate must be one of exact, distribution, off; got 'fast'"),
     ],
 )
 def test_values_out_of_range_are_refused(name, value, message):
