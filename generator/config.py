@@ -23,6 +23,8 @@ class DecoderConfig:
         num_actions: size of the header port's vocabulary; 0 closes it.
         grid_vocab: size of the grid port's vocabulary; 0 closes it.
         rope_base: ratio between the fastest and the slowest rotation.
+        wavefront: 0 draws the codes of a frame one after another; with l of at least 1 rows are drawn at once, each l
+            cells behind the one above, which is faster and less exact (parallel.py).
 
     Raises:
         ValueError: sizes that do not fit each other.
@@ -44,6 +46,7 @@ class DecoderConfig:
     num_actions: int = 0
     grid_vocab: int = 0
     rope_base: float = 100.0
+    wavefront: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "levels", tuple(self.levels))  # JSON and YAML give lists
@@ -53,8 +56,8 @@ class DecoderConfig:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
         if len(self.grid) != 2 or min(self.grid) < 1:
             raise ValueError(f"grid must be two numbers, rows and columns, of at least 1; got {self.grid}")
-        if min(self.sinks, self.num_actions, self.grid_vocab) < 0:
-            raise ValueError("sinks, num_actions and grid_vocab must not be negative")
+        if min(self.sinks, self.num_actions, self.grid_vocab, self.wavefront) < 0:
+            raise ValueError("sinks, num_actions, grid_vocab and wavefront must not be negative")
         if self.levels and math.prod(self.levels) != self.vocab_size:
             codes = math.prod(self.levels)
             raise ValueError(f"levels {self.levels} make {codes} codes, not vocab_size={self.vocab_size}")
@@ -95,3 +98,17 @@ class DecoderConfig:
         longest = self.max_distance - self.sinks + 1
         if not 1 <= window <= longest:
             raise ValueError(f"window must be 1 to {longest} latent frames (max_distance - sinks + 1); got {window}")
+
+
+@dataclass(frozen=True)
+class DecoderSize:
+    """The part of `DecoderConfig` that tokenizer and text encoder do not decide."""
+
+    dim: int = 256
+    layers: int = 8
+    heads: int = 4
+    kv_heads: int = 2
+    sinks: int = 1
+    window: int = 5
+    max_distance: int = 8
+    max_text: int = 48

@@ -1,13 +1,15 @@
 """Training of the generator as a LightningModule, on clips and captions that were tokenised before (token_cache.py).
 
+The decoder is whole on every device (one device, or several under DDP), or divided over them (FSDP2), which
+Lightning's `ModelParallelStrategy` asks for. Neither changes what is computed.
+
 Legend: B batch, T latent frames, G cells of a frame, S text length, E text width, V vocabulary.
 """
 
 from __future__ import annotations
 
+import copy
 import math
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,49 +17,26 @@ import lightning.pytorch as pl
 import torch
 import torch.nn.functional as F
 from filelock import FileLock
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
-from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from ..data.contact_sheet import contact_sheet
-from ..data.sources import ClipSource, FolderSource
-from ..data.video import to_uint8
-from ..tokenizer import VideoTokenizer, frame_count
+from ..tokenizer import VideoTokenizer
 from ..tokenizer.optimizer import MuonAdamW
-from .config import DecoderConfig
+from .config import DecoderConfig, DecoderSize
+from .corruption import ContextFlaws, disturb, uniform
+from .data_module import FolderTokens, ShardTokens, TokenDataModule
 from .decoder import Decoder
-from .pipeline import VideoGenerator
+from .lora import LoraSize, add_lora, save_adapter
+from .pipeline import VideoGenerator, check_single_codebook
+from .sharding import divide, gather, recompute_blocks
 from .text import TextEncoder
-from .token_cache import TokenSet, build_tokens
-from .token_data import Stage, TokenBatches
+from .token_loss import TokenLoss
+from .watch import Samples, Watch
+
+__all__ = ["DecoderSize", "FolderTokens", "GeneratorModule", "ShardTokens", "TokenDataModule", "TokenLoss"]
 
 Batch = dict[str, Tensor]
-SAMPLES = 4  # in a picture of samples
-
-
-@dataclass(frozen=True)
-class DecoderSize:
-    """The part of `DecoderConfig` that tokenizer and text encoder do not decide."""
-
-    dim: int = 256
-    layers: int = 8
-    heads: int = 4
-    kv_heads: int = 2
-    sinks: int = 1
-    window: int = 5
-    max_distance: int = 8
-    max_text: int = 48
-
-
-@dataclass(frozen=True)
-class TokenLoss:
-    """How much a token counts: 1, plus `changed` if it differs from the same cell of the frame before (or there is
-    none before), plus `objects` if its cell shows an object (where the data knows)."""
-
-    changed: float = 1.0
-    objects: float = 1.0
 
 
 class GeneratorModule(pl.LightningModule):
@@ -76,8 +55,12 @@ class GeneratorModule(pl.LightningModule):
         caption_dropout: share of the clips that are trained without their caption (classifier-free guidance).
         hidden_clips: share of the clips in whose input some codes are hidden, a share of them that is drawn for each
             clip. What is hidden from the past must be read from the caption.
+        flaws: how the past of a clip is disturbed besides, for long roll-outs.
         ema_decay: of the averaged weights that are validated and exported; 0 turns averaging off.
         backend: of `attention.attend`.
+        recompute: compute each block again in the backward pass, to save memory.
+        lora: with a rank above 0, `init_from` stays as it is and only low-rank adapters beside its layers are trained
+            (by AdamW at `lr`) and exported, for `kinetoscope sample --adapter`.
         samples_every: steps between pictures of samples, from captions of the validation clips; 0 for none.
         init_from: a model to start from (shipped name, folder or hub id) in place of fresh weights: its tokenizer, text
             encoder and sizes replace those given here.
@@ -89,9 +72,9 @@ class GeneratorModule(pl.LightningModule):
         tokenizer: str = "physics-64",
         text: str = "physics-64",
         fit_text: bool = False,
-        size: DecoderSize = DecoderSize(),
+        size: DecoderSize = DecoderSize(),  # noqa: B008 (frozen)
         grid: tuple[int, int] = (8, 8),
-        loss: TokenLoss = TokenLoss(),
+        loss: TokenLoss = TokenLoss(),  # noqa: B008 (frozen)
         lr: float = 2e-3,
         muon_lr: float = 0.0,
         warmup_steps: int = 100,
@@ -99,8 +82,11 @@ class GeneratorModule(pl.LightningModule):
         weight_decay: float = 0.01,
         caption_dropout: float = 0.1,
         hidden_clips: float = 0.4,
+        flaws: ContextFlaws = ContextFlaws(),  # noqa: B008 (frozen)
         ema_decay: float = 0.998,
         backend: str = "matmul",
+        recompute: bool = False,
+        lora: LoraSize = LoraSize(),  # noqa: B008 (frozen)
         samples_every: int = 500,
         init_from: str | None = None,
         export_dir: str | None = None,
@@ -110,11 +96,16 @@ class GeneratorModule(pl.LightningModule):
         for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} is a share, from 0 to 1; got {share}")
+        if lora.rank and init_from is None:
+            raise ValueError("lora.rank adapts a trained model: set init_from")
         if fit_text and init_from is None:
             _fit_text(Path(text))
+        self._start: Decoder | None = None  # weights to begin with
+        self.base = ("", "")  # the model that adapters belong to
         if init_from is None:
             codec, encoder = VideoTokenizer.from_pretrained(tokenizer), TextEncoder.from_pretrained(text)
-            config = DecoderConfig(
+            check_single_codebook(codec)
+            self.config = DecoderConfig(
                 vocab_size=codec.codebook_size,
                 levels=codec.levels,
                 text_dim=encoder.dim,
@@ -122,17 +113,21 @@ class GeneratorModule(pl.LightningModule):
                 frames_per_latent=codec.config.frames_per_latent,
                 **vars(size),
             )
-            self.model = Decoder(config)
         else:
             shipped = VideoGenerator.from_pretrained(init_from)
-            codec, encoder, self.model = shipped.tokenizer, shipped.text, shipped.decoder.train()
-        # In a tuple torch does not find them: they are not averaged (which would round them) nor in checkpoints.
+            codec, encoder, self._start = shipped.tokenizer, shipped.text, shipped.decoder.train()
+            self.config, self.base = self._start.config, (init_from, shipped.id)
+        # In a tuple torch does not find them: they are not in checkpoints.
         self._frozen = (codec.requires_grad_(False), encoder)
         self.loss, self.lr, self.muon_lr, self.weight_decay = loss, lr, muon_lr, weight_decay
         self.warmup_steps, self.cooldown = warmup_steps, cooldown
-        self.caption_dropout, self.hidden_clips = caption_dropout, hidden_clips
+        self.caption_dropout, self.hidden_clips, self.flaws = caption_dropout, hidden_clips, flaws
         self.ema_decay, self.backend, self.export_dir = ema_decay, backend, export_dir
-        self.samples_every = samples_every
+        self.recompute, self.lora, self.samples_every = recompute, lora, samples_every
+        self.divided = False
+        with torch.device("meta"):
+            self.model = Decoder(self.config)
+        self.averaged: Decoder | None = None
 
     @property
     def tokenizer(self) -> VideoTokenizer:
@@ -146,11 +141,42 @@ class GeneratorModule(pl.LightningModule):
 
     # ---- set-up ----
 
+    def configure_model(self) -> None:
+        """Give the decoder, until now on "meta", its weights."""
+        if not self.model.no_text.is_meta:
+            return
+        strategy = self.trainer.strategy if self._trainer else None
+        self.divided = isinstance(strategy, ModelParallelStrategy)
+        if self.divided and self.lora.rank:
+            raise ValueError("lora.rank trains on whole models: use the strategy ddp")
+        if not self.divided:
+            self.model = self._whole()
+        if self.lora.rank:
+            add_lora(self.model, self.lora)
+        if self.ema_decay:
+            self.averaged = copy.deepcopy(self.model).requires_grad_(False)
+        if isinstance(strategy, ModelParallelStrategy):
+            for decoder in filter(None, (self.model, self.averaged)):
+                divide(decoder, self._whole, strategy.device_mesh, strategy.root_device)
+        if self.recompute:
+            recompute_blocks(self.model)
+        self._start = None
+
+    def _whole(self) -> Decoder:
+        """The decoder with the weights to begin with; the same whenever it is made."""
+        if self._start is not None:
+            return self._start
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(torch.initial_seed())
+            return Decoder(self.config)
+
     def configure_callbacks(self) -> list[Callback]:
-        return [EMAWeightAveraging(decay=self.ema_decay, use_buffers=False)] if self.ema_decay else []
+        watch = Watch()
+        return [watch, Samples(self.samples_every, watch.stopwatch)] if self.samples_every else [watch]
 
     def configure_optimizers(self) -> Any:
-        optimizer = MuonAdamW(self.model, self.lr, self.muon_lr, self.weight_decay)
+        muon_lr = 0.0 if self.lora.rank else self.muon_lr
+        optimizer = MuonAdamW(self.model, self.lr, muon_lr, self.weight_decay)
         total = self.trainer.estimated_stepping_batches
         if math.isinf(total):
             raise ValueError("the learning rate needs to know its end: set trainer.max_steps or trainer.max_epochs")
@@ -165,86 +191,98 @@ class GeneratorModule(pl.LightningModule):
     # ---- steps ----
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        codes_BTHW = batch["codes"]
+        codes_BTHW, text = batch["codes"], batch["text"]
         B, device = len(codes_BTHW), codes_BTHW.device
-        dice = torch.Generator(device).manual_seed(torch.initial_seed() + self.global_step)  # the same after a restart
-        uniform = partial(torch.rand, generator=dice, device=device)
-        silent = uniform(B, 1) < self.caption_dropout
-        hidden = uniform(B, 1, 1, 1) < self.hidden_clips
-        corrupt = hidden & (uniform(codes_BTHW.shape) < uniform(B, 1, 1, 1))
-        nats_BTG = self._nats(codes_BTHW, batch["text"], batch["text_mask"] & ~silent, corrupt)
-        weight_BTG = self._weights(codes_BTHW, batch["objects"])
-        loss = (nats_BTG * weight_BTG).sum() / weight_BTG.sum()
-        self.log("train/loss", loss)
-        clean = nats_BTG.detach()[~hidden.flatten()]
-        if len(clean):
-            self.log("train/bits_per_token", clean.mean() / math.log(2), prog_bar=True)
-        if self.samples_every and (self.global_step + 1) % self.samples_every == 0:
-            self._show_samples(codes_BTHW.shape[1])
+        ranks = self.trainer.world_size if self._trainer else 1
+        # the same after a restart, and with any number of devices
+        draw = uniform(torch.initial_seed() + self.global_step, self.global_rank, ranks, device)
+        mask = batch["text_mask"] & ~(draw(B, 1) < self.caption_dropout)
+        hidden = draw(B, 1, 1, 1) < self.hidden_clips
+        corrupt = hidden & (draw(*codes_BTHW.shape) < draw(B, 1, 1, 1))
+        past = codes_BTHW
+        if self.flaws.clips:
+
+            @torch.no_grad()
+            def guess(past: Tensor) -> Tensor:
+                return self.model(past, text, mask, backend=self.backend)
+
+            config = self.config
+            past, dark = disturb(codes_BTHW, self.flaws, config.vocab_size, config.levels, draw, guess)
+            corrupt = corrupt | dark[..., None, None]
+        weight_BTG = self.loss.weights(codes_BTHW, batch["objects"])
+        picked_N, weight_N = self.loss.pick(weight_BTG, draw(1))
+        nats_N = self._nats(self.model, codes_BTHW, text, mask, corrupt, past, picked_N).flatten()
+        total = weight_BTG.sum()
+        if self._trainer and ranks > 1:
+            total = self.trainer.strategy.reduce(total, reduce_op="mean")  # each token counts as much as elsewhere
+        loss = (nats_N * weight_N).sum() / total
+        self.log("train/loss", loss, sync_dist=True)
+        alike_BTG = ~hidden[..., 0] / weight_BTG  # every token of an undisturbed input counts the same here
+        alike_N = weight_N * (alike_BTG.flatten() if picked_N is None else alike_BTG.flatten()[picked_N])
+        if alike_N.any():
+            bits = (nats_N.detach() * alike_N).sum() / alike_N.sum() / math.log(2)
+            self.log("train/bits_per_token", bits, prog_bar=True)
         return loss
 
-    def _nats(self, codes_BTHW: Tensor, text: Tensor, mask: Tensor, corrupt: Tensor | None = None) -> Tensor:
-        logits_BTGV = self.model(codes_BTHW, text, mask, corrupt_mask=corrupt, backend=self.backend)
-        flat = F.cross_entropy(logits_BTGV.flatten(0, 2).float(), codes_BTHW.flatten(), reduction="none")
-        return flat.view(logits_BTGV.shape[:3])
+    def _nats(
+        self,
+        model: Decoder,
+        codes_BTHW: Tensor,
+        text: Tensor,
+        mask: Tensor,
+        corrupt: Tensor | None = None,
+        past: Tensor | None = None,
+        only_N: Tensor | None = None,
+    ) -> Tensor:
+        """Of each code `[B, T, G]`, or of some `[N]`, given the past before it: that of `codes` unless given."""
+        past = codes_BTHW if past is None else past
+        logits = model(past, text, mask, corrupt_mask=corrupt, backend=self.backend, only_N=only_N)
+        codes = codes_BTHW.flatten(2) if only_N is None else codes_BTHW.flatten()[only_N]
+        flat = F.cross_entropy(logits.flatten(0, -2).float(), codes.flatten(), reduction="none")
+        return flat.view(codes.shape)
 
-    def _weights(self, codes_BTHW: Tensor, objects_BTHW: Tensor) -> Tensor:
-        changed = torch.ones_like(objects_BTHW)
-        changed[:, 1:] = codes_BTHW[:, 1:] != codes_BTHW[:, :-1]
-        return (1 + self.loss.changed * changed + self.loss.objects * objects_BTHW).flatten(2)
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        if self.averaged is not None:
+            share = 1 - self.ema_decay if self.global_step else 1.0
+            with torch.no_grad():
+                for average, parameter in zip(self.averaged.parameters(), self.model.parameters()):
+                    average.lerp_(parameter, share)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Bits per token, and what the captions are worth: the extra bits of a clip under another's."""
-        codes, text, mask = batch["codes"], batch["text"], batch["text_mask"]
-        bits_BTG = self._nats(codes, text, mask) / math.log(2)
-        swapped_BTG = self._nats(codes, text.roll(1, 0), mask.roll(1, 0)) / math.log(2)
-        values = {
-            "bits_per_token": bits_BTG.mean(),
-            "bits_first_frame": bits_BTG[:, 0].mean(),
-            "bits_last_frame": bits_BTG[:, -1].mean(),
-            "caption_bits_per_clip": (swapped_BTG - bits_BTG).sum((1, 2)).mean(),
-        }
+        model, codes, text, mask = self.averaged or self.model, batch["codes"], batch["text"], batch["text_mask"]
+        bits_BTG = self._nats(model, codes, text, mask) / math.log(2)
+        swapped_BTG = self._nats(model, codes, text.roll(1, 0), mask.roll(1, 0)) / math.log(2)
+        values = {"bits_per_token": bits_BTG.mean()}
+        values |= {f"bits_frame_{t}": bits for t, bits in enumerate(bits_BTG.mean((0, 2)))}
+        values["caption_bits_per_clip"] = (swapped_BTG - bits_BTG).sum((1, 2)).mean()
         self.log_dict({f"val/{name}": value for name, value in values.items()}, batch_size=len(codes), sync_dist=True)
-
-    @rank_zero_only
-    @torch.no_grad()
-    def _show_samples(self, latents: int) -> None:
-        data = getattr(self.trainer, "datamodule", None)
-        if not isinstance(data, TokenDataModule) or not data.captions:
-            return
-        frames = frame_count(latents, self.model.config.frames_per_latent)
-        with torch.autocast(self.device.type, enabled=False):
-            video = self.generator().generate(data.captions, frames)
-        sheet = contact_sheet(to_uint8(video), data.captions)
-        if isinstance(self.logger, TensorBoardLogger):
-            picture = torch.frombuffer(bytearray(sheet.tobytes()), dtype=torch.uint8)
-            self.logger.experiment.add_image(
-                "samples", picture.view(sheet.height, sheet.width, 3), self.global_step, dataformats="HWC"
-            )
-        else:
-            folder = self.export_folder.parent / "samples"
-            folder.mkdir(parents=True, exist_ok=True)
-            sheet.save(folder / f"{self.global_step:07d}.png")
 
     # ---- what a run leaves behind ----
 
     def generator(self, decoder: Decoder | None = None) -> VideoGenerator:
         """The model as users get it."""
-        return VideoGenerator(decoder or self.model, self.tokenizer, self.text)
+        return VideoGenerator(decoder or self.averaged or self.model, self.tokenizer, self.text)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # by now the averaging callback has put its weights under "state_dict"
-        if self.trainer.is_global_zero:
-            averaged = Decoder(self.model.config)
-            prefix = "model."
-            weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
-            averaged.load_state_dict(weights)
-            self.generator(averaged).save_pretrained(self.export_folder)
+        self._export()
 
     def on_fit_end(self) -> None:
-        # and here the averaged weights are those of the module
-        if self.trainer.is_global_zero:
-            self.generator().save_pretrained(self.export_folder)
+        self._export()
+
+    def _export(self) -> None:
+        """Write the averaged model, or its adapters; all processes take part."""
+        model = self.averaged or self.model
+        weights = gather(model) if self.divided else model.state_dict()
+        if not self.trainer.is_global_zero:
+            return
+        if self.lora.rank:
+            save_adapter(self.export_folder, weights, self.lora, *self.base)
+            return
+        whole = Decoder(self.config)
+        whole.load_state_dict(weights)
+        self.generator(whole).save_pretrained(self.export_folder)
 
     @property
     def export_folder(self) -> Path:
@@ -259,89 +297,3 @@ def _fit_text(folder: Path) -> None:
             from .text_fit import fit_text_encoder
 
             fit_text_encoder(folder)
-
-
-class TokenDataModule(pl.LightningDataModule):
-    """Tokenises a source of clips once, with the models of the module in training, and serves stages of it.
-
-    Args:
-        train, validation: where clips come from.
-        stages: lengths and batch sizes, one after another.
-        cache_dir: where codes and caption states are kept.
-        seed: of the shuffling.
-    """
-
-    def __init__(
-        self,
-        train: ClipSource,
-        validation: ClipSource | None = None,
-        stages: list[Stage] = [Stage(1, 9, 8)],  # noqa: B006, B008 (never changed)
-        cache_dir: str = "runs/tokens",
-        seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self.train, self.validation = train, validation
-        self.stages, self.cache_dir, self.seed = stages, Path(cache_dir), seed
-        self._start = 0
-        self.captions: list[str] = []
-
-    def setup(self, stage: str | None = None) -> None:
-        assert self.trainer is not None
-        module = self.trainer.lightning_module
-        assert isinstance(module, GeneratorModule)
-        for part in (module.tokenizer, module.text):  # Lightning does not know them
-            part.to(self.trainer.strategy.root_device)
-        self.train_tokens = self._tokens(self.train, module)
-        self.val_tokens = self._tokens(self.validation, module) if self.validation else None
-        shown = self.validation or self.train
-        captions = shown.clips(range(min(SAMPLES, len(shown))))["caption"]
-        self.captions = [caption for caption in captions if caption]
-
-    def _tokens(self, source: ClipSource, module: GeneratorModule) -> TokenSet:
-        tokens = build_tokens(source, module.tokenizer, module.text, self.cache_dir)
-        longest, most = int(tokens.text_length.max()), module.model.config.max_text
-        if longest > most:
-            raise ValueError(
-                f"the longest caption has {longest} tokens and the decoder takes {most}; "
-                f"shorten it, or set model.size.max_text to {longest}"
-            )
-        return tokens
-
-    def train_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(TokenBatches(self.train_tokens, self.stages, self.seed, self._start), batch_size=None)
-
-    def val_dataloader(self) -> Any:
-        """All of the validation clips, in batches as those of the last stage."""
-        if self.val_tokens is None:
-            return []
-        last = self.stages[-1]
-        rows = torch.arange(len(self.val_tokens)).split(last.batch_size)
-        batches: Any = [self.val_tokens.batch(part, last.latents) for part in rows]
-        return DataLoader(batches, batch_size=None)
-
-    def state_dict(self) -> dict[str, Any]:
-        """A resumed run goes on with the batch after the last one seen."""
-        return {"batches_done": self.trainer.fit_loop.total_batch_idx + 1 if self.trainer else self._start}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._start = state_dict["batches_done"]
-
-
-class FolderTokens(TokenDataModule):
-    """A folder of the user's own videos as a `TokenDataModule`; see `FolderSource` for the first settings."""
-
-    def __init__(
-        self,
-        root: str,
-        frames: int = 33,
-        size: int = 64,
-        fps: float | None = None,
-        rounds: int = 8,
-        stages: list[Stage] = [Stage(1, 9, 8)],  # noqa: B006, B008 (never changed)
-        cache_dir: str = "runs/tokens",
-        seed: int = 0,
-    ) -> None:
-        train = FolderSource(root, frames, size, fps, rounds, seed)
-        super().__init__(
-            train, FolderSource(root, frames, size, fps, seed=seed, validation=True), stages, cache_dir, seed
-        )

@@ -40,10 +40,22 @@ class TokenSet:
     text: Tensor
     text_length: Tensor
 
+    @property
+    def latents(self) -> int:
+        return self.codes.shape[1]
+
+    @property
+    def longest_text(self) -> int:
+        return int(self.text_length.max())
+
     def __len__(self) -> int:
         return len(self.codes)
 
-    def batch(self, rows: Tensor, latents: int) -> dict[str, Tensor]:
+    def rows(self, latents: int) -> Tensor:
+        """All of them: the clips are of one length."""
+        return torch.arange(len(self) if latents <= self.latents else 0)
+
+    def batch(self, rows: Tensor, latents: int, turn: int = 0) -> dict[str, Tensor]:
         """Training tensors of some clips, cut to their first `latents` latent frames and the longest caption."""
         length = self.text_length[rows]
         longest = max(1, int(length.max()))

@@ -1,15 +1,38 @@
-"""Batches of pre-tokenised clips in stages of growing length; a step's batch does not depend on restarts."""
+"""Batches of tokenised clips in stages of growing length; a step's batch does not depend on restarts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
+from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, get_worker_info
 
-from .token_cache import TokenSet
+
+class Tokens(Protocol):
+    """Numbered clips of one latent grid. `latents` is the length of the longest, `longest_text` that of its captions
+    in tokens."""
+
+    @property
+    def latents(self) -> int: ...
+
+    @property
+    def longest_text(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def rows(self, latents: int) -> Tensor:
+        """The numbers of the clips that have at least so many latent frames, int64."""
+        ...
+
+    def batch(self, rows: Tensor, latents: int, turn: int = 0) -> dict[str, Tensor]:
+        """Clips cut to their first `latents` latent frames: codes int64 [B, T, H, W], objects bool [B, T, H, W], text
+        float [B, S, E] and text_mask bool [B, S]. Clips with several captions take turns with them."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -30,21 +53,31 @@ class Stage:
 
 
 class TokenBatches(IterableDataset[dict[str, Tensor]]):
-    """Endless shuffled batches of a `TokenSet`; use it with DataLoader(batch_size=None).
+    """Endless shuffled batches of `Tokens`; use it with DataLoader(batch_size=None) and any number of workers.
 
     Args:
         start: number of the first batch, so that a resumed run sees what it would have seen.
+        rank, ranks: which of the processes of a run this is. Each gets batches of its own, as many and as large as the
+            others'; together they are the batches of a single process with a batch `ranks` times as large.
     """
 
-    def __init__(self, tokens: TokenSet, stages: Sequence[Stage], seed: int = 0, start: int = 0) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        stages: Sequence[Stage],
+        seed: int = 0,
+        start: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
         super().__init__()
         if not stages:
             raise ValueError("at least one stage is needed")
-        longest = tokens.codes.shape[1]
         for stage in stages:
-            if stage.latents > longest:
-                raise ValueError(f"a stage asks for {stage.latents} latent frames; the clips have {longest}")
+            if stage.latents > tokens.latents:
+                raise ValueError(f"a stage asks for {stage.latents} latent frames; the clips have {tokens.latents}")
         self.tokens, self.stages, self.seed, self.start = tokens, tuple(stages), seed, start
+        self.rank, self.ranks = rank, ranks
 
     def stage(self, step: int) -> Stage:
         for stage in self.stages:
@@ -54,24 +87,24 @@ class TokenBatches(IterableDataset[dict[str, Tensor]]):
         return self.stages[-1]
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        seen = 0  # clips drawn by the batches before
-        for step in range(self.start):
-            seen += self.stage(step).batch_size
-        step = self.start
-        while True:
+        worker = get_worker_info()
+        turn, turns = (worker.id, worker.num_workers) if worker else (0, 1)  # a loader asks its workers in turn
+        shuffle = lru_cache(maxsize=4)(self._shuffle)
+        seen = self.ranks * sum(self.stage(step).batch_size for step in range(self.start))  # by all ranks
+        for step in count(self.start):
             stage = self.stage(step)
-            yield self.tokens.batch(self._rows(seen, stage.batch_size), stage.latents)
-            seen += stage.batch_size
-            step += 1
+            if (step - self.start) % turns == turn:
+                yield self._batch(stage, seen + self.rank * stage.batch_size, shuffle)
+            seen += self.ranks * stage.batch_size
 
-    def _rows(self, seen: int, count: int) -> Tensor:
-        """Clips number seen … seen + count of an endless row of shuffles."""
-        total = len(self.tokens)
-        rounds = range(seen // total, (seen + count - 1) // total + 1)
-        order = torch.cat([self._shuffle(index) for index in rounds])
-        offset = seen - rounds.start * total
-        return order[offset : offset + count]
+    def _batch(self, stage: Stage, seen: int, shuffle: Callable[[int, int], Tensor]) -> dict[str, Tensor]:
+        """Clips number seen … seen + batch_size of an endless row of shuffles."""
+        total, stop = len(shuffle(stage.latents, 0)), seen + stage.batch_size
+        rounds = range(seen // total, (stop - 1) // total + 1)
+        order = torch.cat([shuffle(stage.latents, index) for index in rounds])
+        first = rounds.start * total
+        return self.tokens.batch(order[seen - first : stop - first], stage.latents, rounds.start)
 
-    def _shuffle(self, index: int) -> Tensor:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + index)
-        return torch.randperm(len(self.tokens), generator=generator)
+    def _shuffle(self, latents: int, index: int) -> Tensor:
+        rows = self.tokens.rows(latents)
+        return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.seed * 1_000_003 + index))]

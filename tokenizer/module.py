@@ -21,6 +21,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from .adversarial import Adversary
 from .config import TokenizerConfig
 from .grids import reconstruction_grid, save_png
+from .guard import Guard
+from .health import check_usage
 from .losses import LossWeights, calm_loss, reconstruction_loss
 from .metrics import CodeUsage, calm_rate, psnr, ssim, still_cells
 from .model import VideoTokenizer
@@ -118,9 +120,9 @@ class TokenizerModule(pl.LightningModule):
 
     def configure_callbacks(self) -> list[Callback]:
         if not self.ema_decay or self.decoder_only:  # averaging would round weights that must not change
-            return []
+            return [Guard()]
         # averaging buffers would round the integer tables of the quantizer down
-        return [EMAWeightAveraging(decay=self.ema_decay, use_buffers=False)]
+        return [Guard(), EMAWeightAveraging(decay=self.ema_decay, use_buffers=False)]
 
     def configure_optimizers(self) -> Any:
         others = [self.adversary.parameter_group(self.discriminator_lr)] if self.adversary else []
@@ -227,6 +229,8 @@ class TokenizerModule(pl.LightningModule):
             suffix = str(number) if self.model.rates > 1 else ""
             self.log(f"{stage}/codes_used{suffix}", float(usage.used))
             self.log(f"{stage}/perplexity{suffix}", usage.perplexity, prog_bar=stage == "train")
+            if stage == "train" and self.global_step >= self.quantizer_warmup * self._total_steps() + self.usage_every:
+                check_usage(usage)
             usage.reset()
 
     @rank_zero_only

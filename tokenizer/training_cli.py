@@ -15,9 +15,11 @@ from typing import Any, NoReturn
 import jsonargparse
 import lightning.pytorch as pl
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from .checkpoint_io import WholeCheckpoints, damage, newest_checkpoint
+from .near_keys import name_nearest
 
 log = logging.getLogger(__name__)
 ALLOWED = ("kinetoscope", "lightning", "torch", "vector_quantize_pytorch")
@@ -27,7 +29,13 @@ class OneLineParser(LightningArgumentParser):
     """Says what is wrong in one line, instead of a page of usage before it."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        fail(message)
+        fail(name_nearest(message, known_keys(self)))
+
+
+def known_keys(parser: Any) -> set[str]:
+    """Names of all settings of a parser and its subcommands."""
+    commands = getattr(parser._subcommands_action, "choices", None) or {}
+    return {action.dest for part in (parser, *commands.values()) for action in part._actions}
 
 
 class TrainingCLI(LightningCLI):
@@ -38,6 +46,9 @@ class TrainingCLI(LightningCLI):
         with contextlib.suppress(NotImplementedError):  # strategies that divide a model write its parts themselves
             if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
                 trainer.strategy.checkpoint_io = WholeCheckpoints()
+        first = trainer.logger
+        if isinstance(first, TensorBoardLogger) and self._get(self.config_init, "trainer.logger") in (None, True):
+            trainer.loggers = [first, CSVLogger(first.root_dir, "", first.version)]
         return trainer
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -54,6 +65,9 @@ class TrainingCLI(LightningCLI):
 
 def fail(message: str) -> NoReturn:
     """Print a mistake of the user as one line and leave with status 2."""
+    missing = re.search(r"Requirement '([^']+)' not met", message)
+    if missing:
+        message = f"this setting needs a package that is not installed: pip install '{missing[1]}'"
     denied = re.search(r"Importing '([^']+)' is not allowed", message)
     if denied:
         message = f"class {denied[1]} is not allowed; a config may name classes of {', '.join(ALLOWED)} only"

@@ -1,0 +1,50 @@
+"""How much each token of a clip counts in training.
+
+Legend: B clips, T latent frames, H W grid, G = H * W cells, N tokens that the loss is computed on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TokenLoss:
+    """How much a token counts: 1, plus `changed` if it differs from the same cell of the frame before (or there is
+    none before), plus `objects` if its cell shows an object (where the data knows).
+
+    With a `share` below 1 the loss is an estimate from so many of the tokens, drawn in proportion to what they count:
+    a large vocabulary costs as much as all layers together, and most tokens count little.
+    """
+
+    changed: float = 1.0
+    objects: float = 1.0
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError(f"loss.share is a share of the tokens, above 0 and at most 1; got {self.share}")
+
+    def weights(self, codes_BTHW: Tensor, objects_BTHW: Tensor) -> Tensor:
+        """Weights [B, T, G], given which cells show objects."""
+        changed = torch.ones_like(objects_BTHW)
+        changed[:, 1:] = codes_BTHW[:, 1:] != codes_BTHW[:, :-1]
+        return (1 + self.changed * changed + self.objects * objects_BTHW).flatten(2)
+
+    def pick(self, weight_BTG: Tensor, chance: Tensor) -> tuple[Tensor | None, Tensor]:
+        """The tokens of the flattened [B, T, G] to compute the loss on, int64 [N] or None for all, and what they count.
+
+        Tokens at even distances along the sum of all weights, from a random start `chance` in [0, 1) on (systematic
+        sampling): on average the picks add up to the sum over all tokens.
+        """
+        weight = weight_BTG.flatten()
+        if self.share == 1:
+            return None, weight
+        along = weight.cumsum(0)
+        count = max(1, round(self.share * len(weight)))
+        places = (torch.arange(count, device=weight.device) + chance.flatten()) / count * along[-1]
+        picked_N = torch.searchsorted(along, places, right=True).clamp(max=len(weight) - 1)
+        return picked_N, (along[-1] / count).expand(count)
