@@ -9,15 +9,13 @@ less than a minute, compiled too. Quality is not compared: the peers carry rando
 """
 
 import argparse
-from datetime import date
-from pathlib import Path
 from typing import Any
 
 import torch
 from gpu_limits import device_limits, shares_of_limits
 from tokenizer_peers import AUTOCAST, FULL, PEERS, Codec, Ours, OursStreamed
 from torch import nn
-from turns import PATIENCE, Runner, compiled, settle_mode, take_turns
+from turns import PATIENCE, Runner, compiled, machine, settle_mode, take_turns
 
 FRAMES = 17
 TRIAL_SIZE = 64  # pixels a side of the clip on which the modes are tried
@@ -121,13 +119,6 @@ def print_limits(model: str, size: int, device: str, limits: tuple[float, float]
             rate = GPU_BATCH * FRAMES / seconds
             shares = f"{arithmetic:.1%} of the arithmetic limit, {memory:.1%} of the memory limit"
             print(f"\n{size}x{size}, {GPU_BATCH} clips at once, {name}: {rate:,.0f} frames/s, {shares}", flush=True)
-
-
-def machine(device: str) -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if device == "cpu" else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    name = torch.cuda.get_device_name() if device == "cuda" else (names or ["a CPU"])[0]
-    return f"{name}, torch {torch.__version__}, {date.today()}"
 
 
 def main() -> None:

@@ -10,6 +10,8 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -133,3 +135,11 @@ def compiled(runner: Runner, note: str = "compiled", patience: float = PATIENCE)
         print(f"{runner.codec.name} at {runner.clip.shape[-1]} px is not compiled: that {reason}", flush=True)
         return None
     return twin
+
+
+def machine(device: str) -> str:
+    """The processor, the version of torch and the date."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if device == "cpu" else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    name = torch.cuda.get_device_name() if device == "cuda" else (names or ["a CPU"])[0]
+    return f"{name}, torch {torch.__version__}, {date.today()}"

@@ -7,7 +7,6 @@ on standard error with the way out, and exit status 2.
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib
 import inspect
 import re
@@ -17,20 +16,32 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any, NoReturn
 
-from .progress import INTERRUPTED
+from .progress import INTERRUPTED, complain, one_line
 
 # name -> where the function is, and what it does. Only the function that is asked for gets imported.
 COMMANDS = {
     "sample": ("commands", "Turn sentences into videos."),
-    "reconstruct": ("commands", "Show what a tokenizer keeps of a video, side by side, and measure it."),
-    "encode": ("commands", "Turn a video into a file of codes."),
-    "decode": ("commands", "Turn a file of codes back into a video."),
+    "reconstruct": ("commands", "Show what a tokenizer keeps of videos, side by side, and measure it."),
+    "encode": ("commands", "Turn videos into files of codes."),
+    "decode": ("commands", "Turn files of codes back into videos."),
+    "prepare": ("commands", "Turn a folder of videos into shards of codes to train on."),
+    "describe": ("describe", "Print what training a generator costs, computed from its config."),
     "evaluate": ("evaluate", "Measure a model and print the tables."),
     "demo": ("commands", "Turn the sentences of the demo into videos and one grid of them all."),
 }
 # Parameters that need no option name, and short names of options.
-POSITIONAL = {"prompt", "video", "codes"}
-METAVARS = {"prompts": "FILE", "init": "FILE", "json": "FILE", "grid_out": "FILE", "real_clips": "FOLDER"}
+POSITIONAL = {"prompt", "video", "codes", "folder", "shards", "config"}
+METAVARS = {
+    "dtype": "DTYPE",
+    "quantize": "KIND",
+    "prompts": "FILE",
+    "init": "FILE",
+    "json": "FILE",
+    "grid_out": "FILE",
+    "real_clips": "FOLDER",
+    "real_sources": "PATTERNS",
+    "adapter": "FOLDER",
+}
 NUMBERS = {"int": "a whole number", "float": "a number"}
 SHORT = {"out": ("-o",), "model": ("-m",)}
 USAGE = 2
@@ -67,14 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has gone
         return USAGE
-    except OSError as error:
-        if error.errno is None:
-            return _fail(str(error), USAGE)
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        hint = "; free some space or choose another folder" if full else ""
-        return _fail(f"{error.filename or 'a file'}: {error.strerror}{hint}", USAGE)
-    except ValueError as error:
-        return _fail(str(error), USAGE)
+    except (OSError, ValueError) as error:
+        return _fail(one_line(error), USAGE)
 
 
 def load(name: str) -> Callable[..., Any]:
@@ -119,7 +124,7 @@ def _add_argument(parser: Any, parameter: inspect.Parameter, text: str, position
         text += f" (default: {default})"
     if positional:
         several = "list[" in str(kind)
-        count = "*" if several else None if required else "?"
+        count = ("+" if required else "*") if several else None if required else "?"
         parser.add_argument(
             name, type=str if several else kind, nargs=count, help=text, metavar=name.upper(), **options
         )
@@ -128,7 +133,8 @@ def _add_argument(parser: Any, parameter: inspect.Parameter, text: str, position
     if kind is bool:
         parser.add_argument(*flags, action="store_true", help=text)
     else:
-        metavar = "N" if "int" in str(kind) else "X" if "float" in str(kind) else METAVARS.get(name, name.upper())
+        number = "N" if "int" in str(kind) else "X" if "float" in str(kind) else None
+        metavar = METAVARS.get(name, number or name.upper())
         parser.add_argument(*flags, type=kind, help=text, metavar=metavar, required=required, **options)
 
 
@@ -146,6 +152,8 @@ def _readable(message: str) -> str:
     if not (found := re.match(r'Parser key "(\w+)": (.*)', message)):
         return message
     option, reason = "--" + found[1].replace("_", "-"), found[2]
+    if choice := re.fullmatch(r"Expected a typing.Literal\[(.*)\]\. (?:Got|Given) value: (.*)", reason):
+        return f"{option} must be {choice[1].replace(chr(39), '').replace(', ', ' or ')}; got {choice[2]}"
     wrong = re.search(r"<class '(int|float)'>.*(?:Got|Given) value: (.*)", reason)
     return f"{option} must be {NUMBERS[wrong[1]]}; got {wrong[2]}" if wrong else f"{option}: {reason}"
 
@@ -169,7 +177,7 @@ def overview() -> str:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"kinetoscope: error: {' '.join(message.split())}", file=sys.stderr)
+    complain(message)
     return status
 
 

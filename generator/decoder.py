@@ -57,6 +57,7 @@ class Decoder(nn.Module):
         corrupt_mask: Tensor | None = None,
         window: int | None = None,
         backend: str = "sdpa",
+        only_N: Tensor | None = None,
         return_hidden: bool = False,
     ) -> Tensor:
         """Logits of every code given what comes before it, `[B, T, G, V]`: training, and the oracle of the cached step.
@@ -70,6 +71,7 @@ class Decoder(nn.Module):
             corrupt_mask: bool [B, T, H, W]; these codes are hidden from the input (they stay targets).
             window: in place of the trained one.
             backend: of `attend`; "matmul" trains fastest on a CPU in bfloat16.
+            only_N: int64, the tokens of the flattened [B, T, G] whose logits `[N, V]` are asked for; None for all.
             return_hidden: return normalised states `[B, T, G, D]` instead; logits are `states @ decoder.head().T`.
 
         Raises:
@@ -88,7 +90,8 @@ class Decoder(nn.Module):
         attention = self._frame_by_frame(prefix_mask_BP, T, window or config.window, x_BLD, backend)
         hidden_BTLD = self.step(x_BLD, attention)[:, P:].unflatten(1, (T, -1))
         hidden_BTGD = hidden_BTLD[:, :, self.order.predictors_G] if config.wavefront else hidden_BTLD[:, :, :-1]
-        return hidden_BTGD if return_hidden else hidden_BTGD @ self.head().T
+        hidden = hidden_BTGD if only_N is None else hidden_BTGD.flatten(0, 2)[only_N]
+        return hidden if return_hidden else hidden @ self.head().T
 
     def embed_prefix(self, batch: int, text_BSE: Tensor | None, text_mask_BS: Tensor | None) -> tuple[Tensor, Tensor]:
         """Prefix inputs `[B, P, D]` and the mask of what is real in them `[B, P]`; rows without text get `no_text`."""
