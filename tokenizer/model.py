@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from . import checkpoint
-from .blocks import PixelRefiner, Stack, State, own
+from .blocks import PixelRefiner, Stack, StackConfig, State, own
 from .checks import check_indices, check_same_size, check_video
 from .codes import VideoCodes, latent_count
 from .config import TokenizerConfig
@@ -224,6 +224,24 @@ class VideoTokenizer(nn.Module):
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
         """Write config.json and model.safetensors; `half` stores matrices as float16 (to compute in float32 again)."""
         checkpoint.save_folder(folder, dataclasses.asdict(self.config), self.state_dict(), half)
+
+    def with_decoder(self, decoder: StackConfig) -> "VideoTokenizer":
+        """The same codes, to be decoded by another stack: it takes over the blocks that both have.
+
+        Blocks behind them begin as the identity, so a deeper decoder begins with the pixels of this one. ValueError on
+        another width.
+        """
+        if decoder.width != self.config.decoder.width:
+            raise ValueError(
+                f"the decoder's width is {self.config.decoder.width} and must stay so; got {decoder.width}"
+            )
+        new = VideoTokenizer(dataclasses.replace(self.config, decoder=decoder))
+        fresh, mine = new.state_dict(), self.state_dict()
+        same = {name for name in mine if name in fresh and mine[name].shape == fresh[name].shape}
+        new.load_state_dict(fresh | {name: mine[name] for name in same})
+        for block in list(new.decoder.blocks)[self.config.decoder.depth :]:
+            nn.init.zeros_(block.project.weight)  # its bias is 0 from the start
+        return new.train(self.training)
 
     # ---- inside ----
 

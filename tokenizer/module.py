@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from .adversarial import Adversary
+from .blocks import StackConfig
 from .config import TokenizerConfig
 from .grids import reconstruction_grid, save_png
 from .guard import Guard
@@ -60,6 +61,7 @@ class TokenizerModule(pl.LightningModule):
         usage_every: steps between reports of code usage.
         init_from: a tokenizer to start from (shipped name, folder or hub id), not from `tokenizer` and noise.
         decoder_only: keep the encoder, and with it every code, and train what turns codes into pixels (no averaging).
+        decoder: with `decoder_only`, another decoder (a deeper one, say) that takes over the blocks that both have.
         export_dir: where to export to; `tokenizer` in the log folder if not given.
     """
 
@@ -82,6 +84,7 @@ class TokenizerModule(pl.LightningModule):
         usage_every: int = 100,
         init_from: str | None = None,
         decoder_only: bool = False,
+        decoder: StackConfig | None = None,
         export_dir: str | None = None,
     ) -> None:
         super().__init__()
@@ -104,6 +107,10 @@ class TokenizerModule(pl.LightningModule):
                 raise ValueError(f"{init_from} has other sizes than `tokenizer`; leave that out to take them over")
         if decoder_only and init_from is None:
             raise ValueError("decoder_only needs a trained encoder: set init_from")
+        if decoder is not None:
+            if not decoder_only:
+                raise ValueError("another decoder is for given codes: set decoder_only, or tokenizer.decoder")
+            self.model = self.model.with_decoder(decoder)
         self.decoder_only = decoder_only
         for part in (self.model.embed, self.model.encoder, self.model.quantizer) if decoder_only else ():
             part.requires_grad_(False)

@@ -97,6 +97,18 @@ def test_the_refiner_is_two_causal_3d_convolutions(tiny: VideoTokenizer) -> None
     torch.testing.assert_close(refined, expected)
 
 
+def test_a_deeper_decoder_begins_with_the_same_codes_and_pixels(tiny: VideoTokenizer, clip: Tensor) -> None:
+    decoder = StackConfig(width=16, depth=5, kernel=5, spatial=(0, 2, 3, 4), temporal=(1, 2, 4))
+    deeper, codes = tiny.with_decoder(decoder), tiny.encode(clip)
+    assert deeper.config.decoder == decoder and not deeper.training
+    assert torch.equal(deeper.encode(clip).indices, codes.indices)
+    torch.testing.assert_close(deeper.decode(deeper.encode(clip)), tiny.decode(codes), atol=1e-6, rtol=0)
+    deeper(clip).video.sum().backward()
+    assert all(block.project.weight.grad.any() for block in deeper.decoder.blocks)  # the new ones learn too
+    with pytest.raises(ValueError, match="width is 16"):
+        tiny.with_decoder(StackConfig(width=32))
+
+
 def test_code_vectors_are_what_the_decoder_was_trained_on(tiny: VideoTokenizer, clip: Tensor) -> None:
     latents = tiny._encode_latents(tiny._lead_in(clip), {}, {})
     vectors, indices, _ = tiny.quantizer(latents)
