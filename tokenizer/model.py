@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from . import checkpoint
-from .blocks import PixelRefiner, Stack, StackConfig, State, own
+from .blocks import Block, PixelRefiner, Stack, StackConfig, State, own
 from .checks import check_indices, check_same_size, check_video
 from .codes import VideoCodes, latent_count
 from .config import TokenizerConfig
@@ -240,6 +240,7 @@ class VideoTokenizer(nn.Module):
         same = {name for name in mine if name in fresh and mine[name].shape == fresh[name].shape}
         new.load_state_dict(fresh | {name: mine[name] for name in same})
         for block in list(new.decoder.blocks)[self.config.decoder.depth :]:
+            assert isinstance(block, Block)
             nn.init.zeros_(block.project.weight)  # its bias is 0 from the start
         return new.train(self.training)
 
