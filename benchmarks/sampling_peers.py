@@ -7,14 +7,16 @@ those of the model.
 
 import dataclasses
 import itertools
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from kinetoscope.generator import DecoderConfig, SamplingParams, VideoGenerator
 from torch import Tensor
+from turns import Runner, take_turns
 
 TEMPERATURE = 0.8
 SCALE = 2.0
@@ -50,6 +52,16 @@ class Loop:
         begin, end = self.draw()
         self.seconds.append(end - begin)
         return end - begin
+
+
+def run_turns(loops: list[Loop], rounds: int) -> None:
+    with torch.inference_mode():
+        take_turns(cast(list[Runner], loops), rounds)
+
+
+def seconds(loop: Loop) -> float:
+    """Per token, the median of its turns."""
+    return statistics.median(loop.seconds) / loop.tokens
 
 
 def clock(device: str) -> float:

@@ -52,7 +52,9 @@ def variants(size: int, args: argparse.Namespace) -> list[Runner]:
     """Ours with one thing changed at a time."""
 
     def ours(mode: str, note: str = "") -> Runner:
-        runner = Runner.of(Ours(args.model), f"{mode}, {note}" if note else mode, FRAMES, size)
+        codec = Ours(args.model)
+        codec.model.to(args.device)
+        runner = Runner.of(codec, f"{mode}, {note}" if note else mode, FRAMES, size, args.device)
         runner.encode, runner.decode = runner.codec.steps()
         return runner
 

@@ -21,12 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from ..tokenizer.codes import CodesFile, CodesWriter
+from .allocator import return_large_buffers
 from .output_path import check_output
 from .prefetch import prefetch
 from .video import VideoError, VideoWriter, clip_rate, iterate_frames, probe, read_clip, to_float, to_uint8
 
 Item = TypeVar("Item")
-CHUNK_PIXELS, CHUNK_FRAMES = 1 << 21, 32  # at most so many go through the tokenizer at once
+CHUNK_PIXELS, CHUNK_FRAMES = 1 << 20, 32  # at most so many go through the tokenizer at once
 DEFAULT_FPS = 25.0  # of codes that do not know theirs
 
 
@@ -120,6 +121,7 @@ def encode_file(
         OSError: the disk is full.
     """
     out = check_output(out, ".safetensors")
+    return_large_buffers()
     kept = first_codebooks(rate, tokenizer.rates, "this tokenizer")
     source, device, frames = FrameSource(path, size, max_frames), _device(tokenizer), 0
 
@@ -175,6 +177,7 @@ def decode_file(
         OSError: the disk is full.
     """
     out = check_output(out)
+    return_large_buffers()
     file, device = CodesFile.open(path), _device(tokenizer)
     if file.tokenizer != tokenizer.id:
         raise ValueError(f"'{path}' was written by {file.writer}, and this tokenizer is {tokenizer.id}")
@@ -191,10 +194,13 @@ def decode_file(
                 raise ValueError(f"'{path}' is damaged: codes run from 0 to {tokenizer.codebook_size - 1}")
             yield indices.to(device)
 
+    def shown(pixels: Tensor) -> Tensor:
+        return to_uint8(pixels[0]).cpu()
+
     decoded = computed(tokenizer.stream_decode(slices(), file.height, file.width, tile), device, dtype)
     with (
         VideoWriter(out, file.fps or DEFAULT_FPS, metadata, upscale) as writer,
-        closing(prefetch(to_uint8(pixels[0]).cpu() for pixels in decoded)) as chunks,
+        closing(prefetch(map(shown, decoded))) as chunks,
     ):
         for chunk in chunks:
             chunk = chunk[:, : file.num_frames - writer.frames]  # the last group of frames may be filled up
@@ -216,6 +222,7 @@ def computed(items: Iterator[Item], device: torch.device, dtype: torch.dtype) ->
         if item is None:
             return
         yield item
+        del item  # the next one is not made with this one in hand
 
 
 def first_codebooks(rate: int | None, rates: int, owner: str) -> tuple[EllipsisType | slice, ...]:

@@ -13,13 +13,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .dynamics import FOOTPRINT
 from .oracle_network import Looks
 from .physics import (
     CAMERA_DISTANCE,
     CAMERA_HEIGHT,
     CAMERA_TARGET,
     CAMERAS,
-    FOOTPRINT,
     MOVE_IN,
     ORBIT,
     PAN,

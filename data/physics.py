@@ -3,7 +3,7 @@
 Facts of this world
 - Right-handed metres: x to the right, y up, z away from the camera; the floor is y = 0. Time in seconds.
 - 1 to 3 objects of different colours; each is still, rolls or slides in one of four directions, or falls and bounces.
-- Gravity, bounces, rolling friction, inelastic collisions between objects (as discs on the floor), fixed time step.
+- Gravity, bounces, rolling friction and collisions: see `dynamics`.
 - The camera is still, pans, orbits or moves in; every move eases in and out over `camera_seconds` and then holds.
 - Everything follows from one integer seed per clip, whatever the batch it is drawn in.
 
@@ -19,6 +19,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from .dynamics import FRICTION, RADII, simulate, spread_apart
+
 COLOURS = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
 SHAPES = ("ball", "cube", "cylinder")
 SIZES = ("small", "large")
@@ -29,13 +31,6 @@ TIMES = ("day", "evening", "night")
 HELD_OUT_PAIRS = (("orange", "cube"), ("cyan", "ball"), ("purple", "cylinder"), ("green", "cube"))
 """Colour-shape pairs that the shipped generator never saw in training (the tokenizer did)."""
 
-RADII = (0.58, 0.90)  # half the height of a small and a large object, metres
-FOOTPRINT = (1.0, 1.05, 0.8)  # collision radius of each shape, in units of its half height
-BOUNCE = (0.66, 0.35, 0.35)  # share of the vertical speed kept by a bounce, by shape
-GRAVITY = 5.0  # slower than Earth's, so that a fall lasts several frames
-FRICTION = 0.62  # deceleration on the floor, m/s²
-COLLISION_KEEP = 0.45  # share of the closing speed kept by a collision
-SUBSTEPS = 4
 CANDIDATES = 24  # random placements tried per clip before the roomiest of them is taken
 UNIFORMS = 16  # random numbers per object and candidate
 
@@ -134,7 +129,7 @@ def sample_scenes(seeds: Sequence[int], frames: int, config: PhysicsConfig = Phy
     size = ((u_object[:, 0, :, 2] < 0.5) & (count < 3)[:, None]).long()  # three fit into the frame when they are small
     aimed = (count > 1) & (u_clip[:, 1] < config.collisions)
     motion, start, velocity = _place(u_object, size, present, aimed, config)
-    start = _spread(start, size, shape, present)
+    start = spread_apart(start, size, shape, present)
     moves = u_clip[:, 2] < config.moving_camera
     camera = torch.where(moves, 1 + (u_clip[:, 3] * (len(CAMERAS) - 1)).long(), 0)
     eye, view = camera_path(camera, frames, config)
@@ -143,7 +138,7 @@ def sample_scenes(seeds: Sequence[int], frames: int, config: PhysicsConfig = Phy
     start, velocity = (x.gather(1, order[..., None].expand(-1, -1, 3)) for x in (start, velocity))
     yaw = u_object[:, 0, :, 3].gather(1, order) * (math.pi / 2)
     time = (u_clip[:, 4] * len(TIMES)).long()
-    position, contact = _simulate(start, velocity, size, shape, present, frames, config.fps)
+    position, contact = simulate(start, velocity, size, shape, present, frames, config.fps)
     slots = config.max_objects
     colour, shape, size, motion, yaw = (x[:, :slots] for x in (colour, shape, size, motion, yaw))
     position, contact = position[:, :, :slots], contact[:, :, :slots, :slots]
@@ -225,21 +220,6 @@ def _clearance(
     return torch.where((gap > 0).any(1), (gap > 0).int().argmax(1), gap.argmax(1))
 
 
-def _spread(start: Tensor, size: Tensor, shape: Tensor, present: Tensor) -> Tensor:
-    """Start positions [B, 3, 3] in which objects of a crowded scene have been pushed apart."""
-    reach, mass = _reach(size, shape) * 1.02, torch.tensor(RADII)[size] ** 3
-    floor = start * torch.tensor([1.0, 0.0, 1.0])
-    unused = torch.zeros(*present.shape, present.shape[1], dtype=torch.bool)
-    for _ in range(16):
-        floor, _ = _collide(floor, torch.zeros_like(floor), reach, mass, present, unused)
-    return floor + start * torch.tensor([0.0, 1.0, 0.0])
-
-
-def _reach(size: Tensor, shape: Tensor) -> Tensor:
-    """Radii on the floor in metres, at which objects collide."""
-    return torch.tensor(FOOTPRINT)[shape] * torch.tensor(RADII)[size]
-
-
 def _across(position: Tensor, eye: Tensor, view: Tensor) -> Tensor:
     """Horizontal places [..., N] in the picture, in units of the focal length, of points [..., N, 3].
 
@@ -249,58 +229,6 @@ def _across(position: Tensor, eye: Tensor, view: Tensor) -> Tensor:
     yaw, pitch = view.unbind(-1)
     depth = pitch.cos() * (yaw.sin() * x + yaw.cos() * z) + pitch.sin() * y
     return (yaw.cos() * x - yaw.sin() * z) / depth
-
-
-def _simulate(
-    start: Tensor, velocity: Tensor, size: Tensor, shape: Tensor, present: Tensor, frames: int, fps: float
-) -> tuple[Tensor, Tensor]:
-    """Positions [B, F, N, 3] and contacts bool [B, F, N, N] by semi-implicit Euler steps."""
-    dt = 1.0 / (fps * SUBSTEPS)
-    position, velocity = start.clone(), velocity.clone()
-    radius, reach, bounce = torch.tensor(RADII)[size], _reach(size, shape), torch.tensor(BOUNCE)[shape]
-    mass = radius**3
-    positions, contacts = [], []
-    for frame in range(frames):
-        touching = torch.zeros(*present.shape, present.shape[1], dtype=torch.bool)
-        for _ in range(SUBSTEPS if frame else 0):
-            velocity[..., 1] -= GRAVITY * dt
-            position = position + velocity * dt
-            below = position[..., 1] < radius
-            rebound = torch.where(velocity[..., 1] < -0.35, -velocity[..., 1] * bounce, 0.0)
-            velocity[..., 1] = torch.where(below, rebound, velocity[..., 1])
-            position[..., 1] = torch.where(below, radius, position[..., 1])
-            flat = velocity[..., [0, 2]].norm(dim=-1)
-            slow = ((flat - FRICTION * dt * below) / flat.clamp_min(1e-6)).clamp_min(0.0)
-            velocity[..., 0] *= slow
-            velocity[..., 2] *= slow
-            position, velocity = _collide(position, velocity, reach, mass, present, touching)
-        positions.append(position.clone())
-        contacts.append(touching)
-    return torch.stack(positions, 1), torch.stack(contacts, 1)
-
-
-def _collide(
-    position: Tensor, velocity: Tensor, reach: Tensor, mass: Tensor, present: Tensor, touching: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Push overlapping pairs apart and exchange momentum along the line between them; marks pairs in `touching`."""
-    for i, j in ((0, 1), (0, 2), (1, 2)):
-        delta = (position[:, j] - position[:, i])[:, [0, 2]]
-        distance = delta.norm(dim=-1).clamp_min(1e-6)
-        depth = reach[:, i] + reach[:, j] - distance
-        level = (position[:, i, 1] - position[:, j, 1]).abs() < reach[:, i] + reach[:, j]
-        hit = (depth > 0) & level & present[:, i] & present[:, j]
-        touching[:, i, j] |= hit
-        touching[:, j, i] |= hit
-        normal = delta / distance[:, None]
-        share = mass[:, j] / (mass[:, i] + mass[:, j])
-        closing = ((velocity[:, i] - velocity[:, j])[:, [0, 2]] * normal).sum(-1).clamp_min(0.0)
-        impulse = torch.where(hit, (1 + COLLISION_KEEP) * closing, 0.0)
-        push = torch.where(hit, depth.clamp_min(0.0), 0.0)
-        for k, weight in ((i, -share), (j, 1 - share)):
-            for axis, component in ((0, normal[:, 0]), (2, normal[:, 1])):
-                velocity[:, k, axis] += weight * impulse * component
-                position[:, k, axis] += weight * push * component
-    return position, velocity
 
 
 def camera_path(camera: Tensor, frames: int, config: PhysicsConfig = PhysicsConfig()) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .physics import RADII, Scenes
+from .dynamics import RADII
+from .physics import Scenes
 
 FIELD_OF_VIEW = 0.45  # tangent of half the angle that the picture spans
 NEVER = 1e9

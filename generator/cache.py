@@ -57,6 +57,7 @@ class FrameRing:
         if undo < 1:
             raise ValueError(f"undo must be at least 1 latent frame; got {undo}")
         self.order = decode_order(config.grid, config.wavefront, torch.device(device))
+        self.places_L2 = self.order.places_L2.cpu()
         self.length, self.prefix = self.order.length, 0
         self.kv = torch.zeros(
             2, config.layers, rows, config.kv_heads, self.slots + 1, config.head_size, dtype=dtype, device=device
@@ -115,11 +116,11 @@ class FrameRing:
         self.seen = self.slots if self.over else self.end
         if self.over:
             self.pushed_out.append(self.kv[..., self.start : self.end, :].clone())
-        place_LR = self._rotation(rope.frame_positions(torch.tensor([self.frame]), self.order.places_L2.cpu()))
+        place_LR = self._rotation(rope.frame_positions(torch.tensor([self.frame]), self.places_L2))
         self.rotation_XR = torch.cat([place_LR, place_LR[:1]])
         shift = self.config.anchor_shift(self.frame)
         if shift != self.shift:
-            sinks = rope.frame_positions(torch.arange(self.config.sinks), self.order.places_L2.cpu())
+            sinks = rope.frame_positions(torch.arange(self.config.sinks), self.places_L2)
             positions = torch.cat([rope.prefix_positions(self.prefix), sinks]) + torch.tensor([shift, 0, 0])
             near = rope.rotate(self.bare_keys[..., : self.anchors, :].transpose(2, 3), self._rotation(positions))
             self.kv[0, ..., : self.anchors, :] = near.transpose(2, 3)

@@ -27,6 +27,7 @@ def sample(
     temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
+    min_p: float | None = None,
     guidance_frames: int | None = None,
     window: int | None = None,
     accelerate: str | None = None,
@@ -57,6 +58,7 @@ def sample(
         temperature: randomness of each choice, 0 (always the likeliest) to 1 and beyond; 0.8 if not given.
         top_k: choose among this many of the likeliest codes only.
         top_p: choose among the likeliest codes that together have this probability, above 0 to 1.
+        min_p: choose among codes at least so many times as likely as the likeliest, 0 (all) to 1; 0.1 if not given.
         guidance_frames: guide only so many frames at the start, and save the work for the others.
         window: how many frames back the model looks.
         accelerate: draft several codes at once and check them: exact, with the same video as when it is off;
@@ -78,7 +80,8 @@ def sample(
     from .sample_run import Settings, run
 
     chosen: dict[str, float | int | str | None] = {"guidance": guidance, "guidance_frames": guidance_frames}
-    chosen |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "accelerate": accelerate}
+    chosen |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
+    chosen["accelerate"] = accelerate
     sampling = {key: value for key, value in chosen.items() if value is not None}
     bits = None if quantize == "none" else quantize
     settings = Settings(model, frames, fps, sampling, window, init, scale, device, adapter, dtype, bits)

@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 
+def check_shares(**shares: float) -> None:
+    """Raises ValueError unless all are from 0 to 1."""
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} is a share, from 0 to 1; got {share}")
+
+
 @dataclass(frozen=True)
 class DecoderConfig:
     """Sizes of a `Decoder`.

@@ -15,6 +15,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from .config import check_shares
+
 Uniform = Callable[..., Tensor]  # (B, ...) -> numbers in [0, 1) of that shape
 
 
@@ -40,9 +42,7 @@ class ContextFlaws:
     frames: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("clips", "random", "nearby", "own", "frames"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"flaws.{name} is a share, from 0 to 1; got {getattr(self, name)}")
+        check_shares(**{f"flaws.{name}": share for name, share in vars(self).items() if name != "own_rounds"})
         if self.random + self.nearby + self.own > 1:
             raise ValueError(f"flaws.random, nearby and own are shares of the same codes; together they are {self.sum}")
         if self.own_rounds < 1:

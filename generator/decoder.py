@@ -12,6 +12,9 @@ Legend: B batch, T latent frames, H W grid, G = H * W cells, L tokens, P prefix,
 width, N query heads, M key/value heads, K head size, V vocabulary.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,6 +27,10 @@ from .parallel import DecodeOrder, decode_order
 from .visibility import frame_biases, plan_frames
 
 __all__ = ["Decoder", "DecoderConfig"]
+
+
+def logits(states: Tensor, table_VD: Tensor) -> Tensor:
+    return states @ table_VD.T
 
 
 class Decoder(nn.Module):
@@ -59,7 +66,8 @@ class Decoder(nn.Module):
         backend: str = "sdpa",
         only_N: Tensor | None = None,
         return_hidden: bool = False,
-    ) -> Tensor:
+        read: Callable[[Tensor, Tensor], Any] = logits,
+    ) -> Any:
         """Logits of every code given what comes before it, `[B, T, G, V]`: training, and the oracle of the cached step.
 
         Args:
@@ -73,6 +81,7 @@ class Decoder(nn.Module):
             backend: of `attend`; "matmul" trains fastest on a CPU in bfloat16.
             only_N: int64, the tokens of the flattened [B, T, G] whose logits `[N, V]` are asked for; None for all.
             return_hidden: return normalised states `[B, T, G, D]` instead; logits are `states @ decoder.head().T`.
+            read: what is made of these states and the table `[V, D]`, in place of logits; it is what is returned.
 
         Raises:
             ValueError: codes of another grid, a port that this decoder does not have, a window longer than it allows.
@@ -91,7 +100,7 @@ class Decoder(nn.Module):
         hidden_BTLD = self.step(x_BLD, attention)[:, P:].unflatten(1, (T, -1))
         hidden_BTGD = hidden_BTLD[:, :, self.order.predictors_G] if config.wavefront else hidden_BTLD[:, :, :-1]
         hidden = hidden_BTGD if only_N is None else hidden_BTGD.flatten(0, 2)[only_N]
-        return hidden if return_hidden else hidden @ self.head().T
+        return hidden if return_hidden else read(hidden, self.head())
 
     def embed_prefix(self, batch: int, text_BSE: Tensor | None, text_mask_BS: Tensor | None) -> tuple[Tensor, Tensor]:
         """Prefix inputs `[B, P, D]` and the mask of what is real in them `[B, P]`; rows without text get `no_text`."""
@@ -121,10 +130,11 @@ class Decoder(nn.Module):
         if corrupt_BTG is not None:
             cells_BTGD = torch.where(corrupt_BTG[..., None], self.hidden_code, cells_BTGD)
         order = self.order
-        start_BT1D = self.frame_start.expand(*codes_BTG.shape[:2], order.starts, -1)
+        start_BT1D = self.frame_start.expand(*codes_BTG.shape[:2], 1, -1)
         if header_BT is not None:
             start_BT1D = start_BT1D + port(self.actions, header_BT, "header", "num_actions")[:, :, None]
-        x_BTLD = torch.cat([start_BT1D, cells_BTGD], dim=2)
+        row_starts_BTHD = self.hidden_code.expand(*codes_BTG.shape[:2], order.starts - 1, -1)
+        x_BTLD = torch.cat([start_BT1D, row_starts_BTHD, cells_BTGD], dim=2)
         if self.config.wavefront:
             x_BTLD = x_BTLD[:, :, order.carried_L]
         if grid_BTG is not None:

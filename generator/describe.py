@@ -100,7 +100,8 @@ def activation_bytes(plan: Plan) -> int:
 
     A block keeps its normalised inputs in float32 and, in the precision of the matrices, the inputs of its four
     products, queries, keys and values before and after they are rotated and scaled, the keys and values that frames
-    beyond the window gather, and both halves of the SwiGLU. Autocast keeps a copy of the matrices.
+    beyond the window gather, and both halves of the SwiGLU. Autocast keeps a copy of the matrices. Logits come and go
+    in blocks; what stays is the gradients of the last states and of the table of codes.
     """
     config, size = plan.decoder, 2 if plan.half else FLOAT
     D, M, K = config.dim, config.kv_heads, config.head_size
@@ -109,10 +110,10 @@ def activation_bytes(plan: Plan) -> int:
     gathered = 2 * M * K * seen * max(0, plan.latents - seen) // plan.latents
     block = 2 * D * (FLOAT + copied) + size * (5 * D + 4 * M * K + 4 * config.hidden + gathered)
     tokens = plan.batch * clip_tokens(config, plan.latents, plan.text)
-    logits = plan.batch * plan.latents * config.cells * config.vocab_size * (size + 2 * FLOAT)
+    loss = size * plan.batch * plan.latents * config.cells * D + FLOAT * config.vocab_size * D
     layers = 1 if plan.recompute else config.layers
     kept = tokens * config.layers * D * FLOAT if plan.recompute else 0
-    return kept + tokens * layers * block + copied * matrix_count(config) * layers // config.layers + logits
+    return kept + tokens * layers * block + copied * matrix_count(config) * layers // config.layers + loss
 
 
 def memory_bytes(plan: Plan, devices: int, divided: bool) -> dict[str, int]:

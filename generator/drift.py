@@ -1,7 +1,7 @@
 """How a model does on a past of its own making: long roll-outs, measured against their age.
 
 Legend: B clips, T latent frames, G = H * W cells of one, S text length, E text width, F Y X frames and pixels, D
-features.
+features, N tokens of last frames.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def bits_by_age(
     B, T = codes_BTHW.shape[:2]
     if not ages or min(ages) < 0 or max(ages) > T - 1:
         raise ValueError(f"ages must be 0 to {T - 1} latent frames, one less than the clips have; got {list(ages)}")
-    bits = {}
+    bits, last_N = {}, torch.arange(codes_BTHW.numel(), device=codes_BTHW.device).view_as(codes_BTHW)[:, -1].flatten()
     for age in ages:
         start = T - 1 - age
         session = Session(decoder, text_BSE, text_mask_BS, range(seed, seed + B), params, backend)
@@ -55,9 +55,8 @@ def bits_by_age(
             session.feed(frame_BHW.flatten(1))
         own = [session.draw().view_as(codes_BTHW[:, 0]) for _ in range(age)]
         mixed_BTHW = torch.cat([codes_BTHW[:, :start], *(frame[:, None] for frame in own), codes_BTHW[:, -1:]], dim=1)
-        logits_BTGV = decoder(mixed_BTHW, text_BSE, text_mask_BS, backend=backend, window=params.window)
-        last_BGV = logits_BTGV[:, -1].float()
-        nats = functional.cross_entropy(last_BGV.flatten(0, 1), codes_BTHW[:, -1].flatten())
+        logits_NV = decoder(mixed_BTHW, text_BSE, text_mask_BS, backend=backend, window=params.window, only_N=last_N)
+        nats = functional.cross_entropy(logits_NV.float(), mixed_BTHW.flatten()[last_N])
         bits[age] = float(nats) / math.log(2)
     return bits
 

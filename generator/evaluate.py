@@ -1,6 +1,7 @@
 """The numbers behind a model of the physics world: `kinetoscope evaluate physics-64` prints them.
 
-One function per table; those of the tokenizer, which is all that some models have, are in `evaluate_tokenizer`.
+One function per table; those of the tokenizer, which is all that some models have, are in `evaluate_tokenizer`, those
+of long clips in `evaluate_drift`.
 Captions, scenes and clips come from seeds that no model trained on; what a clip shows is read from its pixels by the
 oracle (`data/oracle.py`), whose own accuracy on renders is printed beside it.
 
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -25,22 +25,20 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from ..data.captions import Attributes
-from ..data.frame_distance import frechet, rendered_features
 from ..data.oracle import READ_FRAMES, Oracle, Reading, score
 from ..data.physics import PhysicsConfig
 from ..data.physics_dataset import HELD_OUT_SEED
 from ..data.video import to_float, to_uint8
 from ..tokenizer import VideoTokenizer
 from .caption_bits import extra_bits
+from .evaluate_drift import LATE_FRAMES, SEEN, drift_tables, say
 from .evaluate_tokenizer import Table, held_out_batches, real_tables, rendered_tables, tokenizer_alone
 from .pipeline import VideoGenerator
 from .sampling import SamplingParams
 
 SWAP_SHARE = 4  # every clip is scored under many captions, so only one in so many is
-SEEN, UNSEEN = PhysicsConfig(hold_out=True), PhysicsConfig(only_held_out=True)
-PROMPT_SEED, UNSEEN_SEED, LONG_SEED, OTHER_SEED = (HELD_OUT_SEED + n * 10_000_000 for n in range(2, 6))
-LATE_FRAMES = 9  # the end of a long clip
-REFERENCE_FRAMES = 512  # rendered frames that sets of frames are compared with
+UNSEEN = PhysicsConfig(only_held_out=True)
+PROMPT_SEED, UNSEEN_SEED = (HELD_OUT_SEED + n * 10_000_000 for n in (2, 3))
 STEADY: Table = {f"seam between {borders}": 1 for borders in ("latent frames", "streamed chunks", "patches")}
 TARGETS: dict[str, dict[str, Table]] = {  # what the shipped models are held to
     "physics-64": {
@@ -63,12 +61,14 @@ def evaluate(
     prompts: int = 256,
     frames: int = READ_FRAMES,
     seed: int = 0,
-    long_prompts: int = 32,
+    long_prompts: int = 64,
     long_frames: int = 300,
+    drift: bool = False,
     guidance: float | None = None,
     temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
+    min_p: float | None = None,
     real_clips: str | None = None,
     real_sources: str | None = None,
     size: int = 64,
@@ -81,12 +81,14 @@ def evaluate(
         prompts: held-out captions per table, and clips for the tokenizer.
         frames: frames of every clip but the long ones.
         seed: another seed takes other scenes, captions and samples.
-        long_prompts: captions that long clips are made of; 0 leaves that table out.
+        long_prompts: captions that long clips are made of; 0 leaves out what shows how a model drifts.
         long_frames: frames of a long clip.
+        drift: only that, on long clips and on a past of the model's own making.
         guidance: how strongly samples follow their prompt (1 is none beyond training).
         temperature: randomness of samples.
         top_k: draw from so many likeliest codes only.
         top_p: draw from the likeliest codes that have this probability together.
+        min_p: draw from codes at least so many times as likely as the likeliest.
         real_clips: a folder of videos to measure the tokenizer on as well.
         real_sources: only those of them whose source fits one of these patterns, with commas between them.
         size: pixels a side of the clips that the tokenizer is measured on; the oracle reads those of 64 only.
@@ -96,22 +98,33 @@ def evaluate(
         ValueError: fewer than 2 prompts, fewer than 9 frames, or a folder or model that cannot be used.
     """
     _check(prompts, frames, long_prompts, long_frames, json)
-    given: dict[str, Any] = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    if drift and not long_prompts:
+        raise ValueError("drift is seen on long clips; give it some long_prompts")
+    given: dict[str, Any] = {"guidance": guidance, "temperature": temperature}
+    given |= {"top_k": top_k, "top_p": top_p, "min_p": min_p}
     params = SamplingParams(**{name: value for name, value in given.items() if value is not None})
     begin = time.monotonic()
     oracle = Oracle.from_pretrained()
     generator = None if tokenizer_alone(model) else VideoGenerator.from_pretrained(model)
-    tokenizer = generator.tokenizer if generator else VideoTokenizer.from_pretrained(model)
-    report = rendered_tables(tokenizer, oracle, prompts, frames, seed, size)
-    if real_clips:
-        report |= real_tables(tokenizer, real_clips, frames, size, real_sources)
+    if drift and generator is None:
+        raise ValueError(f"'{model}' is a tokenizer, which does not drift; name a model with a generator")
+    report: dict[str, Table] = {}
+    if not drift:
+        tokenizer = generator.tokenizer if generator else VideoTokenizer.from_pretrained(model)
+        report |= rendered_tables(tokenizer, oracle, prompts, frames, seed, size)
+        if real_clips:
+            report |= real_tables(tokenizer, real_clips, frames, size, real_sources)
     if generator:
         sampler = Sampler(generator, params)
-        report |= generator_tables(sampler, oracle, prompts, frames, seed)
+        if not drift:
+            report |= generator_tables(sampler, oracle, prompts, frames, seed)
+            report["same seed, same video"] = determinism_table(sampler, PROMPT_SEED + seed, frames)
         if long_prompts:
-            report["long clips"] = long_table(sampler, oracle, seed, long_prompts, long_frames)
-        report["same seed, same video"] = determinism_table(sampler, PROMPT_SEED + seed, frames)
-    report["run"] = {"prompts": prompts, "frames": frames, "seed": seed, "minutes": (time.monotonic() - begin) / 60}
+            report |= drift_tables(sampler, generator, params, oracle, seed, long_prompts, long_frames)
+    sizes: Table = {} if drift else {"prompts": prompts, "frames": frames}
+    if generator and long_prompts:
+        sizes["long prompts"] = long_prompts
+    report["run"] = {**sizes, "seed": seed, "minutes": (time.monotonic() - begin) / 60}
     print(format_report(report, TARGETS.get(model, {})))
     if json is not None:
         _write(Path(json), dumps({"model": model, "tables": report}, indent=2) + "\n")
@@ -169,7 +182,7 @@ def obedience_table(
     for batch in held_out_batches(first_seed, prompts, frames, world):
         readings += oracle.read(sample(batch["caption"], frames, batch["seeds"].start - HELD_OUT_SEED))
         truths += batch["attributes"]
-        _say(f"sampled {len(readings)} of {prompts} prompts", begin)
+        say(f"sampled {len(readings)} of {prompts} prompts", begin)
     return score(readings, truths)
 
 
@@ -203,34 +216,6 @@ def swap_tables(generator: VideoGenerator, first_seed: int, prompts: int, frames
     }
 
 
-def long_table(sample: Sampler, oracle: Oracle, seed: int, prompts: int, frames: int) -> Table:
-    """Are the prompt's objects still there at the end of a long clip, and do its frames look like the world?"""
-    kept: list[bool] = []
-    strangers: list[bool] = []
-    early, late = [], []
-    begin = time.monotonic()
-    for batch in held_out_batches(LONG_SEED + seed, prompts, LATE_FRAMES, SEEN):
-        video = sample(batch["caption"], frames, batch["seeds"].start - HELD_OUT_SEED)
-        seen = (oracle.presence(video[:, :, -LATE_FRAMES:]) >= oracle.config.min_pixels).float().mean(1) >= 0.5
-        for row, said in enumerate(batch["attributes"]):
-            named = [thing[0] for thing in said.objects]
-            kept += seen[row, named].tolist()
-            strangers.append(int(seen[row].sum()) > int(seen[row, named].sum()))
-        early.append(oracle.features(video[:, :, min(frames, READ_FRAMES) - 1][:, :, None]))
-        late.append(oracle.features(video[:, :, -1:]))
-        _say(f"sampled {len(strangers)} of {prompts} long clips", begin)
-    reference = rendered_features(oracle, OTHER_SEED + seed, REFERENCE_FRAMES, frames, SEEN)
-    real = rendered_features(oracle, LONG_SEED + seed, prompts, frames, SEEN)
-    return {
-        "frames": frames,
-        "named objects still there": sum(kept) / len(kept),
-        "clips with objects nobody named": sum(strangers) / len(strangers),
-        f"distance at frame {min(frames, READ_FRAMES)}": frechet(torch.cat(early), reference),
-        f"distance at frame {frames}": frechet(torch.cat(late), reference),
-        "distance of as many renders": frechet(real, reference),
-    }
-
-
 def determinism_table(sample: Sampler, first_seed: int, frames: int) -> Table:
     """1 where the same prompt and seed give the same bytes: called twice, in a batch, and as a stream."""
     captions = next(held_out_batches(first_seed, 2, LATE_FRAMES, SEEN))["caption"]
@@ -253,11 +238,6 @@ def format_report(report: dict[str, Table], targets: dict[str, Table]) -> str:
             number = f"{value:.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.4g}"
             lines.append(f"  {name:<36}{number:>10}" + (f"   (target {target})" if target is not None else ""))
     return "\n".join(lines[1:])
-
-
-def _say(text: str, begin: float) -> None:
-    """Progress, apart from the tables on standard output."""
-    print(f"{text} in {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,27 +10,28 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-import torch.nn.functional as F
-from filelock import FileLock
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 
 from ..tokenizer import VideoTokenizer
 from ..tokenizer.optimizer import MuonAdamW
-from .config import DecoderConfig, DecoderSize
+from .config import DecoderConfig, DecoderSize, check_shares
 from .corruption import ContextFlaws, disturb, uniform
 from .data_module import FolderTokens, ShardTokens, TokenDataModule
 from .decoder import Decoder
+from .linear_loss import linear_loss
 from .lora import LoraSize, add_lora, save_adapter
 from .pipeline import VideoGenerator, check_single_codebook
 from .sharding import divide, gather, recompute_blocks
-from .text import TextEncoder
+from .text import TextEncoder, fit_once
 from .token_loss import TokenLoss
 from .watch import Samples, Watch
 
@@ -48,6 +49,7 @@ class GeneratorModule(pl.LightningModule):
         fit_text: make the encoder for captions of the physics world in the folder `text` first, if it is not there yet.
         size: sizes of the decoder.
         grid: latent rows and columns of the training clips.
+        wavefront: in which order codes are drawn, as in `DecoderConfig`; None for that of `init_from`, or raster.
         loss: weights of the tokens.
         lr: peak rate of AdamW (tables, norms); `muon_lr` is that of Muon (matrices), 0 gives them to AdamW as well.
         warmup_steps: steps of linear warm-up.
@@ -74,6 +76,7 @@ class GeneratorModule(pl.LightningModule):
         fit_text: bool = False,
         size: DecoderSize = DecoderSize(),  # noqa: B008 (frozen)
         grid: tuple[int, int] = (8, 8),
+        wavefront: int | None = None,
         loss: TokenLoss = TokenLoss(),  # noqa: B008 (frozen)
         lr: float = 2e-3,
         muon_lr: float = 0.0,
@@ -92,14 +95,13 @@ class GeneratorModule(pl.LightningModule):
         export_dir: str | None = None,
     ) -> None:
         super().__init__()
-        shares = {"caption_dropout": caption_dropout, "hidden_clips": hidden_clips, "cooldown": cooldown}
-        for name, share in shares.items():
-            if not 0 <= share <= 1:
-                raise ValueError(f"{name} is a share, from 0 to 1; got {share}")
+        check_shares(caption_dropout=caption_dropout, hidden_clips=hidden_clips, cooldown=cooldown)
         if lora.rank and init_from is None:
             raise ValueError("lora.rank adapts a trained model: set init_from")
+        if lora.rank and wavefront is not None:
+            raise ValueError("lora.rank leaves a model's order as it is: leave wavefront out")
         if fit_text and init_from is None:
-            _fit_text(Path(text))
+            fit_once(Path(text))
         self._start: Decoder | None = None  # weights to begin with
         self.base = ("", "")  # the model that adapters belong to
         if init_from is None:
@@ -111,12 +113,15 @@ class GeneratorModule(pl.LightningModule):
                 text_dim=encoder.dim,
                 grid=grid,
                 frames_per_latent=codec.config.frames_per_latent,
+                wavefront=wavefront or 0,
                 **vars(size),
             )
         else:
             shipped = VideoGenerator.from_pretrained(init_from)
             codec, encoder, self._start = shipped.tokenizer, shipped.text, shipped.decoder.train()
-            self.config, self.base = self._start.config, (init_from, shipped.id)
+            order = self._start.config.wavefront if wavefront is None else wavefront
+            self._start.config = self.config = replace(self._start.config, wavefront=order)
+            self.base = (init_from, shipped.id)
         # In a tuple torch does not find them: they are not in checkpoints.
         self._frozen = (codec.requires_grad_(False), encoder)
         self.loss, self.lr, self.muon_lr, self.weight_decay = loss, lr, muon_lr, weight_decay
@@ -211,16 +216,16 @@ class GeneratorModule(pl.LightningModule):
             corrupt = corrupt | dark[..., None, None]
         weight_BTG = self.loss.weights(codes_BTHW, batch["objects"])
         picked_N, weight_N = self.loss.pick(weight_BTG, draw(1))
-        nats_N = self._nats(self.model, codes_BTHW, text, mask, corrupt, past, picked_N).flatten()
+        summed, nats = self._nats(self.model, codes_BTHW, past, text, mask, corrupt, picked_N, weight_N)
         total = weight_BTG.sum()
         if self._trainer and ranks > 1:
             total = self.trainer.strategy.reduce(total, reduce_op="mean")  # each token counts as much as elsewhere
-        loss = (nats_N * weight_N).sum() / total
+        loss = summed / total
         self.log("train/loss", loss, sync_dist=True)
         alike_BTG = ~hidden[..., 0] / weight_BTG  # every token of an undisturbed input counts the same here
         alike_N = weight_N * (alike_BTG.flatten() if picked_N is None else alike_BTG.flatten()[picked_N])
         if alike_N.any():
-            bits = (nats_N.detach() * alike_N).sum() / alike_N.sum() / math.log(2)
+            bits = (nats.flatten() * alike_N).sum() / alike_N.sum() / math.log(2)
             self.log("train/bits_per_token", bits, prog_bar=True)
         return loss
 
@@ -228,18 +233,17 @@ class GeneratorModule(pl.LightningModule):
         self,
         model: Decoder,
         codes_BTHW: Tensor,
+        past_BTHW: Tensor,
         text: Tensor,
         mask: Tensor,
         corrupt: Tensor | None = None,
-        past: Tensor | None = None,
         only_N: Tensor | None = None,
-    ) -> Tensor:
-        """Of each code `[B, T, G]`, or of some `[N]`, given the past before it: that of `codes` unless given."""
-        past = codes_BTHW if past is None else past
-        logits = model(past, text, mask, corrupt_mask=corrupt, backend=self.backend, only_N=only_N)
+        weight_N: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Weighted sum, and nats of each code `[B, T, G]`, or of some `[N]`, given what comes before it in `past`."""
         codes = codes_BTHW.flatten(2) if only_N is None else codes_BTHW.flatten()[only_N]
-        flat = F.cross_entropy(logits.flatten(0, -2).float(), codes.flatten(), reduction="none")
-        return flat.view(codes.shape)
+        read = partial(linear_loss, codes=codes, weights=weight_N)
+        return model(past_BTHW, text, mask, corrupt_mask=corrupt, backend=self.backend, only_N=only_N, read=read)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
@@ -252,8 +256,8 @@ class GeneratorModule(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Bits per token, and what the captions are worth: the extra bits of a clip under another's."""
         model, codes, text, mask = self.averaged or self.model, batch["codes"], batch["text"], batch["text_mask"]
-        bits_BTG = self._nats(model, codes, text, mask) / math.log(2)
-        swapped_BTG = self._nats(model, codes, text.roll(1, 0), mask.roll(1, 0)) / math.log(2)
+        bits_BTG = self._nats(model, codes, codes, text, mask)[1] / math.log(2)
+        swapped_BTG = self._nats(model, codes, codes, text.roll(1, 0), mask.roll(1, 0))[1] / math.log(2)
         values = {"bits_per_token": bits_BTG.mean()}
         values |= {f"bits_frame_{t}": bits for t, bits in enumerate(bits_BTG.mean((0, 2)))}
         values["caption_bits_per_clip"] = (swapped_BTG - bits_BTG).sum((1, 2)).mean()
@@ -287,13 +291,3 @@ class GeneratorModule(pl.LightningModule):
     @property
     def export_folder(self) -> Path:
         return Path(self.export_dir or Path(self.trainer.log_dir or self.trainer.default_root_dir) / "generator")
-
-
-def _fit_text(folder: Path) -> None:
-    """One process fits, the others wait for it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "config.json").exists():
-            from .text_fit import fit_text_encoder
-
-            fit_text_encoder(folder)

@@ -11,29 +11,24 @@ sees the same in training as when its code is drawn.
                                                    2          3  4  5  6
                                                    4          5  6  7  8
 
-Codes of one step are drawn as if they did not depend on each other: faster, and at a price in quality. A decoder draws
-in the order that it was trained in.
+(One step more reads the last code.) The start of a row is the last cell of the row above with its code hidden, which is
+what predicts the row's first cell in raster order: a decoder that was trained in raster order, and saw hidden codes,
+knows it already.
 
-Legend: B rows, H W grid, G = H * W cells, L tokens of a frame (starts and cells), I = starts + G, T tokens of one step,
-K of them that predict something, V vocabulary.
+Codes of one step are drawn as if they did not depend on each other: fewer steps, and at a price in quality. A decoder
+draws in the order that it was trained in. Drafts (drafts.py) run several steps at once, in any order.
+
+Legend: H W grid, G = H * W cells, L tokens of a frame (starts and cells), X = L + 1 with one that is nowhere, S steps,
+W tokens of the longest step.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-from .sampling import SamplingParams, sample
-
-
-class Step(NamedTuple):
-    """Tokens that run at once, which of these (by their number among them) predict something, and which cells."""
-
-    tokens_T: Tensor
-    predicting_K: Tensor
-    cells_K: Tensor
+from torch.nn.functional import pad
+from torch.nn.utils.rnn import pad_sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,24 +36,39 @@ class DecodeOrder:
     """The tokens of a frame.
 
     Args:
-        starts: how many of them carry no code.
-        carried_L: what each one carries, as an index into [starts, cells].
+        starts: how many of them carry no code: that of the frame, then those of its rows.
         places_L2: row and column of each.
+        carried_X: what each one carries, as an index into [starts, cells, nothing].
+        predicted_X: the cell whose code it predicts; G for none.
         predictors_G: which token predicts a cell.
-        unseen_LL: True where a token must not see another, which runs in a later step.
-        steps: in which they run; the last one only reads the last codes.
+        step_X: when it runs; S for the one that is nowhere.
+        tokens_SW: what runs in each step, and L (nowhere) where it runs fewer. One more row is all nowhere.
     """
 
     starts: int
-    carried_L: Tensor
     places_L2: Tensor
+    carried_X: Tensor
+    predicted_X: Tensor
     predictors_G: Tensor
-    unseen_LL: Tensor
-    steps: tuple[Step, ...]
+    step_X: Tensor
+    tokens_SW: Tensor
 
     @property
     def length(self) -> int:
-        return len(self.carried_L)
+        return len(self.places_L2)
+
+    @property
+    def steps(self) -> int:
+        return len(self.tokens_SW) - 1
+
+    @property
+    def carried_L(self) -> Tensor:
+        return self.carried_X[:-1]
+
+    @property
+    def unseen_LL(self) -> Tensor:
+        """True where a token must not see another, which runs in a later step."""
+        return self.step_X[:-1] > self.step_X[:-1, None]
 
 
 @lru_cache
@@ -67,59 +77,26 @@ def decode_order(grid: tuple[int, int], wavefront: int, device: torch.device) ->
     """Raster order (0), or rows that run `wavefront` cells behind each other."""
     H, W = grid
     if wavefront:
-        starts, places_L2 = H, torch.cartesian_prod(torch.arange(H), torch.arange(-1, W))  # column -1 is the start
-        row_L, column_L = places_L2.unbind(1)
+        starts, places_L2 = H, torch.cartesian_prod(torch.arange(H), torch.arange(-1, W))
+        row_L, column_L = places_L2.clone().unbind(1)  # column -1 is the start
+        places_L2[column_L < 0] = torch.tensor([[row - 1, W - 1 if row else -1] for row in range(H)])
         carried_L = torch.where(column_L < 0, row_L, H + row_L * W + column_L)
-        predictors_G = (column_L < W - 1).nonzero()[:, 0]
+        predicted_L = torch.where(column_L < W - 1, row_L * W + column_L + 1, H * W)
         step_L = 1 + column_L + wavefront * row_L
     else:
         starts, places_L2 = 1, torch.cartesian_prod(torch.arange(H), torch.arange(W))
         places_L2 = torch.cat([torch.full((1, 2), -1), places_L2])
-        carried_L = step_L = torch.arange(1 + H * W)
-        predictors_G = carried_L[:-1]
-    steps = []
-    for number in range(int(step_L.max()) + 1):
-        tokens_T = (step_L == number).nonzero()[:, 0]
-        predicting_K, cells_K = (tokens_T[:, None] == predictors_G).nonzero().unbind(1)
-        steps.append(Step(tokens_T.to(device), predicting_K.to(device), cells_K.to(device)))
-    unseen_LL = step_L > step_L[:, None]
-    carried_L, places_L2, predictors_G = carried_L.to(device), places_L2.to(device), predictors_G.to(device)
-    return DecodeOrder(starts, carried_L, places_L2, predictors_G, unseen_LL.to(device), tuple(steps))
-
-
-class ParallelFrame:
-    """The open frame of each row, drawn step by step; `FrameDraft` is the one that is drawn code by code.
-
-    Args:
-        order: of the decoder.
-        rows: B.
-        vocab_size: V, which is also the token that stands for a start.
-        noise_BGV: Gumbel noise.
-    """
-
-    def __init__(
-        self, order: DecodeOrder, rows: int, vocab_size: int, noise_BGV: Tensor, params: SamplingParams
-    ) -> None:
-        self.order, self.noise_BGV, self.params, self.step = order, noise_BGV, params, -1
-        self.ids_BI = noise_BGV.new_full((rows, order.starts + noise_BGV.shape[1]), vocab_size, dtype=torch.long)
-
-    def next_places(self) -> Tensor:
-        self.step += 1
-        return self.order.steps[self.step].tokens_T.expand(len(self.ids_BI), -1)
-
-    def tokens(self, place_BT: Tensor) -> Tensor:
-        return self.ids_BI.gather(1, self.order.carried_L[place_BT])
-
-    def verify(self, place_BT: Tensor, logits_BTV: Tensor) -> None:
-        """Draw what these tokens predict."""
-        _, predicting_K, cells_K = self.order.steps[self.step]
-        drawn_BK = sample(logits_BTV[:, predicting_K], self.params, self.noise_BGV[:, cells_K])
-        self.ids_BI[:, self.order.starts + cells_K] = drawn_BK
-
-    @property
-    def complete(self) -> bool:
-        return self.step == len(self.order.steps) - 1
-
-    @property
-    def codes_BG(self) -> Tensor:
-        return self.ids_BI[:, self.order.starts :]
+        carried_L = predicted_L = step_L = torch.arange(1 + H * W)
+    step_L = step_L.unique(return_inverse=True)[1]  # without steps that nothing runs in, where rows are far apart
+    length, steps = len(places_L2), int(step_L.max()) + 1
+    tokens = [(step_L == step).nonzero()[:, 0] for step in range(steps)]
+    tokens_SW = pad_sequence([*tokens, step_L[:0]], batch_first=True, padding_value=length)
+    return DecodeOrder(
+        starts,
+        places_L2.to(device),
+        carried_X=pad(carried_L, (0, 1), value=starts + H * W).to(device),
+        predicted_X=pad(predicted_L, (0, 1), value=H * W).to(device),
+        predictors_G=(predicted_L < H * W).nonzero()[:, 0].to(device),
+        step_X=pad(step_L, (0, 1), value=steps).to(device),
+        tokens_SW=tokens_SW.to(device),
+    )

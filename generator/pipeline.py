@@ -22,6 +22,7 @@ from .video_session import VideoSession
 from .weights import is_quantized, lighten
 
 Progress = Callable[[int], None]
+TABLES = ("codes.full", "head.full")  # most of a small model; stored in eight bits, which costs no bits per code
 
 
 def check_single_codebook(tokenizer: VideoTokenizer) -> None:
@@ -255,6 +256,8 @@ class VideoGenerator(nn.Module):
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
         """Write the decoder into `folder`, and the two other parts into `tokenizer` and `text` inside it.
 
+        With `half`, a number takes two bytes, and one in the tables of codes, which are most of a small model.
+
         Raises:
             ValueError: the decoder has eight bits per weight.
         """
@@ -262,7 +265,7 @@ class VideoGenerator(nn.Module):
             raise ValueError("a quantized model cannot be saved; save it without, and quantize it when it is loaded")
         self.tokenizer.save_pretrained(Path(folder) / "tokenizer", half)
         self.text.save_pretrained(Path(folder) / "text", half)
-        save_folder(folder, self._config(), self.decoder.state_dict(), half)
+        save_folder(folder, self._config(), self.decoder.state_dict(), half, TABLES)
 
     def _config(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self.decoder.config), "tokenizer": self.tokenizer.id}

@@ -6,7 +6,7 @@ as position-free content channels.
 
     prefix token j    (-1, 0, j)
     frame header      (t, -1, -1)
-    start of a row    (t, h, -1)
+    start of a row    (t, h - 1, W - 1), as the cell before it
     cell              (t, h, w)
 
 Legend: L tokens (of a frame), K head size, R rotations, P prefix tokens, T latent frames.

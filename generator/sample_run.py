@@ -29,6 +29,7 @@ from .sampling import SamplingParams
 BATCH = 16  # videos made at once
 WATCHABLE = 256  # small videos are enlarged to about this many pixels
 MADE_BY = "made by a generative model"
+CHOICES = ("guidance", "temperature", "top_k", "top_p", "min_p", "accelerate")
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def _write_grid(made: Sequence[tuple[Job, Tensor]], settings: Settings, path: st
 
 def _tags(job: Job, settings: Settings, params: SamplingParams) -> dict[str, object]:
     """What the MP4 says about how it was made."""
-    chosen = {name: getattr(params, name) for name in ("guidance", "temperature", "top_k", "top_p", "accelerate")}
+    chosen = {name: getattr(params, name) for name in CHOICES}
     extra: dict[str, object] = {"guidance_frames": settings.sampling.get("guidance_frames"), "window": settings.window}
     extra["init"] = settings.init and Path(settings.init).name
     used = {key: value for key, value in extra.items() if value is not None}

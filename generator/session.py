@@ -1,7 +1,7 @@
 """Codes in the making: prompt states and seeds in, one latent frame after another out, for ever.
 
 Legend: B videos, R rows of the batch (with guidance twice as many), S text length, E text width, G cells of a frame,
-T tokens of one forward, D model width, V vocabulary.
+T tokens of one forward, D model width, V vocabulary, I = V + 2 with the starts of frames and rows.
 """
 
 import copy
@@ -11,12 +11,10 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from .cache import FrameRing
 from .decoder import Decoder
-from .drafts import FrameDraft, SpeculativeDraft, draft_length
-from .parallel import ParallelFrame
+from .drafts import FrameDraft, SpeculativeDraft, draft_steps, frame_ids
 from .sampling import SamplingParams, guide, gumbel_noise, uniform_noise
 from .weights import PackedLinear, pack
 
@@ -52,7 +50,7 @@ class Session:
         undo: int = 1,
     ) -> None:
         self.decoder, self.seeds, self.params = pack(decoder), list(seeds), params
-        self.table_VD = table = torch.cat([decoder.codes(), decoder.frame_start[None]])  # the last is the frame start
+        self.table_ID = table = torch.cat([decoder.codes(), decoder.frame_start[None], decoder.hidden_code[None]])
         self.head = PackedLinear(decoder.head())
         rows = len(self.seeds) * (2 if params.guided(0) else 1)
         self.ring = FrameRing(decoder.config, rows, params.window, undo, table.dtype, table.device, backend)
@@ -60,12 +58,12 @@ class Session:
         self.past: list[Tensor] = []  # codes [B, G] of the sinks and of the last frames
         self.frames = 0  # latent frames so far, given and drawn
         self.forwards = 0  # runs of the decoder to draw them
-        self._rounds = 0  # of these, the last frame's
+        self._needed = 0  # of these, by the last frame
         self.set_text(text_BSE, text_mask_BS)
 
     @property
     def device(self) -> torch.device:
-        return self.table_VD.device
+        return self.table_ID.device
 
     @property
     def guided(self) -> bool:
@@ -86,27 +84,26 @@ class Session:
         self._drop_guidance()
         self.ring.begin_frame()
         frame = self._open_frame()
-        # To ask a GPU whether a frame is complete is to wait for it: not before the round that completed the last one.
-        patience = self._rounds if self.device.type == "cuda" else 0
-        for self._rounds in itertools.count(1):
+        # To ask a GPU whether a frame is complete is to wait for it: not before as many rounds as the last one needed.
+        patience = self._needed if self.device.type == "cuda" else 0
+        for rounds in itertools.count(1):
             place_BT = frame.next_places()
             frame.verify(place_BT, self._logits(frame.tokens(place_BT), place_BT))
-            if self._rounds >= patience and frame.complete:
+            if rounds >= patience and frame.complete:
                 break
-        self.forwards += self._rounds
+        self.forwards += rounds
+        self._needed = int(frame.rounds_B.max())
         self._append(frame.codes_BG)
         return frame.codes_BG
 
-    def _open_frame(self) -> FrameDraft | ParallelFrame:
+    def _open_frame(self) -> FrameDraft:
         B, G, V, device = len(self.seeds), self.decoder.config.cells, self.decoder.config.vocab_size, self.device
         noise_BGV = torch.zeros(B, G, 1)
         if self.params.temperature:
             noise_BGV = gumbel_noise(self.seeds, self.frames, G, V)
-        if self.decoder.config.wavefront:
-            return ParallelFrame(self.ring.order, B, V, noise_BGV.to(device), self.params)
         guess_BG = self.past[-1] if self.past else torch.zeros(B, G, dtype=torch.long, device=device)
-        length = draft_length(self.params, self.ring.rows, G, device.type)
-        arguments = guess_BG, V, noise_BGV.to(device), self.params, length
+        steps = draft_steps(self.params, self.ring.rows, self.ring.order, device.type)
+        arguments = self.ring.order, guess_BG, V, noise_BGV.to(device), self.params, steps
         if self.params.accelerate != "distribution":
             return FrameDraft(*arguments)
         return SpeculativeDraft(*arguments, uniform_noise(self.seeds, self.frames, G).to(device))
@@ -123,12 +120,12 @@ class Session:
         """The decoder's states [R, T, D] of tokens of the open frame, which it looks at from now on."""
         if self.guided:
             ids_BT, place_BT = torch.cat([ids_BT, ids_BT]), torch.cat([place_BT, place_BT])
-        return self.decoder.step(self.table_VD[ids_BT], self.ring.extend(place_BT))
+        return self.decoder.step(self.table_ID[ids_BT], self.ring.extend(place_BT))
 
     def _run_frame(self, codes_BG: Tensor) -> None:
         self.ring.begin_frame()
         order = self.ring.order
-        ids_BL = pad(codes_BG, (order.starts, 0), value=self.decoder.config.vocab_size)[:, order.carried_L]
+        ids_BL = frame_ids(order, codes_BG, self.decoder.config.vocab_size)[:, order.carried_L]
         self._states(ids_BL, torch.arange(order.length, device=ids_BL.device).expand_as(ids_BL))
 
     def _append(self, codes_BG: Tensor) -> None:

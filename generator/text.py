@@ -6,9 +6,11 @@ Legend: B captions, S length of the longest in tokens, E width of a state.
 import copy
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from filelock import FileLock
 from torch import Tensor, nn
 
 from ..tokenizer.checkpoint import find_folder, fingerprint
@@ -101,3 +103,13 @@ class TextEncoder(nn.Module):
         model = copy.deepcopy(self.model).half() if half else self.model
         model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+
+
+def fit_once(folder: Path) -> None:
+    """Fit the caption encoder of the physics world into `folder`, unless it is there. One process does; others wait."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "config.json").exists():
+            from .text_fit import fit_text_encoder
+
+            fit_text_encoder(folder)

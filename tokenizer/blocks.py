@@ -15,6 +15,7 @@ from torch.nn import functional
 
 State = dict[str, Tensor]
 TAPS = 3  # frames a causal convolution looks at: two of the past and the present one
+REFINED = "refine."  # begins the names of what the pixel refiner remembers
 
 
 @dataclass(frozen=True)
@@ -135,17 +136,23 @@ class PixelRefiner(nn.Module):
         if torch.is_autocast_enabled(device):
             # before the copies rather than after them
             x_BFYXC = x_BFYXC.to(torch.get_autocast_dtype(device))
-        joined = with_past(x_BFYXC, "refine.widen", state, new_state)
+        joined = with_past(x_BFYXC, f"{REFINED}widen", state, new_state)
         side_by_side = torch.cat([joined[:, tap : tap + F] for tap in range(TAPS)], dim=-1)
         return over_frames(side_by_side, self.widen.weight, self.widen.bias)
 
     def _narrowed(self, x_BFYXC: Tensor, state: State, new_state: State) -> Tensor:
-        F, colours = x_BFYXC.shape[1], self.narrow.out_channels
-        joined = with_past(x_BFYXC, "refine.narrow", state, new_state)
+        key, F, colours = f"{REFINED}narrow", x_BFYXC.shape[1], self.narrow.out_channels
         weight = self.narrow.weight.unflatten(1, (TAPS, -1)).transpose(0, 1).flatten(0, 1)
-        parts = over_frames(joined, weight, None).unflatten(-1, (TAPS, colours))
-        before_last, last, present = parts.unbind(-2)
-        return before_last[:, :F] + last[:, 1 : F + 1] + present[:, 2:] + self.narrow.bias
+        # what a frame adds to the second frame after it, to the next one and to itself
+        second, following, present = over_frames(x_BFYXC, weight, None).unflatten(-1, (TAPS, colours)).unbind(-2)
+        # the past is what is still to be added to the next two frames: less than the frames that it comes from
+        past = state.get(key)
+        if past is None:
+            past = torch.cat([second[:, :1] + following[:, :1], second[:, :1]], dim=1)
+        added = torch.cat([past.to(second.dtype), second], dim=1)
+        added = torch.cat([added[:, :1], added[:, 1:-1] + following, added[:, -1:]], dim=1)
+        new_state[key] = added[:, F:].detach()
+        return added[:, :F] + present + self.narrow.bias
 
 
 def over_frames(x_BFYXC: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

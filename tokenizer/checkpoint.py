@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+SCALE = ".scale"  # behind the name of what is stored in eight bits
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
 
 
@@ -90,7 +91,7 @@ def load_weights(module: nn.Module, folder: Path) -> None:
     """
     file = folder / WEIGHTS
     try:
-        tensors = load_file(file)
+        tensors = _from_eight_bits(load_file(file))
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{file} is not a readable safetensors file: {error}") from error
     wanted = module.state_dict()
@@ -111,20 +112,43 @@ def _widen(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
+def _to_eight_bits(name: str, table_NK: Tensor) -> dict[str, Tensor]:
+    """A number in [-127, 127] per weight and a scale per row, so short that a second time changes nothing."""
+    scale_N1 = (table_NK.float().abs().amax(1, keepdim=True) / 127).clamp(min=1e-6).half().float()
+    return {name: (table_NK.float() / scale_N1).round().clamp(-127, 127).to(torch.int8), name + SCALE: scale_N1}
+
+
+def _from_eight_bits(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    scales = {name for name in tensors if name.endswith(SCALE) and name.removesuffix(SCALE) in tensors}
+    return {
+        name: tensor * tensors[name + SCALE] if name + SCALE in scales else tensor
+        for name, tensor in tensors.items()
+        if name not in scales
+    }
+
+
 def save_folder(
-    folder: str | os.PathLike[str], config: Mapping[str, Any], tensors: Mapping[str, Tensor], half: bool = True
+    folder: str | os.PathLike[str],
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    half: bool = True,
+    eight_bits: Collection[str] = (),
 ) -> None:
     """Write `config.json` and `model.safetensors` into `folder`, created if needed.
 
-    With `half`, matrices and kernels are stored as float16; vectors (norms, biases, statistics) stay float32.
+    With `half`, matrices and kernels are stored as float16, those named in `eight_bits` as a byte per number and a
+    scale per row; vectors (norms, biases, statistics) stay float32.
     Both files are written beside their place and renamed, so a full disk leaves the old ones.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    stored = {
-        name: (tensor.half() if half and tensor.is_floating_point() and tensor.dim() > 1 else tensor).cpu().contiguous()
-        for name, tensor in tensors.items()
-    }
+    stored: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if half and name in eight_bits:
+            stored |= _to_eight_bits(name, tensor)
+        else:
+            stored[name] = tensor.half() if half and tensor.is_floating_point() and tensor.dim() > 1 else tensor
+    stored = {name: tensor.cpu().contiguous() for name, tensor in stored.items()}
     beside = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
     try:
         save_file(stored, beside / WEIGHTS, metadata={"format": "pt"})
@@ -144,3 +168,16 @@ def fingerprint(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str
         digest.update(name.encode())
         digest.update(stored.cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:12]
+
+
+def marks_of(module: nn.Module, probes: Iterable[Tensor]) -> tuple[object, ...]:
+    """Numbers that differ when a weight has been replaced or written to, without reading all of them.
+
+    PyTorch counts what is written to a tensor, but not through `.data`, which is how averages take the place of weights
+    and how codebooks learn. These are told by the sums of `probes`, small tensors that change then.
+    """
+    tensors = [*module.parameters(), *module.buffers()]
+    if any(tensor.is_inference() for tensor in tensors):  # made in inference mode: nothing is counted
+        return (object(),)
+    writes = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)
+    return (writes, *torch.stack([probe.detach().sum(dtype=torch.float64) for probe in probes]).tolist())

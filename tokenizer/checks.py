@@ -5,6 +5,8 @@ Legend: B batch, F Y X frames and pixels, t H W latent grid, q codebooks of a ce
 
 from torch import Tensor
 
+OVERSHOOT = 1.5
+
 
 def check_video(video: Tensor) -> None:
     """ValueError unless `video` is floating point `[B, 3, F, Y, X]` with something in it."""
@@ -12,6 +14,15 @@ def check_video(video: Tensor) -> None:
         raise ValueError(f"video must be [B, 3, F, Y, X], none of them 0; got shape {list(video.shape)}")
     if not video.is_floating_point():
         raise ValueError(f"video must be floating point in [-1, 1]; got {video.dtype}; use video / 127.5 - 1")
+
+
+def check_range(video: Tensor) -> None:
+    """ValueError unless the pixels are numbers in [-1, 1], or beyond it by no more than a sharp resampling goes."""
+    low, high = video.aminmax()
+    if not -OVERSHOOT <= low <= high <= OVERSHOOT:  # nor for NaN
+        raise ValueError(
+            f"pixels must be in [-1, 1]; got {low:.4g} to {high:.4g}; use video / 127.5 - 1 for those from 0 to 255"
+        )
 
 
 def check_indices(indices: Tensor, rates: int) -> None:
@@ -27,3 +38,12 @@ def check_same_size(before: Tensor, now: Tensor) -> None:
     if before.shape[3:] != now.shape[3:]:
         first, then = (" x ".join(map(str, chunk.shape[3:])) for chunk in (before, now))
         raise ValueError(f"pictures of one video have one size; after {first} (padded) came {then}")
+
+
+def check_tile(tile: int | None, smallest: int) -> None:
+    """ValueError if a tile is narrower in pixels than its halo, which would be most of the work, or than a pixel."""
+    if tile is not None and tile < max(1, smallest):
+        raise ValueError(
+            f"tile is the side of a tile in pixels, at least {max(1, smallest)} here, as far as the layers of this "
+            f"tokenizer see; got {tile}"
+        )

@@ -201,6 +201,41 @@ def test_a_video_ends_where_it_is_stopped(tokenizer: VideoTokenizer, clip: Path,
     assert written == probe(tmp_path / "back.mp4").frames <= 40
 
 
+PEAK = """
+import sys
+import torch
+from kinetoscope.data.codec import decode_file, encode_file
+from kinetoscope.tokenizer import VideoTokenizer
+
+def memory(key):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key))
+
+torch.set_num_threads(1)
+tokenizer, clip = VideoTokenizer.from_pretrained(sys.argv[1]), sys.argv[2]
+codes, back = clip + ".safetensors", clip + ".back.mp4"
+for work, *files in ((encode_file, clip, codes), (decode_file, codes, back)):
+    before = memory("VmRSS")
+    open("/proc/self/clear_refs", "w").write("5")
+    work(tokenizer, *files, tile=256)
+    print(memory("VmHWM") - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is read as Linux tells it")
+def test_a_large_picture_needs_the_memory_of_few_frames(tokenizer: VideoTokenizer, tmp_path: Path) -> None:
+    """Of a float frame of 1280 x 720 pixels: three that make a latent frame, two of the past, and what FFmpeg keeps."""
+    tokenizer.save_pretrained(tmp_path / "model")
+    write_video(tmp_path / "large.mp4", drifting(9, 720, 1280), fps=24)
+    words = [sys.executable, "-c", PEAK, str(tmp_path / "model"), str(tmp_path / "large.mp4")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    frame = 3 * 720 * 1280 * 4 / 1024
+    encode, decode = (int(line) / frame for line in done.stdout.split())
+    print(f"peaks in float frames of the picture: {encode:.1f} to encode, {decode:.1f} to decode")
+    assert encode < 16 and decode < 28
+
+
 MEASURE = """
 import sys
 import torch

@@ -5,12 +5,11 @@ from itertools import pairwise
 
 import pytest
 import torch
+from kinetoscope.data.dynamics import FOOTPRINT, FRICTION
 from kinetoscope.data.physics import (
     CAMERA_TARGET,
     CAMERAS,
     COLOURS,
-    FOOTPRINT,
-    FRICTION,
     HELD_OUT_PAIRS,
     MOTIONS,
     SHAPES,

@@ -9,6 +9,7 @@ import torch
 from kinetoscope.data.captions import CAMERA_WORDS, COLOUR_WORDS, MOTION_WORDS, SHAPE_WORDS, SIZE_WORDS, TIME_WORDS
 from kinetoscope.data.physics import PhysicsConfig
 from kinetoscope.data.physics_dataset import physics_batch
+from kinetoscope.data.video import write_video
 from kinetoscope.generator import Decoder, DecoderConfig, TextEncoder, VideoGenerator
 from kinetoscope.generator.token_data import Stage
 from kinetoscope.tokenizer import QuantizerConfig, StackConfig, TokenizerConfig, VideoTokenizer
@@ -23,6 +24,39 @@ WORDS = ("a", "red", "blue", "ball", "cube", "rolls", "falls", "slowly")
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)
+
+
+# ---- the command line ----
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def write_clip() -> Callable[..., Path]:
+    """Writes nine frames of drifting colours, 16 x 24 pixels at 12 frames a second; another `shift`, other colours."""
+
+    def write(path: Path, shift: int = 0) -> Path:
+        f, y, x = torch.meshgrid(torch.arange(9), torch.arange(16), torch.arange(24), indexing="ij")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(path, torch.stack([x * 8 + f, y * 12 + shift, f * 20]).to(torch.uint8), fps=12)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def clip(tmp_path: Path, write_clip: Callable[..., Path]) -> Path:
+    return write_clip(tmp_path / "films/clip.mp4")
+
+
+# ---- models ----
 
 
 @pytest.fixture

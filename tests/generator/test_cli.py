@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from kinetoscope.data.video import VideoWriter, probe, read_clip, read_metadata, to_float, to_uint8, write_video
+from kinetoscope.data.video import VideoWriter, probe, read_clip, read_metadata, to_float, to_uint8
 from kinetoscope.generator import Decoder, DecoderConfig, SamplingParams, TextEncoder, VideoGenerator
 from kinetoscope.generator.cli import COMMANDS, build_parser, load, main
 from kinetoscope.generator.jobs import plan_jobs, read_prompts
@@ -52,23 +52,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "tiny"
     tiny_generator().save_pretrained(folder)
     return folder
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    """Nine frames of drifting colours, 16 x 24 pixels at 12 frames per second."""
-    f, y, x = torch.meshgrid(torch.arange(9), torch.arange(16), torch.arange(24), indexing="ij")
-    write_video(tmp_path / "clip.mp4", torch.stack([x * 8 + f, y * 12, f * 20]).to(torch.uint8), fps=12)
-    return tmp_path / "clip.mp4"
 
 
 def shown(path: Path | str) -> Tensor:

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -19,6 +20,8 @@ from kinetoscope.tokenizer import QuantizerConfig, StackConfig, TokenizerConfig,
 from kinetoscope.tokenizer.codes import CodesFile, CodesWriter
 from kinetoscope.tokenizer.metrics import psnr, ssim
 from torch import Tensor
+
+WriteClip = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
@@ -38,29 +41,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-def write_clip(path: Path, shift: int = 0) -> Path:
-    """Nine frames of drifting colours, 16 x 24 pixels at 12 frames per second."""
-    f, y, x = torch.meshgrid(torch.arange(9), torch.arange(16), torch.arange(24), indexing="ij")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_video(path, torch.stack([x * 8 + f, y * 12 + shift, f * 20]).to(torch.uint8), fps=12)
-    return path
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    return write_clip(tmp_path / "films/clip.mp4")
-
-
-@pytest.fixture
-def films(clip: Path) -> Path:
+def films(clip: Path, write_clip: WriteClip) -> Path:
     """A folder with two videos, one of them in a subfolder, a broken one, one of sound alone, and a text."""
     folder = clip.parent
     write_clip(folder / "more/clip.mp4", shift=60)
@@ -195,7 +176,7 @@ def test_codes_say_who_can_read_them(
 
 
 def test_a_folder_is_mirrored_and_goes_on_where_it_ended(
-    here: Path, models: Path, films: Path, capsys: pytest.CaptureFixture[str]
+    here: Path, models: Path, films: Path, write_clip: WriteClip, capsys: pytest.CaptureFixture[str]
 ) -> None:
     encode = ["encode", str(films), "-o", "made/codes", "--tokenizer", str(models / "one")]
     assert main(encode) == 1

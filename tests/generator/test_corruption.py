@@ -105,9 +105,9 @@ def test_targets_of_a_disturbed_clip_stay_true(fresh: Callable[..., Any]) -> Non
     module = fresh(flaws=ContextFlaws(clips=1.0, random=1.0, nearby=0.0))
     seen: list[Tensor] = []
 
-    def always_zero(past: Tensor, *_: Any, **__: Any) -> Tensor:
+    def always_zero(past: Tensor, *_: Any, read: Callable[[Tensor, Tensor], Any], **__: Any) -> Any:
         seen.append(past)
-        return torch.tensor([50.0] + [0.0] * 15).expand(4, 3, 4, 16)
+        return read(torch.tensor([50.0] + [0.0] * 15).expand(4, 3, 4, 16), torch.eye(16))
 
     module.model.forward = always_zero
     states, mask = module.text.encode(["a red ball"] * 4)

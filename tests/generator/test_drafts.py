@@ -9,10 +9,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kinetoscope.generator import Decoder, SamplingParams, Session, VideoGenerator, drafts
-from kinetoscope.generator.drafts import SpeculativeDraft, draft_length, reached
+from kinetoscope.generator.drafts import FrameDraft, SpeculativeDraft, draft_steps
+from kinetoscope.generator.parallel import decode_order
 from kinetoscope.generator.sampling import gumbel_noise, uniform_noise
 from torch import Tensor
 
+CPU = torch.device("cpu")
 QUANTILE = 4.0  # of a normal deviate: one in 30,000 right samplers would fail, and the seeds are fixed
 
 
@@ -40,20 +42,24 @@ def deviation(counts: Tensor, probability: Tensor) -> float:
     seeds=st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=4),
     tokens=st.integers(2, 40),
     sinks=st.integers(0, 2),
+    wavefront=st.integers(0, 2),
     params=st.builds(
         SamplingParams,
         temperature=st.sampled_from([0.0, 0.3, 1.0]),
         top_k=st.sampled_from([0, 4]),
         top_p=st.sampled_from([0.8, 1.0]),
+        min_p=st.sampled_from([0.0, 0.2]),
         guidance=st.sampled_from([0.0, 1.0, 2.5]),
         guidance_frames=st.sampled_from([None, 2]),
         window=st.sampled_from([None, 1, 2]),
     ),
 )
-def test_exact_gives_the_codes_of_the_sequential_sampler(make_decoder, monkeypatch, seeds, tokens, sinks, params):
+def test_exact_gives_the_codes_of_the_sequential_sampler(
+    make_decoder, monkeypatch, seeds, tokens, sinks, wavefront, params
+):
     monkeypatch.setitem(drafts.TOKENS_AT_ONCE, "cpu", tokens)
     monkeypatch.setattr(drafts, "SHORTEST", 1)
-    decoder, text = make_decoder(sinks=sinks), torch.randn(len(seeds), 3, 10, dtype=torch.float64)
+    decoder, text = make_decoder(sinks=sinks, wavefront=wavefront), torch.randn(len(seeds), 3, 10, dtype=torch.float64)
     mask = torch.ones(len(seeds), 3, dtype=torch.bool)
     exact = Session(decoder, text, mask, seeds, params)
     off = Session(decoder, text, mask, seeds, dataclasses.replace(params, accelerate="off"))
@@ -75,45 +81,49 @@ def test_exact_on_the_shipped_model(physics, frames):
 
 
 def test_drafts_are_as_long_as_a_forward_is_cheap():
-    params = SamplingParams()
-    assert [draft_length(params, rows, 64, "cpu") for rows in (1, 2, 4, 100)] == [40, 20, 10, 8]
-    assert draft_length(params, 2, cells=6, device="cpu") == 7
-    assert draft_length(params, 1, 64, "cuda") == 65
-    assert draft_length(SamplingParams(accelerate="off"), 1, 64, "cuda") == 1
+    params, order = SamplingParams(), decode_order((8, 8), 0, CPU)
+    assert [draft_steps(params, rows, order, "cpu") for rows in (1, 2, 4, 100)] == [40, 20, 10, 8]
+    assert draft_steps(params, 2, decode_order((2, 3), 0, CPU), "cpu") == 7
+    assert draft_steps(params, 1, order, "cuda") == 65
+    assert draft_steps(SamplingParams(accelerate="off"), 1, order, "cuda") == 1
+    assert draft_steps(params, 2, decode_order((8, 8), 2, CPU), "cpu") == 6  # of three tokens or so
 
 
-def test_a_token_is_reached_when_all_guesses_before_it_hold():
-    agree = torch.tensor([[True, True, False, True], [False, True, True, True]])
-    assert reached(agree).tolist() == [[True, True, True, False], [True, False, False, False]]
+def test_forwards_are_no_longer_than_what_is_left_of_a_frame(make_decoder):
+    draft = FrameDraft(
+        decode_order((2, 3), 0, CPU), torch.zeros(2, 6).long(), 3, torch.zeros(2, 6, 3), SamplingParams(), 5
+    )
+    draft.step_B = torch.tensor([6, 4])
+    assert draft.next_places().tolist() == [[6, 7, 7], [4, 5, 6]]
 
 
 # ---- equal in distribution ----
 
 
 @torch.inference_mode()
-def frame_probabilities(decoder: Decoder, begin: Tensor, cells: int, vocab: int) -> Tensor:
+def frame_probabilities(decoder: Decoder, begin: Tensor, vocab: int) -> Tensor:
     """Of every possible next frame after the frame `begin`, by running them all."""
-    frames = torch.tensor(list(itertools.product(range(vocab), repeat=cells)))
-    codes = torch.stack([begin.expand(len(frames), -1), frames], dim=1).unflatten(-1, (1, cells))
+    frames = torch.tensor(list(itertools.product(range(vocab), repeat=len(begin))))
+    codes = torch.stack([begin.expand(len(frames), -1), frames], dim=1).unflatten(-1, decoder.config.grid)
     logp = decoder(codes)[:, 1].log_softmax(-1)
     return logp.gather(-1, frames[..., None])[..., 0].sum(-1).exp()
 
 
 @pytest.mark.parametrize("accelerate", ["off", "exact", "distribution"])
-@pytest.mark.parametrize("tokens", [2, 4])
-def test_frames_of_a_toy_model_have_their_probabilities(make_decoder, monkeypatch, accelerate, tokens):
+@pytest.mark.parametrize(("tokens", "grid", "wavefront"), [(2, (1, 3), 0), (4, (1, 3), 0), (4, (2, 2), 1)])
+def test_frames_of_a_toy_model_have_their_probabilities(make_decoder, monkeypatch, accelerate, tokens, grid, wavefront):
     """Thousands of videos that share their first frame, against all possible second frames."""
-    count, cells, vocab = 4000, 3, 3
+    count, cells, vocab = 4000, grid[0] * grid[1], 3
     monkeypatch.setitem(drafts.TOKENS_AT_ONCE, "cpu", tokens * count)
     monkeypatch.setattr(drafts, "SHORTEST", 1)
-    decoder = make_decoder(vocab_size=vocab, levels=(), grid=(1, cells), dim=16)
-    begin = torch.tensor([1, 1, 0])
-    params = SamplingParams(temperature=1.0, guidance=1.0, accelerate=accelerate)
+    decoder = make_decoder(vocab_size=vocab, levels=(), grid=grid, wavefront=wavefront, dim=16)
+    begin = torch.tensor([1, 1, 0, 2])[:cells]
+    params = SamplingParams(temperature=1.0, min_p=0.0, guidance=1.0, accelerate=accelerate)
     nothing = torch.zeros(count, 1, 10, dtype=torch.float64), torch.zeros(count, 1, dtype=torch.bool)
     session = Session(decoder, *nothing, range(count), params)
     session.feed(begin.expand(count, -1))
     drawn = (session.draw() * vocab ** torch.arange(cells - 1, -1, -1)).sum(1).bincount(minlength=vocab**cells)
-    probability = frame_probabilities(decoder, begin, cells, vocab)
+    probability = frame_probabilities(decoder, begin, vocab)
     assert deviation(drawn, probability) < QUANTILE
     assert deviation(drawn, probability.roll(1)) > 10
 
@@ -129,10 +139,11 @@ def test_recorded_logits_have_their_probabilities_whatever_was_guessed(physics):
     codes = logits[places].sum(0).topk(24).indices
     before, after = logits[places][:, codes]
     draft = SpeculativeDraft(
+        decode_order((1, 3), 0, CPU),
         torch.zeros(count, 3, dtype=torch.long),
         24,
         gumbel_noise(range(count), 1, 3, 24),
-        SamplingParams(temperature=1.0),
+        SamplingParams(temperature=1.0, min_p=0.0),
         3,
         uniform_noise(range(count), 1, 3),
     )
@@ -152,9 +163,16 @@ def test_recorded_logits_have_their_probabilities_whatever_was_guessed(physics):
 
 def test_a_row_goes_on_while_its_guesses_hold():
     sure = torch.full((1, 3, 4), -20.0).scatter(-1, torch.tensor([[[1], [2], [3]]]), 20.0)
+    order = decode_order((1, 3), 0, CPU)
     for guess, done in (([1, 2, 3], 3), ([1, 2, 0], 3), ([1, 0, 3], 2), ([0, 2, 3], 1)):
-        for make in (drafts.FrameDraft, SpeculativeDraft):
+        for make in (FrameDraft, SpeculativeDraft):
             extra = (torch.full((1, 2, 3), 0.5),) if make is SpeculativeDraft else ()
-            draft = make(torch.tensor([guess]), 4, torch.zeros(1, 3, 4), SamplingParams(), 3, *extra)
+            draft = make(order, torch.tensor([guess]), 4, torch.zeros(1, 3, 4), SamplingParams(), 3, *extra)
             draft.verify(draft.next_places(), sure)
-            assert draft.done_B.tolist() == [done] and draft.codes_BG.tolist() == [[1, 2, 3]]
+            assert draft.step_B.tolist() == [done] and draft.codes_BG.tolist() == [[1, 2, 3]]
+            while not draft.complete:
+                place = draft.next_places()
+                draft.verify(place, sure[:, place[0].clamp(max=2)])
+            needed = draft.rounds_B.tolist()
+            draft.verify(torch.tensor([[4, 4, 4]]), sure)  # as on a GPU, which is not asked after every round
+            assert draft.rounds_B.tolist() == needed and draft.codes_BG.tolist() == [[1, 2, 3]]

@@ -12,7 +12,7 @@ from kinetoscope.generator.drift import bits_by_age, frame_drift
 from torch import Tensor, nn
 
 Make = Callable[..., Decoder]
-PLAIN = SamplingParams(guidance=1.0, temperature=1.0)
+PLAIN = SamplingParams(guidance=1.0, temperature=1.0, min_p=0.0)
 
 
 def clips(frames: int = 6) -> tuple[Tensor, Tensor, Tensor]:

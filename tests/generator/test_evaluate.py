@@ -1,6 +1,7 @@
 """The tables of `evaluate`: what they are made of, with a tiny untrained model and with one that obeys perfectly."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,9 @@ from kinetoscope.data.oracle import Oracle
 from kinetoscope.data.physics import COLOURS, MOTIONS, SHAPES, PhysicsConfig, sample_scenes
 from kinetoscope.data.physics_dataset import HELD_OUT_SEED
 from kinetoscope.data.render import render
+from kinetoscope.data.video import to_float
 from kinetoscope.data.video_writer import write_video
-from kinetoscope.generator import VideoGenerator, evaluate_tokenizer
+from kinetoscope.generator import SamplingParams, VideoGenerator, evaluate_drift, evaluate_tokenizer
 from kinetoscope.generator import evaluate as module
 from kinetoscope.generator.caption_bits import SWAPS, UNSEEN, extra_bits, swapped_captions
 from kinetoscope.generator.decoder import Decoder, DecoderConfig
@@ -130,17 +132,70 @@ def test_every_table_is_made_and_written(
 ) -> None:
     monkeypatch.setattr(module, "tokenizer_alone", lambda name: False)
     monkeypatch.setattr(module.VideoGenerator, "from_pretrained", lambda name: tiny)
-    monkeypatch.setattr(module, "REFERENCE_FRAMES", 12)
+    monkeypatch.setattr(evaluate_drift, "REFERENCE_FRAMES", 12)
     file = tmp_path / "numbers.json"
     report = module.evaluate("physics-64", prompts=3, frames=9, long_prompts=2, long_frames=11, json=str(file))
     assert json.loads(file.read_text())["tables"] == report
     assert report["same seed, same video"] == {"called twice": 1.0, "in a batch": 1.0, "as a stream": 1.0}
     assert set(report["oracle on renders"]) == set(report["prompt obeyed"])
     assert report["prompt obeyed"]["all"] == 0.0
-    assert {"distance at frame 11", "distance of as many renders"} < set(report["long clips"])
+    assert report["long clips"].keys() == report["renders as long"].keys()
+    assert len(report["bits per token by age of the past"]) == 5
     assert report["tokenizer"]["bits per pixel"] == pytest.approx(4 * 3 * 16 / (9 * 64 * 64))
     printed = capsys.readouterr().out
     assert "PSNR dB" in printed and "(target 36)" in printed and "extra bits with a word swapped" in printed
+
+
+def test_drift_can_be_measured_alone(tiny: VideoGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "tokenizer_alone", lambda name: name == "tokenizer")
+    monkeypatch.setattr(module.VideoGenerator, "from_pretrained", lambda name: tiny)
+    monkeypatch.setattr(evaluate_drift, "REFERENCE_FRAMES", 2)
+    report = module.evaluate("model", long_prompts=2, long_frames=9, drift=True)
+    assert list(report) == ["long clips", "renders as long", "bits per token by age of the past", "run"]
+    with pytest.raises(ValueError, match="give it some long_prompts"):
+        module.evaluate("model", long_prompts=0, drift=True)
+    with pytest.raises(ValueError, match="'tokenizer' is a tokenizer, which does not drift"):
+        module.evaluate("tokenizer", drift=True)
+
+
+def test_long_clips_of_the_world_itself_score_like_renders(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate_drift, "REFERENCE_FRAMES", 12)
+    tables = evaluate_drift.long_tables(world_as_sampler(PhysicsConfig(hold_out=True)), oracle, 1, 3, 40)
+    own, real = tables["long clips"], tables["renders as long"]
+    assert (
+        own["named objects at frame 33"] == own["named objects at frame 40"] == 1.0 == real["named objects at frame 40"]
+    )
+    assert own["clips with objects nobody named"] == 0.0
+    assert own["distance at frame 40"] == pytest.approx(real["distance at frame 40"], rel=0.3)
+
+
+def test_a_world_that_fades_is_found_out(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate_drift, "REFERENCE_FRAMES", 12)
+    world = world_as_sampler(PhysicsConfig(hold_out=True))
+
+    def fading(captions: Sequence[str], frames: int, seed: int) -> Tensor:
+        left = torch.linspace(1, 0, frames)[:, None, None]
+        return (world(captions, frames, seed) * left + 128 * (1 - left)).to(torch.uint8)
+
+    tables = evaluate_drift.long_tables(fading, oracle, 1, 3, 40)
+    own, real = tables["long clips"], tables["renders as long"]
+    assert own["named objects at frame 40"] == 0.0
+    for name in ("distance at frame 40", "last 16 frames from first 16"):
+        assert own[name] > 2 * real[name], name
+
+
+@torch.inference_mode()
+def test_bits_by_age_are_those_of_held_out_clips(tiny: VideoGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate_tokenizer, "BATCH", 2)  # the mean is over clips, not over batches
+    table = evaluate_drift.bits_table(tiny, SamplingParams(), 5, 3)
+    assert list(table) == [f"{age} latent frames of its own" for age in (0, 1, 2, 4, 8)]
+    bits = []
+    for batch in evaluate_tokenizer.held_out_batches(evaluate_drift.PAST_SEED + 5, 3, 33, evaluate_drift.SEEN):
+        codes = tiny.tokenizer.encode(to_float(batch["video"])).indices
+        logits = tiny.decoder(codes, *tiny.text.encode(batch["caption"]))[:, -1]
+        nats = torch.nn.functional.cross_entropy(logits.flatten(0, 1), codes[:, -1].flatten(), reduction="none")
+        bits.append(nats.view(len(codes), -1).mean(1) / math.log(2))
+    assert table["0 latent frames of its own"] == pytest.approx(float(torch.cat(bits).mean()), rel=1e-4)
 
 
 def test_a_tokenizer_alone_gets_its_own_tables(tiny: VideoGenerator, tmp_path: Path, capsys: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from kinetoscope.generator import Decoder, DecoderConfig, SamplingParams, VideoGenerator
 from kinetoscope.tokenizer import QuantizerConfig, TokenizerConfig, VideoCodes, VideoTokenizer
+from safetensors.torch import load_file
 
 PROMPTS = ["a red ball rolls", "a blue cube falls slowly"]
 
@@ -90,6 +91,24 @@ def test_saves_and_loads(generator, tmp_path):
     twice = VideoGenerator.from_pretrained(again)
     arguments: dict[str, Any] = dict(prompt="a red ball", frames=9, seed=1)
     assert torch.equal(twice.generate(**arguments), loaded.generate(**arguments))
+    assert twice.id == loaded.id
+
+
+def test_tables_of_codes_take_a_byte_per_number(generator, tmp_path):
+    generator.save_pretrained(tmp_path)
+    stored = load_file(tmp_path / "model.safetensors")
+    loaded = VideoGenerator.from_pretrained(tmp_path).decoder.state_dict()
+    for name in ("codes.full", "head.full"):
+        table = generator.decoder.state_dict()[name]
+        assert stored[name].dtype == torch.int8
+        error = (loaded[name] - table).abs().amax(1) / table.abs().amax(1)
+        assert error.max() < 0.6 / 127  # half a step, and the rounding of the scale
+
+
+def test_a_model_can_be_saved_in_full(generator, tmp_path):
+    generator.save_pretrained(tmp_path, half=False)
+    loaded = VideoGenerator.from_pretrained(tmp_path).decoder.state_dict()
+    assert all(torch.equal(tensor, loaded[name]) for name, tensor in generator.decoder.state_dict().items())
 
 
 def test_folders_that_do_not_fit_are_refused(generator, tmp_path):

@@ -5,7 +5,15 @@ import math
 import pytest
 import torch
 from kinetoscope.generator import SamplingParams
-from kinetoscope.generator.sampling import guide, gumbel_noise, keep_top_k, keep_top_p, sample, uniform_noise
+from kinetoscope.generator.sampling import (
+    guide,
+    gumbel_noise,
+    keep_min_p,
+    keep_top_k,
+    keep_top_p,
+    sample,
+    uniform_noise,
+)
 
 LOGITS = torch.tensor([[0.1, 0.4, 0.2, 0.3]]).log()
 INF = math.inf
@@ -34,10 +42,16 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p(p, codes):
     assert kept(keep_top_p(LOGITS, p)) == codes
 
 
+@pytest.mark.parametrize(("p", "codes"), [(1, [1]), (0.7, [1, 3]), (0.4, [1, 2, 3]), (0.2, [0, 1, 2, 3])])
+def test_min_p_keeps_what_is_not_far_less_likely_than_the_likeliest(p, codes):
+    assert kept(keep_min_p(LOGITS, p)) == codes
+
+
 def test_filters_treat_rows_alone():
     logits = torch.stack([LOGITS[0], LOGITS[0].flip(0)])
     assert (keep_top_k(logits, 1) > -INF).tolist() == [[False, True, False, False], [False, False, True, False]]
     assert (keep_top_p(logits, 0.3) > -INF).tolist() == [[False, True, False, False], [False, False, True, False]]
+    assert (keep_min_p(logits, 0.9) > -INF).tolist() == [[False, True, False, False], [False, False, True, False]]
 
 
 def draws(params: SamplingParams, count: int = 4000) -> torch.Tensor:
@@ -47,18 +61,20 @@ def draws(params: SamplingParams, count: int = 4000) -> torch.Tensor:
 
 
 def test_draws_follow_the_softmax():
-    torch.testing.assert_close(draws(SamplingParams(temperature=1.0)), LOGITS.exp()[0], atol=0.03, rtol=0)
+    torch.testing.assert_close(draws(SamplingParams(temperature=1.0, min_p=0)), LOGITS.exp()[0], atol=0.03, rtol=0)
 
 
 def test_temperature_sharpens():
     expected = (LOGITS * 2).softmax(-1)[0]
-    torch.testing.assert_close(draws(SamplingParams(temperature=0.5)), expected, atol=0.03, rtol=0)
+    torch.testing.assert_close(draws(SamplingParams(temperature=0.5, min_p=0)), expected, atol=0.03, rtol=0)
     assert draws(SamplingParams(temperature=0)).tolist() == [0, 1, 0, 0]
 
 
 def test_filtered_codes_are_never_drawn():
     shares = draws(SamplingParams(top_k=3, top_p=0.6))  # of the three left, 3/9 + 4/9 reach 0.6
     torch.testing.assert_close(shares, torch.tensor([0, 4 / 7, 0, 3 / 7]), atol=0.03, rtol=0)
+    shares = draws(SamplingParams(temperature=1.0, min_p=0.4))
+    torch.testing.assert_close(shares, torch.tensor([0, 4 / 9, 2 / 9, 3 / 9]), atol=0.03, rtol=0)
 
 
 def test_noise_depends_on_seed_and_place_only():
@@ -84,6 +100,7 @@ def test_uniform_noise_depends_on_seed_and_frame_and_stays_below_one():
         ("top_k", -1, "top_k must be 0 .* got -1"),
         ("top_p", 0.0, "top_p must be above 0 .* got 0.0"),
         ("top_p", 1.1, "top_p"),
+        ("min_p", 1.1, "min_p must be 0 .* got 1.1"),
         ("guidance", -1.0, "guidance must be 0 or more .* got -1.0"),
         ("guidance", math.inf, "guidance"),
         ("guidance_frames", -1, "guidance_frames must be 0 or more latent frames; got -1"),

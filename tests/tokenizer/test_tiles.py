@@ -10,7 +10,7 @@ from torch import Tensor
 shared_model = settings(
     max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-tiles = st.integers(3, 40)  # pixels; a cell has 4
+code_tiles, pixel_tiles = st.integers(4, 40), st.integers(20, 40)  # from the halo on; a cell has 4 pixels
 heights, widths, frames = st.integers(1, 61), st.integers(1, 61), st.integers(1, 5)
 
 
@@ -19,7 +19,7 @@ def noise(*shape: int) -> Tensor:
 
 
 @shared_model
-@given(tile=tiles, frames=frames, height=heights, width=widths)
+@given(tile=code_tiles, frames=frames, height=heights, width=widths)
 def test_tiled_codes_are_those_of_the_whole_picture(
     tiny: VideoTokenizer, tile: int, frames: int, height: int, width: int
 ) -> None:
@@ -30,7 +30,7 @@ def test_tiled_codes_are_those_of_the_whole_picture(
 
 
 @shared_model
-@given(tile=tiles, frames=frames, height=heights, width=widths)
+@given(tile=pixel_tiles, frames=frames, height=heights, width=widths)
 def test_tiled_pixels_are_those_of_the_whole_picture(
     tiny: VideoTokenizer, tile: int, frames: int, height: int, width: int
 ) -> None:
@@ -43,7 +43,7 @@ def test_tiled_pixels_are_those_of_the_whole_picture(
 
 
 @settings(shared_model, max_examples=8)
-@given(plan=st.lists(st.integers(1, 4), min_size=2, max_size=3), sizes=st.lists(tiles, min_size=4, max_size=4))
+@given(plan=st.lists(st.integers(1, 4), min_size=2, max_size=3), sizes=st.lists(pixel_tiles, min_size=4, max_size=4))
 def test_tiles_stream_and_may_change_in_mid_video(tiny: VideoTokenizer, plan: list[int], sizes: list[int]) -> None:
     """The state is that of the whole picture, so a stream can go on with other tiles or with none."""
     video = noise(1, 3, sum(plan), 22, 33)
@@ -63,12 +63,13 @@ def test_tiles_stream_and_may_change_in_mid_video(tiny: VideoTokenizer, plan: li
             torch.testing.assert_close(tiled_state[key], state[key], atol=1e-4, rtol=0)
 
 
-def test_streams_take_tiles(tiny: VideoTokenizer, clip: Tensor) -> None:
-    codes = tiny.encode(clip)
-    parts = list(tiny.stream_encode(clip.split(4, dim=2), tile=4))
+def test_streams_take_tiles(tiny: VideoTokenizer) -> None:
+    video = noise(1, 3, 8, 45, 26)
+    codes = tiny.encode(video)
+    parts = list(tiny.stream_encode(video.split(4, dim=2), tile=4))
     assert torch.equal(torch.cat(parts, dim=1), codes.indices)
-    pixels = torch.cat(list(tiny.stream_decode(parts, 12, 8, tile=4)), dim=2)
-    torch.testing.assert_close(pixels, tiny.decode(codes), atol=1e-5, rtol=0)
+    pixels = torch.cat(list(tiny.stream_decode(parts, 45, 26, tile=20)), dim=2)
+    torch.testing.assert_close(pixels[:, :, :8], tiny.decode(codes), atol=1e-5, rtol=0)
 
 
 def test_no_halo_is_wider_or_narrower_than_what_the_layers_see(tiny: VideoTokenizer) -> None:
@@ -108,6 +109,13 @@ def test_tiles_of_every_codebook_and_of_blocks_without_a_past() -> None:
     torch.testing.assert_close(pixels, tokenizer.decode(codes), atol=1e-5, rtol=0)
 
 
-def test_a_tile_of_no_pixels_is_refused(tiny: VideoTokenizer, clip: Tensor) -> None:
-    with pytest.raises(ValueError, match="side of a tile in pixels, at least 1; got 0"):
-        tiny.encode(clip, tile=0)
+@pytest.mark.parametrize("tile", [0, 3, 19])
+def test_a_tile_narrower_than_its_halo_is_refused(tiny: VideoTokenizer, clip: Tensor, tile: int) -> None:
+    codes, smallest = tiny.encode(clip), "side of a tile in pixels, at least {} here, .*; got {}"
+    for work in (lambda: tiny.decode(codes, tile), lambda: list(tiny.stream_decode([codes.indices], tile=tile))):
+        with pytest.raises(ValueError, match=smallest.format(20, tile)):
+            work()
+    if tile < 4:
+        for work in (lambda: tiny.encode(clip, tile=tile), lambda: list(tiny.stream_encode([clip], tile))):
+            with pytest.raises(ValueError, match=smallest.format(4, tile)):
+                work()
