@@ -26,11 +26,13 @@ from .output_path import check_output
 # H.264 with 4:2:0 colour needs even sizes, so an odd video is padded by one repeated row or column; this tag
 # (width x height) lets the reader of this package return it at its own size.
 SIZE_TAG = "kinetoscope_size"
-BT709 = (
-    1  # primaries, transfer and matrix; untagged small videos would be shown with other colours than they were made in
-)
+# primaries, transfer and matrix; untagged small videos would be shown with other colours than they were made in
+BT709 = 1
 SMALL_PIXELS = 256 * 256  # up to here quality costs next to nothing in bytes
 SMALL_CRF, LARGE_CRF = 12, 18
+BRIEF = {
+    "rc-lookahead": "10"
+}  # frames that the encoder holds back: at 720p 130 MB less than the usual 40, no larger file
 
 
 class VideoWriter:
@@ -108,7 +110,7 @@ class VideoWriter:
             self._container.metadata[SIZE_TAG] = f"{width}x{height}"
         crf = self.crf if self.crf is not None else SMALL_CRF if height * width <= SMALL_PIXELS else LARGE_CRF
         rate = Fraction(self.fps).limit_denominator(1001)
-        self._stream = self._container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
+        self._stream = self._container.add_stream("libx264", rate=rate, options={"crf": str(crf), **BRIEF})
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
         context = self._stream.codec_context

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..data.allocator import return_large_buffers
 from ..data.codec import FrameSource, computed, decode_file, encode_file, first_codebooks
 from ..data.prefetch import prefetch
 from ..data.video import VideoWriter, to_float, to_uint8
@@ -119,6 +120,7 @@ def decode(plan: FilePlan, settings: Settings, tokenizer: str | None) -> int:
 
 def reconstruct(plan: FilePlan, settings: Settings, tokenizer: str) -> int:
     """Write originals, reconstructions and differences side by side and print the measures."""
+    return_large_buffers()
     model = settings.load(tokenizer)
     first_codebooks(settings.rate, model.rates, f"'{tokenizer}'")
 

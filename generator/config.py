@@ -96,6 +96,11 @@ class DecoderConfig:
         """G, codes of one latent frame."""
         return self.grid[0] * self.grid[1]
 
+    @property
+    def frame_tokens(self) -> int:
+        """L, tokens of one latent frame: its codes and their start, or in a wavefront one start for each row."""
+        return self.cells + (self.grid[0] if self.wavefront else 1)
+
     def anchor_shift(self, frame: int) -> int:
         """Frames by which prefix and sinks move up behind a frame, so that they stay within `max_distance` of it."""
         return max(0, frame - self.max_distance)

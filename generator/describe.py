@@ -1,6 +1,6 @@
 """What a generator costs, computed from its config alone: parameters, tokens, work per step, memory per device.
 
-Legend: B clips of a batch, T latent frames, G cells of one, L = 1 + G its tokens, S text length, D width, V codes.
+Legend: B clips of a batch, T latent frames, G cells of one, L its tokens, S text length, D width, V codes.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ def matrix_count(config: DecoderConfig) -> int:
 
 
 def clip_tokens(config: DecoderConfig, latents: int, text: int) -> int:
-    return text + latents * (1 + config.cells)
+    return text + latents * config.frame_tokens
 
 
 def keys_seen(config: DecoderConfig, latents: int, text: int) -> int:
     """Pairs of a query and a key that attention computes for one clip."""
-    L = 1 + config.cells
+    L = config.frame_tokens
     pairs = text * text
     for t in range(latents):
         start = t - config.window + 1

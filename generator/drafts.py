@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
 from .parallel import DecodeOrder
-from .sampling import SamplingParams, likeliest, shape_logits
+from .sampling import FrameNoise, SamplingParams, shape_logits
 
 # Up to about so many tokens a forward waits for its weights more than for its sums, so guesses cost little. Behind that
 # they must pay for themselves, and some do: in large batches on a CPU 4 to 12 per row were faster than 1.
@@ -53,7 +53,7 @@ class FrameDraft:
         order: of the decoder.
         guess_BG: codes to start from, int64.
         vocab_size: V.
-        noise_BGV: Gumbel noise.
+        noise: of this frame.
         steps: K, of one forward.
     """
 
@@ -62,11 +62,12 @@ class FrameDraft:
         order: DecodeOrder,
         guess_BG: Tensor,
         vocab_size: int,
-        noise_BGV: Tensor,
+        noise: FrameNoise,
         params: SamplingParams,
         steps: int,
     ) -> None:
-        self.order, self.noise_BGV, self.params, self.steps = order, noise_BGV, params, steps
+        self.order, self.noise, self.params, self.steps = order, noise, params, steps
+        self.cells = guess_BG.shape[1]
         self.ids_BI = frame_ids(order, guess_BG, vocab_size)
         self.step_B = guess_BG.new_zeros(len(guess_BG))
         self.rounds_B = self.step_B.clone()  # forwards that each row needed so far
@@ -87,22 +88,22 @@ class FrameDraft:
         """Draw the codes that these tokens predict, and see which of the tokens were right."""
         cell_BT, step_BT = self.order.predicted_X[place_BT], self.order.step_X[place_BT]
         guess_BT = self.ids_BI[self.rows_B1, self.order.starts + cell_BT]
-        drawn_BT, wrong_B1 = self._draw(cell_BT, step_BT, guess_BT, shape_logits(logits_BTV, self.params))
+        drawn_BT, wrong_B1 = self._draw(cell_BT, step_BT, guess_BT, logits_BTV)
         self.ids_BI[self.rows_B1, self.order.starts + cell_BT] = drawn_BT
         self.rounds_B = self.rounds_B + (self.step_B < self.order.steps)
         self.step_B = torch.minimum(wrong_B1[:, 0] + 1, self.step_B + self.steps).clamp(max=self.order.steps)
 
     def _draw(self, cell_BT: Tensor, step_BT: Tensor, guess_BT: Tensor, logits_BTV: Tensor) -> tuple[Tensor, Tensor]:
         """Codes drawn, and the first step of each row [B, 1] in which a guess does not hold."""
-        drawn_BT = likeliest(logits_BTV + self.noise_BGV[self.rows_B1, self._clamp(cell_BT)])
+        drawn_BT = self.noise.draw(logits_BTV, self.rows_B1, self._clamp(cell_BT))
         return drawn_BT, self._first_wrong(drawn_BT == guess_BT, cell_BT, step_BT)
 
     def _first_wrong(self, agree_BT: Tensor, cell_BT: Tensor, step_BT: Tensor) -> Tensor:
-        holds_BT = agree_BT | (cell_BT == self.noise_BGV.shape[1])
+        holds_BT = agree_BT | (cell_BT == self.cells)
         return step_BT.masked_fill(holds_BT, self.order.steps).amin(1, keepdim=True)
 
     def _clamp(self, cell_BT: Tensor) -> Tensor:
-        return cell_BT.clamp(max=self.noise_BGV.shape[1] - 1)  # what is drawn for a cell that is nowhere is thrown away
+        return cell_BT.clamp(max=self.cells - 1)  # what is drawn for a cell that is nowhere is thrown away
 
     @property
     def complete(self) -> bool:
@@ -128,18 +129,19 @@ class SpeculativeDraft(FrameDraft):
         order: DecodeOrder,
         guess_BG: Tensor,
         vocab_size: int,
-        noise_BGV: Tensor,
+        noise: FrameNoise,
         params: SamplingParams,
         steps: int,
         uniform_B2G: Tensor,
     ) -> None:
-        super().__init__(order, guess_BG, vocab_size, noise_BGV, params, steps)
+        super().__init__(order, guess_BG, vocab_size, noise, params, steps)
         self.uniform_B2G = uniform_B2G
         self.q_BCV = one_hot(pad(guess_BG, (0, 1)), vocab_size).float()  # what the guess of a cell was drawn from
 
     def _draw(self, cell_BT: Tensor, step_BT: Tensor, guess_BT: Tensor, logits_BTV: Tensor) -> tuple[Tensor, Tensor]:
         rows_B1, last = self.rows_B1, logits_BTV.shape[-1] - 1
-        p_BTV, q_BTV = logits_BTV.float().softmax(-1), self.q_BCV[rows_B1, cell_BT]
+        p_BTV = shape_logits(logits_BTV, self.params).float().softmax(-1)
+        q_BTV = self.q_BCV[rows_B1, cell_BT]
         guess_BT1 = guess_BT.clamp(max=last)[..., None]
         p_BT, q_BT = p_BTV.gather(-1, guess_BT1)[..., 0], q_BTV.gather(-1, guess_BT1)[..., 0]
         chance_BT, point_BT = self.uniform_B2G[rows_B1, :, self._clamp(cell_BT)].unbind(-1)

@@ -149,18 +149,23 @@ def rendered_tables(
     return tables
 
 
-def real_tables(
-    tokenizer: VideoTokenizer, folder: str, frames: int, size: int = ORACLE_SIZE, sources: str | None = None
-) -> dict[str, Table]:
-    """Quality of reconstructions of the middle of every video in `folder`, cut to a square and scaled.
+def real_clips(folder: str, frames: int, size: int, sources: str | None = None) -> list[Tensor]:
+    """The middle of every video in `folder`, cut to a square and scaled, uint8 [3, F, Y, X].
 
     With `sources`, patterns with commas between them, only of the videos that `split_by_source` would hold out.
     """
     clips = ClipFolder(folder, frames, size, random=False, captions="none", short="repeat")
     patterns = [pattern.strip() for pattern in (sources or "").split(",") if pattern.strip()]
     rows = split_by_source(clips, patterns)[1] if patterns else range(len(clips))
-    quality = Quality(tokenizer)
-    for index in rows:
-        quality.add(to_float(clips[index]["video"][None]))
+    return [clips[index]["video"] for index in rows]
+
+
+def real_tables(
+    tokenizer: VideoTokenizer, folder: str, frames: int, size: int = ORACLE_SIZE, sources: str | None = None
+) -> dict[str, Table]:
+    """Quality of reconstructions of `real_clips`."""
+    quality, clips = Quality(tokenizer), real_clips(folder, frames, size, sources)
+    for clip in clips:
+        quality.add(to_float(clip[None]))
     tables = quality.tables("real clips")
-    return {"real clips": {"clips": len(rows), **tables.pop("real clips")}, **tables}
+    return {"real clips": {"clips": len(clips), **tables.pop("real clips")}, **tables}

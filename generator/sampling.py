@@ -131,13 +131,60 @@ def likeliest(score_V: Tensor) -> Tensor:
     return block_1[..., 0] * BLOCK + inside
 
 
-def gumbel_noise(seeds: Sequence[int], frame: int, cells: int, vocab_size: int) -> Tensor:
-    """Gumbel noise for the cells of one frame, float32 [B, G, V], on the CPU; at most 22, and that once in 2 ** 32."""
+def gumbel_bits(seeds: Sequence[int], frame: int, cells: int, vocab_size: int) -> Tensor:
+    """Random bits for the codes of one frame, int32 [B, G, V], on the CPU: see `gumbel`."""
     count = cells * vocab_size
     raw = np.stack([_bits(seed, 0, frame).random_raw(-(-count // 2)).view(np.int32)[:count] for seed in seeds])
-    noise_BX = torch.from_numpy(raw).bitwise_and_(2**31 - 1).float()
-    noise_BX.add_(0.5).mul_(-SHRINK).log1p_().neg_().log_().neg_()  # the logarithm of a draw from the exponential
-    return noise_BX.view(len(seeds), cells, vocab_size)
+    return torch.from_numpy(raw).view(len(seeds), cells, vocab_size)
+
+
+def gumbel(bits: Tensor) -> Tensor:
+    """31 of 32 random bits to Gumbel noise, float32; at most 22, and that once in 2 ** 32."""
+    noise = bits.bitwise_and(2**31 - 1).float()
+    # the logarithm of a draw from the exponential
+    return noise.add_(0.5).mul_(-SHRINK).log1p_().neg_().log_().neg_()
+
+
+def gumbel_noise(seeds: Sequence[int], frame: int, cells: int, vocab_size: int) -> Tensor:
+    """Gumbel noise for the cells of one frame, float32 [B, G, V], on the CPU."""
+    return gumbel(gumbel_bits(seeds, frame, cells, vocab_size))
+
+
+class FrameNoise:
+    """The Gumbel noise of a frame [B, G, V], to draw its codes with as `sample` does.
+
+    With `min_p` alone a CPU looks only at the blocks of codes that hold a likely one, and works out the noise of these.
+    (A GPU would have to be waited for to know which they are.)
+
+    Args:
+        bits_BGV: of `gumbel_bits`.
+        params: how codes are drawn.
+        device: where.
+    """
+
+    def __init__(self, bits_BGV: Tensor, params: SamplingParams, device: torch.device) -> None:
+        self.params, sorting = params, params.top_k > 0 or params.top_p < 1
+        self.few = device.type == "cpu" and params.min_p > 0 and params.temperature > 0 and not sorting
+        self.few &= bits_BGV.shape[-1] % BLOCK == 0
+        self.noise_BGV = bits_BGV if self.few else gumbel(bits_BGV).to(device)
+
+    def draw(self, logits_BTV: Tensor, rows_B1: Tensor, cell_BT: Tensor) -> Tensor:
+        """Codes [B, T] of these cells."""
+        if not self.few:
+            return sample(logits_BTV, self.params, self.noise_BGV[rows_B1, cell_BT])
+        G, temperature = self.noise_BGV.shape[1], self.params.temperature
+        blocks_NJV = logits_BTV.reshape(cell_BT.numel(), -1, BLOCK)  # N = B * T, J blocks
+        top_NJ = blocks_NJV.amax(-1) / temperature
+        least_N1 = top_NJ.amax(-1, keepdim=True) + math.log(self.params.min_p)
+        place_K, block_K = (top_NJ >= least_N1).nonzero().unbind(1)
+        logits_KV = blocks_NJV[place_K, block_K] / temperature
+        bits_KV = self.noise_BGV.view(-1, *blocks_NJV.shape[1:])[(rows_B1 * G + cell_BT).view(-1)[place_K], block_K]
+        score_KV = logits_KV.masked_fill_(logits_KV < least_N1[place_K], -math.inf) + gumbel(bits_KV)
+        score_K, code_K = score_KV.max(-1)
+        best_N = score_K.new_empty(len(top_NJ)).scatter_reduce_(0, place_K, score_K, "amax", include_self=False)
+        code_K = (code_K + block_K * BLOCK).masked_fill_(score_K < best_N[place_K], logits_BTV.shape[-1])
+        code_N = code_K.new_empty(len(top_NJ)).scatter_reduce_(0, place_K, code_K, "amin", include_self=False)
+        return code_N.view_as(cell_BT)  # the first of equals
 
 
 def uniform_noise(seeds: Sequence[int], frame: int, cells: int) -> Tensor:

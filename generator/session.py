@@ -15,7 +15,7 @@ from torch import Tensor
 from .cache import FrameRing
 from .decoder import Decoder
 from .drafts import FrameDraft, SpeculativeDraft, draft_steps, frame_ids
-from .sampling import SamplingParams, guide, gumbel_noise, uniform_noise
+from .sampling import FrameNoise, SamplingParams, guide, gumbel_bits, uniform_noise
 from .weights import PackedLinear, pack
 
 Window = Literal["keep", "flush", "recompute"]
@@ -98,12 +98,10 @@ class Session:
 
     def _open_frame(self) -> FrameDraft:
         B, G, V, device = len(self.seeds), self.decoder.config.cells, self.decoder.config.vocab_size, self.device
-        noise_BGV = torch.zeros(B, G, 1)
-        if self.params.temperature:
-            noise_BGV = gumbel_noise(self.seeds, self.frames, G, V)
+        noise = FrameNoise(gumbel_bits(self.seeds, self.frames, G, V), self.params, device)
         guess_BG = self.past[-1] if self.past else torch.zeros(B, G, dtype=torch.long, device=device)
         steps = draft_steps(self.params, self.ring.rows, self.ring.order, device.type)
-        arguments = self.ring.order, guess_BG, V, noise_BGV.to(device), self.params, steps
+        arguments = self.ring.order, guess_BG, V, noise, self.params, steps
         if self.params.accelerate != "distribution":
             return FrameDraft(*arguments)
         return SpeculativeDraft(*arguments, uniform_noise(self.seeds, self.frames, G).to(device))

@@ -95,6 +95,16 @@ class Block(nn.Module):
             h_BTHWC = mixed.unflatten(0, x_BTHWC.shape[:2])
         return x_BTHWC + self.project(functional.gelu(self.expand(h_BTHWC)))
 
+    @torch.no_grad()
+    def begin_as_identity(self) -> None:
+        """Look at no neighbour and add nothing, until training or a trained part says otherwise."""
+        if self.temporal is not None:
+            self.temporal.copy_((torch.arange(TAPS) == TAPS - 1).float()[:, None])
+        if self.spatial is not None:
+            nn.init.dirac_(self.spatial.weight, groups=self.spatial.groups)
+            nn.init.zeros_(self.spatial.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.project.weight)  # its bias is 0 already
+
 
 class Stack(nn.Module):
     """Blocks in a row; the past of block i lives under `name.i` in the state."""
@@ -103,6 +113,10 @@ class Stack(nn.Module):
         super().__init__()
         self.name = name
         self.blocks = nn.ModuleList(Block(config, index) for index in range(config.depth))
+
+    def begin_as_identity(self) -> None:
+        for block in self.blocks:
+            block.begin_as_identity()  # type: ignore[operator]
 
     def forward(self, x_BTHWC: Tensor, state: State, new_state: State) -> Tensor:
         for index, block in enumerate(self.blocks):

@@ -9,10 +9,10 @@ import os
 from collections.abc import Iterable, Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import checkpoint
-from .blocks import REFINED, Block, StackConfig, State, own
+from .blocks import REFINED, StackConfig, State, own
 from .checks import check_indices, check_range, check_same_size, check_tile, check_video
 from .codes import VideoCodes, latent_count
 from .config import TokenizerConfig
@@ -160,23 +160,23 @@ class VideoTokenizer(TokenizerNetwork):
         """Write config.json and model.safetensors; `half` stores matrices as float16 (to compute in float32 again)."""
         checkpoint.save_folder(folder, dataclasses.asdict(self.config), self.state_dict(), half)
 
-    def with_decoder(self, decoder: StackConfig) -> "VideoTokenizer":
-        """The same codes, to be decoded by another stack: it takes over the blocks that both have.
+    def with_stacks(self, encoder: StackConfig | None = None, decoder: StackConfig | None = None) -> "VideoTokenizer":
+        """This tokenizer with another encoder, decoder or both, that take over all parts that the old ones have too.
 
-        Blocks behind them begin as the identity, so a deeper decoder begins with the pixels of this one. ValueError on
-        another width.
+        Blocks behind those of the old one, and looks at neighbours that a block did not have, begin as the identity: a
+        deeper or wider looking tokenizer begins with the codes and pixels of this one. ValueError on another width.
         """
-        if decoder.width != self.config.decoder.width:
-            raise ValueError(
-                f"the decoder's width is {self.config.decoder.width} and must stay so; got {decoder.width}"
-            )
-        new = VideoTokenizer(dataclasses.replace(self.config, decoder=decoder))
+        old = self.config
+        config = dataclasses.replace(old, encoder=encoder or old.encoder, decoder=decoder or old.decoder)
+        for name, was, now in (("encoder", old.encoder, config.encoder), ("decoder", old.decoder, config.decoder)):
+            if now.width != was.width:
+                raise ValueError(f"the {name}'s width is {was.width} and must stay so; got {now.width}")
+        new = VideoTokenizer(config)
+        new.encoder.begin_as_identity()
+        new.decoder.begin_as_identity()
         fresh, mine = new.state_dict(), self.state_dict()
         same = {name for name in mine if name in fresh and mine[name].shape == fresh[name].shape}
         new.load_state_dict(fresh | {name: mine[name] for name in same})
-        for block in list(new.decoder.blocks)[self.config.decoder.depth :]:
-            assert isinstance(block, Block)
-            nn.init.zeros_(block.project.weight)  # its bias is 0 from the start
         return new.train(self.training)
 
     # ---- inside: steps that use up `past`, so that no more of a large picture is kept than is needed ----

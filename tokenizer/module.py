@@ -61,7 +61,8 @@ class TokenizerModule(pl.LightningModule):
         usage_every: steps between reports of code usage.
         init_from: a tokenizer to start from (shipped name, folder or hub id), not from `tokenizer` and noise.
         decoder_only: keep the encoder, and with it every code, and train what turns codes into pixels (no averaging).
-        decoder: with `decoder_only`, another decoder (a deeper one, say) that takes over the blocks that both have.
+        encoder: with `init_from`, another encoder that takes over what both have, see `VideoTokenizer.with_stacks`.
+        decoder: the same for the decoder: a deeper one, say.
         export_dir: where to export to; `tokenizer` in the log folder if not given.
     """
 
@@ -84,6 +85,7 @@ class TokenizerModule(pl.LightningModule):
         usage_every: int = 100,
         init_from: str | None = None,
         decoder_only: bool = False,
+        encoder: StackConfig | None = None,
         decoder: StackConfig | None = None,
         export_dir: str | None = None,
     ) -> None:
@@ -107,10 +109,12 @@ class TokenizerModule(pl.LightningModule):
                 raise ValueError(f"{init_from} has other sizes than `tokenizer`; leave that out to take them over")
         if decoder_only and init_from is None:
             raise ValueError("decoder_only needs a trained encoder: set init_from")
-        if decoder is not None:
-            if not decoder_only:
-                raise ValueError("another decoder is for given codes: set decoder_only, or tokenizer.decoder")
-            self.model = self.model.with_decoder(decoder)
+        if init_from is None and (encoder or decoder):
+            raise ValueError("encoder and decoder change what init_from names; without it, set those of `tokenizer`")
+        if decoder_only and encoder is not None:
+            raise ValueError("decoder_only keeps the encoder; leave out one of the two")
+        if encoder or decoder:
+            self.model = self.model.with_stacks(encoder, decoder)
         self.decoder_only = decoder_only
         for part in (self.model.embed, self.model.encoder, self.model.quantizer) if decoder_only else ():
             part.requires_grad_(False)

@@ -1,5 +1,6 @@
 """The numbers that `kinetoscope describe` prints are those of the model it describes."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,14 +55,16 @@ def run(decoder: Decoder, half: bool = False, backend: str = "matmul", **options
         decoder(codes, text, backend=backend, **options)
 
 
-def test_work_is_what_torch_counts() -> None:
-    decoder = Decoder(CONFIG)
+@pytest.mark.parametrize("wavefront", [0, 2])
+def test_work_is_what_torch_counts(wavefront: int) -> None:
+    config = replace(CONFIG, wavefront=wavefront)
+    decoder = Decoder(config)
     run(decoder)  # what it works out once, for all clips of this size, is not of interest
     with FlopCounterMode(display=False) as counter:
         run(decoder)
     tables = 2 * 2 * 64 * 16 * 96  # both code tables are put together once per step, whatever the batch
-    assert counter.get_total_flops() - tables == 2 * forward_flops(CONFIG, 7, 5)
-    assert clip_tokens(CONFIG, 7, 5) == 5 + 7 * 25
+    assert counter.get_total_flops() - tables == 2 * forward_flops(config, 7, 5)
+    assert clip_tokens(config, 7, 5) == 5 + 7 * (28 if wavefront else 25)
 
 
 def kept_bytes(decoder: Decoder, half: bool) -> int:

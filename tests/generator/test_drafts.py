@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kinetoscope.generator import Decoder, SamplingParams, Session, VideoGenerator, drafts
 from kinetoscope.generator.drafts import FrameDraft, SpeculativeDraft, draft_steps
 from kinetoscope.generator.parallel import decode_order
-from kinetoscope.generator.sampling import gumbel_noise, uniform_noise
+from kinetoscope.generator.sampling import FrameNoise, gumbel_bits, uniform_noise
 from torch import Tensor
 
 CPU = torch.device("cpu")
@@ -90,9 +90,9 @@ def test_drafts_are_as_long_as_a_forward_is_cheap():
 
 
 def test_forwards_are_no_longer_than_what_is_left_of_a_frame(make_decoder):
-    draft = FrameDraft(
-        decode_order((2, 3), 0, CPU), torch.zeros(2, 6).long(), 3, torch.zeros(2, 6, 3), SamplingParams(), 5
-    )
+    params, noise = SamplingParams(), torch.zeros(2, 6, 3, dtype=torch.int32)
+    order, guess = decode_order((2, 3), 0, CPU), torch.zeros(2, 6).long()
+    draft = FrameDraft(order, guess, 3, FrameNoise(noise, params, CPU), params, 5)
     draft.step_B = torch.tensor([6, 4])
     assert draft.next_places().tolist() == [[6, 7, 7], [4, 5, 6]]
 
@@ -138,12 +138,13 @@ def test_recorded_logits_have_their_probabilities_whatever_was_guessed(physics):
     places = logits.softmax(-1).amax(-1).argsort()[20:22]  # two cells, neither sure nor clueless
     codes = logits[places].sum(0).topk(24).indices
     before, after = logits[places][:, codes]
+    params = SamplingParams(temperature=1.0, min_p=0.0)
     draft = SpeculativeDraft(
         decode_order((1, 3), 0, CPU),
         torch.zeros(count, 3, dtype=torch.long),
         24,
-        gumbel_noise(range(count), 1, 3, 24),
-        SamplingParams(temperature=1.0, min_p=0.0),
+        FrameNoise(gumbel_bits(range(count), 1, 3, 24), params, CPU),
+        params,
         3,
         uniform_noise(range(count), 1, 3),
     )
@@ -163,11 +164,11 @@ def test_recorded_logits_have_their_probabilities_whatever_was_guessed(physics):
 
 def test_a_row_goes_on_while_its_guesses_hold():
     sure = torch.full((1, 3, 4), -20.0).scatter(-1, torch.tensor([[[1], [2], [3]]]), 20.0)
-    order = decode_order((1, 3), 0, CPU)
+    order, params, noise = decode_order((1, 3), 0, CPU), SamplingParams(), torch.zeros(1, 3, 4, dtype=torch.int32)
     for guess, done in (([1, 2, 3], 3), ([1, 2, 0], 3), ([1, 0, 3], 2), ([0, 2, 3], 1)):
         for make in (FrameDraft, SpeculativeDraft):
             extra = (torch.full((1, 2, 3), 0.5),) if make is SpeculativeDraft else ()
-            draft = make(order, torch.tensor([guess]), 4, torch.zeros(1, 3, 4), SamplingParams(), 3, *extra)
+            draft = make(order, torch.tensor([guess]), 4, FrameNoise(noise, params, CPU), params, 3, *extra)
             draft.verify(draft.next_places(), sure)
             assert draft.step_B.tolist() == [done] and draft.codes_BG.tolist() == [[1, 2, 3]]
             while not draft.complete:

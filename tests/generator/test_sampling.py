@@ -6,7 +6,10 @@ import pytest
 import torch
 from kinetoscope.generator import SamplingParams
 from kinetoscope.generator.sampling import (
+    FrameNoise,
     guide,
+    gumbel,
+    gumbel_bits,
     gumbel_noise,
     keep_min_p,
     keep_top_k,
@@ -83,6 +86,33 @@ def test_noise_depends_on_seed_and_place_only():
     assert torch.equal(gumbel_noise([8], 2, 4, 50)[0], noise[1, :4])
     others = [noise[1, 8], gumbel_noise([8], 3, 10, 50)[0, 9], noise[0, 9], noise[2, 9]]
     assert all((other - noise[1, 9]).abs().min() > 0 for other in others)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("spread", [0.0, 1.0, 8.0])
+@pytest.mark.parametrize(
+    "params", [SamplingParams(), SamplingParams(temperature=0.5, min_p=1.0), SamplingParams(min_p=1e-9)]
+)
+def test_a_frame_is_drawn_block_by_block_as_it_is_drawn_whole(params, spread, dtype):
+    cells, rows, dice = torch.tensor([[3, 0, 4], [1, 1, 2]]), torch.tensor([[0], [1]]), torch.manual_seed(0)
+    bits = gumbel_bits([4, 5], 0, 5, 384)
+    bits[1, 1] = 0  # all of the same noise: with logits that are alike the first code comes out
+    logits = (spread * torch.randn(2, 3, 384, generator=dice)).to(dtype)
+    logits[:, 2, 130:140] += 9
+    noise = FrameNoise(bits, params, torch.device("cpu"))
+    assert noise.few
+    drawn = noise.draw(logits, rows, cells)
+    assert torch.equal(drawn, sample(logits, params, gumbel(bits)[rows, cells]))
+    assert spread or drawn[1, 0] == 0
+    for other in (
+        SamplingParams(min_p=0.0),
+        SamplingParams(top_k=3),
+        SamplingParams(top_p=0.5),
+        SamplingParams(temperature=0),
+    ):
+        whole = FrameNoise(bits, other, torch.device("cpu"))
+        assert not whole.few
+        assert torch.equal(whole.draw(logits, rows, cells), sample(logits, other, gumbel(bits)[rows, cells]))
 
 
 def test_uniform_noise_depends_on_seed_and_frame_and_stays_below_one():

@@ -97,16 +97,21 @@ def test_the_refiner_is_two_causal_3d_convolutions(tiny: VideoTokenizer) -> None
     torch.testing.assert_close(refined, expected)
 
 
-def test_a_deeper_decoder_begins_with_the_same_codes_and_pixels(tiny: VideoTokenizer, clip: Tensor) -> None:
-    decoder = StackConfig(width=16, depth=5, kernel=5, spatial=(0, 2, 3, 4), temporal=(1, 2, 4))
-    deeper, codes = tiny.with_decoder(decoder), tiny.encode(clip)
-    assert deeper.config.decoder == decoder and not deeper.training
-    assert torch.equal(deeper.encode(clip).indices, codes.indices)
-    torch.testing.assert_close(deeper.decode(deeper.encode(clip)), tiny.decode(codes), atol=1e-6, rtol=0)
-    deeper(clip).video.sum().backward()
-    assert all(block.project.weight.grad.any() for block in deeper.decoder.blocks)  # the new ones learn too
-    with pytest.raises(ValueError, match="width is 16"):
-        tiny.with_decoder(StackConfig(width=32))
+def test_larger_stacks_begin_with_the_same_codes_and_pixels(tiny: VideoTokenizer, clip: Tensor) -> None:
+    encoder = StackConfig(width=16, depth=4, kernel=3, spatial=(0, 1, 2, 3), temporal=(0, 1, 2, 3))
+    decoder = StackConfig(width=16, depth=5, kernel=5, spatial=(0, 1, 2, 3, 4), temporal=(0, 1, 2, 4))
+    before = tiny.config.encoder, tiny.config.decoder
+    assert {*before[0].spatial} < {*encoder.spatial} and {*before[1].temporal} < {*decoder.temporal}
+    larger, codes = tiny.with_stacks(encoder, decoder), tiny.encode(clip)
+    assert (larger.config.encoder, larger.config.decoder) == (encoder, decoder) and not larger.training
+    assert torch.equal(larger.encode(clip).indices, codes.indices)
+    torch.testing.assert_close(larger.decode(larger.encode(clip)), tiny.decode(codes), atol=1e-6, rtol=0)
+    larger(clip).video.sum().backward()
+    for block in (*larger.encoder.blocks, *larger.decoder.blocks):
+        assert block.project.weight.grad.any() and (block.spatial is None or block.spatial.weight.requires_grad)
+    for name in ("encoder", "decoder"):
+        with pytest.raises(ValueError, match=f"the {name}'s width is 16"):
+            tiny.with_stacks(**{name: StackConfig(width=32)})
 
 
 def test_code_vectors_are_what_the_decoder_was_trained_on(tiny: VideoTokenizer, clip: Tensor) -> None:

@@ -246,7 +246,7 @@ def test_every_yaml_parses_with_overrides(config: Path, capsys: pytest.CaptureFi
         ),
         (["--data", PHYSICS, "--model.loss.adversarial", "0.5"], "set decoder_only"),
         (["--data", PHYSICS, "--model.loss.perceptual", "0.5"], "set both"),
-        (["--data", PHYSICS, "--model.decoder.depth", "8"], "set decoder_only"),
+        (["--data", PHYSICS, "--model.decoder.depth", "8"], "what init_from names"),
         (["--config", "absent.yaml"], "absent.yaml"),
     ],
 )
