@@ -91,7 +91,7 @@ def sample(
 def reconstruct(
     video: list[str],
     out: str,
-    tokenizer: str = "physics-64",
+    tokenizer: str = "video-128",
     size: int | None = None,
     max_frames: int | None = None,
     rate: int | None = None,
@@ -109,7 +109,7 @@ def reconstruct(
     Args:
         video: videos or images of any kind, folders of them, or patterns such as 'clips/**/*.mp4'.
         out: the MP4 file to write, or a folder for several; it is made if needed.
-        tokenizer: a shipped model, a folder, or a hub id.
+        tokenizer: a shipped model, a folder, or a hub id; video-128 is for real video, physics-64 for its own.
         size: scale the shorter side to this many pixels first; without it videos keep their size.
         max_frames: stop after this many frames.
         rate: use this many codebooks of each cell, of a tokenizer that has several.
@@ -128,7 +128,7 @@ def reconstruct(
 def encode(
     video: list[str],
     out: str,
-    tokenizer: str = "physics-64",
+    tokenizer: str = "video-128",
     size: int | None = None,
     max_frames: int | None = None,
     rate: int | None = None,
@@ -144,7 +144,7 @@ def encode(
     Args:
         video: videos or images of any kind, folders of them, or patterns such as 'clips/**/*.mp4'.
         out: the file to write, whose name ends in .safetensors, or a folder for several; it is made if needed.
-        tokenizer: a shipped model, a folder, or a hub id.
+        tokenizer: a shipped model, a folder, or a hub id; video-128 is for real video, physics-64 for its own.
         size: scale the shorter side to this many pixels first; without it videos keep their size.
         max_frames: stop after this many frames.
         rate: keep this many codebooks of each cell, of a tokenizer that has several.
