@@ -86,9 +86,9 @@ def find_videos(root: Path, captions: str, images: bool) -> dict[Path, Words]:
         if not manifest.is_file():
             raise ValueError(f"'{manifest}' does not exist; write it, or choose captions='auto'")
         listed = read_manifest(manifest)
-        left = sum(path not in listed for path in _videos(root, images))
+        left = sum(Path(os.path.normpath(path)) not in listed for path in _videos(root, images))
         if left:
-            logger.warning("%d videos in '%s' are not in its %s and are left out", left, root, MANIFEST)
+            logger.warning("%d of the videos in '%s' are not in its %s and are left out", left, root, MANIFEST)
         return listed
     found = _captioned(_videos(root, images), captions)
     if not found:

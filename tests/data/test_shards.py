@@ -263,6 +263,19 @@ def test_a_list_names_videos_anywhere(tmp_path: Path) -> None:
     assert (video.words.captions, video.words.licence, video.size) == (("hop",), "CC0", 1)
 
 
+def test_videos_that_no_row_names_are_counted_however_the_folder_is_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "other").mkdir()
+    for name in ("1.mp4", "2.mp4"):
+        (tmp_path / name).write_bytes(b"?")
+    (tmp_path / "manifest.csv").write_text("file,caption\n1.mp4,hop\n")
+    for folder in (tmp_path, tmp_path / "other" / ".."):
+        caplog.clear()
+        assert names(folder) == {"1.mp4": ("hop",)}
+        assert caplog.text.count("1 of the videos in") == 1 and "are left out" in caplog.text
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_manifest_with_repeated_rows_and_a_licence(tmp_path: Path, encoding: str) -> None:
     rows = "caption;file;Licence\nein größerer Ball;a.mp4;MIT\nein größerer Ball;./a.mp4;\nzwei\u2028Zeilen;a.mp4;\n"
