@@ -23,12 +23,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .prefetch import prefetch
 from .video import VideoError, clip_rate, iterate_frames
 from .video_list import ListedVideo
 
 CHUNK_PIXELS = 1 << 19  # pixels that a worker sends at once
 LONGEST_CHUNK = 64  # frames
 AHEAD = 2  # videos per worker that are given out
+CHUNKS_AHEAD = 8  # of each worker that wait to be used
 
 Given = tuple[ListedVideo, int]  # a video and the number of the worker that has it
 
@@ -88,6 +90,7 @@ class Decoders:
         for worker in self._workers:
             worker.process.kill()
             worker.process.join()
+            worker.messages.close()
             worker.pipe.close()
         self._scratch.cleanup()
 
@@ -122,7 +125,7 @@ class Decoders:
     def _receive(self, slot: int, given: Iterable[Given]) -> tuple[str, Any]:
         begin, worker = time.monotonic(), self._workers[slot]
         try:
-            return worker.pipe.recv()
+            return next(worker.messages)
         except (EOFError, ConnectionError):
             reason = self._how_it_died(worker)
             self._workers[slot] = self._start()
@@ -159,12 +162,23 @@ class Decoders:
 
 @dataclass
 class _Worker:
+    """A process, and what it has sent: a pipe alone holds less than one chunk, and while one worker's video is used the
+    others would wait."""
+
     process: Any
     pipe: Connection
+
+    def __post_init__(self) -> None:
+        self.messages = prefetch(_received(self.pipe), CHUNKS_AHEAD)
 
     def give(self, video: ListedVideo) -> None:
         with contextlib.suppress(BrokenPipeError):  # it died; that shows when its frames are asked for
             self.pipe.send(video)
+
+
+def _received(pipe: Connection) -> Iterator[tuple[str, Any]]:
+    while True:
+        yield pipe.recv()
 
 
 # ---- in the worker ----
