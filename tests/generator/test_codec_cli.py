@@ -242,7 +242,12 @@ def test_results_inside_the_source_are_not_taken_for_sources(
 
 
 def test_ctrl_c_leaves_whole_files_and_says_how_many(
-    here: Path, models: Path, films: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    here: Path,
+    models: Path,
+    films: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
     update = Progress.update
 
@@ -251,6 +256,8 @@ def test_ctrl_c_leaves_whole_files_and_says_how_many(
         if progress.label.startswith("file 2/2"):
             os.kill(os.getpid(), signal.SIGINT)
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts tests in the background ignores it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     monkeypatch.setattr(Progress, "update", interrupt)
     words = [f"{films}/**/clip.mp4", "--tokenizer", str(models / "one")]
     assert main(["encode", *words, "-o", "codes"]) == 130
