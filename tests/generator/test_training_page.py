@@ -45,7 +45,7 @@ def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 def test_its_commands_run_in_their_order(videos: Path) -> None:
     steps, done = 0, []
-    for line in re.findall(r"^    ((?:kinetoscope|python) .*)$", PAGE, re.M):
+    for line in re.findall(r"^    ((?:kinetoscope|python -m) .*)$", PAGE, re.M):
         words = shlex.split(line)
         done.append(words[1] if words[0] == "kinetoscope" else "fit")
         if words[0] == "kinetoscope":
