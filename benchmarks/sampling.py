@@ -23,7 +23,19 @@ from kinetoscope.generator import VideoGenerator
 from kinetoscope.generator.weights import LINEARS
 from sampling_drafts import print_drafts
 from sampling_endless import write_plots
-from sampling_peers import Case, Loop, clock, our_clip, our_loop, peer, peer_loop, run_turns, seconds, window_tokens
+from sampling_peers import (
+    PROMPTS,
+    Case,
+    Loop,
+    clock,
+    our_clip,
+    our_loop,
+    peer,
+    peer_loop,
+    run_turns,
+    seconds,
+    window_tokens,
+)
 from sampling_variants import print_orders, print_variants
 from turns import machine, within
 
@@ -89,7 +101,8 @@ def print_limit(generator: VideoGenerator, loops: list[Loop]) -> None:
     kv = 2 * decoder.config.layers * decoder.config.kv_heads * decoder.config.head_size * decoder.no_text.itemsize
     needed = linears + head + kv * window_tokens(decoder.config)
     bandwidth = read_bandwidth(decoder.no_text.device.type)
-    print(f"\nbytes that a token must read: {needed / 1e6:.1f} MB; memory gives {bandwidth / 1e9:.1f} GB/s")
+    print(f"\nattention: {generator.session(PROMPTS[0]).codes.ring.backend}")
+    print(f"bytes that a token must read: {needed / 1e6:.1f} MB; memory gives {bandwidth / 1e9:.1f} GB/s")
     for loop in loops[1:]:  # drafts read them once for several tokens
         share = needed / bandwidth / seconds(loop)
         print(f"{loop.name}: {1e3 * seconds(loop):.2f} ms per token, {share:.0%} of that limit")

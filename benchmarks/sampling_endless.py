@@ -7,35 +7,47 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from kinetoscope.generator import SamplingParams, VideoGenerator
+from kinetoscope.generator import SamplingParams, Session, VideoGenerator
 from plots import Points, line_plot
 from sampling_peers import OURS, PROMPTS, SCALE, Case, clock, our_loop, peer, peer_loop, run_turns, seconds
 
+EVERY = 4  # frames between two turns of the control
+
 
 @dataclass
-class Growth:
-    """A video in the making: milliseconds per latent frame and per forward, and megabytes of memory at the most."""
+class Times:
+    """Of latent frames and of their forwards in milliseconds, and megabytes of memory at the most."""
 
     per_frame: list[float] = field(default_factory=list)
     per_forward: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
 
+    def draw(self, session: Session) -> None:
+        begin, before = clock(session.device.type), session.forwards
+        session.draw()
+        self.per_frame.append(1e3 * (clock(session.device.type) - begin))
+        self.per_forward.append(self.per_frame[-1] / (session.forwards - before))
+        self.memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
 
 @torch.inference_mode()
-def grow(generator: VideoGenerator, accelerate: str, latents: int, device: str) -> Growth:
-    """Draw so many latent frames under guidance."""
-    params = SamplingParams(guidance=SCALE, accelerate=accelerate)
-    session, growth = generator.session(PROMPTS[0], params=params).codes, Growth()
-    for _ in range(latents):
-        begin, before = clock(device), session.forwards
-        session.draw()
-        growth.per_frame.append(1e3 * (clock(device) - begin))
-        growth.per_forward.append(growth.per_frame[-1] / (session.forwards - before))
-        growth.memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    return growth
+def grow(generator: VideoGenerator, accelerate: str, latents: int) -> tuple[Times, Times]:
+    """Draw so many latent frames under guidance; and, as a control, a frame of another video again and again between
+    them, which is always the same work: what its time does is the machine's doing."""
+    params, config = SamplingParams(guidance=SCALE, accelerate=accelerate), generator.decoder.config
+    session, control = (generator.session(PROMPTS[0], params=params).codes for _ in range(2))
+    for _ in range(config.sinks + config.window + 2):
+        control.draw()
+    growth, same = Times(), Times()
+    for frame in range(latents):
+        growth.draw(session)
+        if frame % EVERY == 0:
+            control.rewind(1)
+            same.draw(control)
+    return growth, same
 
 
-def print_growth(name: str, times: list[float], memory: list[float], targets: str = "") -> None:
+def print_times(name: str, times: list[float], memory: list[float], targets: str = "") -> None:
     tenth = max(1, len(times) // 10)
     late = statistics.median(times[-tenth:]) / statistics.median(times[tenth : 2 * tenth])
     more = memory[-1] - memory[2 * tenth - 1]
@@ -63,10 +75,11 @@ def plot_endless(generator: VideoGenerator, path: Path, args: argparse.Namespace
     print("\n| | ms | late / early | p99 / p50 | MB more |\n|---|---|---|---|---|")
     lines: dict[str, Points] = {}
     for accelerate in ("off", "exact"):
-        growth, name = grow(generator, accelerate, latents, args.device), OURS[accelerate].removeprefix("ours, ")
+        (growth, same), name = grow(generator, accelerate, latents), OURS[accelerate].removeprefix("ours, ")
         wanted = " wanted: at most 1.05 and 1.3" if accelerate == "off" else ""
-        print_growth(f"{name}, per latent frame", growth.per_frame, growth.memory, wanted)
-        print_growth(f"{name}, per forward", growth.per_forward, growth.memory)
+        print_times(f"{name}, per latent frame", growth.per_frame, growth.memory, wanted)
+        print_times(f"{name}, per forward", growth.per_forward, growth.memory)
+        print_times(f"{name}, per forward, the same frame again and again", same.per_forward, same.memory)
         tenth = max(1, latents // 10)
         starts = range(0, latents - tenth + 1, tenth)
         lines[f"{name}, each"] = [(float(frame), time) for frame, time in enumerate(growth.per_frame)]

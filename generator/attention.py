@@ -2,15 +2,20 @@
 
 Legend: B batch, L queries, C keys (context), N query heads, M key/value heads (N is a multiple of M), K head size.
 
-`sdpa` runs everywhere and is the oracle of the others. `matmul` is the same in three plain operations: on a CPU in
-bfloat16 its backward is much faster. `flex` and `xformers` are for CUDA and imported on first use.
+`sdpa` runs everywhere and is the oracle of the others. `matmul` is the same in three plain operations: on a CPU it is
+faster for few queries, and in bfloat16 its backward is. `flex` and `xformers` are for CUDA and imported on first use.
 """
 
+import math
+import time
 from collections.abc import Callable
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .recording import recorder
 
 Attention = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
@@ -77,3 +82,44 @@ def xformers(q_BNLK: Tensor, k_BMCK: Tensor, v_BMCK: Tensor, bias: Tensor | None
 
 
 BACKENDS: dict[str, Attention] = {"sdpa": sdpa, "matmul": matmul, "flex": flex, "xformers": xformers}
+
+
+@lru_cache
+def fastest_backend(
+    rows: int, heads: int, kv_heads: int, queries: int, keys: int, head_size: int, dtype: torch.dtype, device: str
+) -> str:
+    """The one that takes least time for such tensors and a bias, tried out on the device. `flex` would have to be
+    compiled first, and is not tried. Those that are not installed or do not take such tensors are left out."""
+
+    def random(n: int, length: int) -> Tensor:
+        return torch.randn(rows, n, length, head_size, device=device).to(dtype)
+
+    q, k, v = random(heads, queries), random(kv_heads, keys), random(kv_heads, keys)
+    bias = torch.zeros(rows, 1, queries, keys, dtype=dtype, device=device)
+    bias[..., -1] = -math.inf
+    times = {}
+    for name in ("sdpa", "matmul", "xformers"):
+        try:
+            times[name] = _seconds(partial(attend, q, k, v, bias, name), torch.device(device))
+        except (ImportError, NotImplementedError, RuntimeError, ValueError):
+            continue
+    return min(times, key=times.__getitem__)
+
+
+def _seconds(call: Callable[[], Tensor], device: torch.device) -> float:
+    """The least of five turns of ten calls; recorded, where that is how they will be made."""
+
+    def work() -> None:
+        for _ in range(10):
+            call()
+
+    work()  # loads what it needs
+    record, times = recorder(device), []
+    play = record(work) if record else work
+    for _ in range(5):
+        begin = time.perf_counter()
+        play()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - begin)
+    return min(times)

@@ -7,13 +7,15 @@ also keep un-rotated keys and are rotated anew once per frame, so that they neve
 Tokens of the open frame may be written again and again, in any number and at other places in each row: a token sees
 those of its own and earlier steps (parallel.py) and never later ones, so a wrong guess is simply written over.
 
-Legend: B rows, P prefix tokens, S sink frames, L tokens (of a frame: header and cells), T tokens of one call,
-A = P + S * L anchors, C slots that are seen, N query heads, M key/value heads, H = N + M, K head size, R rotations.
+Legend: B rows, P prefix tokens, S sink frames, L tokens (of a frame: header and cells), X = L + 1 with one that is
+nowhere, T tokens of one call, A = P + S * L anchors, C slots that are seen, N query heads, M key/value heads,
+H = N + M, K head size, R rotations.
 """
 
 import copy
 import math
 from collections import deque
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,6 +28,15 @@ from .layers import LayerAttention
 from .parallel import decode_order
 
 
+class OpenFrame(NamedTuple):
+    """Of the frame that grows: the slot of each of its tokens, what is added to the scores of slots (0, or -inf for
+    those that nobody sees), and how its tokens are rotated."""
+
+    slot_X: Tensor
+    hidden_B1C: Tensor
+    rotation_XR: Tensor
+
+
 class FrameRing:
     """Cache of a batch of videos: give it a prefix, then frame after frame, each by any tokens in any portions.
 
@@ -36,6 +47,8 @@ class FrameRing:
         undo: how many frames `rewind` can always take back; the window's memory grows by so many frames.
         dtype, device: of keys and values.
         backend: of `attend`.
+        static: all slots are looked at from the first frame on, and what `extend` and its attention work on keeps its
+            shape and its place in memory until a prefix, rows or a state are set: they can be recorded and replayed.
 
     Raises:
         ValueError: a window longer than training allows, or no frame to undo.
@@ -50,8 +63,9 @@ class FrameRing:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
         backend: str = "sdpa",
+        static: bool = False,
     ) -> None:
-        self.config, self.backend = config, backend
+        self.config, self.backend, self.static = config, backend, static
         self.window = config.window if window is None else window
         config.check_window(self.window)
         if undo < 1:
@@ -68,6 +82,7 @@ class FrameRing:
         self.speeds = rope.rotation_speeds(config.head_size, config.rope_base)
         self.pushed_out: deque[Tensor] = deque(maxlen=undo)  # what the last frames have written over, newest last
         self.frame, self.first = -1, 0  # the frame that is open, and the first that can be taken back
+        self.open: OpenFrame | None = None
         self.shift = 0  # frames by which the keys of the anchors are moved up; -1 if they are not in place
 
     @property
@@ -101,7 +116,7 @@ class FrameRing:
         """
         old, self.prefix = self.prefix, mask_BP.shape[1]
         room = (0, 0, self.prefix - old, 0)  # a negative number takes slots away
-        self.kv, self.bare_keys, self.shift = pad(self.kv, room), pad(self.bare_keys, room), -1
+        self.kv, self.bare_keys, self.shift, self.open = pad(self.kv, room), pad(self.bare_keys, room), -1, None
         self.hidden_B1P = torch.zeros_like(mask_BP, dtype=self.kv.dtype).masked_fill_(~mask_BP, -math.inf)[:, None]
         slots_BT = torch.arange(self.prefix, device=self.kv.device).expand(len(mask_BP), -1)
         rotation_LR = self._rotation(rope.prefix_positions(self.prefix))
@@ -111,13 +126,12 @@ class FrameRing:
         """Open the next frame; all tokens of the one before should be in."""
         self.frame += 1
         turn = self.frame - self.config.sinks
-        self.start = self.anchors + (turn % self.window if turn >= 0 else turn) * self.length
-        self.end = self.start + self.length
-        self.seen = self.slots if self.over else self.end
+        start = self.anchors + (turn % self.window if turn >= 0 else turn) * self.length
+        end = start + self.length
+        self.seen = self.slots if self.over or self.static else end
         if self.over:
-            self.pushed_out.append(self.kv[..., self.start : self.end, :].clone())
-        place_LR = self._rotation(rope.frame_positions(torch.tensor([self.frame]), self.places_L2))
-        self.rotation_XR = torch.cat([place_LR, place_LR[:1]])
+            self.pushed_out.append(self.kv[..., start:end, :].clone())
+        self._open(start, self.slots if self.over else end)
         shift = self.config.anchor_shift(self.frame)
         if shift != self.shift:
             sinks = rope.frame_positions(torch.arange(self.config.sinks), self.places_L2)
@@ -125,6 +139,22 @@ class FrameRing:
             near = rope.rotate(self.bare_keys[..., : self.anchors, :].transpose(2, 3), self._rotation(positions))
             self.kv[0, ..., : self.anchors, :] = near.transpose(2, 3)
             self.shift = shift
+
+    def _open(self, start: int, written: int) -> None:
+        """Note where the frame begins and how many slots hold something, in the tensors of the last one if static."""
+        slots = torch.cat([torch.arange(start, start + self.length), torch.tensor([self.slots])])
+        hidden_B1C = pad(self.hidden_B1P, (0, written - self.prefix))
+        place_LR = self._rotation(rope.frame_positions(torch.tensor([self.frame]), self.places_L2))
+        opened = OpenFrame(
+            slots.to(self.kv.device),
+            pad(hidden_B1C, (0, self.seen - written), value=-math.inf),
+            torch.cat([place_LR, place_LR[:1]]),
+        )
+        if self.static and self.open is not None:
+            for kept, new in zip(self.open, opened):
+                kept.copy_(new)
+        else:
+            self.open = opened
 
     def extend(self, place_BT: Tensor) -> LayerAttention:
         """Take tokens of the open frame; returns the attention to run them with.
@@ -135,12 +165,12 @@ class FrameRing:
         Args:
             place_BT: int64, 0 for the first token of a frame to L - 1; L for one that is nowhere and is ignored.
         """
-        slots_BT = torch.where(place_BT < self.length, self.start + place_BT, self.slots)
-        bias_BTC = self.kv.new_zeros(*place_BT.shape, self.seen)
-        bias_BTC[..., : self.prefix] = self.hidden_B1P
-        bias_BTC[..., self.start : self.end] = self.later_XL[place_BT]
-        sink = self.frame < self.config.sinks
-        return self._attention(slots_BT, self.rotation_XR[place_BT], self.seen, bias_BTC[:, None], anchors=sink)
+        assert self.open is not None, "extend goes behind begin_frame"
+        bias_BTC = self.open.hidden_B1C.repeat(1, place_BT.shape[1], 1)
+        bias_BTC.index_copy_(2, self.open.slot_X[:-1], self.later_XL[place_BT])
+        slots_BT, rotation = self.open.slot_X[place_BT], self.open.rotation_XR[place_BT]
+        anchors = self.frame < self.config.sinks or self.static  # frames behind the sinks write to no anchor's slot
+        return self._attention(slots_BT, rotation, self.seen, bias_BTC[:, None], anchors)
 
     def _attention(
         self, slots_BT: Tensor, rotation: Tensor, seen: int, bias_B1TC: Tensor, anchors: bool
@@ -196,6 +226,9 @@ class FrameRing:
         """A ring of these rows, int64 [new B], each any number of times. This one stays as it is."""
         new = copy.copy(self)
         new.kv, new.bare_keys, new.hidden_B1P = self.kv[:, :, rows], self.bare_keys[:, rows], self.hidden_B1P[rows]
+        if self.open is not None:
+            slot_X, hidden_B1C, rotation_XR = self.open
+            new.open = OpenFrame(slot_X.clone(), hidden_B1C[rows], rotation_XR.clone())
         new.pushed_out = deque((frame[:, :, rows] for frame in self.pushed_out), self.pushed_out.maxlen)
         return new
 
@@ -210,6 +243,7 @@ class FrameRing:
         kept = {name: tensor.to(self.kv.device, copy=True) for name, tensor in state.items()}
         self.kv, self.bare_keys, self.hidden_B1P = kept["kv"], kept["bare_keys"], kept["hidden_prefix"]
         self.prefix, self.frame, self.first, self.shift = state["counters"].tolist()
+        self.open = None
         self.pushed_out.clear()
         self.pushed_out.extend(kept["pushed_out"])
 

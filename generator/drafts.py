@@ -55,6 +55,7 @@ class FrameDraft:
         vocab_size: V.
         noise: of this frame.
         steps: K, of one forward.
+        static: no shape depends on what has been drawn. What is drawn is always kept in the same tensors.
     """
 
     def __init__(
@@ -65,8 +66,9 @@ class FrameDraft:
         noise: FrameNoise,
         params: SamplingParams,
         steps: int,
+        static: bool = False,
     ) -> None:
-        self.order, self.noise, self.params, self.steps = order, noise, params, steps
+        self.order, self.noise, self.params, self.steps, self.static = order, noise, params, steps, static
         self.cells = guess_BG.shape[1]
         self.ids_BI = frame_ids(order, guess_BG, vocab_size)
         self.step_B = guess_BG.new_zeros(len(guess_BG))
@@ -77,7 +79,7 @@ class FrameDraft:
         """The tokens with which each row goes on, int64 [B, T], as places in the frame; L for one that is nowhere."""
         steps_BK = self.step_B[:, None] + torch.arange(self.steps, device=self.step_B.device)
         place_BT = self.order.tokens_SW[steps_BK.clamp(max=self.order.steps)].flatten(1)
-        if place_BT.device.type == "cpu":  # to ask a GPU how many are left is to wait for it
+        if not self.static:  # to know how many are left is to wait for a GPU
             place_BT = place_BT[:, (place_BT < self.order.length).any(0)]
         return place_BT
 
@@ -90,8 +92,9 @@ class FrameDraft:
         guess_BT = self.ids_BI[self.rows_B1, self.order.starts + cell_BT]
         drawn_BT, wrong_B1 = self._draw(cell_BT, step_BT, guess_BT, logits_BTV)
         self.ids_BI[self.rows_B1, self.order.starts + cell_BT] = drawn_BT
-        self.rounds_B = self.rounds_B + (self.step_B < self.order.steps)
-        self.step_B = torch.minimum(wrong_B1[:, 0] + 1, self.step_B + self.steps).clamp(max=self.order.steps)
+        self.rounds_B += self.step_B < self.order.steps
+        self.step_B += self.steps
+        self.step_B.clamp_(max=wrong_B1[:, 0] + 1).clamp_(max=self.order.steps)
 
     def _draw(self, cell_BT: Tensor, step_BT: Tensor, guess_BT: Tensor, logits_BTV: Tensor) -> tuple[Tensor, Tensor]:
         """Codes drawn, and the first step of each row [B, 1] in which a guess does not hold."""
@@ -104,6 +107,13 @@ class FrameDraft:
 
     def _clamp(self, cell_BT: Tensor) -> Tensor:
         return cell_BT.clamp(max=self.cells - 1)  # what is drawn for a cell that is nowhere is thrown away
+
+    def load(self, other: "FrameDraft") -> None:
+        """Become another frame of the same sizes, in the tensors of this one."""
+        for mine, its in ((vars(self), vars(other)), (vars(self.noise), vars(other.noise))):
+            for name, tensor in its.items():
+                if isinstance(tensor, Tensor):
+                    mine[name].copy_(tensor)
 
     @property
     def complete(self) -> bool:
@@ -133,8 +143,9 @@ class SpeculativeDraft(FrameDraft):
         params: SamplingParams,
         steps: int,
         uniform_B2G: Tensor,
+        static: bool = False,
     ) -> None:
-        super().__init__(order, guess_BG, vocab_size, noise, params, steps)
+        super().__init__(order, guess_BG, vocab_size, noise, params, steps, static)
         self.uniform_B2G = uniform_B2G
         self.q_BCV = one_hot(pad(guess_BG, (0, 1)), vocab_size).float()  # what the guess of a cell was drawn from
 

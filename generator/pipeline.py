@@ -175,8 +175,7 @@ class VideoGenerator(nn.Module):
             raise ValueError(f"seed must be 0 or more; got {min(seeds)}")
         text = self.encode_text(prompts)
         begin_TBG = self._codes_of(init, len(prompts)).unbind(1) if init is not None else ()
-        backend = "sdpa" if self.decoder.no_text.is_cuda else "matmul"  # for few queries at a time on a CPU
-        return VideoSession(self, prompts, Session(self.decoder, *text, seeds, params, backend, undo), begin_TBG)
+        return VideoSession(self, prompts, Session(self.decoder, *text, seeds, params, undo=undo), begin_TBG)
 
     def load_session(self, path: str | os.PathLike[str]) -> VideoSession:
         """Go on with a session that `VideoSession.save` wrote.

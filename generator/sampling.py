@@ -153,20 +153,20 @@ def gumbel_noise(seeds: Sequence[int], frame: int, cells: int, vocab_size: int) 
 class FrameNoise:
     """The Gumbel noise of a frame [B, G, V], to draw its codes with as `sample` does.
 
-    With `min_p` alone a CPU looks only at the blocks of codes that hold a likely one, and works out the noise of these.
-    (A GPU would have to be waited for to know which they are.)
+    With `min_p` alone only the blocks of codes that hold a likely one are looked at, and the noise of these worked out.
 
     Args:
         bits_BGV: of `gumbel_bits`.
         params: how codes are drawn.
         device: where.
+        static: look at all codes, so that no shape depends on them (to know which are likely is to wait for a GPU).
     """
 
-    def __init__(self, bits_BGV: Tensor, params: SamplingParams, device: torch.device) -> None:
+    def __init__(self, bits_BGV: Tensor, params: SamplingParams, device: torch.device, static: bool = False) -> None:
         self.params, sorting = params, params.top_k > 0 or params.top_p < 1
-        self.few = device.type == "cpu" and params.min_p > 0 and params.temperature > 0 and not sorting
+        self.few = not static and params.min_p > 0 and params.temperature > 0 and not sorting
         self.few &= bits_BGV.shape[-1] % BLOCK == 0
-        self.noise_BGV = bits_BGV if self.few else gumbel(bits_BGV).to(device)
+        self.noise_BGV = bits_BGV if self.few else gumbel(bits_BGV.to(device))
 
     def draw(self, logits_BTV: Tensor, rows_B1: Tensor, cell_BT: Tensor) -> Tensor:
         """Codes [B, T] of these cells."""

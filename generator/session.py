@@ -7,14 +7,17 @@ T tokens of one forward, D model width, V vocabulary, I = V + 2 with the starts 
 import copy
 import itertools
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from .attention import fastest_backend
 from .cache import FrameRing
 from .decoder import Decoder
 from .drafts import FrameDraft, SpeculativeDraft, draft_steps, frame_ids
+from .recording import Record, Work, recorder
 from .sampling import FrameNoise, SamplingParams, guide, gumbel_bits, uniform_noise
 from .weights import PackedLinear, pack
 
@@ -31,8 +34,9 @@ class Session:
         text_BSE, text_mask_BS: of the text encoder, one row per video.
         seeds: one per video; a video depends on its own seed only.
         params: how codes are drawn.
-        backend: of `attend`.
+        backend: of `attend`; by default "matmul" on a CPU, for few queries at a time, and elsewhere what is fastest.
         undo: latent frames that `rewind` can always take back.
+        record: how forwards are recorded, to be replayed without a call per operator; by default as fits the device.
 
     Raises:
         ValueError: a window longer than the decoder allows, or an undo below 1.
@@ -46,24 +50,38 @@ class Session:
         text_mask_BS: Tensor,
         seeds: Sequence[int],
         params: SamplingParams = SamplingParams(),  # noqa: B008 (frozen)
-        backend: str = "sdpa",
+        backend: str | None = None,
         undo: int = 1,
+        record: Record | None = None,
     ) -> None:
         self.decoder, self.seeds, self.params = pack(decoder), list(seeds), params
         self.table_ID = table = torch.cat([decoder.codes(), decoder.frame_start[None], decoder.hidden_code[None]])
         self.head = PackedLinear(decoder.head())
+        self.record = record or recorder(table.device)
+        self.static = self.record is not None or table.device.type != "cpu"  # shapes that depend on no code
         rows = len(self.seeds) * (2 if params.guided(0) else 1)
-        self.ring = FrameRing(decoder.config, rows, params.window, undo, table.dtype, table.device, backend)
+        arguments = rows, params.window, undo, table.dtype, table.device
+        self.ring = FrameRing(decoder.config, *arguments, backend or "matmul", self.static)
+        self._recorded: tuple[FrameDraft, Work] | None = None  # a frame, and a round with it
+        self._ahead: dict[tuple[int, ...], Tensor] = {}  # random bits of the next frame
         self.sinks, self.remembered = decoder.config.sinks, self.ring.window + undo
         self.past: list[Tensor] = []  # codes [B, G] of the sinks and of the last frames
         self.frames = 0  # latent frames so far, given and drawn
         self.forwards = 0  # runs of the decoder to draw them
         self._needed = 0  # of these, by the last frame
         self.set_text(text_BSE, text_mask_BS)
+        if backend is None and self.device.type != "cpu":
+            self.ring.backend = self._fastest_backend()
 
     @property
     def device(self) -> torch.device:
         return self.table_ID.device
+
+    def _fastest_backend(self) -> str:
+        ring, config = self.ring, self.decoder.config
+        tokens = draft_steps(self.params, ring.rows, ring.order, self.device.type) * ring.length // ring.order.steps
+        sizes = ring.rows, config.heads, config.kv_heads, tokens, ring.slots, config.head_size
+        return fastest_backend(*sizes, ring.kv.dtype, str(self.device))
 
     @property
     def guided(self) -> bool:
@@ -83,28 +101,48 @@ class Session:
         """Sample the next frame; its codes, int64 [B, G]."""
         self._drop_guidance()
         self.ring.begin_frame()
-        frame = self._open_frame()
+        frame, play = self._next_round()
         # To ask a GPU whether a frame is complete is to wait for it: not before as many rounds as the last one needed.
-        patience = self._needed if self.device.type == "cuda" else 0
+        patience = self._needed if self.static else 0
         for rounds in itertools.count(1):
-            place_BT = frame.next_places()
-            frame.verify(place_BT, self._logits(frame.tokens(place_BT), place_BT))
+            play()
+            if rounds == patience:  # the processor has nothing else to do while a GPU works on all these
+                self._ahead = {(self.frames + 1, *self.seeds): self._bits(self.frames + 1)}
             if rounds >= patience and frame.complete:
                 break
         self.forwards += rounds
         self._needed = int(frame.rounds_B.max())
-        self._append(frame.codes_BG)
-        return frame.codes_BG
+        self._append(frame.codes_BG.clone())
+        if self.record is not None and self._recorded is None:  # once it has run, so that all it needs is there
+            self._recorded = frame, self.record(play)
+        return self.past[-1]
+
+    def _next_round(self) -> tuple[FrameDraft, Work]:
+        """The open frame, and what runs the decoder once and draws some of its codes."""
+        frame = self._open_frame()
+        if self._recorded is None:
+            return frame, partial(self._round, frame)
+        recorded, replay = self._recorded
+        recorded.load(frame)
+        return recorded, replay
+
+    def _round(self, frame: FrameDraft) -> None:
+        place_BT = frame.next_places()
+        frame.verify(place_BT, self._logits(frame.tokens(place_BT), place_BT))
 
     def _open_frame(self) -> FrameDraft:
         B, G, V, device = len(self.seeds), self.decoder.config.cells, self.decoder.config.vocab_size, self.device
-        noise = FrameNoise(gumbel_bits(self.seeds, self.frames, G, V), self.params, device)
+        bits_BGV = self._ahead.pop((self.frames, *self.seeds), None)
+        noise = FrameNoise(self._bits(self.frames) if bits_BGV is None else bits_BGV, self.params, device, self.static)
         guess_BG = self.past[-1] if self.past else torch.zeros(B, G, dtype=torch.long, device=device)
         steps = draft_steps(self.params, self.ring.rows, self.ring.order, device.type)
         arguments = self.ring.order, guess_BG, V, noise, self.params, steps
         if self.params.accelerate != "distribution":
-            return FrameDraft(*arguments)
-        return SpeculativeDraft(*arguments, uniform_noise(self.seeds, self.frames, G).to(device))
+            return FrameDraft(*arguments, self.static)
+        return SpeculativeDraft(*arguments, uniform_noise(self.seeds, self.frames, G).to(device), self.static)
+
+    def _bits(self, frame: int) -> Tensor:
+        return gumbel_bits(self.seeds, frame, self.decoder.config.cells, self.decoder.config.vocab_size)
 
     def _logits(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
         """Logits [B, T, V] of the codes behind these tokens of the open frame."""
@@ -134,7 +172,7 @@ class Session:
 
     def _drop_guidance(self) -> None:
         if self.guided and not self.params.guided(self.frames):
-            self.ring = self.ring.select(torch.arange(len(self.seeds), device=self.device))
+            self.ring, self._recorded = self.ring.select(torch.arange(len(self.seeds), device=self.device)), None
 
     # ---- another prompt, another shot ----
 
@@ -152,6 +190,7 @@ class Session:
         if self.guided:
             text_BSE = torch.cat([text_BSE, text_BSE])
             text_mask_BS = torch.cat([text_mask_BS, torch.zeros_like(text_mask_BS)])
+        self._recorded = None  # the prefix is another tensor
         prefix_RPD, mask_RP = self.decoder.embed_prefix(len(text_BSE), text_BSE, text_mask_BS)
         self.decoder.step(prefix_RPD, self.ring.set_prefix(mask_RP))
         if window == "flush":
@@ -193,7 +232,8 @@ class Session:
             seeds: one per video of the new session.
         """
         new, rows_R = copy.copy(self), torch.tensor(videos, device=self.device)
-        new.seeds, new.past = list(seeds), [codes_BG[rows_R] for codes_BG in self.past]
+        new._recorded, new._ahead, new.seeds = None, {}, list(seeds)
+        new.past = [codes_BG[rows_R] for codes_BG in self.past]
         new.ring = self.ring.select(torch.cat([rows_R, rows_R + len(self.seeds)]) if self.guided else rows_R)
         return new
 
@@ -204,5 +244,5 @@ class Session:
 
     @torch.inference_mode()
     def load_state(self, state: dict[str, Tensor]) -> None:
-        self.frames, self.past = int(state["frames"]), list(state["past"].to(self.device))
+        self.frames, self.past, self._recorded = int(state["frames"]), list(state["past"].to(self.device)), None
         self.ring.load_state(state)

@@ -100,7 +100,16 @@ def test_an_image_is_a_video_of_one_frame(tokenizer: VideoTokenizer, tmp_path: P
     assert read_clip(tmp_path / "back.mp4").video.shape == (3, 1, 5, 7)
 
 
-def test_tiles_and_other_sizes(tokenizer: VideoTokenizer, clip: Path, tmp_path: Path) -> None:
+def test_tiles_and_other_sizes(
+    tokenizer: VideoTokenizer, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, write = list[Tensor](), VideoWriter.write
+
+    def keep(writer: VideoWriter, chunk: Tensor) -> None:  # before MP4 makes more of a difference than there was
+        written.append(chunk)
+        write(writer, chunk)
+
+    monkeypatch.setattr(VideoWriter, "write", keep)
     small = encode_file(tokenizer, clip, tmp_path / "small.safetensors", size=9, max_frames=5)
     assert (small.num_frames, small.height, small.width) == (5, 9, 11)
     whole = encode_file(tokenizer, clip, tmp_path / "whole.safetensors")
@@ -108,8 +117,11 @@ def test_tiles_and_other_sizes(tokenizer: VideoTokenizer, clip: Path, tmp_path: 
     assert torch.equal(tiled.read(), whole.read())
     assert torch.equal(tiled.read(2, 4), whole.read()[:, 2:4])
     decode_file(tokenizer, whole.path, tmp_path / "whole.mp4")
+    pixels = torch.cat(written, 1).int()
+    written.clear()
     decode_file(tokenizer, tiled.path, tmp_path / "tiled.mp4", tile=8)
-    assert torch.equal(read_clip(tmp_path / "tiled.mp4").video, read_clip(tmp_path / "whole.mp4").video)
+    assert pixels.shape == (3, 40, 18, 22)
+    assert (torch.cat(written, 1) - pixels).abs().max() <= 1  # sums in another order may round to the next level
 
 
 def test_half_precision_changes_few_codes(tokenizer: VideoTokenizer, clip: Path, tmp_path: Path) -> None:
