@@ -20,6 +20,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from .checkpoint_io import WholeCheckpoints, damage, newest_checkpoint
 from .near_keys import name_nearest
+from .stop_in_time import AGAIN, StopInTime
 
 log = logging.getLogger(__name__)
 ALLOWED = ("kinetoscope", "lightning", "torch", "vector_quantize_pytorch")
@@ -39,7 +40,8 @@ def known_keys(parser: Any) -> set[str]:
 
 
 class TrainingCLI(LightningCLI):
-    """Checkpoints are whole files, and `--ckpt_path last` is the newest whole one of any run in the same folder."""
+    """Checkpoints are whole files, `--ckpt_path last` is the newest whole one in the folder of a run, and SIGUSR1 ends it
+    with one."""
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         trainer = super().instantiate_trainer(**kwargs)
@@ -49,6 +51,8 @@ class TrainingCLI(LightningCLI):
         first = trainer.logger
         if isinstance(first, TensorBoardLogger) and self._get(self.config_init, "trainer.logger") in (None, True):
             trainer.loggers = [first, CSVLogger(first.root_dir, "", first.version)]
+        self.stop_in_time = StopInTime()
+        trainer.callbacks.insert(0, self.stop_in_time)  # type: ignore[attr-defined]
         return trainer
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -83,7 +87,7 @@ def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None
         omegaconf_absolute_to_relative_paths=True, import_path_denylist=["*"], import_path_allowlist=list(ALLOWED)
     )
     try:
-        TrainingCLI(
+        cli = TrainingCLI(
             module,
             pl.LightningDataModule,
             subclass_mode_data=True,
@@ -93,6 +97,8 @@ def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None
             parser_kwargs={"parser_mode": "omegaconf+"},
             args=args,
         )
+        if cli.stop_in_time.stopped:
+            sys.exit(AGAIN)
     except ValueError as error:
         fail(str(error))
     except OSError as error:

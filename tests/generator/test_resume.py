@@ -3,6 +3,8 @@
 import csv
 import errno
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from kinetoscope.generator.shard_tokens import ShardSet, shard_tokens
 from kinetoscope.generator.token_data import Stage, TokenBatches
 from kinetoscope.tokenizer import VideoTokenizer
 from kinetoscope.tokenizer.checkpoint_io import WholeCheckpoints, newest_checkpoint
+from kinetoscope.tokenizer.stop_in_time import AGAIN, EVERY
 from kinetoscope.tokenizer.training_cli import run
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -300,6 +303,94 @@ def test_a_killed_run_has_the_losses_of_one_that_was_not(shards: Path, model: Pa
     assert len(whole) == 12 and resumed == whole
     one, other = (VideoGenerator.from_pretrained(tmp_path / n / "generator").decoder for n in ("whole", "killed"))
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_run_that_is_asked_to_stop_goes_on_where_it_was(
+    shards: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int
+) -> None:
+    """As SLURM asks; with gradients of several batches it ends between two steps all the same."""
+    monkeypatch.setattr("sys.argv", ["kinetoscope.generator"])
+    words = [f"--trainer.accumulate_grad_batches={accumulate}", "--trainer.val_check_interval=null"]
+
+    def fit(out: Path, *more: str) -> None:
+        run(GeneratorModule, [*arguments(shards, model, out, 6), *words, *more])
+
+    fit(tmp_path / "whole")
+    step = GeneratorModule.training_step
+
+    def asked(module: GeneratorModule, batch: Any, batch_idx: int) -> Any:
+        if batch_idx == 2 * accumulate:  # the first batch of the third step
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return step(module, batch, batch_idx)
+
+    before = signal.getsignal(signal.SIGUSR1)
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(GeneratorModule, "training_step", asked)
+        fit(tmp_path / "asked")
+    assert ended.value.code == AGAIN
+    newest = newest_checkpoint(tmp_path / "asked")
+    assert newest is not None and newest.name == "stopped-step=3.ckpt"
+    assert max(losses(tmp_path / "asked")) == 2
+    fit(tmp_path / "asked", "--ckpt_path=last")
+    assert len(losses(tmp_path / "whole")) == 6 and losses(tmp_path / "asked") == losses(tmp_path / "whole")
+    signal.signal(signal.SIGUSR1, before)
+
+
+# Plays SLURM on one machine: as many tasks as are asked for, told who they are. The first time it asks one of them to
+# stop, once it has taken some steps.
+SRUN = """#!{python}
+import os, signal, subprocess, sys, time
+from pathlib import Path
+out, tasks = Path({out!r}), int(os.environ["SLURM_NTASKS"])
+running = [
+    subprocess.Popen(sys.argv[1:], env=os.environ | {{"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)}})
+    for rank in range(tasks)
+]
+first = not list(out.glob("stopped-*"))
+while first and not any(path.read_text().count("\\n") > 5 for path in out.rglob("metrics.csv")):
+    time.sleep(0.1)
+if first:
+    running[-1].send_signal(signal.SIGUSR1)
+sys.exit(max(task.wait() for task in running))
+"""
+
+
+@pytest.mark.slow
+def test_a_job_of_two_tasks_is_queued_again_before_its_time_is_up(shards: Path, model: Path, tmp_path: Path) -> None:
+    """`examples/slurm.sh` under stand-ins for srun and scontrol."""
+    out, bin = tmp_path / "run", tmp_path / "bin"
+    for folder in (out, bin, tmp_path / "configs" / "generator"):
+        folder.mkdir(parents=True)
+    shutil.copy(CONFIG, tmp_path / "configs" / "generator" / "mine.yaml")
+    for name, text in (
+        ("srun", SRUN.format(python=sys.executable, out=str(out))),
+        ("scontrol", f'#!/bin/sh\necho "$@" >> {tmp_path}/queue\n'),
+        ("python", f'#!/bin/sh\nexec {sys.executable} "$@"\n'),
+    ):
+        (bin / name).write_text(text)
+        (bin / name).chmod(0o755)
+    words = arguments(shards, model, out, 60)
+    words = [word for word in words[words.index("--data.root") + 2 :] if not word.startswith("--trainer.val_check")]
+    words += ["--trainer.strategy=ddp", "--trainer.val_check_interval=null", "--data.held_out=0"]
+    slurm = {"JOB_ID": "4711", "JOB_NAME": "kinetoscope", "NNODES": "1", "NODEID": "0", "NODELIST": "127.0.0.1"}
+    slurm |= {"NTASKS": "2", "NTASKS_PER_NODE": "2"}
+    path = f"{bin}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {f"SLURM_{name}": value for name, value in slurm.items()} | {"PATH": path}
+    script = Path(__file__).parents[2] / "examples" / "slurm.sh"
+
+    def job() -> None:
+        command = ["bash", str(script), "mine", str(shards), *words]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stderr[-3000:]
+
+    job()
+    assert (tmp_path / "queue").read_text() == "requeue 4711\n"
+    stopped = [int(path.stem.split("=")[1]) for path in out.glob("stopped-step=*.ckpt")]
+    assert len(stopped) == 1 and stopped[0] % EVERY == 0 and max(losses(out)) == stopped[0] - 1 < 59
+    job()
+    assert (tmp_path / "queue").read_text() == "requeue 4711\n"  # it has ended
+    assert sorted(losses(out)) == list(range(60))
 
 
 def test_training_from_shards_by_its_config(

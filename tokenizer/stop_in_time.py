@@ -1,0 +1,55 @@
+"""A run that is asked to stop does so between two steps, with a checkpoint, and says that there is more to do.
+
+Clusters send SIGUSR1 some time before a job's time is up. Lightning's own answer saves wherever each process happens to
+be, which leaves several processes waiting for each other; here they agree on a step first.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+
+log = logging.getLogger(__name__)
+AGAIN = 75  # the exit status that says "try again later" (EX_TEMPFAIL)
+EVERY = 10  # steps between two times that several processes ask each other
+
+
+class StopInTime(pl.Callback):
+    """After SIGUSR1: a checkpoint `stopped-step=N.ckpt` in the run's folder, which `--ckpt_path last` finds."""
+
+    def __init__(self) -> None:
+        self.asked = self.stopped = False
+        self._step = self._steps = 0  # Lightning's count, which several optimizers raise by more than 1, and ours
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if hasattr(signal, "SIGUSR1") and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGUSR1, self._ask)  # Lightning keeps a handler that is there
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step == self._step:  # gradients of several batches are added up
+            return
+        self._step, self._steps = trainer.global_step, self._steps + 1
+        if trainer.world_size > 1 and self._steps % EVERY:
+            return
+        if trainer.strategy.reduce_boolean_decision(self.asked, all=False):
+            self._stop(trainer)
+
+    def _stop(self, trainer: pl.Trainer) -> None:
+        folder = Path(trainer.default_root_dir)
+        before = list(folder.glob("stopped-step=*.ckpt"))
+        path = folder / f"stopped-step={trainer.global_step}.ckpt"
+        trainer.save_checkpoint(path)
+        if trainer.is_global_zero:
+            for old in before:
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
+            log.warning("asked to stop: step %d is in '%s'; --ckpt_path last goes on", trainer.global_step, path)
+        trainer.should_stop = self.stopped = True
+
+    def _ask(self, *_: Any) -> None:
+        self.asked = True
