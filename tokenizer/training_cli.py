@@ -40,7 +40,7 @@ def known_keys(parser: Any) -> set[str]:
 
 
 class TrainingCLI(LightningCLI):
-    """Checkpoints are whole files, `--ckpt_path last` is the newest whole one in the folder of a run, and SIGUSR1 ends it
+    """Checkpoints are whole files, `--ckpt_path last` is the newest whole one of a folder, and SIGUSR1 ends a run
     with one."""
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
