@@ -166,7 +166,12 @@ class FrameNoise:
         self.params, sorting = params, params.top_k > 0 or params.top_p < 1
         self.few = not static and params.min_p > 0 and params.temperature > 0 and not sorting
         self.few &= bits_BGV.shape[-1] % BLOCK == 0
-        self.noise_BGV = bits_BGV if self.few else gumbel(bits_BGV.to(device))
+        if self.few:
+            self.noise_BGV = bits_BGV
+        elif params.temperature == 0:
+            self.noise_BGV = torch.zeros(bits_BGV.shape, device=device)
+        else:
+            self.noise_BGV = gumbel(bits_BGV.to(device))
 
     def draw(self, logits_BTV: Tensor, rows_B1: Tensor, cell_BT: Tensor) -> Tensor:
         """Codes [B, T] of these cells."""

@@ -142,7 +142,10 @@ class Session:
         return SpeculativeDraft(*arguments, uniform_noise(self.seeds, self.frames, G).to(device), self.static)
 
     def _bits(self, frame: int) -> Tensor:
-        return gumbel_bits(self.seeds, frame, self.decoder.config.cells, self.decoder.config.vocab_size)
+        sizes = self.decoder.config.cells, self.decoder.config.vocab_size
+        if self.params.temperature == 0:  # nothing is left to chance
+            return torch.zeros(len(self.seeds), *sizes, dtype=torch.int32)
+        return gumbel_bits(self.seeds, frame, *sizes)
 
     def _logits(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
         """Logits [B, T, V] of the codes behind these tokens of the open frame."""
