@@ -27,8 +27,6 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
-from torch.nn.utils.rnn import pad_sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,27 +74,31 @@ class DecodeOrder:
 def decode_order(grid: tuple[int, int], wavefront: int, device: torch.device) -> DecodeOrder:
     """Raster order (0), or rows that run `wavefront` cells behind each other."""
     H, W = grid
-    if wavefront:
-        starts, places_L2 = H, torch.cartesian_prod(torch.arange(H), torch.arange(-1, W))
-        row_L, column_L = places_L2.clone().unbind(1)  # column -1 is the start
-        places_L2[column_L < 0] = torch.tensor([[row - 1, W - 1 if row else -1] for row in range(H)])
-        carried_L = torch.where(column_L < 0, row_L, H + row_L * W + column_L)
-        predicted_L = torch.where(column_L < W - 1, row_L * W + column_L + 1, H * W)
-        step_L = 1 + column_L + wavefront * row_L
+    rows, columns = range(H), range(W)
+    if wavefront:  # column -1 is the start of a row
+        cells = [(row, column) for row in rows for column in range(-1, W)]
+        starts, places = H, [(row, column) if column >= 0 else (row - 1, W - 1 if row else -1) for row, column in cells]
+        carried = [H + row * W + column if column >= 0 else row for row, column in cells]
+        predicted = [row * W + column + 1 if column < W - 1 else H * W for row, column in cells]
+        when = [1 + column + wavefront * row for row, column in cells]
     else:
-        starts, places_L2 = 1, torch.cartesian_prod(torch.arange(H), torch.arange(W))
-        places_L2 = torch.cat([torch.full((1, 2), -1), places_L2])
-        carried_L = predicted_L = step_L = torch.arange(1 + H * W)
-    step_L = step_L.unique(return_inverse=True)[1]  # without steps that nothing runs in, where rows are far apart
-    length, steps = len(places_L2), int(step_L.max()) + 1
-    tokens = [(step_L == step).nonzero()[:, 0] for step in range(steps)]
-    tokens_SW = pad_sequence([*tokens, step_L[:0]], batch_first=True, padding_value=length)
+        starts, places = 1, [(-1, -1), *((row, column) for row in rows for column in columns)]
+        carried = predicted = when = list(range(1 + H * W))
+    number = {
+        time: step for step, time in enumerate(sorted(set(when)))
+    }  # nothing runs at some, if rows are far apart
+    steps = [number[time] for time in when]
+    length, count = len(places), len(number)
+    tokens: list[list[int]] = [[] for _ in range(count + 1)]
+    for token, step in enumerate(steps):
+        tokens[step].append(token)
+    widest = max(map(len, tokens))
     return DecodeOrder(
         starts,
-        places_L2.to(device),
-        carried_X=pad(carried_L, (0, 1), value=starts + H * W).to(device),
-        predicted_X=pad(predicted_L, (0, 1), value=H * W).to(device),
-        predictors_G=(predicted_L < H * W).nonzero()[:, 0].to(device),
-        step_X=pad(step_L, (0, 1), value=steps).to(device),
-        tokens_SW=tokens_SW.to(device),
+        places_L2=torch.tensor(places, device=device),
+        carried_X=torch.tensor([*carried, starts + H * W], device=device),
+        predicted_X=torch.tensor([*predicted, H * W], device=device),
+        predictors_G=torch.tensor([token for token, cell in enumerate(predicted) if cell < H * W], device=device),
+        step_X=torch.tensor([*steps, count], device=device),
+        tokens_SW=torch.tensor([row + [length] * (widest - len(row)) for row in tokens], device=device),
     )

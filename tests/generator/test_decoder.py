@@ -208,6 +208,17 @@ def test_rms_norm_gradient():
     assert torch.autograd.gradcheck(RMSNorm.apply, x)
 
 
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")
+@pytest.mark.parametrize("wavefront", [0, 2])
+def test_compiles_as_one_graph(make_decoder, wavefront):
+    decoder, codes = make_decoder(wavefront=wavefront), torch.randint(12, (2, 6, 2, 3))
+    text = torch.randn(2, 3, 10, dtype=torch.float64)
+    compiled = torch.compile(decoder, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(codes, text), decoder(codes, text))
+    compiled(codes, text).sum().backward()
+    assert decoder.frame_start.grad is not None
+
+
 def test_trains_in_bfloat16(make_decoder):
     decoder = make_decoder().float()
     codes, text, mask = inputs(frames=5)
