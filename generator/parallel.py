@@ -84,9 +84,7 @@ def decode_order(grid: tuple[int, int], wavefront: int, device: torch.device) ->
     else:
         starts, places = 1, [(-1, -1), *((row, column) for row in rows for column in columns)]
         carried = predicted = when = list(range(1 + H * W))
-    number = {
-        time: step for step, time in enumerate(sorted(set(when)))
-    }  # nothing runs at some, if rows are far apart
+    number = {time: step for step, time in enumerate(sorted(set(when)))}  # nothing runs at some, if rows are far apart
     steps = [number[time] for time in when]
     length, count = len(places), len(number)
     tokens: list[list[int]] = [[] for _ in range(count + 1)]
