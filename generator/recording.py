@@ -14,7 +14,7 @@ def cuda_graph(work: Work) -> Work:
     It must wait for nothing, and read and write the same tensors, of the same shapes, each time.
     """
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may go on using the device
         work()
     return graph.replay
 

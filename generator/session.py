@@ -63,7 +63,7 @@ class Session:
         arguments = rows, params.window, undo, table.dtype, table.device
         self.ring = FrameRing(decoder.config, *arguments, backend or "matmul", self.static)
         self._recorded: tuple[FrameDraft, Work] | None = None  # a frame, and a round with it
-        self._ahead: dict[tuple[int, ...], Tensor] = {}  # random bits of the next frame
+        self._made: tuple[tuple[int, ...], Tensor] = ((), torch.empty(0))  # random bits, of which frame and seeds
         self.sinks, self.remembered = decoder.config.sinks, self.ring.window + undo
         self.past: list[Tensor] = []  # codes [B, G] of the sinks and of the last frames
         self.frames = 0  # latent frames so far, given and drawn
@@ -107,7 +107,7 @@ class Session:
         for rounds in itertools.count(1):
             play()
             if rounds == patience:  # the processor has nothing else to do while a GPU works on all these
-                self._ahead = {(self.frames + 1, *self.seeds): self._bits(self.frames + 1)}
+                self._bits(self.frames + 1)
             if rounds >= patience and frame.complete:
                 break
         self.forwards += rounds
@@ -132,8 +132,7 @@ class Session:
 
     def _open_frame(self) -> FrameDraft:
         B, G, V, device = len(self.seeds), self.decoder.config.cells, self.decoder.config.vocab_size, self.device
-        bits_BGV = self._ahead.pop((self.frames, *self.seeds), None)
-        noise = FrameNoise(self._bits(self.frames) if bits_BGV is None else bits_BGV, self.params, device, self.static)
+        noise = FrameNoise(self._bits(self.frames), self.params, device, self.static)
         guess_BG = self.past[-1] if self.past else torch.zeros(B, G, dtype=torch.long, device=device)
         steps = draft_steps(self.params, self.ring.rows, self.ring.order, device.type)
         arguments = self.ring.order, guess_BG, V, noise, self.params, steps
@@ -142,10 +141,13 @@ class Session:
         return SpeculativeDraft(*arguments, uniform_noise(self.seeds, self.frames, G).to(device), self.static)
 
     def _bits(self, frame: int) -> Tensor:
-        sizes = self.decoder.config.cells, self.decoder.config.vocab_size
-        if self.params.temperature == 0:  # nothing is left to chance
-            return torch.zeros(len(self.seeds), *sizes, dtype=torch.int32)
-        return gumbel_bits(self.seeds, frame, *sizes)
+        """Random bits of a frame, int32 [B, G, V]; kept, because they may be made before their turn."""
+        key, sizes = (frame, *self.seeds), (self.decoder.config.cells, self.decoder.config.vocab_size)
+        if key != self._made[0]:
+            chance = self.params.temperature > 0
+            bits = gumbel_bits(self.seeds, frame, *sizes) if chance else torch.zeros(len(self.seeds), *sizes).int()
+            self._made = key, bits
+        return self._made[1]
 
     def _logits(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
         """Logits [B, T, V] of the codes behind these tokens of the open frame."""
@@ -235,8 +237,7 @@ class Session:
             seeds: one per video of the new session.
         """
         new, rows_R = copy.copy(self), torch.tensor(videos, device=self.device)
-        new._recorded, new._ahead, new.seeds = None, {}, list(seeds)
-        new.past = [codes_BG[rows_R] for codes_BG in self.past]
+        new._recorded, new.seeds, new.past = None, list(seeds), [codes_BG[rows_R] for codes_BG in self.past]
         new.ring = self.ring.select(torch.cat([rows_R, rows_R + len(self.seeds)]) if self.guided else rows_R)
         return new
 
