@@ -29,6 +29,7 @@ WHOLE = {
     "all": ALL,
     **{f"all - {term}": replace(ALL, **{term: 0.0}) for term in TERMS},
     "all, logarithm of each clip": replace(ALL, squared=0.0, log_squared=0.02),
+    "the defaults": LossWeights(),
 }
 PERCEPTUAL = {"+ perceptual": replace(SQUARED, perceptual=0.01)}
 DECODER = LossWeights(squared=1, absolute=0.005, gradient=0.002, temporal=0.002, foreground=2)
