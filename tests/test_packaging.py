@@ -103,7 +103,7 @@ def test_nobody_imports_the_folders_by_their_bare_names() -> None:
 
 
 def test_only_training_imports_lightning() -> None:
-    training = {"module.py", "data_module.py", "guard.py", "watch.py", "checkpoint_io.py"}
+    training = {"module.py", "data_module.py", "guard.py", "watch.py", "checkpoint_io.py", "stop_in_time.py"}
     allowed = {*training, "training_cli.py", "__main__.py"}
     for path in sources(*PACKAGES):
         if any(name.split(".")[0] in ("lightning", "pytorch_lightning") for name in imports(path)):
