@@ -46,6 +46,7 @@ class PhysicsConfig:
     collisions: float = 0.4  # share of clips with two or more objects in which one object is aimed at another
     moving_camera: float = 0.5  # share of clips whose camera moves
     moving_objects: float = 0.8  # share of objects that move
+    any_motions: bool = False  # objects that move sideways also stay clear of others; else they nearly always hit one
     fps: float = 12.0
     camera_seconds: float = 2.7
     hold_out: bool = False
@@ -173,6 +174,8 @@ def _place(
         1 + (u[..., 5] * (len(MOTIONS) - 1)).long(),
         torch.zeros((), dtype=torch.long),
     )
+    if config.any_motions:
+        motion = motion[:, :1].repeat(1, CANDIDATES, 1)
     lead = u[:, :, 0, 6] < 0.5  # an aimed object comes from the left and moves right, or the other way round
     hits = aimed[:, None].expand_as(lead)
     motion[..., 0] = torch.where(hits, torch.where(lead, 2, 1), motion[..., 0])
@@ -180,10 +183,15 @@ def _place(
     along_x, along_z, falls = (motion == 1) | (motion == 2), (motion == 3) | (motion == 4), motion == 5
     sign = torch.where((motion == 1) | (motion == 3), -1.0, 1.0)
     speed = torch.where(along_x, 1.2 + 0.3 * u[..., 7], 1.1 + 0.25 * u[..., 7])
+    middle = (u[..., 8] - 0.5) * 0.5  # of a path from side to side
+    if config.any_motions:
+        speed = torch.where(along_x & ~hits[..., None], 1.0 + 0.4 * u[..., 7], speed)
     travel = speed**2 / (2 * FRICTION)
+    if config.any_motions:
+        middle = (u[..., 8] - 0.5) * 2 * (1.45 - travel / 2)
     centre_x = (u[..., 8] - 0.5) * (3.4 - 0.9 * radius)
     centre_z = (u[..., 9] - 0.5) * 1.5
-    x = torch.where(along_x, (u[..., 8] - 0.5) * 0.5 - sign * travel / 2, centre_x)
+    x = torch.where(along_x, middle - sign * travel / 2, centre_x)
     z = torch.where(along_z, (u[..., 9] - 0.5) * 0.4 + 0.15 - sign * travel / 2, centre_z)
     side = torch.where(lead, 1.0, -1.0)
     x[..., 1] = torch.where(hits, side * (0.1 + 0.5 * u[:, :, 1, 8]), x[..., 1])

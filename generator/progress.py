@@ -21,10 +21,11 @@ class Progress:
     """One line that is redrawn on a terminal; on other streams a new line every ten seconds.
 
     Args:
-        total: frames to come, or None when nobody knows.
+        total: units to come, or None when nobody knows.
         stream: where to write, by default standard error.
         clock: gives seconds.
-        label: what the frames belong to, written before them.
+        label: what the units belong to, written before them.
+        unit: what is counted.
 
     As a context manager it leaves a clean line behind.
     """
@@ -35,8 +36,9 @@ class Progress:
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
         label: str = "",
+        unit: str = "frame",
     ) -> None:
-        self.total, self.clock, self.label = total, clock, label
+        self.total, self.clock, self.label, self.unit = total, clock, label, unit
         self.stream = stream if stream is not None else sys.stderr
         self.done = 0
         self._begin = self._drawn = clock()
@@ -49,9 +51,9 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.clear()
 
-    def update(self, frames: int) -> None:
-        """Say that `frames` more are done."""
-        self.done += frames
+    def update(self, units: int) -> None:
+        """Say that so many more are done."""
+        self.done += units
         now = self.clock()
         if now - self._drawn >= (REDRAW_SECONDS if self._redraws else LINE_SECONDS):
             self._drawn = now
@@ -62,7 +64,7 @@ class Progress:
         pace = (self.clock() - self._begin) / max(1, self.done)
         of = f"/{self.total}" if self.total is not None else ""
         left = f", {duration(pace * (self.total - self.done))} left" if self.total and self.done < self.total else ""
-        return f"{self.label}{self.done}{of} frames, {pace:.3g} s per frame{left}"
+        return f"{self.label}{self.done}{of} {self.unit}s, {pace:.3g} s per {self.unit}{left}"
 
     def clear(self) -> None:
         """Leave a clean line for what is printed next."""

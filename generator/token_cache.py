@@ -8,8 +8,7 @@ Legend: C clips, T H W latent grid, S text length, E text width.
 
 from __future__ import annotations
 
-import logging
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,9 @@ from torch import Tensor
 
 from ..data.sources import ClipSource
 from ..tokenizer import TokenizerConfig, VideoTokenizer
+from .progress import Progress
 from .text import TextEncoder
 
-log = logging.getLogger(__name__)
 PART = 512  # clips per file
 BLOCK = 16  # clips tokenised at once
 
@@ -78,17 +77,11 @@ def build_tokens(source: ClipSource, tokenizer: VideoTokenizer, text: TextEncode
 def _write_parts(source: ClipSource, tokenizer: VideoTokenizer, text: TextEncoder, place: Path) -> list[Path]:
     parts = [range(begin, min(begin + PART, len(source))) for begin in range(0, len(source), PART)]
     files = [place / f"{part.start:08d}-{part.stop:08d}.safetensors" for part in parts]
-    start, made = time.monotonic(), 0
-    for part, file in zip(parts, files):
-        if file.exists():
-            continue
-        tensors = _tokenise(source, part, tokenizer, text)
-        save_file(tensors, file.with_suffix(".part"))
-        file.with_suffix(".part").replace(file)
-        made += len(part)
-        left = sum(len(p) for p, f in zip(parts, files) if not f.exists())
-        rate = made / (time.monotonic() - start)
-        log.info("tokenised %d of %d clips, %.0f clips/s, %.0f s left", part.stop, len(source), rate, left / rate)
+    missing = [(part, file) for part, file in zip(parts, files) if not file.exists()]
+    with Progress(sum(len(part) for part, _ in missing), label="tokenising, once: ", unit="clip") as progress:
+        for part, file in missing:
+            save_file(_tokenise(source, part, tokenizer, text, progress.update), file.with_suffix(".part"))
+            file.with_suffix(".part").replace(file)
     return files
 
 
@@ -98,6 +91,7 @@ def _tokenise(
     rows: range,
     tokenizer: VideoTokenizer,
     encoder: TextEncoder,
+    done: Callable[[int], None],
 ) -> dict[str, Tensor]:
     codes: list[Tensor] = []
     objects: list[Tensor] = []
@@ -110,6 +104,7 @@ def _tokenise(
         codes.append(indices.to(small))
         objects.append(_cells(batch.get("foreground"), indices, tokenizer.config))
         captions += batch["caption"]
+        done(len(indices))
     text, length = _embed(captions, encoder)
     return {"codes": torch.cat(codes), "objects": torch.cat(objects), "text": text, "text_length": length}
 

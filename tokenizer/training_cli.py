@@ -9,11 +9,13 @@ import errno
 import logging
 import re
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
 import jsonargparse
 import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -51,6 +53,8 @@ class TrainingCLI(LightningCLI):
         first = trainer.logger
         if isinstance(first, TensorBoardLogger) and self._get(self.config_init, "trainer.logger") in (None, True):
             trainer.loggers = [first, CSVLogger(first.root_dir, "", first.version)]
+        if bar := trainer.progress_bar_callback:
+            shorten(bar)
         self.stop_in_time = StopInTime()
         trainer.callbacks.insert(0, self.stop_in_time)  # type: ignore[attr-defined]
         return trainer
@@ -67,6 +71,19 @@ class TrainingCLI(LightningCLI):
             raise ValueError(f"checkpoint '{path}' {problem}; --ckpt_path last takes the newest one that is whole")
 
 
+def shorten(bar: ProgressBar) -> None:
+    """Names that fit a terminal: `tokens/s` in place of `train/tokens_per_s`; and no last epoch where there is none."""
+    whole = bar.get_metrics
+
+    def short(*args: Any) -> dict[str, Any]:
+        metrics = {name: value for name, value in whole(*args).items() if name != "v_num"}
+        return {name.rsplit("/")[-1].replace("_per_", "/").replace("_", " "): value for name, value in metrics.items()}
+
+    bar.get_metrics = short  # type: ignore[assignment]
+    if isinstance(bar, RichProgressBar):
+        bar._get_train_description = "Epoch {:<4}".format  # type: ignore[method-assign]
+
+
 def fail(message: str) -> NoReturn:
     """Print a mistake of the user as one line and leave with status 2."""
     missing = re.search(r"Requirement '([^']+)' not met", message)
@@ -81,8 +98,18 @@ def fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
+def speak_up() -> None:
+    """What the package logs is for the person who waits; a warning that is always wrong is not."""
+    logging.getLogger("kinetoscope").setLevel(logging.INFO)
+    if logging.lastResort:
+        logging.lastResort.setLevel(logging.INFO)
+    # TensorBoard has made the folder that the CSV logger then finds; it is a new one each time.
+    warnings.filterwarnings("ignore", "Experiment logs directory")
+
+
 def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None:
     """Parse `args` (the command line if not given) and run the subcommand on `module`."""
+    speak_up()
     jsonargparse.set_parsing_settings(
         omegaconf_absolute_to_relative_paths=True, import_path_denylist=["*"], import_path_allowlist=list(ALLOWED)
     )

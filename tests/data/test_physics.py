@@ -44,6 +44,12 @@ def couples() -> Scenes:
     return sample_scenes(range(300), 33, PhysicsConfig(max_objects=2, collisions=0.7))
 
 
+@pytest.fixture(scope="module")
+def any_couples() -> Scenes:
+    """Up to two objects that may move sideways without hitting one another."""
+    return sample_scenes(range(600), 33, PhysicsConfig(any_motions=True, collisions=0))
+
+
 def assert_same(a: Scenes, b: Scenes) -> None:
     for field in fields(Scenes):
         torch.testing.assert_close(getattr(a, field.name), getattr(b, field.name), rtol=0, atol=1e-5)
@@ -93,11 +99,13 @@ def test_one_frame_is_enough() -> None:
     assert not scenes.contact.any()
 
 
-def test_objects_are_above_the_floor_and_beside_one_another(crowd: Scenes, couples: Scenes) -> None:
-    for scenes, squeezed in ((couples, 0.98), (crowd, 0.85)):  # the second of three can be hit from both sides
+def test_objects_are_above_the_floor_and_beside_one_another(
+    crowd: Scenes, couples: Scenes, any_couples: Scenes
+) -> None:
+    for scenes, squeezed in ((couples, 0.98), (any_couples, 0.98), (crowd, 0.85)):  # one of three can be hit twice
         height = (scenes.position[..., 1] - scenes.radius[:, None])[scenes.present[:, None].expand(-1, 33, -1)]
         assert height.min() > -1e-6
-        for i, j in PAIRS[: 1 if scenes is couples else 3]:
+        for i, j in PAIRS[: 3 if scenes is crowd else 1]:
             apart = gaps(scenes, i, j)
             assert apart[:, 0].min() > 1
             assert apart.min() > squeezed
@@ -193,9 +201,23 @@ def test_slots_go_from_left_to_right_as_first_seen(crowd: Scenes) -> None:
     assert (across[:, 1:] >= across[:, :-1]).all()
 
 
-def test_objects_stay_in_the_picture_unless_pushed(couples: Scenes) -> None:
-    shown = couples.present & ~couples.collides[:, None]
-    assert in_picture(couples).abs().amax((1, 3))[shown].max() < 1
+def test_objects_stay_in_the_picture_unless_pushed(couples: Scenes, any_couples: Scenes) -> None:
+    for scenes in (couples, any_couples):
+        shown = scenes.present & ~scenes.collides[:, None]
+        assert in_picture(scenes).abs().amax((1, 3))[shown].max() < 1
+
+
+def test_any_two_motions_occur_without_a_collision(couples: Scenes, any_couples: Scenes) -> None:
+    def clear(scenes: Scenes) -> set[tuple[int, ...]]:
+        rows = scenes.motion[(scenes.count == 2) & ~scenes.collides].sort(1).values
+        return set(map(tuple, rows.tolist()))
+
+    pairs = len(MOTIONS) * (len(MOTIONS) + 1) // 2
+    assert len(clear(any_couples)) == pairs > len(clear(couples)) + 5
+    moved = any_couples.position[:, -1] - any_couples.position[:, 0]
+    for name, sign in (("left", -1), ("right", 1)):
+        sideways = any_couples.present & (any_couples.motion == MOTIONS.index(name)) & ~any_couples.collides[:, None]
+        assert (sign * moved[sideways][:, 0] > 0.7).all()
 
 
 def test_large_objects_fill_a_quarter_to_a_half_of_the_picture() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from kinetoscope.generator import TextEncoder, VideoGenerator, token_cache
+from kinetoscope.generator import TextEncoder, VideoGenerator, progress, token_cache
 from kinetoscope.generator.token_cache import TokenSet, build_tokens
 from kinetoscope.tokenizer import VideoTokenizer
 from torch import Tensor
@@ -67,6 +67,23 @@ def test_codes_are_those_of_the_tokenizer(tokenizer: VideoTokenizer, text_encode
         expected = tokenizer.encode(source.video(row)[None].float() / 127.5 - 1).indices
         assert torch.equal(tokens.codes[row].long(), expected[0])
     assert not tokens.objects.any()
+
+
+def test_whoever_waits_sees_how_far_it_is(
+    tokenizer: VideoTokenizer,
+    text_encoder: TextEncoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        build_tokens(Noise(broken=9), tokenizer, text_encoder, tmp_path)
+    assert capsys.readouterr().err.startswith("tokenising, once: 3/11 clips, ")
+    build_tokens(Noise(), tokenizer, text_encoder, tmp_path)  # eight clips are there
+    assert "tokenising, once: 3/3 clips, " in capsys.readouterr().err
+    build_tokens(Noise(), tokenizer, text_encoder, tmp_path)
+    assert not capsys.readouterr().err
 
 
 def test_captions_are_those_of_the_encoder_and_no_caption_has_no_length(

@@ -15,7 +15,8 @@ from kinetoscope.generator.cli import main
 from kinetoscope.generator.module import GeneratorModule
 from kinetoscope.tokenizer import VideoTokenizer
 from kinetoscope.tokenizer.module import TokenizerModule
-from kinetoscope.tokenizer.training_cli import run
+from kinetoscope.tokenizer.training_cli import run, shorten
+from lightning.pytorch.callbacks import TQDMProgressBar
 from omegaconf import OmegaConf
 
 CONFIGS = Path(kinetoscope.configs.__path__[0])
@@ -66,6 +67,14 @@ def test_a_folder_of_videos_becomes_a_model_that_samples(
     assert main([*arguments, "--model", str(model), "--out", str(clip), "--scale", "1"]) == 0, capsys.readouterr().err
     assert read_clip(clip).video.shape == (3, 6, 16, 16)
     assert "a red ball rolls left" in read_metadata(clip).values()
+
+
+def test_names_on_the_progress_bar_fit_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    bar = TQDMProgressBar()
+    logged = {"v_num": 3, "train/tokens_per_s": 5.0, "train/minutes_left": 1.0, "train/psnr_fg": 30.0}
+    monkeypatch.setattr(bar, "get_metrics", lambda trainer, module: logged)
+    shorten(bar)
+    assert bar.get_metrics(None, None) == {"tokens/s": 5.0, "minutes left": 1.0, "psnr fg": 30.0}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("config", sorted((CONFIGS / "tokenizer").glob("*-*.yaml")), ids=lambda path: path.stem)
