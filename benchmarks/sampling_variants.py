@@ -105,6 +105,7 @@ def held_out_bits(generator: VideoGenerator, clips: int) -> float:
     total, codes = 0.0, 0
     for batch in held_out_batches(PROMPT_SEED, clips, READ_FRAMES, SEEN):
         indices = generator.tokenizer.encode(to_float(batch["video"]).to(generator.decoder.no_text.device)).indices
+        indices = generator.codebooks.in_rows(indices)
         total += sum(clip_bits(generator, indices[row], [text])[0] for row, text in enumerate(batch["caption"]))
         codes += indices.numel()
     return total / codes

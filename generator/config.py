@@ -20,7 +20,7 @@ class DecoderConfig:
         vocab_size: number of codes.
         text_dim: width of the text encoder's states.
         levels: sizes of the FSQ dimensions, fastest first; () when codes have no inner structure.
-        grid: latent rows and columns.
+        grid: latent rows and columns; with several codebooks a column for each code of a cell.
         dim, layers, heads, kv_heads: width, depth, query heads, key/value heads.
         max_text: longest caption in text tokens.
         sinks: first latent frames that stay visible for ever.
@@ -30,6 +30,7 @@ class DecoderConfig:
         num_actions: size of the header port's vocabulary; 0 closes it.
         grid_vocab: size of the grid port's vocabulary; 0 closes it.
         rope_base: ratio between the fastest and the slowest rotation.
+        codebooks: codes of a cell, one after another in its row (codebooks.py).
         wavefront: 0 draws the codes of a frame one after another; with l of at least 1 rows are drawn at once, each l
             cells behind the one above, which is faster and less exact (parallel.py).
 
@@ -53,6 +54,7 @@ class DecoderConfig:
     num_actions: int = 0
     grid_vocab: int = 0
     rope_base: float = 100.0
+    codebooks: int = 1
     wavefront: int = 0
 
     def __post_init__(self) -> None:
@@ -65,6 +67,11 @@ class DecoderConfig:
             raise ValueError(f"grid must be two numbers, rows and columns, of at least 1; got {self.grid}")
         if min(self.sinks, self.num_actions, self.grid_vocab, self.wavefront) < 0:
             raise ValueError("sinks, num_actions, grid_vocab and wavefront must not be negative")
+        if self.codebooks < 1 or self.grid[1] % self.codebooks or self.vocab_size % self.codebooks:
+            raise ValueError(
+                f"codebooks must be at least 1 and divide vocab_size={self.vocab_size} and the grid's columns "
+                f"({self.grid[1]}); got {self.codebooks}"
+            )
         if self.levels and math.prod(self.levels) != self.vocab_size:
             codes = math.prod(self.levels)
             raise ValueError(f"levels {self.levels} make {codes} codes, not vocab_size={self.vocab_size}")

@@ -15,7 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .config import check_shares
+from .config import DecoderConfig, check_shares
 
 Uniform = Callable[..., Tensor]  # (B, ...) -> numbers in [0, 1) of that shape
 
@@ -88,8 +88,7 @@ def own_codes(logits_BTGV: Tensor, draw: Uniform) -> Tensor:
 def disturb(
     codes_BTHW: Tensor,
     flaws: ContextFlaws,
-    vocab_size: int,
-    levels: tuple[int, ...],
+    config: DecoderConfig,
     draw: Uniform,
     guess: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
@@ -110,10 +109,15 @@ def disturb(
         for _ in range(flaws.own_rounds):
             drawn = own_codes(guess(past), draw).view_as(codes_BTHW)
             past = replace(codes_BTHW, drawn, start, start + flaws.own)
+    size = config.vocab_size // config.codebooks
+    place = codes_BTHW % size  # in its codebook, which it does not leave
     if flaws.random:
-        past = replace(past, (draw(*codes_BTHW.shape) * vocab_size).long(), 0.0, flaws.random)
+        other = (draw(*codes_BTHW.shape) * size).long()
+        past = replace(past, codes_BTHW - place + other, 0.0, flaws.random)
     if flaws.nearby:
-        past = replace(past, nearby_codes(codes_BTHW, levels, draw), flaws.random, flaws.random + flaws.nearby)
+        levels = config.levels[:-1] if config.codebooks > 1 else config.levels
+        other = nearby_codes(place, levels, draw)
+        past = replace(past, codes_BTHW - place + other, flaws.random, flaws.random + flaws.nearby)
     return past, context_BT & (draw(B, T) < flaws.frames)
 
 

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..data.shards import Shards
 from ..data.sources import ClipSource, FolderSource
+from .config import DecoderConfig
 from .shard_tokens import shard_tokens
 from .token_cache import build_tokens
 from .token_data import Stage, TokenBatches, Tokens
@@ -42,13 +43,24 @@ class TokenData(pl.LightningDataModule):
             part.to(self.trainer.strategy.root_device)
         self.train_tokens, self.val_tokens, captions = self.load(module)
         self.captions = [caption for caption in captions[:SAMPLES] if caption]
-        most = module.model.config.max_text
+        self._check_grid(module.config)
+        most = module.config.max_text
         for tokens in (self.train_tokens, self.val_tokens):
             if tokens is not None and tokens.longest_text > most:
                 raise ValueError(
                     f"the longest caption has {tokens.longest_text} tokens and the decoder takes {most}; "
                     f"shorten it, or set model.size.max_text to {tokens.longest_text}"
                 )
+
+    def _check_grid(self, config: DecoderConfig) -> None:
+        first = self.train_tokens.rows(1)[:1]
+        H, W = self.train_tokens.batch(first, 1)["codes"].shape[2:]
+        if config.grid != (H, W):
+            rows, columns = config.grid[0], config.grid[1] // config.codebooks
+            raise ValueError(
+                f"the clips have {H} x {W // config.codebooks} cells and the model {rows} x {columns}; "
+                f"set model.grid=[{H},{W // config.codebooks}], or take clips of another size"
+            )
 
     def train_dataloader(self) -> DataLoader[Any]:
         assert self.trainer is not None
@@ -107,7 +119,7 @@ class TokenDataModule(TokenData):
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
         train, validation = (
-            build_tokens(source, module.tokenizer, module.text, self.cache_dir) if source is not None else None
+            build_tokens(source, module.tokenizer, module.text, self.cache_dir, module.codebooks) if source else None
             for source in (self.train, self.validation)
         )
         assert train is not None
@@ -159,5 +171,6 @@ class ShardTokens(TokenData):
         self.shards, self.held_out = Shards(root), held_out
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
-        train, validation = shard_tokens(self.shards, module.tokenizer, module.text, self.held_out, self.seed)
+        arguments = module.tokenizer, module.text, self.held_out, self.seed, module.codebooks
+        train, validation = shard_tokens(self.shards, *arguments)
         return train, validation, (validation or train).captions(SAMPLES)

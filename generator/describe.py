@@ -12,7 +12,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from ..tokenizer import QuantizerConfig
 from ..tokenizer.checkpoint import find_folder, read_config
+from .codebooks import Codebooks
 from .config import DecoderConfig, DecoderSize
 
 GB = 1e9
@@ -181,13 +183,16 @@ def _decoder_of(model: dict[str, Any]) -> DecoderConfig:
         return DecoderConfig.from_dict(values)
     tokenizer = read_config(find_folder(_there(model.get("tokenizer"), "tokenizer"), "tokenizer"))
     text = json.loads((find_folder(_there(model.get("text"), "text"), "text") / "config.json").read_text())
-    levels = tuple(tokenizer["quantizer"]["args"]["levels"])
-    size = DecoderSize(**model.get("size", {}))
+    quantizer = QuantizerConfig(**tokenizer["quantizer"])
+    levels = tuple(quantizer.args["levels"])
+    codebooks = Codebooks(prod(levels), quantizer.rates, model.get("codebooks") or quantizer.rates)
+    size, grid = DecoderSize(**model.get("size", {})), model.get("grid", (8, 8))
     return DecoderConfig(
-        vocab_size=prod(levels),
-        levels=levels,
+        vocab_size=codebooks.vocab_size,
+        levels=codebooks.levels(levels),
         text_dim=text.get("hidden_size") or text["d_model"],
-        grid=tuple(model.get("grid", (8, 8))),
+        grid=(grid[0], grid[1] * codebooks.used),
+        codebooks=codebooks.used,
         frames_per_latent=tokenizer["frames_per_latent"],
         **vars(size),
     )

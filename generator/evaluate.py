@@ -203,7 +203,7 @@ def swap_tables(generator: VideoGenerator, first_seed: int, prompts: int, frames
     extra: dict[str, list[float]] = defaultdict(list)
     frames = min(frames, 1 + generator.decoder.config.max_distance * generator.decoder.config.frames_per_latent)
     for batch in held_out_batches(first_seed, prompts, frames, SEEN):
-        codes = generator.tokenizer.encode(to_float(batch["video"])).indices
+        codes = generator.codebooks.in_rows(generator.tokenizer.encode(to_float(batch["video"])).indices)
         contacts = batch["scenes"].contact.any(1).tolist()
         for row, seed in enumerate(batch["seeds"]):
 

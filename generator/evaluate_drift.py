@@ -119,7 +119,7 @@ def bits_table(generator: VideoGenerator, params: SamplingParams, seed: int, cli
     frames = frame_count(1 + ages[-1], config.frames_per_latent)
     total = dict.fromkeys(ages, 0.0)
     for batch in held_out_batches(PAST_SEED + seed, clips, frames, SEEN):
-        codes = generator.tokenizer.encode(to_float(batch["video"])).indices
+        codes = generator.codebooks.in_rows(generator.tokenizer.encode(to_float(batch["video"])).indices)
         text = generator.text.encode(batch["caption"], config.max_text)
         first = batch["seeds"].start - HELD_OUT_SEED
         for age, bits in bits_by_age(generator.decoder, codes, *text, ages, params, first).items():

@@ -23,13 +23,14 @@ from torch import Tensor
 
 from ..tokenizer import VideoTokenizer
 from ..tokenizer.optimizer import MuonAdamW
+from .codebooks import Codebooks
 from .config import DecoderConfig, DecoderSize, check_shares
 from .corruption import ContextFlaws, disturb, uniform
 from .data_module import FolderTokens, ShardTokens, TokenDataModule
 from .decoder import Decoder
 from .linear_loss import linear_loss
 from .lora import LoraSize, add_lora, save_adapter
-from .pipeline import VideoGenerator, check_single_codebook
+from .pipeline import VideoGenerator
 from .sharding import divide, gather, recompute_blocks
 from .text import TextEncoder, fit_once
 from .token_loss import TokenLoss
@@ -48,7 +49,8 @@ class GeneratorModule(pl.LightningModule):
         text: folder or hub id of a Hugging Face text encoder; it stays frozen.
         fit_text: make the encoder for captions of the physics world in the folder `text` first, if it is not there yet.
         size: sizes of the decoder.
-        grid: latent rows and columns of the training clips.
+        grid: latent rows and columns of the training clips, in cells.
+        codebooks: how many codes of a cell are learned, of a tokenizer that has several; None for all.
         wavefront: in which order codes are drawn, as in `DecoderConfig`; None for that of `init_from`, or raster.
         loss: weights of the tokens.
         lr: peak rate of AdamW (tables, norms); `muon_lr` is that of Muon (matrices), 0 gives them to AdamW as well.
@@ -76,6 +78,7 @@ class GeneratorModule(pl.LightningModule):
         fit_text: bool = False,
         size: DecoderSize = DecoderSize(),  # noqa: B008 (frozen)
         grid: tuple[int, int] = (8, 8),
+        codebooks: int | None = None,
         wavefront: int | None = None,
         loss: TokenLoss = TokenLoss(),  # noqa: B008 (frozen)
         lr: float = 2e-3,
@@ -106,12 +109,13 @@ class GeneratorModule(pl.LightningModule):
         self.base = ("", "")  # the model that adapters belong to
         if init_from is None:
             codec, encoder = VideoTokenizer.from_pretrained(tokenizer), TextEncoder.from_pretrained(text)
-            check_single_codebook(codec)
+            self.codebooks = Codebooks.of(codec, codebooks)
             self.config = DecoderConfig(
-                vocab_size=codec.codebook_size,
-                levels=codec.levels,
+                vocab_size=self.codebooks.vocab_size,
+                levels=self.codebooks.levels(codec.levels),
                 text_dim=encoder.dim,
-                grid=grid,
+                grid=(grid[0], grid[1] * self.codebooks.used),
+                codebooks=self.codebooks.used,
                 frames_per_latent=codec.config.frames_per_latent,
                 wavefront=wavefront or 0,
                 **vars(size),
@@ -121,7 +125,7 @@ class GeneratorModule(pl.LightningModule):
             codec, encoder, self._start = shipped.tokenizer, shipped.text, shipped.decoder.train()
             order = self._start.config.wavefront if wavefront is None else wavefront
             self._start.config = self.config = replace(self._start.config, wavefront=order)
-            self.base = (init_from, shipped.id)
+            self.base, self.codebooks = (init_from, shipped.id), shipped.codebooks
         # In a tuple torch does not find them: they are not in checkpoints.
         self._frozen = (codec.requires_grad_(False), encoder)
         self.loss, self.lr, self.muon_lr, self.weight_decay = loss, lr, muon_lr, weight_decay
@@ -166,6 +170,10 @@ class GeneratorModule(pl.LightningModule):
         if self.recompute:
             recompute_blocks(self.model)
         self._start = None
+
+    def cpu(self) -> GeneratorModule:
+        """Lightning calls it at the end of a run, also of one whose data were refused before there were weights."""
+        return self if self.model.no_text.is_meta else super().cpu()
 
     def _whole(self) -> Decoder:
         """The decoder with the weights to begin with; the same whenever it is made."""
@@ -212,7 +220,7 @@ class GeneratorModule(pl.LightningModule):
                 return self.model(past, text, mask, backend=self.backend)
 
             config = self.config
-            past, dark = disturb(codes_BTHW, self.flaws, config.vocab_size, config.levels, draw, guess)
+            past, dark = disturb(codes_BTHW, self.flaws, config, draw, guess)
             corrupt = corrupt | dark[..., None, None]
         weight_BTG = self.loss.weights(codes_BTHW, batch["objects"])
         picked_N, weight_N = self.loss.pick(weight_BTG, draw(1))

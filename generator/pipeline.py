@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..tokenizer import VideoCodes, VideoTokenizer, frame_count
 from ..tokenizer.checkpoint import find_folder, fingerprint, load_weights, read_config, save_folder
+from .codebooks import Codebooks
 from .decoder import Decoder, DecoderConfig
 from .sampling import SamplingParams
 from .session import Session
@@ -23,15 +24,6 @@ from .weights import is_quantized, lighten
 
 Progress = Callable[[int], None]
 TABLES = ("codes.full", "head.full")  # most of a small model; stored in eight bits, which costs no bits per code
-
-
-def check_single_codebook(tokenizer: VideoTokenizer) -> None:
-    """ValueError for a tokenizer of several codebooks: the decoder draws one code per cell."""
-    if tokenizer.rates > 1:
-        raise ValueError(
-            f"this tokenizer has {tokenizer.rates} codebooks per cell, and a generator works with one; train it on a "
-            "tokenizer with a single codebook"
-        )
 
 
 class VideoGenerator(nn.Module):
@@ -48,11 +40,11 @@ class VideoGenerator(nn.Module):
 
     def __init__(self, decoder: Decoder, tokenizer: VideoTokenizer, text: TextEncoder) -> None:
         super().__init__()
-        check_single_codebook(tokenizer)
         self.decoder, self.tokenizer, self.text = decoder, tokenizer, text
         config = decoder.config
+        self.codebooks = Codebooks.of(tokenizer, config.codebooks)
         for name, wanted, given in (
-            ("codes", config.vocab_size, tokenizer.codebook_size),
+            ("codes", config.vocab_size, self.codebooks.vocab_size),
             ("frames per latent", config.frames_per_latent, tokenizer.config.frames_per_latent),
             ("text features", config.text_dim, text.dim),
         ):
@@ -202,8 +194,8 @@ class VideoGenerator(nn.Module):
         if codes.tokenizer != self.tokenizer.id:
             name = codes.tokenizer or "unknown"
             raise ValueError(f"these codes are of tokenizer {name}, and this model reads those of {self.tokenizer.id}")
-        patch, k = self.tokenizer.config.patch, self.decoder.config.frames_per_latent
-        Y, X = (side * patch for side in self.decoder.config.grid)
+        config, patch, k = self.decoder.config, self.tokenizer.config.patch, self.decoder.config.frames_per_latent
+        Y, X = config.grid[0] * patch, config.grid[1] // config.codebooks * patch
         if (codes.height, codes.width) != (Y, X):
             raise ValueError(f"init must be {Y} x {X} pixels; got {codes.height} x {codes.width}. Resize it")
         B, T = codes.indices.shape[:2]
@@ -214,7 +206,8 @@ class VideoGenerator(nn.Module):
             )
         if B not in (1, batch):
             raise ValueError(f"init must hold 1 video or one per prompt ({batch}); got {B}")
-        return codes.indices.flatten(2).expand(batch, -1, -1).to(self.decoder.no_text.device)
+        codes_BTHW = self.codebooks.in_rows(codes.indices)
+        return codes_BTHW.flatten(2).expand(batch, -1, -1).to(self.decoder.no_text.device)
 
     # ---- files ----
 

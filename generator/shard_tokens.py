@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from ..data.shards import Shards
 from ..data.sources import split_rows
 from ..tokenizer import VideoTokenizer
+from .codebooks import Codebooks
 from .text import TextEncoder
 
 log = logging.getLogger(__name__)
@@ -23,9 +24,17 @@ BLOCK = 64  # captions embedded at once
 
 
 def shard_tokens(
-    shards: Shards, tokenizer: VideoTokenizer, text: TextEncoder, held_out: float, seed: int
+    shards: Shards,
+    tokenizer: VideoTokenizer,
+    text: TextEncoder,
+    held_out: float,
+    seed: int,
+    codebooks: Codebooks | None = None,
 ) -> tuple[ShardSet, ShardSet | None]:
     """Clips to train on and clips to validate on, from a share `held_out` of the videos.
+
+    Args:
+        codebooks: which codes of a cell are taken; all, if not given.
 
     Raises:
         ValueError: the codes are of another tokenizer or the caption states of another encoder, or the clips are not
@@ -50,10 +59,11 @@ def shard_tokens(
     spoken = None if encoder else _embedded(shards, text)
     videos = sorted({record["source"] for record in shards.records})
     kept_back = {videos[row] for row in split_rows(len(videos), held_out, seed)[1]}
+    codebooks = codebooks or Codebooks.of(tokenizer)
     parts: tuple[list[int], list[int]] = ([], [])
     for index, record in enumerate(shards.records):
         parts[record["source"] in kept_back].append(index)
-    train, validation = (ShardSet(shards, clips, text.dim, spoken) if clips else None for clips in parts)
+    train, validation = (ShardSet(shards, clips, text.dim, codebooks, spoken) if clips else None for clips in parts)
     assert train is not None
     return train, validation
 
@@ -64,13 +74,20 @@ class ShardSet:
     Args:
         clips: their numbers in the shards.
         text_dim: E.
+        codebooks: which codes of a cell are taken.
         spoken: states half [S, E] of each caption of every clip of the shards, if they are not stored there.
     """
 
     def __init__(
-        self, shards: Shards, clips: Sequence[int], text_dim: int, spoken: list[list[Tensor]] | None = None
+        self,
+        shards: Shards,
+        clips: Sequence[int],
+        text_dim: int,
+        codebooks: Codebooks,
+        spoken: list[list[Tensor]] | None = None,
     ) -> None:
         self.shards, self.clips, self.text_dim, self.spoken = shards, list(clips), text_dim, spoken
+        self.codebooks = codebooks
         self._lengths = torch.tensor([shards.records[clip]["shape"][0] for clip in clips])
 
     @property
@@ -97,14 +114,15 @@ class ShardSet:
 
     def batch(self, rows: Tensor, latents: int, turn: int = 0) -> dict[str, Tensor]:
         clips = [self.clips[row] for row in rows.tolist()]
-        codes = torch.stack([torch.from_numpy(self.shards.codes(clip)[:latents]) for clip in clips]).long()
+        indices = torch.stack([torch.from_numpy(self.shards.codes(clip)[:latents]) for clip in clips])
+        codes = self.codebooks.in_rows(indices)
         states = [self._text(clip, turn) for clip in clips]
         length = torch.tensor([len(text) for text in states])
         longest = max(1, int(length.max()))
         filled = pad_sequence([torch.zeros(longest, self.text_dim), *states], batch_first=True)[1:]
         return {
             "codes": codes,
-            "objects": torch.zeros(codes.shape[:4], dtype=torch.bool),
+            "objects": torch.zeros_like(codes, dtype=torch.bool),
             "text": filled,
             "text_mask": torch.arange(longest) < length[:, None],
         }

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..data.sources import ClipSource
 from ..tokenizer import TokenizerConfig, VideoTokenizer
+from .codebooks import Codebooks
 from .progress import Progress
 from .text import TextEncoder
 
@@ -66,21 +67,35 @@ class TokenSet:
         }
 
 
-def build_tokens(source: ClipSource, tokenizer: VideoTokenizer, text: TextEncoder, folder: Path) -> TokenSet:
-    """Tokenise every clip of `source`, or read what an earlier run left in `folder`."""
-    place = folder / f"{tokenizer.id}-{text.id}-{source.key}"
+def build_tokens(
+    source: ClipSource,
+    tokenizer: VideoTokenizer,
+    text: TextEncoder,
+    folder: Path,
+    codebooks: Codebooks | None = None,
+) -> TokenSet:
+    """Tokenise every clip of `source`, or read what an earlier run left in `folder`.
+
+    Args:
+        codebooks: which codes of a cell are kept; all, if not given.
+    """
+    codebooks = codebooks or Codebooks.of(tokenizer)
+    rate = f"-{codebooks.used}" if codebooks.used < codebooks.rates else ""
+    place = folder / f"{tokenizer.id}-{text.id}-{source.key}{rate}"
     place.mkdir(parents=True, exist_ok=True)
     with FileLock(place / "lock"):  # other processes of the same run wait and read
-        return _read(_write_parts(source, tokenizer, text, place))
+        return _read(_write_parts(source, tokenizer, text, place, codebooks))
 
 
-def _write_parts(source: ClipSource, tokenizer: VideoTokenizer, text: TextEncoder, place: Path) -> list[Path]:
+def _write_parts(
+    source: ClipSource, tokenizer: VideoTokenizer, text: TextEncoder, place: Path, codebooks: Codebooks
+) -> list[Path]:
     parts = [range(begin, min(begin + PART, len(source))) for begin in range(0, len(source), PART)]
     files = [place / f"{part.start:08d}-{part.stop:08d}.safetensors" for part in parts]
     missing = [(part, file) for part, file in zip(parts, files) if not file.exists()]
     with Progress(sum(len(part) for part, _ in missing), label="tokenising, once: ", unit="clip") as progress:
         for part, file in missing:
-            save_file(_tokenise(source, part, tokenizer, text, progress.update), file.with_suffix(".part"))
+            save_file(_tokenise(source, part, tokenizer, text, codebooks, progress.update), file.with_suffix(".part"))
             file.with_suffix(".part").replace(file)
     return files
 
@@ -91,18 +106,20 @@ def _tokenise(
     rows: range,
     tokenizer: VideoTokenizer,
     encoder: TextEncoder,
+    codebooks: Codebooks,
     done: Callable[[int], None],
 ) -> dict[str, Tensor]:
     codes: list[Tensor] = []
     objects: list[Tensor] = []
     captions: list[str] = []
-    small = torch.int16 if tokenizer.codebook_size <= 32768 else torch.int32
+    small = torch.int16 if codebooks.vocab_size <= 32768 else torch.int32
     device = next(tokenizer.parameters()).device
     for begin in range(rows.start, rows.stop, BLOCK):
         batch = source.clips(range(begin, min(begin + BLOCK, rows.stop)))
         indices = tokenizer.encode(batch["video"].to(device).float() / 127.5 - 1).indices.cpu()
-        codes.append(indices.to(small))
-        objects.append(_cells(batch.get("foreground"), indices, tokenizer.config))
+        codes.append(codebooks.in_rows(indices).to(small))
+        cells = _cells(batch.get("foreground"), indices, tokenizer.config)
+        objects.append(cells.repeat_interleave(codebooks.used, -1))
         captions += batch["caption"]
         done(len(indices))
     text, length = _embed(captions, encoder)
@@ -123,9 +140,9 @@ def _embed(captions: list[str], encoder: TextEncoder) -> tuple[Tensor, Tensor]:
 def _cells(foreground: Tensor | None, indices: Tensor, config: TokenizerConfig) -> Tensor:
     """Cells [B, T, H, W] that show an object in any of their frames, from pixels [B, 1, F, Y, X]."""
     if foreground is None:
-        return torch.zeros_like(indices, dtype=torch.bool)
+        return torch.zeros(indices.shape[:4], dtype=torch.bool)
     k, p = config.frames_per_latent, config.patch
-    (F_, Y, X), (T, H, W) = foreground.shape[2:], indices.shape[1:]
+    (F_, Y, X), (T, H, W) = foreground.shape[2:], indices.shape[1:4]
     padding = (0, W * p - X, 0, H * p - Y, k - 1, (T - 1) * k + 1 - F_)
     return F.max_pool3d(F.pad(foreground.float(), padding, mode="replicate"), (k, p, p))[:, 0] > 0
 

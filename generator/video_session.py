@@ -73,8 +73,9 @@ class VideoSession:
             self.codes.feed(codes_BG)
         else:
             codes_BG = self.codes.draw()
-        indices = codes_BG.unflatten(1, (1, *self.generator.decoder.config.grid))
-        pixels, past = self.generator.tokenizer.decode_step(indices, self.pasts[-1])
+        generator = self.generator
+        indices = generator.codebooks.in_cells(codes_BG.unflatten(1, (1, *generator.decoder.config.grid)))
+        pixels, past = generator.tokenizer.decode_step(indices, self.pasts[-1])
         self.pasts.append(past)
         return pixels
 

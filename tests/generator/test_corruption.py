@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from kinetoscope.generator.config import DecoderConfig
 from kinetoscope.generator.corruption import ContextFlaws, disturb, nearby_codes, own_codes, uniform
 from torch import Tensor
 
@@ -24,7 +25,7 @@ def flaw(
     levels: tuple[int, ...] = LEVELS, guess: Any = no_guess, seed: int = 1, **settings: Any
 ) -> tuple[Tensor, Tensor]:
     shares = {"clips": 1.0, "random": 0.0, "nearby": 0.0} | settings
-    return disturb(codes(), ContextFlaws(**shares), 24, levels, uniform(seed, 0, 1, CPU), guess)
+    return disturb(codes(), ContextFlaws(**shares), DecoderConfig(24, 8, levels), uniform(seed, 0, 1, CPU), guess)
 
 
 def digits(index: Tensor) -> Tensor:
@@ -80,12 +81,21 @@ def test_own_guesses_follow_from_what_the_model_predicts() -> None:
     torch.testing.assert_close(share, torch.tensor([0.1, 0.0, 0.6, 0.3]), atol=0.03, rtol=0)
 
 
+def test_a_disturbed_code_stays_in_its_codebook() -> None:
+    config = DecoderConfig(24, 8, LEVELS, grid=(3, 4), codebooks=2)
+    flaws = ContextFlaws(clips=1.0, random=0.5, nearby=0.5)
+    past, _ = disturb(codes(), flaws, config, uniform(1, 0, 1, CPU), no_guess)
+    assert (past != codes()).any() and torch.equal(past // 12, codes() // 12)
+    past, _ = disturb(codes(), ContextFlaws(clips=1.0, random=0.0, nearby=1.0), config, uniform(1, 0, 1, CPU), no_guess)
+    assert ((digits(past) - digits(codes())).abs().sum(-1) <= 1).all()
+
+
 @pytest.mark.parametrize("settings", [{"random": 0.3, "nearby": 0.3}, {"frames": 0.5}])
 def test_two_processes_draw_what_one_would(settings: dict[str, float]) -> None:
     def part(rank: int, ranks: int) -> tuple[Tensor, Tensor]:
         own = codes().chunk(ranks)[rank]
         flaws = ContextFlaws(clips=0.5, **{"random": 0.0, "nearby": 0.0} | settings)
-        return disturb(own, flaws, 24, LEVELS, uniform(3, rank, ranks, CPU), no_guess)
+        return disturb(own, flaws, DecoderConfig(24, 8, LEVELS), uniform(3, rank, ranks, CPU), no_guess)
 
     for whole, *halves in zip(part(0, 1), part(0, 2), part(1, 2)):
         assert torch.equal(whole, torch.cat(halves))

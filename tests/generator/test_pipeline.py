@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from kinetoscope.generator import Decoder, DecoderConfig, SamplingParams, VideoGenerator
-from kinetoscope.tokenizer import QuantizerConfig, TokenizerConfig, VideoCodes, VideoTokenizer
+from kinetoscope.tokenizer import VideoCodes
 from safetensors.torch import load_file
 
 PROMPTS = ["a red ball rolls", "a blue cube falls slowly"]
@@ -141,10 +141,9 @@ def test_parts_that_do_not_fit_are_refused(generator):
     with pytest.raises(ValueError, match="made for 2 frames per latent, but these parts have 4"):
         config = DecoderConfig(vocab_size=12, frames_per_latent=2, **sizes)
         VideoGenerator(Decoder(config), generator.tokenizer, generator.text)
-    several = QuantizerConfig("FSQ", {"levels": [4, 3], "num_codebooks": 2})
-    with pytest.raises(ValueError, match="has 2 codebooks per cell, and a generator works with one"):
-        tokenizer = VideoTokenizer(TokenizerConfig(quantizer=several))
-        VideoGenerator(generator.decoder, tokenizer, generator.text)
+    with pytest.raises(ValueError, match="codebooks must be 1 to 1, as many as the tokenizer has; got 2"):
+        config = DecoderConfig(vocab_size=24, codebooks=2, text_dim=16, grid=(2, 6), dim=32, layers=1)
+        VideoGenerator(Decoder(config), generator.tokenizer, generator.text)
 
 
 def test_importing_the_package_imports_no_heavy_library():
