@@ -28,7 +28,8 @@ from .render import render
 log = logging.getLogger(__name__)
 FRAME_SEED, TRACK_SEED = 500_000_000, 600_000_000  # apart from the seeds that models train on
 MIRRORED = {"left": "right", "right": "left"}
-MAX_OBJECTS = (2, 2, 3)  # of three clips, one comes from the wider world
+# In turn: of three clips one comes from the wider world, and half of all show what moves sideways and hits nothing.
+WORLDS = [PhysicsConfig(max_objects=most, any_motions=free) for free in (False, True) for most in (2, 2, 3)]
 
 
 class TrackSet(NamedTuple):
@@ -74,7 +75,7 @@ def spoil(video: Tensor, generator: torch.Generator) -> Tensor:
 def single_frames(clips: int, each: int, compiled: bool) -> Iterator[tuple[Tensor, Scenes, Tensor]]:
     """Blocks of (video [B, 3, 1, Y, X], scenes of one frame, slots [B, Y, X]): `each` moments of every clip."""
     for begin in range(0, clips, 512):
-        config = PhysicsConfig(max_objects=MAX_OBJECTS[begin // 512 % len(MAX_OBJECTS)])
+        config = WORLDS[begin // 512 % len(WORLDS)]
         seeds = range(FRAME_SEED + begin, FRAME_SEED + min(begin + 512, clips))
         scenes = sample_scenes(seeds, READ_FRAMES, config)
         moments = torch.rand(len(seeds), READ_FRAMES, generator=torch.Generator().manual_seed(begin)).argsort(1)
@@ -132,8 +133,8 @@ def collect_tracks(oracle: Oracle, clips: int, compiled: bool) -> TrackSet:
     parts: list[tuple[Tensor, ...]] = []
     total = 0
     for index, begin in enumerate(range(0, clips, 32)):
-        config = PhysicsConfig(max_objects=MAX_OBJECTS[index % len(MAX_OBJECTS)])
-        scenes = sample_scenes(range(TRACK_SEED + begin, TRACK_SEED + min(begin + 32, clips)), READ_FRAMES, config)
+        seeds = range(TRACK_SEED + begin, TRACK_SEED + min(begin + 32, clips))
+        scenes = sample_scenes(seeds, READ_FRAMES, WORLDS[index % len(WORLDS)])
         video = spoil(render(scenes, compiled=compiled)[0], generator)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             features = oracle.look(video)[1].features_BFND.float()
@@ -226,6 +227,7 @@ def held_out(clips: int, frames: int, config: PhysicsConfig, compiled: bool) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="folder of the new weights")
+    parser.add_argument("--frames", help="folder of an oracle whose frame network is kept; the others are fitted")
     parser.add_argument("--frame-clips", type=int, default=6144, help="clips that single frames are taken from")
     parser.add_argument("--frame-steps", type=int, default=1200)
     parser.add_argument("--track-clips", type=int, default=2048, help="whole clips for motion and contact")
@@ -237,16 +239,20 @@ def main() -> None:
     begin, compiled = time.monotonic(), not options.eager
     torch.manual_seed(0)
     oracle = Oracle()
-    fit_frames(oracle, options.frame_clips, 4, options.frame_steps, 64, compiled)
+    if options.frames:
+        oracle.frame = Oracle.from_pretrained(options.frames).frame
+    else:
+        fit_frames(oracle, options.frame_clips, 4, options.frame_steps, 64, compiled)
     tracks = collect_tracks(oracle, options.track_clips, compiled)
     log.info("made %d tracks and %d pairs", len(tracks.features_KFD), len(tracks.pairs_Q2))
     fit_objects(oracle.object, tracks, options.track_steps)
     fit_contacts(oracle, tracks, options.track_steps)
     oracle.save_pretrained(options.out)
     log.info("saved %s after %.0f s", options.out, time.monotonic() - begin)
-    for frames in (9, READ_FRAMES):
-        table = calibrate(oracle, held_out(options.check_clips, frames, PhysicsConfig(), compiled))
-        log.info("%d frames: %s", frames, "  ".join(f"{name} {value:.3f}" for name, value in table.items()))
+    for frames, world in ((9, WORLDS[0]), (READ_FRAMES, WORLDS[0]), (READ_FRAMES, WORLDS[-2])):
+        table = calibrate(oracle, held_out(options.check_clips, frames, world, compiled))
+        name = f"{frames} frames, " + ("any motions" if world.any_motions else "the default world")
+        log.info("%s: %s", name, "  ".join(f"{name} {value:.3f}" for name, value in table.items()))
 
 
 if __name__ == "__main__":

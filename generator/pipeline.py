@@ -184,6 +184,12 @@ class VideoGenerator(nn.Module):
         return states_BSE.to(weights), mask_BS.to(weights.device)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the videos in pixels."""
+        config, patch = self.decoder.config, self.tokenizer.config.patch
+        return config.grid[0] * patch, config.grid[1] // config.codebooks * patch
+
+    @property
     def id(self) -> str:
         """Short hash of decoder and tokenizer; a saved session carries it."""
         return fingerprint(self._config(), self.decoder.state_dict())
@@ -194,8 +200,7 @@ class VideoGenerator(nn.Module):
         if codes.tokenizer != self.tokenizer.id:
             name = codes.tokenizer or "unknown"
             raise ValueError(f"these codes are of tokenizer {name}, and this model reads those of {self.tokenizer.id}")
-        config, patch, k = self.decoder.config, self.tokenizer.config.patch, self.decoder.config.frames_per_latent
-        Y, X = config.grid[0] * patch, config.grid[1] // config.codebooks * patch
+        (Y, X), k = self.size, self.decoder.config.frames_per_latent
         if (codes.height, codes.width) != (Y, X):
             raise ValueError(f"init must be {Y} x {X} pixels; got {codes.height} x {codes.width}. Resize it")
         B, T = codes.indices.shape[:2]

@@ -67,6 +67,8 @@ def run(jobs: Sequence[Job], settings: Settings, grid_out: str | Path | None = N
 
         load_adapter(generator, settings.adapter)
     generator.lighten(settings.dtype, settings.quantize)
+    if unknown := generator.text.unknown_words([job.prompt for job in jobs]):
+        _say(f"the text encoder spells these words letter by letter and may not know them: {', '.join(unknown)}")
     params = _params(generator, settings)
     init = _read_init(generator, settings) if settings.init else None
     _say(f"seed {jobs[0].seed}" + (f" to {jobs[-1].seed}" if len(jobs) > 1 else ""))
@@ -126,10 +128,9 @@ def _params(generator: VideoGenerator, settings: Settings) -> SamplingParams:
 
 def _read_init(generator: VideoGenerator, settings: Settings) -> Tensor:
     """The end of the clip that videos go on from, float `[1, 3, F, Y, X]`, as long as the tokenizer can take."""
-    config, patch = generator.decoder.config, generator.tokenizer.config.patch
-    size = (config.grid[0] * patch, config.grid[1] * patch)
-    clip = read_clip(str(settings.init), fps=settings.fps, size=size).video
-    usable = (clip.shape[1] - 1) // config.frames_per_latent * config.frames_per_latent + 1
+    clip = read_clip(str(settings.init), fps=settings.fps, size=generator.size).video
+    k = generator.decoder.config.frames_per_latent
+    usable = (clip.shape[1] - 1) // k * k + 1
     if usable >= settings.frames:
         raise ValueError(
             f"'{settings.init}' has {usable} frames to go on from, and they count; give --frames {usable + 1} or more"

@@ -5,6 +5,7 @@ Legend: B captions, S length of the longest in tokens, E width of a state.
 
 import copy
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,16 @@ class TextEncoder(nn.Module):
         device = next(self.model.parameters()).device
         inputs = {name: tokens[name].to(device) for name in ("input_ids", "attention_mask")}
         return self.model(**inputs).last_hidden_state, mask.to(device)
+
+    def unknown_words(self, captions: Sequence[str]) -> list[str]:
+        """Words of three letters and more that the tokenizer spells letter by letter or replaces by its unknown token.
+
+        An encoder that was trained with a small vocabulary has hardly read them, and what it makes of them is chance.
+        """
+        words = dict.fromkeys(word for caption in captions for word in re.findall(r"[a-z]{3,}", caption.lower()))
+        pieces = {word: self.tokenizer.tokenize(word) for word in words}
+        unknown = self.tokenizer.unk_token
+        return [word for word, parts in pieces.items() if len(parts) == len(word) or unknown in parts]
 
     @classmethod
     def from_pretrained(cls, name: str | os.PathLike[str]) -> "TextEncoder":

@@ -94,7 +94,8 @@ def fail(message: str) -> NoReturn:
         message = f"class {denied[1]} is not allowed; a config may name classes of {', '.join(ALLOWED)} only"
     lines = [line.strip() for line in message.splitlines()]
     noise = ("Subtypes:", "Given value", "Does not validate against any", "Errors:", "- Expected a <class 'NoneType'>")
-    print(f"error: {' '.join(line for line in lines if line and not line.startswith(noise))}", file=sys.stderr)
+    said = [line.removeprefix("- ") for line in lines if line and not line.startswith(noise)]
+    print(f"error: {' '.join(said)}", file=sys.stderr)
     sys.exit(2)
 
 

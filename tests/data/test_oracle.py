@@ -11,7 +11,7 @@ from kinetoscope.data.oracle import Oracle, Reading, agreement, calibrate, score
 from kinetoscope.data.oracle_fit import spoil
 from kinetoscope.data.oracle_network import OracleConfig
 from kinetoscope.data.oracle_tracks import camera_of, pose_of, smooth_pose, to_floor
-from kinetoscope.data.physics import CAMERAS, COLOURS, PhysicsConfig, Scenes, camera_path, sample_scenes
+from kinetoscope.data.physics import CAMERAS, COLOURS, MOTIONS, PhysicsConfig, Scenes, camera_path, sample_scenes
 from kinetoscope.data.physics_dataset import HELD_OUT_SEED
 from kinetoscope.data.render import render
 from torch import Tensor
@@ -38,6 +38,17 @@ def test_reads_held_out_clips(oracle: Oracle, clips: tuple[Scenes, Tensor], spoi
     table = calibrate(oracle, [{"video": video, "attributes": attributes(scenes)}])
     assert min(table[name] for name in ("colour", "shape", "motion", "count", "camera", "time")) >= 0.85, table
     assert table["colour"] == table["count"] == table["time"] == 1.0, table
+
+
+def test_what_rolls_past_hits_nothing(oracle: Oracle) -> None:
+    """Objects that move sideways and stay clear of another; where they start does not say how they move."""
+    world = PhysicsConfig(any_motions=True, collisions=0)
+    scenes = sample_scenes(range(HELD_OUT_SEED + 80_000, HELD_OUT_SEED + 80_200), 33, world)
+    sideways = ((scenes.motion == MOTIONS.index("left")) | (scenes.motion == MOTIONS.index("right"))) & scenes.present
+    rows = (sideways.any(1) & (scenes.count == 2) & ~scenes.contact.flatten(1).any(1)).nonzero()[:16, 0]
+    clear = scenes[rows]
+    table = calibrate(oracle, [{"video": render(clear, samples=1)[0], "attributes": attributes(clear)}])
+    assert len(clear) == 16 and table["motion"] >= 0.9 and table["collision"] >= 0.9, table
 
 
 def test_objects_come_from_left_to_right(oracle: Oracle, clips: tuple[Scenes, Tensor]) -> None:
@@ -149,3 +160,8 @@ def test_the_recipe_writes_an_oracle(tmp_path: object, monkeypatch: pytest.Monke
     oracle = Oracle.from_pretrained(str(tmp_path))
     assert oracle.config == OracleConfig()
     assert len(oracle.read(torch.zeros(2, 3, 9, 64, 64, dtype=torch.uint8))) == 2
+    monkeypatch.setattr(sys, "argv", ["oracle_fit", f"--out={tmp_path}/again", f"--frames={tmp_path}", *few])
+    oracle_fit.main()
+    again = Oracle.from_pretrained(f"{tmp_path}/again")
+    same = [torch.equal(a, b) for a, b in zip(oracle.state_dict().values(), again.state_dict().values())]
+    assert all(same[: len(oracle.frame.state_dict())]) and not all(same)

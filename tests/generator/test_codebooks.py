@@ -173,3 +173,6 @@ def test_from_a_folder_to_a_sample(
     out = str(tmp_path / "clip.mp4")
     assert main(["sample", "a red ball", "--model", model, "--frames", "6", "--out", out, "--scale", "1"]) == 0
     assert read_clip(out).video.shape == (3, 6, 8, 12)
+    longer = ["sample", "a red ball", "--model", model, "--frames", "10", "--init", out, "--out", f"{out}.2.mp4"]
+    assert main([*longer, "--scale", "1"]) == 0, capsys.readouterr().err
+    assert read_clip(f"{out}.2.mp4").video.shape == (3, 10, 8, 12)

@@ -1,10 +1,12 @@
 """Captions to states."""
 
+from importlib.resources import files
 from typing import Any
 
 import pytest
 import torch
 from kinetoscope.generator import TextEncoder
+from kinetoscope.generator.jobs import read_prompts
 from transformers import T5Config, T5Model
 
 
@@ -40,6 +42,13 @@ def test_a_lower_limit_can_be_set(text_encoder):
     assert text_encoder.encode(["a red ball"], limit=3)[0].shape[1] == 3
     with pytest.raises(ValueError, match="has 3 tokens; the model takes 2"):
         text_encoder.encode(["a red ball"], limit=2)
+
+
+def test_words_that_it_never_read_are_named():
+    shipped = TextEncoder.from_pretrained("physics-64")
+    assert shipped.unknown_words(["A red ball rolls to the right.", "a crimson cube is at rest (night)"]) == []
+    assert shipped.unknown_words(["A dog runs in a park", "the dog is big"]) == ["dog", "park"]
+    assert shipped.unknown_words(read_prompts(str(files("kinetoscope.configs") / "demo.txt"))) == []
 
 
 def test_saves_and_loads_as_a_hugging_face_folder(text_encoder, tmp_path):
