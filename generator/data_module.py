@@ -118,11 +118,9 @@ class TokenDataModule(TokenData):
         self.train, self.validation, self.cache_dir = train, validation, Path(cache_dir)
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
-        train, validation = (
-            build_tokens(source, module.tokenizer, module.text, self.cache_dir, module.codebooks) if source else None
-            for source in (self.train, self.validation)
-        )
-        assert train is not None
+        arguments = module.tokenizer, module.text, self.cache_dir, module.codebooks
+        train = build_tokens(self.train, *arguments)
+        validation = None if self.validation is None else build_tokens(self.validation, *arguments)
         shown = self.validation or self.train
         return train, validation, shown.clips(range(min(SAMPLES, len(shown))))["caption"]
 
