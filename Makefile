@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := tokenizer generator data configs pretrained
+PACKAGES := files training tokenizer data generator evaluation app configs pretrained
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint types format clean

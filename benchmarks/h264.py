@@ -13,7 +13,7 @@ import re
 import av
 import torch
 from kinetoscope.data.video import to_float
-from kinetoscope.generator.evaluate_tokenizer import real_clips
+from kinetoscope.evaluation.tokenizer import real_clips
 from kinetoscope.tokenizer import VideoTokenizer
 from kinetoscope.tokenizer.metrics import bits_per_pixel, psnr
 from torch import Tensor

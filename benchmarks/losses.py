@@ -13,10 +13,10 @@ import argparse
 from dataclasses import asdict, replace
 from typing import Any
 
-from kinetoscope.data.frame_distance import frechet
-from kinetoscope.data.oracle import Oracle
+from kinetoscope.data.worlds.physics.judge.judge import Oracle
+from kinetoscope.evaluation.frame_distance import frechet
 from kinetoscope.tokenizer import VideoTokenizer
-from kinetoscope.tokenizer.losses import LossWeights
+from kinetoscope.tokenizer.training.losses import LossWeights
 from short_runs import arguments, measure, prepare, train
 
 HEADER = ("loss", "PSNR", "PSNR on objects", "SSIM", "flicker", "calm cells", "frames", "s per step")

@@ -4,10 +4,10 @@ Same data in the same order, same sizes and settings; only the quantizer differs
 held-out clips come back. Rows "1 of 3" and "2 of 3" are the checkpoint above them, decoded from its first codebooks.
 """
 
-from kinetoscope.data.oracle import Oracle
-from kinetoscope.generator.evaluate_tokenizer import Quality
+from kinetoscope.data.worlds.physics.judge.judge import Oracle
+from kinetoscope.evaluation.tokenizer import Quality
 from kinetoscope.tokenizer import QuantizerConfig, TokenizerConfig
-from kinetoscope.tokenizer.losses import LossWeights
+from kinetoscope.tokenizer.training.losses import LossWeights
 from short_runs import arguments, measure, prepare, train
 
 QUANTIZERS = {

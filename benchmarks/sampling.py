@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from kinetoscope.generator import VideoGenerator
-from kinetoscope.generator.weights import LINEARS
+from kinetoscope.generator.sampling.quantize import LINEARS
 from sampling_drafts import print_drafts
 from sampling_endless import write_plots
 from sampling_peers import (

@@ -9,15 +9,15 @@ import statistics
 from dataclasses import dataclass
 
 import torch
-from kinetoscope.data.captions import Attributes, describe
-from kinetoscope.data.oracle import READ_FRAMES, Oracle, Reading, score
-from kinetoscope.data.physics import sample_scenes
 from kinetoscope.data.video import to_float
+from kinetoscope.data.worlds.physics.captions import Attributes, describe
+from kinetoscope.data.worlds.physics.judge.judge import READ_FRAMES, Oracle, Reading, score
+from kinetoscope.data.worlds.physics.scene import sample_scenes
+from kinetoscope.evaluation.prompts import PROMPT_SEED, SEEN, Sampler, clip_bits
+from kinetoscope.evaluation.tokenizer import held_out_batches
 from kinetoscope.generator import SamplingParams, VideoGenerator
-from kinetoscope.generator.evaluate import PROMPT_SEED, SEEN, Sampler, clip_bits
-from kinetoscope.generator.evaluate_tokenizer import held_out_batches
-from kinetoscope.generator.sampling import guide, gumbel_noise, sample
-from kinetoscope.generator.weights import weight_bytes
+from kinetoscope.generator.sampling.params import guide, gumbel_noise, sample
+from kinetoscope.generator.sampling.quantize import weight_bytes
 from sampling_peers import PROMPTS, SCALE, our_clip, run_turns
 from torch import Tensor
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from kinetoscope.data.module import PhysicsDataModule
-from kinetoscope.data.oracle import Oracle
-from kinetoscope.data.physics import PhysicsConfig
-from kinetoscope.data.physics_dataset import HELD_OUT_SEED
 from kinetoscope.data.video import to_float, to_uint8
-from kinetoscope.generator.evaluate_tokenizer import Quality, held_out_batches
+from kinetoscope.data.worlds.physics.clips import HELD_OUT_SEED
+from kinetoscope.data.worlds.physics.judge.judge import Oracle
+from kinetoscope.data.worlds.physics.scene import PhysicsConfig
+from kinetoscope.evaluation.tokenizer import Quality, held_out_batches
 from kinetoscope.tokenizer import VideoTokenizer
-from kinetoscope.tokenizer.module import TokenizerModule
+from kinetoscope.tokenizer.training.data_module import PhysicsDataModule
+from kinetoscope.tokenizer.training.module import TokenizerModule
 from torch import Tensor
 
 SETTINGS: dict[str, Any] = {"lr": 1.5e-3, "muon_lr": 2e-3, "quantizer_warmup": 0.05, "grid_every": 0}

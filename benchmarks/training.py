@@ -27,12 +27,12 @@ from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
-from kinetoscope.generator.describe import Plan, read_plan, step_flops
-from kinetoscope.generator.module import DecoderSize, GeneratorModule, TokenLoss
-from kinetoscope.generator.stopwatch import Stopwatch
-from kinetoscope.generator.token_cache import TokenSet
-from kinetoscope.generator.token_data import Stage, TokenBatches
-from kinetoscope.tokenizer.optimizer import MuonAdamW
+from kinetoscope.generator.tokens.batch import Stage, TokenBatches
+from kinetoscope.generator.tokens.cache import TokenSet
+from kinetoscope.generator.training.cost import Plan, read_plan, step_flops
+from kinetoscope.generator.training.module import DecoderSize, GeneratorModule, TokenLoss
+from kinetoscope.training.optimizer import MuonAdamW
+from kinetoscope.training.stopwatch import Stopwatch
 from sampling_peers import clock, peer
 from torch import Tensor
 from torch.utils.data import DataLoader

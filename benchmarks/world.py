@@ -5,8 +5,8 @@ import statistics
 import time
 
 import torch
-from kinetoscope.data.physics import PhysicsConfig, sample_scenes
-from kinetoscope.data.render import render
+from kinetoscope.data.worlds.physics.render import render
+from kinetoscope.data.worlds.physics.scene import PhysicsConfig, sample_scenes
 
 
 def frames_per_second(clips: int, frames: int, size: int, objects: int, compiled: bool, device: str) -> float:

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 import lightning.pytorch as pl
-from kinetoscope.generator.lora import LoraSize
-from kinetoscope.generator.module import FolderTokens, GeneratorModule
-from kinetoscope.generator.token_data import Stage
+from kinetoscope.generator.tokens.batch import Stage
+from kinetoscope.generator.training.lora import LoraSize
+from kinetoscope.generator.training.module import FolderTokens, GeneratorModule
 
 
 def main() -> None:

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from itertools import count, islice
 
 import torch
-from kinetoscope.data.folder import ClipFolder
-from kinetoscope.data.sources import split_rows
+from kinetoscope.data.datasets.folder import ClipFolder
+from kinetoscope.data.datasets.source import split_rows
 from kinetoscope.data.video import to_float
 from kinetoscope.tokenizer import VideoTokenizer
-from kinetoscope.tokenizer.losses import LossWeights, reconstruction_loss
 from kinetoscope.tokenizer.metrics import psnr
+from kinetoscope.tokenizer.training.losses import LossWeights, reconstruction_loss
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader, Subset

@@ -7,24 +7,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cache import FrameRing
-    from .config import DecoderConfig
-    from .decoder import Decoder
+    from .conditions.text_encoder import TextEncoder
+    from .model.config import DecoderConfig
+    from .model.decoder import Decoder
     from .pipeline import VideoGenerator
-    from .sampling import SamplingParams
-    from .session import Session
-    from .text import TextEncoder
-    from .video_session import VideoSession
+    from .sampling.engine import Session
+    from .sampling.frame_ring import FrameRing
+    from .sampling.params import SamplingParams
+    from .session import VideoSession
 
 _HOMES = {
-    "Decoder": "decoder",
-    "DecoderConfig": "config",
-    "FrameRing": "cache",
-    "SamplingParams": "sampling",
-    "Session": "session",
-    "TextEncoder": "text",
+    "Decoder": "model.decoder",
+    "DecoderConfig": "model.config",
+    "FrameRing": "sampling.frame_ring",
+    "SamplingParams": "sampling.params",
+    "Session": "sampling.engine",
+    "TextEncoder": "conditions.text_encoder",
     "VideoGenerator": "pipeline",
-    "VideoSession": "video_session",
+    "VideoSession": "session",
 }
 
 __all__ = [

@@ -12,15 +12,15 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
+from ..files.model_folder import find_folder, fingerprint, load_weights, read_config, save_folder
 from ..tokenizer import VideoCodes, VideoTokenizer, frame_count
-from ..tokenizer.checkpoint import find_folder, fingerprint, load_weights, read_config, save_folder
-from .codebooks import Codebooks
-from .decoder import Decoder, DecoderConfig
-from .sampling import SamplingParams
-from .session import Session
-from .text import TextEncoder
-from .video_session import VideoSession
-from .weights import is_quantized, lighten
+from .conditions.text_encoder import TextEncoder
+from .model.codebooks import Codebooks
+from .model.decoder import Decoder, DecoderConfig
+from .sampling.engine import Session
+from .sampling.params import SamplingParams
+from .sampling.quantize import is_quantized, lighten
+from .session import VideoSession
 
 Progress = Callable[[int], None]
 TABLES = ("codes.full", "head.full")  # most of a small model; stored in eight bits, which costs no bits per code
@@ -80,7 +80,7 @@ class VideoGenerator(nn.Module):
         prompt: str | Sequence[str],
         frames: int | Sequence[int] = 33,
         seed: int | Sequence[int] = 0,
-        params: SamplingParams = SamplingParams(),  # noqa: B008 (frozen)
+        params: SamplingParams = SamplingParams(),
         init: Tensor | VideoCodes | None = None,
         progress: Progress | None = None,
     ) -> Tensor | list[Tensor]:
@@ -128,7 +128,7 @@ class VideoGenerator(nn.Module):
         self,
         prompt: str | Sequence[str],
         seed: int | Sequence[int] = 0,
-        params: SamplingParams = SamplingParams(),  # noqa: B008 (frozen)
+        params: SamplingParams = SamplingParams(),
         init: Tensor | VideoCodes | None = None,
     ) -> Iterator[Tensor]:
         """Endless videos, the pixels of one latent frame at a time: float [B, 3, f, Y, X], f = 1 at first and k later.
@@ -141,7 +141,7 @@ class VideoGenerator(nn.Module):
         self,
         prompt: str | Sequence[str],
         seed: int | Sequence[int] = 0,
-        params: SamplingParams = SamplingParams(),  # noqa: B008 (frozen)
+        params: SamplingParams = SamplingParams(),
         init: Tensor | VideoCodes | None = None,
         undo: int = 1,
     ) -> VideoSession:

@@ -1,252 +1,195 @@
-"""Codes in the making: prompt states and seeds in, one latent frame after another out, for ever.
+"""Videos in the making: iterate to see them grow, and step in whenever you like.
 
-Legend: B videos, R rows of the batch (with guidance twice as many), S text length, E text width, G cells of a frame,
-T tokens of one forward, D model width, V vocabulary, I = V + 2 with the starts of frames and rows.
+    session = generator.session("a red ball rolls to the left", seed=0)
+    for chunk in session:                                # one latent frame's pixels, float [B, 3, f, Y, X]
+        ...                                              # leave the loop at any time, and iterate again to go on
+    session.set_prompt("it bounces", window="recompute")
+
+Legend: B videos, T latent frames, G = H * W cells of one, f Y X frames and pixels.
 """
 
 import copy
-import itertools
-from collections.abc import Sequence
-from functools import partial
-from typing import Literal, get_args
+import dataclasses
+import json
+import os
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
-from .attention import fastest_backend
-from .cache import FrameRing
-from .decoder import Decoder
-from .drafts import FrameDraft, SpeculativeDraft, draft_steps, frame_ids
-from .recording import Record, Work, recorder
-from .sampling import FrameNoise, SamplingParams, guide, gumbel_bits, uniform_noise
-from .weights import PackedLinear, pack
+from ..files.output_path import check_output
+from ..tokenizer import frame_count
+from .sampling.engine import Session, Window
+from .sampling.params import SamplingParams
 
-Window = Literal["keep", "flush", "recompute"]
+if TYPE_CHECKING:
+    from .pipeline import VideoGenerator
+
+FORMAT = "kinetoscope-session-1"
+State = dict[str, Tensor]
 
 
-class Session:
-    """A batch of videos that grow frame by frame at constant memory and cost.
-
-    With guidance every video has two rows in one batch, with its prompt and without, until guidance ends.
+class VideoSession:
+    """A batch of videos that grow side by side for ever; `VideoGenerator.session` and `load_session` make it.
 
     Args:
-        decoder: in the dtype and on the device to sample with.
-        text_BSE, text_mask_BS: of the text encoder, one row per video.
-        seeds: one per video; a video depends on its own seed only.
-        params: how codes are drawn.
-        backend: of `attend`; by default "matmul" on a CPU, for few queries at a time, and elsewhere what is fastest.
-        undo: latent frames that `rewind` can always take back.
-        record: how forwards are recorded, to be replayed without a call per operator; by default as fits the device.
-
-    Raises:
-        ValueError: a window longer than the decoder allows, or an undo below 1.
+        generator: the model.
+        prompts: one per video.
+        codes: draws the codes; nothing is drawn yet.
+        given_TBG: codes of the first frames, if they are given.
     """
 
-    @torch.inference_mode()
     def __init__(
-        self,
-        decoder: Decoder,
-        text_BSE: Tensor,
-        text_mask_BS: Tensor,
-        seeds: Sequence[int],
-        params: SamplingParams = SamplingParams(),  # noqa: B008 (frozen)
-        backend: str | None = None,
-        undo: int = 1,
-        record: Record | None = None,
+        self, generator: "VideoGenerator", prompts: Sequence[str], codes: Session, given_TBG: Sequence[Tensor] = ()
     ) -> None:
-        self.decoder, self.seeds, self.params = pack(decoder), list(seeds), params
-        self.table_ID = table = torch.cat([decoder.codes(), decoder.frame_start[None], decoder.hidden_code[None]])
-        self.head = PackedLinear(decoder.head())
-        self.record = record or recorder(table.device)
-        self.static = self.record is not None or table.device.type != "cpu"  # shapes that depend on no code
-        rows = len(self.seeds) * (2 if params.guided(0) else 1)
-        arguments = rows, params.window, undo, table.dtype, table.device
-        self.ring = FrameRing(decoder.config, *arguments, backend or "matmul", self.static)
-        self._recorded: tuple[FrameDraft, Work] | None = None  # a frame, and a round with it
-        self._made: tuple[tuple[int, ...], Tensor] = ((), torch.empty(0))  # random bits, of which frame and seeds
-        self.sinks, self.remembered = decoder.config.sinks, self.ring.window + undo
-        self.past: list[Tensor] = []  # codes [B, G] of the sinks and of the last frames
-        self.frames = 0  # latent frames so far, given and drawn
-        self.forwards = 0  # runs of the decoder to draw them
-        self._needed = 0  # of these, by the last frame
-        self.set_text(text_BSE, text_mask_BS)
-        if backend is None and self.device.type != "cpu":
-            self.ring.backend = self._fastest_backend()
+        self.generator, self.prompts, self.codes, self.given = generator, list(prompts), codes, deque(given_TBG)
+        reach = codes.sinks + codes.remembered
+        self.pasts: deque[State] = deque([{}], 1 + reach)  # the tokenizer's state behind each of the last frames
 
     @property
-    def device(self) -> torch.device:
-        return self.table_ID.device
-
-    def _fastest_backend(self) -> str:
-        ring, config = self.ring, self.decoder.config
-        tokens = draft_steps(self.params, ring.rows, ring.order, self.device.type) * ring.length // ring.order.steps
-        sizes = ring.rows, config.heads, config.kv_heads, tokens, ring.slots, config.head_size
-        return fastest_backend(*sizes, ring.kv.dtype, str(self.device))
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(self.codes.seeds)
 
     @property
-    def guided(self) -> bool:
-        return self.ring.rows > len(self.seeds)
+    def frames(self) -> int:
+        """Frames of pixels so far."""
+        k = self.generator.decoder.config.frames_per_latent
+        return frame_count(self.codes.frames, k) if self.codes.frames else 0
 
     # ---- growing ----
 
-    @torch.inference_mode()
-    def feed(self, codes_BG: Tensor) -> None:
-        """Take a frame as given: its codes, int64 [B, G], become the past of the next one."""
-        self._drop_guidance()
-        self._run_frame(codes_BG)
-        self._append(codes_BG)
+    def __iter__(self) -> Iterator[Tensor]:
+        return self
 
-    @torch.inference_mode()
-    def draw(self) -> Tensor:
-        """Sample the next frame; its codes, int64 [B, G]."""
-        self._drop_guidance()
-        self.ring.begin_frame()
-        frame, play = self._next_round()
-        # To ask a GPU whether a frame is complete is to wait for it: not before as many rounds as the last one needed.
-        patience = self._needed if self.static else 0
-        for rounds in itertools.count(1):
-            play()
-            if rounds == patience:  # the processor has nothing else to do while a GPU works on all these
-                self._bits(self.frames + 1)
-            if rounds >= patience and frame.complete:
-                break
-        self.forwards += rounds
-        self._needed = int(frame.rounds_B.max())
-        self._append(frame.codes_BG.clone())
-        if self.record is not None and self._recorded is None:  # once it has run, so that all it needs is there
-            self._recorded = frame, self.record(play)
-        return self.past[-1]
+    def __next__(self) -> Tensor:
+        """Pixels of the next latent frame, float [B, 3, f, Y, X] in [-1, 1]; f = 1 at first and k later."""
+        if self.given:
+            codes_BG = self.given.popleft()
+            self.codes.feed(codes_BG)
+        else:
+            codes_BG = self.codes.draw()
+        generator = self.generator
+        indices = generator.codebooks.in_cells(codes_BG.unflatten(1, (1, *generator.decoder.config.grid)))
+        pixels, past = generator.tokenizer.decode_step(indices, self.pasts[-1])
+        self.pasts.append(past)
+        return pixels
 
-    def _next_round(self) -> tuple[FrameDraft, Work]:
-        """The open frame, and what runs the decoder once and draws some of its codes."""
-        frame = self._open_frame()
-        if self._recorded is None:
-            return frame, partial(self._round, frame)
-        recorded, replay = self._recorded
-        recorded.load(frame)
-        return recorded, replay
-
-    def _round(self, frame: FrameDraft) -> None:
-        place_BT = frame.next_places()
-        frame.verify(place_BT, self._logits(frame.tokens(place_BT), place_BT))
-
-    def _open_frame(self) -> FrameDraft:
-        B, G, V, device = len(self.seeds), self.decoder.config.cells, self.decoder.config.vocab_size, self.device
-        noise = FrameNoise(self._bits(self.frames), self.params, device, self.static)
-        guess_BG = self.past[-1] if self.past else torch.zeros(B, G, dtype=torch.long, device=device)
-        steps = draft_steps(self.params, self.ring.rows, self.ring.order, device.type)
-        arguments = self.ring.order, guess_BG, V, noise, self.params, steps
-        if self.params.accelerate != "distribution":
-            return FrameDraft(*arguments, self.static)
-        return SpeculativeDraft(*arguments, uniform_noise(self.seeds, self.frames, G).to(device), self.static)
-
-    def _bits(self, frame: int) -> Tensor:
-        """Random bits of a frame, int32 [B, G, V]; kept, because they may be made before their turn."""
-        key, sizes = (frame, *self.seeds), (self.decoder.config.cells, self.decoder.config.vocab_size)
-        if key != self._made[0]:
-            chance = self.params.temperature > 0
-            bits = gumbel_bits(self.seeds, frame, *sizes) if chance else torch.zeros(len(self.seeds), *sizes).int()
-            self._made = key, bits
-        return self._made[1]
-
-    def _logits(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
-        """Logits [B, T, V] of the codes behind these tokens of the open frame."""
-        states_RTD = self._states(ids_BT, place_BT)
-        if self.guided:  # logits are linear in these states, so guidance needs the head only once
-            with_prompt_BTD, without_BTD = states_RTD.chunk(2)
-            return self.head(guide(with_prompt_BTD, without_BTD, self.params.guidance))
-        return self.head(states_RTD)
-
-    def _states(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
-        """The decoder's states [R, T, D] of tokens of the open frame, which it looks at from now on."""
-        if self.guided:
-            ids_BT, place_BT = torch.cat([ids_BT, ids_BT]), torch.cat([place_BT, place_BT])
-        return self.decoder.step(self.table_ID[ids_BT], self.ring.extend(place_BT))
-
-    def _run_frame(self, codes_BG: Tensor) -> None:
-        self.ring.begin_frame()
-        order = self.ring.order
-        ids_BL = frame_ids(order, codes_BG, self.decoder.config.vocab_size)[:, order.carried_L]
-        self._states(ids_BL, torch.arange(order.length, device=ids_BL.device).expand_as(ids_BL))
-
-    def _append(self, codes_BG: Tensor) -> None:
-        self.frames += 1
-        self.past.append(codes_BG)
-        if len(self.past) > self.sinks + self.remembered:
-            del self.past[self.sinks]
-
-    def _drop_guidance(self) -> None:
-        if self.guided and not self.params.guided(self.frames):
-            self.ring, self._recorded = self.ring.select(torch.arange(len(self.seeds), device=self.device)), None
-
-    # ---- another prompt, another shot ----
-
-    @torch.inference_mode()
-    def set_text(self, text_BSE: Tensor, text_mask_BS: Tensor, window: Window = "keep") -> None:
-        """Go on under other prompts.
+    def set_prompt(self, prompt: str | Sequence[str], window: Window = "keep") -> None:
+        """Go on under another prompt (or one per video).
 
         Args:
-            window: what becomes of the frames that the next one sees. "keep": they stay as the old prompts made them;
-                "recompute": the decoder reads them again under the new prompts, as the first ones behind the sinks;
-                "flush": they are forgotten, as by `cut`.
-        """
-        if window not in get_args(Window):
-            raise ValueError(f"window must be one of {', '.join(get_args(Window))}; got {window!r}")
-        if self.guided:
-            text_BSE = torch.cat([text_BSE, text_BSE])
-            text_mask_BS = torch.cat([text_mask_BS, torch.zeros_like(text_mask_BS)])
-        self._recorded = None  # the prefix is another tensor
-        prefix_RPD, mask_RP = self.decoder.embed_prefix(len(text_BSE), text_BSE, text_mask_BS)
-        self.decoder.step(prefix_RPD, self.ring.set_prefix(mask_RP))
-        if window == "flush":
-            self.cut()
-        if window == "recompute":
-            self.past = self.past[: self.sinks] + self.past[self.sinks :][-self.ring.window :]
-            self.ring.flush(sinks=True)
-            for codes_BG in self.past:
-                self._run_frame(codes_BG)
-
-    @torch.inference_mode()
-    def cut(self) -> None:
-        """Begin another shot: the window is forgotten, prompts and sinks stay, the next frame follows the sinks."""
-        self.ring.flush()
-        del self.past[self.sinks :]
-
-    # ---- going back, and other rows ----
-
-    @torch.inference_mode()
-    def rewind(self, frames: int) -> None:
-        """Take back the last latent frames; they come out the same again, or others under other `seeds`.
+            window: what becomes of the frames that the next one sees. "keep": they stay as the old prompt made them;
+                "recompute": the decoder reads them again under the new prompt; "flush": they are forgotten (`cut`).
 
         Raises:
-            ValueError: frames that the ring holds no more, or that had guidance when its rows are gone.
+            ValueError: another window, another number of prompts, an empty or too long one.
         """
-        if not self.guided and self.params.guided(self.frames - frames):
-            last = self.frames - (self.params.guidance_frames or 0)
-            raise ValueError(f"guidance has ended, so rewind can take back 0 to {last} latent frames; got {frames}")
-        self.ring.rewind(frames)
-        self.frames -= frames
-        del self.past[len(self.past) - frames :]
+        prompts = [prompt] * len(self.prompts) if isinstance(prompt, str) else list(prompt)
+        if len(prompts) != len(self.prompts):
+            raise ValueError(f"prompt must be one sentence or one per video ({len(self.prompts)}); got {len(prompts)}")
+        self.codes.set_text(*self.generator.encode_text(prompts), window)
+        self.prompts = prompts
 
-    @torch.inference_mode()
-    def select(self, videos: Sequence[int], seeds: Sequence[int]) -> "Session":
-        """A session that goes on with some of these videos, each any number of times; this one stays as it is.
+    def cut(self) -> None:
+        """Begin another shot: the last frames are forgotten, prompts and first frames (sinks) stay as references."""
+        self.codes.cut()
+
+    # ---- going back, and other videos ----
+
+    def rewind(self, latents: int, seed: int | None = None) -> None:
+        """Take back the last latent frames. They come out the same again or, with another seed, anew.
 
         Args:
-            videos: which, by their number in this session.
-            seeds: one per video of the new session.
+            seed: of the first video; the next ones have seed + 1, seed + 2, ...
+
+        Raises:
+            ValueError: more latent frames than the session holds; start it with a larger `undo`.
         """
-        new, rows_R = copy.copy(self), torch.tensor(videos, device=self.device)
-        new._recorded, new.seeds, new.past = None, list(seeds), [codes_BG[rows_R] for codes_BG in self.past]
-        new.ring = self.ring.select(torch.cat([rows_R, rows_R + len(self.seeds)]) if self.guided else rows_R)
+        self.codes.rewind(latents)
+        for _ in range(latents):
+            self.pasts.pop()
+        if latents:
+            self.given.clear()
+        if seed is not None:
+            self.codes.seeds = list(range(seed, seed + len(self.prompts)))
+
+    def fork(self, seeds: Sequence[int]) -> "VideoSession":
+        """A session in which every video of this one goes on once for each seed; this one stays as it is."""
+        new = copy.copy(self)
+        new._select([video for video in range(len(self.prompts)) for _ in seeds], list(seeds) * len(self.prompts))
         return new
 
-    def state(self) -> dict[str, Tensor]:
-        """All that changes as the videos grow, for `load_state` of a session with the same decoder and params."""
-        past_TBG = torch.stack(self.past) if self.past else torch.zeros(0, dtype=torch.long)
-        return {"frames": torch.tensor(self.frames), "past": past_TBG, **self.ring.state()}
+    def keep(self, videos: Sequence[int]) -> None:
+        """Go on with these videos only, counted from 0."""
+        if not videos or not all(0 <= video < len(self.prompts) for video in videos):
+            raise ValueError(f"videos must be numbers from 0 to {len(self.prompts) - 1}; got {list(videos)}")
+        self._select(list(videos), [self.seeds[video] for video in videos])
 
-    @torch.inference_mode()
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        self.frames, self.past, self._recorded = int(state["frames"]), list(state["past"].to(self.device)), None
-        self.ring.load_state(state)
+    def _select(self, videos: list[int], seeds: Sequence[int]) -> None:
+        self.prompts, self.codes = [self.prompts[video] for video in videos], self.codes.select(videos, seeds)
+        self.given = deque(codes_BG[videos] for codes_BG in self.given)
+        self.pasts = deque((_rows(past, videos) for past in self.pasts), self.pasts.maxlen)
+
+    # ---- files ----
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all that the videos need to go on, bit for bit, to a safetensors file."""
+        path = check_output(Path(path), ".safetensors")
+        tensors = {f"codes.{name}": tensor for name, tensor in self.codes.state().items()}
+        tensors |= {f"given.{i}": codes_BG for i, codes_BG in enumerate(self.given)}
+        tensors |= {f"past.{i}.{key}": value for i, past in enumerate(self.pasts) for key, value in past.items()}
+        about = {
+            "format": FORMAT,
+            "model": self.generator.id,
+            "prompts": self.prompts,
+            "seeds": self.codes.seeds,
+            "params": dataclasses.asdict(self.codes.params),
+            "undo": self.codes.ring.undo,
+            "pasts": len(self.pasts),
+        }
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as beside:
+            partial = Path(beside) / path.name
+            stored = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+            save_file(stored, partial, {"session": json.dumps(about)})
+            partial.replace(path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], generator: "VideoGenerator") -> "VideoSession":
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the file is something else, or of another model.
+        """
+        if not Path(path).is_file():
+            raise ValueError(f"{path} does not exist")
+        try:
+            with safe_open(path, framework="pt") as file:
+                about = json.loads((file.metadata() or {}).get("session", "{}"))
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+        if about.get("format") != FORMAT:
+            raise ValueError(f"{path} holds no session of this format ({FORMAT})")
+        if about["model"] != generator.id:
+            raise ValueError(f"{path} is a session of model {about['model']}, and this one is {generator.id}")
+        params = SamplingParams(**about["params"])
+        session = generator.session(about["prompts"], about["seeds"], params, undo=about["undo"])
+        device = generator.decoder.no_text.device
+        session.codes.load_state({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("codes.")})
+        given = [name for name in tensors if name.startswith("given.")]
+        session.given.extend(tensors[f"given.{i}"].to(device) for i in range(len(given)))
+        session.pasts.clear()
+        for i in range(about["pasts"]):
+            past = {name: tensor for name, tensor in tensors.items() if name.startswith(f"past.{i}.")}
+            session.pasts.append({name.split(".", 2)[2]: tensor.to(device) for name, tensor in past.items()})
+        return session
+
+
+def _rows(past: State, videos: list[int]) -> State:
+    """These videos of a tokenizer's state; what has no batch stays as it is."""
+    return {key: value[videos] if value.dim() > 1 else value for key, value in past.items()}

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from kinetoscope.data.video_writer import write_video
-from kinetoscope.generator.cli import load, parse
+from kinetoscope.app.cli.main import load, parse
+from kinetoscope.data.video.write import write_video
 from kinetoscope.tokenizer import VideoCodes, VideoTokenizer
 from torch import Tensor
 

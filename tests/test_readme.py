@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from kinetoscope.generator.cli import load, parse
+from kinetoscope.app.cli.main import load, parse
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")

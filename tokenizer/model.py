@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from . import checkpoint
+from ..files import model_folder as checkpoint
 from .blocks import REFINED, StackConfig, State, own
 from .checks import check_indices, check_range, check_same_size, check_tile, check_video
 from .codes import VideoCodes, latent_count

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from kinetoscope.tokenizer import QuantizerConfig, StackConfig, TokenizerConfig, VideoTokenizer
-from kinetoscope.tokenizer.steps import DecodeStep, EncodeStep
+from kinetoscope.tokenizer.export import DecodeStep, EncodeStep
 from torch import Tensor, nn
 
 State = dict[str, Tensor]

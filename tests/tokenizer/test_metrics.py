@@ -2,7 +2,14 @@ import math
 
 import pytest
 import torch
-from kinetoscope.tokenizer.metrics import CodeUsage, bits_per_pixel, calm_rate, psnr, ssim, still_cells
+from kinetoscope.tokenizer.metrics import (
+    CodeUsage,
+    bits_per_pixel,
+    calm_rate,
+    psnr,
+    ssim,
+    still_cells,
+)
 
 
 def test_psnr_of_known_errors() -> None:

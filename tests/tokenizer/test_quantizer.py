@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from kinetoscope.tokenizer import QuantizerConfig, StackConfig, TokenizerConfig, VideoCodes, VideoTokenizer
+from kinetoscope.tokenizer import (
+    QuantizerConfig,
+    StackConfig,
+    TokenizerConfig,
+    VideoCodes,
+    VideoTokenizer,
+)
 from kinetoscope.tokenizer.metrics import bits_per_pixel
 from kinetoscope.tokenizer.quantizer import Quantizer
 from torch import Tensor

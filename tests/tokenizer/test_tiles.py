@@ -4,7 +4,13 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kinetoscope.tokenizer import QuantizerConfig, StackConfig, TokenizerConfig, VideoCodes, VideoTokenizer
+from kinetoscope.tokenizer import (
+    QuantizerConfig,
+    StackConfig,
+    TokenizerConfig,
+    VideoCodes,
+    VideoTokenizer,
+)
 from torch import Tensor
 
 shared_model = settings(

@@ -1,0 +1,238 @@
+"""The work behind `kinetoscope reconstruct`, `encode` and `decode`: files through a tokenizer at bounded memory."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...data.video.allocator import return_large_buffers
+from ...data.video.codec import FrameSource, computed, decode_file, encode_file, first_codebooks
+from ...data.video.prefetch import prefetch
+from ...data.video import VideoWriter, to_float, to_uint8
+from ...tokenizer import VideoTokenizer, latent_count
+from ...files import model_folder as checkpoint
+from ...tokenizer.codes import CodesFile
+from ...tokenizer.metrics import PEAK, ssim
+from ...generator.devices import choose_device
+from .file_plan import FileJob, FilePlan
+from .file_run import Notes, mark_of, run_files
+from ...training.progress import Progress, gentle_interrupt
+
+WATCHABLE = 256  # small videos are enlarged to about this many pixels
+GAIN = 4  # differences are drawn this much stronger
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the three commands are told; `None` leaves a choice to them. See `commands.encode`."""
+
+    size: int | None = None
+    max_frames: int | None = None
+    rate: int | None = None
+    tile: int | None = None
+    scale: int | None = None
+    dtype: str = "float32"
+    device: str | None = None
+
+    def load(self, name: str) -> VideoTokenizer:
+        return VideoTokenizer.from_pretrained(name).to(choose_device(self.device))
+
+    def source(self, path: Path) -> FrameSource:
+        return FrameSource(path, self.size, self.max_frames)
+
+
+def encode(plan: FilePlan, settings: Settings, tokenizer: str) -> int:
+    """Write the codes of videos."""
+    model = settings.load(tokenizer)
+    first_codebooks(settings.rate, model.rates, f"'{tokenizer}'")
+
+    def mark(source: Path) -> str:
+        asked = {"size": settings.size, "max_frames": settings.max_frames, "rate": settings.rate}
+        return mark_of(source, model.id, **asked, dtype=settings.dtype)
+
+    def make(job: FileJob, notes: Notes, label: str) -> bool:
+        with _enough_memory(job.source), Progress(settings.source(job.source).length(), label=label) as progress:
+            file = encode_file(
+                model,
+                job.source,
+                job.out,
+                size=settings.size,
+                max_frames=settings.max_frames,
+                rate=settings.rate,
+                tile=settings.tile,
+                dtype=DTYPES[settings.dtype],
+                model=public_name(tokenizer),
+                notes=notes,
+                progress=progress.update,
+            )
+        grid = " x ".join(map(str, file.shape[1:]))
+        size = math.prod(file.shape) * math.log2(model.codebook_size) / 8 / 1000
+        print(f"{job.out}: {_frames(file.num_frames)} as {grid} codes, {size:.1f} kB of information")
+        return True
+
+    return run_files(plan, mark, make, "encoded")
+
+
+def decode(plan: FilePlan, settings: Settings, tokenizer: str | None) -> int:
+    """Write the videos of files of codes, each with the tokenizer that wrote it unless one is given."""
+    load = functools.cache(settings.load)
+    if tokenizer is not None:  # a wrong name ends everything, a file of another tokenizer only itself
+        load(tokenizer)
+
+    def mark(source: Path) -> str:
+        asked = {"rate": settings.rate, "scale": settings.scale}
+        return mark_of(source, CodesFile.open(source).tokenizer, **asked, dtype=settings.dtype)
+
+    def make(job: FileJob, notes: Notes, label: str) -> bool:
+        file = CodesFile.open(job.source)
+        model, name = _reader(file, tokenizer, load)
+        with (
+            _enough_memory(job.source),
+            Progress(file.num_frames, label=label) as progress,
+            _interrupt(alone=not label) as stopped,
+        ):
+            done = decode_file(
+                model,
+                job.source,
+                job.out,
+                rate=settings.rate,
+                tile=settings.tile,
+                dtype=DTYPES[settings.dtype],
+                upscale=settings.scale or watchable_scale(file.height, file.width),
+                metadata={"tokenizer": public_name(name), **notes},
+                progress=progress.update,
+                stop=stopped,
+            )
+        print(f"{job.out}: {_frames(done, file.num_frames, stopped())}")
+        return not stopped()
+
+    return run_files(plan, mark, make, "decoded")
+
+
+def reconstruct(plan: FilePlan, settings: Settings, tokenizer: str) -> int:
+    """Write originals, reconstructions and differences side by side and print the measures."""
+    return_large_buffers()
+    model = settings.load(tokenizer)
+    first_codebooks(settings.rate, model.rates, f"'{tokenizer}'")
+
+    def mark(source: Path) -> str:
+        asked = {"size": settings.size, "max_frames": settings.max_frames, "rate": settings.rate}
+        return mark_of(source, model.id, **asked, scale=settings.scale, dtype=settings.dtype)
+
+    def make(job: FileJob, notes: Notes, label: str) -> bool:
+        source = settings.source(job.source)
+        (height, width), total = source.picture, source.length()
+        tags = {"source": job.source.name, "tokenizer": public_name(tokenizer), **notes}
+        tags["shows"] = "original, reconstruction, difference"
+        squares, likeness, done = 0.0, 0.0, 0
+        with (
+            _enough_memory(job.source),
+            Progress(total, label=label) as progress,
+            _interrupt(alone=not label) as stopped,
+            VideoWriter(job.out, source.fps, tags, settings.scale or watchable_scale(height, width)) as writer,
+            closing(prefetch(source.chunks())) as chunks,
+            closing(prefetch(_pairs(model, chunks, height, width, settings))) as pairs,
+        ):
+            for original, rebuilt in pairs:
+                difference = (rebuilt - original).abs() * GAIN - 1
+                writer.write(to_uint8(torch.cat([original, rebuilt, difference], dim=-1)[0]))
+                squares += float((rebuilt - original).double().square().sum())
+                likeness += float(ssim(rebuilt, original)) * original.shape[2]
+                done += original.shape[2]
+                progress.update(original.shape[2])
+                if stopped():
+                    break
+        print(_measures(model, settings.rate, squares, likeness, done, height, width))
+        print(f"{job.out}: original, reconstruction and difference, {_frames(done, total, stopped())}")
+        return not stopped()
+
+    return run_files(plan, mark, make, "reconstructed")
+
+
+def watchable_scale(height: int, width: int) -> int:
+    """How many times a picture must be enlarged to be seen well."""
+    return max(1, WATCHABLE // min(height, width))
+
+
+def public_name(name: str) -> str:
+    """The name of a model to store in files: of a folder only its last part, which tells nothing about this machine."""
+    return Path(name).resolve().name if Path(name).is_dir() else name
+
+
+def _reader(file: CodesFile, given: str | None, load: Callable[[str], VideoTokenizer]) -> tuple[VideoTokenizer, str]:
+    """The tokenizer of a file of codes, and its name. ValueError if it is not the given one, or not known."""
+    name = given or _shipped_name(file.tokenizer)
+    if name is None:
+        raise ValueError(f"'{file.path}' was written by {file.writer}, which is not shipped; name it with --tokenizer")
+    model = load(name)
+    if model.id != file.tokenizer:
+        right = _shipped_name(file.tokenizer)
+        way_out = f"pass --tokenizer {right}" if right else "name the right one with --tokenizer"
+        raise ValueError(f"'{file.path}' was written by {file.writer} and '{name}' is {model.id}; {way_out}")
+    return model, name
+
+
+@functools.cache
+def _shipped_name(tokenizer: str) -> str | None:
+    """The shipped model whose tokenizer has this id."""
+    ids = {VideoTokenizer.from_pretrained(name).id: name for name in checkpoint.shipped_models()}
+    return ids.get(tokenizer)
+
+
+def _pairs(
+    model: VideoTokenizer, chunks: Iterable[Tensor], height: int, width: int, settings: Settings
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Original and reconstruction, float `[1, 3, f, Y, X]` in [-1, 1], as they come."""
+    device, dtype = next(model.parameters()).device, DTYPES[settings.dtype]
+    kept = first_codebooks(settings.rate, model.rates, "this tokenizer")
+    waiting: deque[Tensor] = deque()
+
+    def remembered() -> Iterator[Tensor]:
+        for chunk in chunks:
+            video = to_float(chunk.to(device))[None]
+            waiting.extend(video.unbind(2))
+            yield video
+
+    codes = (indices[kept] for indices in model.stream_encode(remembered(), settings.tile))
+    for rebuilt in computed(model.stream_decode(codes, height, width, settings.tile), device, dtype):
+        count = min(rebuilt.shape[2], len(waiting))  # the last group of frames may be filled up
+        yield torch.stack([waiting.popleft() for _ in range(count)], dim=2), rebuilt[:, :, :count]
+
+
+@contextlib.contextmanager
+def _enough_memory(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+            raise
+        raise ValueError(f"'{path}' needs more memory than there is; use --tile 256, or a smaller --size") from error
+
+
+def _measures(
+    model: VideoTokenizer, rate: int | None, squares: float, likeness: float, frames: int, height: int, width: int
+) -> str:
+    pixels, patch = frames * height * width, model.config.patch
+    mean = max(squares / (3 * pixels), PEAK**2 * 1e-10)
+    cells = latent_count(frames, model.config.frames_per_latent) * -(-height // patch) * -(-width // patch)
+    bits = cells * (rate or model.rates) * math.log2(model.codebook_size) / pixels
+    return f"PSNR {10 * math.log10(PEAK**2 / mean):.2f} dB   SSIM {likeness / frames:.4f}   {bits:.4f} bits per pixel"
+
+
+def _frames(done: int, total: int = 0, stopped: bool = False) -> str:
+    return f"{done} frame" + "s" * (done != 1) + (f" (interrupted; there are about {total})" if stopped else "")
+
+
+def _interrupt(alone: bool) -> contextlib.AbstractContextManager[Callable[[], bool]]:
+    """Ctrl-C keeps the frames so far of a file made alone, but not of one among several, which must all be whole."""
+    return gentle_interrupt() if alone else contextlib.nullcontext(lambda: False)

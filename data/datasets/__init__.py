@@ -1,0 +1,1 @@
+"""Folders, lists and shards of videos, as sources of clips."""

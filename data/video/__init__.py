@@ -1,0 +1,34 @@
+"""Videos and images as tensors: reading, writing, and what runs beside it."""
+
+from .frames import VideoError
+from .read import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    VideoClip,
+    VideoInfo,
+    clip_rate,
+    iterate_frames,
+    probe,
+    read_clip,
+    read_metadata,
+    to_float,
+    to_uint8,
+)
+from .write import VideoWriter, write_video
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "VideoClip",
+    "VideoError",
+    "VideoInfo",
+    "VideoWriter",
+    "clip_rate",
+    "iterate_frames",
+    "probe",
+    "read_clip",
+    "read_metadata",
+    "to_float",
+    "to_uint8",
+    "write_video",
+]

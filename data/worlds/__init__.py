@@ -1,0 +1,1 @@
+"""Worlds: endless true video with captions, and judges that read it back."""

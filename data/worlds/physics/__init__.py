@@ -1,0 +1,1 @@
+"""Balls, cubes and cylinders on a checker floor."""

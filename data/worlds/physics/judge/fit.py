@@ -1,0 +1,260 @@
+"""Train the oracle from nothing: `python -m kinetoscope.data.worlds.physics.judge.fit --out pretrained/physics-oracle`.
+
+Three stages, minutes on one CPU core. First FrameNet learns pixels, pose and time of day from single frames; then
+ObjectNet and ContactNet learn from the tracks that the finished FrameNet makes. Half of all
+pictures are spoiled the way a video decoder spoils them, so that reconstructions can be read as well as renders.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from ..clips import HELD_OUT_SEED, physics_batch
+from ..render import render
+from ..scene import MOTIONS, PhysicsConfig, Scenes, sample_scenes
+from .judge import MIN_FRAMES, READ_FRAMES, Oracle, calibrate
+from .network import ObjectNet, TrackConvs
+from .tracks import mirror_track, pair_features, pose_of
+
+log = logging.getLogger(__name__)
+FRAME_SEED, TRACK_SEED = 500_000_000, 600_000_000  # apart from the seeds that models train on
+MIRRORED = {"left": "right", "right": "left"}
+# In turn: of three clips one comes from the wider world, and half of all show what moves sideways and hits nothing.
+WORLDS = [PhysicsConfig(max_objects=most, any_motions=free) for free in (False, True) for most in (2, 2, 3)]
+
+
+class TrackSet(NamedTuple):
+    """Tracks of K objects with the truth, and Q pairs of objects of one clip."""
+
+    features_KFD: Tensor
+    state_KF4: Tensor
+    motion_K: Tensor
+    pairs_Q2: Tensor  # rows of the two objects
+    contact_QF: Tensor
+
+
+def spoil(video: Tensor, generator: torch.Generator) -> Tensor:
+    """Imitate the errors of a decoder on about half of the uint8 clips [B, 3, F, Y, X]; returns uint8.
+
+    Blur, 8x8 blocks that lose their detail, noise, and brightness, contrast and tint off by a few percent.
+    """
+
+    def draw(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator)
+
+    rows = (draw(len(video)) < 0.5).nonzero()[:, 0]
+    clips, frames, height, width = len(rows), *video.shape[2:]
+    x = video[rows].transpose(1, 2).flatten(0, 1).float()
+
+    def per_clip(value: Tensor) -> Tensor:
+        return value.view(clips, 1, -1, 1, 1).expand(-1, frames, -1, -1, -1).flatten(0, 1)
+
+    soft = functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+    y = x + per_clip(draw(clips) * 1.2) * (soft - x)
+    steps = -(-frames // 4)  # a block keeps its error for the four frames of one latent
+    flat = (draw(clips, steps, height // 8, width // 8) < 0.25 * draw(clips, 1, 1, 1)).float()
+    flat = functional.interpolate(flat.repeat_interleave(4, 1)[:, :frames].flatten(0, 1)[:, None], scale_factor=8.0)
+    coarse = functional.interpolate(functional.avg_pool2d(y, 4), scale_factor=4.0, mode="bilinear")
+    y = y + flat * 0.8 * (coarse - y)
+    y = y + torch.randn(y.shape, generator=generator) * per_clip(draw(clips)) * 8
+    tint = 1 + (draw(clips, 3) - 0.5) * 0.05 + (draw(clips, 1) - 0.5) * 0.10
+    y = ((y - 110) * per_clip(1 + (draw(clips) - 0.5) * 0.12) + 110) * per_clip(tint)
+    spoiled = y.clamp(0, 255).round().to(torch.uint8).unflatten(0, (clips, frames)).transpose(1, 2)
+    return video.index_copy(0, rows, spoiled)
+
+
+def single_frames(clips: int, each: int, compiled: bool) -> Iterator[tuple[Tensor, Scenes, Tensor]]:
+    """Blocks of (video [B, 3, 1, Y, X], scenes of one frame, slots [B, Y, X]): `each` moments of every clip."""
+    for begin in range(0, clips, 512):
+        config = WORLDS[begin // 512 % len(WORLDS)]
+        seeds = range(FRAME_SEED + begin, FRAME_SEED + min(begin + 512, clips))
+        scenes = sample_scenes(seeds, READ_FRAMES, config)
+        moments = torch.rand(len(seeds), READ_FRAMES, generator=torch.Generator().manual_seed(begin)).argsort(1)
+        for k in range(each):
+            rows, at = torch.arange(len(seeds)), moments[:, k]
+            position, eye, view = (x[rows, at][:, None] for x in (scenes.position, scenes.eye, scenes.view))
+            frame = replace(scenes, position=position, eye=eye, view=view)
+            video, slots = render(frame, compiled=compiled)
+            yield video, frame, slots[:, 0]
+
+
+def frame_targets(scenes: Scenes, slots: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Truth of single frames: colour [M, Y, X] (0 none), shape [M, Y, X] (-100 none), pose [M, 3], time [M]."""
+    none = torch.zeros(len(scenes), 1, dtype=torch.long)
+    index = slots.long().flatten(1)
+    colour = torch.cat([none, scenes.colour + 1], 1).gather(1, index).view(slots.shape)
+    shape = torch.cat([none - 100, scenes.shape], 1).gather(1, index).view(slots.shape)
+    return colour, shape, pose_of(scenes)[:, 0], scenes.time
+
+
+def fit_frames(oracle: Oracle, clips: int, each: int, steps: int, batch: int, compiled: bool) -> None:
+    """Stage one: pixels, pose and time of day from single frames."""
+    parts = [(video, *frame_targets(scenes, slots)) for video, scenes, slots in single_frames(clips, each, compiled)]
+    data = tuple(torch.cat(column) for column in zip(*parts))
+    log.info("rendered %d frames", len(data[0]))
+    generator = torch.Generator().manual_seed(1)
+    optimizer = torch.optim.AdamW(oracle.frame.parameters(), lr=3e-3, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps, pct_start=0.1)
+    oracle.frame.train()
+    for step in range(steps):
+        rows = torch.randint(len(data[0]), (batch,), generator=generator)
+        video, colour, shape, pose, hour = (x[rows] for x in data)
+        with torch.autocast("cpu", torch.bfloat16):
+            looks = oracle.frame(oracle._frames(spoil(video, generator)))
+        losses = (
+            functional.cross_entropy(looks.colour_MCYX, colour),
+            functional.cross_entropy(looks.shape_MSYX, shape),
+            functional.smooth_l1_loss(looks.pose_MP, pose, beta=0.1),
+            functional.cross_entropy(looks.time_MT, hour),
+        )
+        loss = 3 * losses[0] + 0.5 * losses[1] + losses[2] + 0.2 * losses[3]
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(oracle.frame.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 100 == 0 or step == steps - 1:
+            log.info("frames %d: colour %.4f shape %.4f pose %.4f time %.4f", step, *(x.item() for x in losses))
+    oracle.eval()
+
+
+def collect_tracks(oracle: Oracle, clips: int, compiled: bool) -> TrackSet:
+    """The tracks that FrameNet sees of known objects, in clips that are partly spoiled."""
+    generator = torch.Generator().manual_seed(2)
+    parts: list[tuple[Tensor, ...]] = []
+    total = 0
+    for index, begin in enumerate(range(0, clips, 32)):
+        seeds = range(TRACK_SEED + begin, TRACK_SEED + min(begin + 32, clips))
+        scenes = sample_scenes(seeds, READ_FRAMES, WORLDS[index % len(WORLDS)])
+        video = spoil(render(scenes, compiled=compiled)[0], generator)
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            features = oracle.look(video)[1].features_BFND.float()
+        rows = scenes.colour[:, None, :, None].expand(-1, READ_FRAMES, -1, features.shape[-1])
+        there = scenes.present
+        radius = scenes.radius[:, :, None, None].expand(-1, -1, READ_FRAMES, -1)
+        states = torch.cat([scenes.position.transpose(1, 2), radius], -1)
+        numbers = torch.full(there.shape, -1)
+        numbers[there] = torch.arange(total, total + int(there.sum()))
+        total += int(there.sum())
+        i, j = torch.combinations(torch.arange(there.shape[1])).unbind(1)
+        both = there[:, i] & there[:, j]
+        pairs = torch.stack([numbers[:, i], numbers[:, j]], -1)[both]
+        contacts = scenes.contact[:, :, i, j].transpose(1, 2)[both]
+        own = features.gather(2, rows).transpose(1, 2)
+        parts.append((own[there], states[there], scenes.motion[there], pairs, contacts))
+    return TrackSet(*(torch.cat(column) for column in zip(*parts)))
+
+
+def fit_objects(net: ObjectNet, data: TrackSet, steps: int, batch: int = 128) -> None:
+    """Stage two: place, radius and motion of every object from its track."""
+    _standardise(net.convs, data.features_KFD)
+    generator = torch.Generator().manual_seed(3)
+    mirrored_motion = torch.tensor([MOTIONS.index(MIRRORED.get(name, name)) for name in MOTIONS])
+    for rows, valid, optimizer in _steps(net, len(data.features_KFD), steps, batch, generator):
+        x, state, motion = data.features_KFD[rows], data.state_KF4[rows], data.motion_K[rows]
+        flip = torch.rand(batch, generator=generator) < 0.5
+        x = torch.where(flip[:, None, None], mirror_track(x), x)
+        x = x + 0.02 * net.convs.std * torch.randn(x.shape, generator=generator)
+        state = torch.where(flip[:, None, None], state * torch.tensor([-1.0, 1.0, 1.0, 1.0]), state)
+        states, logits = net(x, valid)
+        place = functional.smooth_l1_loss(states[valid], state[valid], beta=0.05)
+        loss = 5 * place + functional.cross_entropy(logits, torch.where(flip, mirrored_motion[motion], motion))
+        optimizer(loss)
+
+
+def fit_contacts(oracle: Oracle, data: TrackSet, steps: int, batch: int = 128) -> None:
+    """Stage three: touching or not, from the places that stage two finds."""
+    with torch.no_grad():
+        whole = torch.ones(data.features_KFD.shape[:2], dtype=torch.bool)
+        states = oracle.object(data.features_KFD, whole)[0]
+        one, two = data.pairs_Q2.unbind(1)
+        x_QFE = pair_features((data.features_KFD[one], data.features_KFD[two]), (states[one], states[two]))
+    net, generator = oracle.contact, torch.Generator().manual_seed(4)
+    _standardise(net.convs, x_QFE)
+    for rows, valid, optimizer in _steps(net, len(x_QFE), steps, batch, generator):
+        x = x_QFE[rows]
+        for axis in (2, 4):  # apart along x and z: a pair may as well be seen from the other side
+            x[..., axis] *= torch.where(torch.rand(batch, 1, generator=generator) < 0.5, -1.0, 1.0)
+        for shape in (x.shape, (batch, 1, x.shape[-1])):
+            x = x + 0.04 * torch.randn(shape, generator=generator)
+        so_far = (data.contact_QF[rows] & valid).any(1).float()
+        optimizer(functional.binary_cross_entropy_with_logits(net(x, valid), so_far))
+
+
+def _standardise(convs: TrackConvs, x_KFD: Tensor) -> None:
+    flat = x_KFD.flatten(0, 1)
+    convs.mean.copy_(flat.mean(0))
+    convs.std.copy_(flat.std(0).clamp_min(1e-3))
+
+
+def _steps(
+    net: nn.Module, size: int, steps: int, batch: int, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor, Callable[[Tensor], None]]]:
+    """Random rows, the frames of each that count (from 9 to all), and the function that takes a step down a loss."""
+    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps, pct_start=0.1)
+    net.train()
+    for step in range(steps):
+
+        def descend(loss: Tensor, step: int = step) -> None:
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            if step % 200 == 0 or step == steps - 1:
+                log.info("%s %d: loss %.4f", type(net).__name__, step, loss.item())
+
+        lengths = torch.randint(MIN_FRAMES, 2 * READ_FRAMES, (batch, 1), generator=generator)
+        yield torch.randint(size, (batch,), generator=generator), torch.arange(READ_FRAMES) < lengths, descend
+    net.eval()
+
+
+def held_out(clips: int, frames: int, config: PhysicsConfig, compiled: bool) -> Iterator[dict[str, object]]:
+    """Batches of clips that nothing was trained on."""
+    for begin in range(HELD_OUT_SEED, HELD_OUT_SEED + clips, 32):
+        yield physics_batch(range(begin, min(begin + 32, HELD_OUT_SEED + clips)), frames, 64, config, compiled)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", required=True, help="folder of the new weights")
+    parser.add_argument("--frames", help="folder of an oracle whose frame network is kept; the others are fitted")
+    parser.add_argument("--frame-clips", type=int, default=6144, help="clips that single frames are taken from")
+    parser.add_argument("--frame-steps", type=int, default=1200)
+    parser.add_argument("--track-clips", type=int, default=2048, help="whole clips for motion and contact")
+    parser.add_argument("--track-steps", type=int, default=1000)
+    parser.add_argument("--check-clips", type=int, default=512, help="held-out clips of the closing table")
+    parser.add_argument("--eager", action="store_true", help="render without torch.compile (slow; no C++ compiler)")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(relativeCreated)7d ms  %(message)s")
+    begin, compiled = time.monotonic(), not options.eager
+    torch.manual_seed(0)
+    oracle = Oracle()
+    if options.frames:
+        oracle.frame = Oracle.from_pretrained(options.frames).frame
+    else:
+        fit_frames(oracle, options.frame_clips, 4, options.frame_steps, 64, compiled)
+    tracks = collect_tracks(oracle, options.track_clips, compiled)
+    log.info("made %d tracks and %d pairs", len(tracks.features_KFD), len(tracks.pairs_Q2))
+    fit_objects(oracle.object, tracks, options.track_steps)
+    fit_contacts(oracle, tracks, options.track_steps)
+    oracle.save_pretrained(options.out)
+    log.info("saved %s after %.0f s", options.out, time.monotonic() - begin)
+    for frames, free in ((9, False), (READ_FRAMES, False), (READ_FRAMES, True)):
+        world = PhysicsConfig(any_motions=free)
+        table = calibrate(oracle, held_out(options.check_clips, frames, world, compiled))
+        scores = "  ".join(f"{name} {value:.3f}" for name, value in table.items())
+        log.info("%d frames, %s: %s", frames, "any motions" if free else "the default world", scores)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Measuring tokenizers and generators."""

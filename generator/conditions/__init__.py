@@ -1,0 +1,1 @@
+"""What a person gives: one class per kind of condition."""

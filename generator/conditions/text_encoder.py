@@ -1,0 +1,126 @@
+"""Captions to states, by any Hugging Face text encoder. It stays frozen.
+
+Legend: B captions, S length of the longest in tokens, E width of a state.
+"""
+
+import copy
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from filelock import FileLock
+from torch import Tensor, nn
+
+from ...files.model_folder import find_folder, fingerprint
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+UNLIMITED = 1 << 20  # what a tokenizer without a limit reports is far above
+
+
+class TextEncoder(nn.Module):
+    """A frozen text encoder with its tokenizer.
+
+    Args:
+        model: gives `last_hidden_state`; of an encoder-decoder only the encoder is kept.
+        tokenizer: the one that it was trained with.
+    """
+
+    def __init__(self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> None:
+        super().__init__()
+        self.model: Any = model.get_encoder() if model.config.is_encoder_decoder else model
+        self.tokenizer: Any = tokenizer
+        self.dim = int(model.config.hidden_size)
+        positions = getattr(model.config, "max_position_embeddings", None) or UNLIMITED
+        self.max_tokens = min(int(tokenizer.model_max_length), int(positions), UNLIMITED)
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> "TextEncoder":
+        """Stays in evaluation mode: the states of a caption are the same in training and in sampling."""
+        return super().train(False)
+
+    @property
+    def id(self) -> str:
+        """Short hash of weights and vocabulary; it names what was computed with them."""
+        return fingerprint({"vocabulary": self.tokenizer.get_vocab()}, self.model.state_dict())
+
+    def forward(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        return self.encode(captions)
+
+    @torch.no_grad()
+    def encode(self, captions: Sequence[str], limit: int | None = None) -> tuple[Tensor, Tensor]:
+        """States float [B, S, E] and the mask of real tokens bool [B, S], padded on the right.
+
+        Args:
+            limit: most tokens per caption, special ones included, if fewer than the encoder itself takes.
+
+        Raises:
+            ValueError: no caption, an empty one, or one that is too long.
+        """
+        if isinstance(captions, str) or not captions:
+            raise ValueError("captions must be a list of at least one sentence")
+        for index, caption in enumerate(captions):
+            if not caption.strip():
+                raise ValueError(f"prompt {index + 1} of {len(captions)} is empty; say what the video shows")
+        most = min(self.max_tokens, limit or self.max_tokens)
+        tokens = self.tokenizer(list(captions), padding=True, padding_side="right", return_tensors="pt", verbose=False)
+        mask = tokens["attention_mask"].bool()
+        longest = int(mask.sum(1).argmax())
+        if mask[longest].sum() > most:
+            start = captions[longest].strip()[:40]
+            raise ValueError(
+                f"the prompt that begins {start!r} has {int(mask[longest].sum())} tokens; the model takes {most}. "
+                "Shorten it"
+            )
+        device = next(self.model.parameters()).device
+        inputs = {name: tokens[name].to(device) for name in ("input_ids", "attention_mask")}
+        return self.model(**inputs).last_hidden_state, mask.to(device)
+
+    def unknown_words(self, captions: Sequence[str]) -> list[str]:
+        """Words of three letters and more that the tokenizer spells letter by letter or replaces by its unknown token.
+
+        An encoder that was trained with a small vocabulary has hardly read them, and what it makes of them is chance.
+        """
+        words = dict.fromkeys(word for caption in captions for word in re.findall(r"[a-z]{3,}", caption.lower()))
+        pieces = {word: self.tokenizer.tokenize(word) for word in words}
+        unknown = self.tokenizer.unk_token
+        return [word for word, parts in pieces.items() if len(parts) == len(word) or unknown in parts]
+
+    @classmethod
+    def from_pretrained(cls, name: str | os.PathLike[str]) -> "TextEncoder":
+        """From a shipped model, a folder (of an encoder or of a whole model) or a hub id; safetensors only.
+
+        Raises:
+            ValueError: there is no such encoder, or its files do not fit each other.
+        """
+        from transformers import AutoModel, AutoTokenizer
+
+        folder = find_folder(name, "text")
+        local = {"local_files_only": True}
+        try:
+            model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **local)
+            tokenizer = AutoTokenizer.from_pretrained(folder, **local)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ValueError(f"{folder} holds no usable Hugging Face text encoder: {reason}") from error
+        return cls(model, tokenizer)
+
+    def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
+        """Write an ordinary Hugging Face folder; `half` stores float16 (to compute in float32 again)."""
+        model = copy.deepcopy(self.model).half() if half else self.model
+        model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+def fit_once(folder: Path) -> None:
+    """Fit the caption encoder of the physics world into `folder`, unless it is there. One process does; others wait."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "config.json").exists():
+            from ..training.caption_encoder import fit_text_encoder
+
+            fit_text_encoder(folder)

@@ -1,0 +1,1 @@
+"""Drawing codes: settings, filters, noise, drafts, the frame ring, the engine."""

@@ -1,0 +1,252 @@
+"""Codes in the making: prompt states and seeds in, one latent frame after another out, for ever.
+
+Legend: B videos, R rows of the batch (with guidance twice as many), S text length, E text width, G cells of a frame,
+T tokens of one forward, D model width, V vocabulary, I = V + 2 with the starts of frames and rows.
+"""
+
+import copy
+import itertools
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from ..model.attention import fastest_backend
+from ..model.decoder import Decoder
+from .cuda_graph import Record, Work, recorder
+from .drafts import FrameDraft, SpeculativeDraft, draft_steps, frame_ids
+from .frame_ring import FrameRing
+from .params import FrameNoise, SamplingParams, guide, gumbel_bits, uniform_noise
+from .quantize import PackedLinear, pack
+
+Window = Literal["keep", "flush", "recompute"]
+
+
+class Session:
+    """A batch of videos that grow frame by frame at constant memory and cost.
+
+    With guidance every video has two rows in one batch, with its prompt and without, until guidance ends.
+
+    Args:
+        decoder: in the dtype and on the device to sample with.
+        text_BSE, text_mask_BS: of the text encoder, one row per video.
+        seeds: one per video; a video depends on its own seed only.
+        params: how codes are drawn.
+        backend: of `attend`; by default "matmul" on a CPU, for few queries at a time, and elsewhere what is fastest.
+        undo: latent frames that `rewind` can always take back.
+        record: how forwards are recorded, to be replayed without a call per operator; by default as fits the device.
+
+    Raises:
+        ValueError: a window longer than the decoder allows, or an undo below 1.
+    """
+
+    @torch.inference_mode()
+    def __init__(
+        self,
+        decoder: Decoder,
+        text_BSE: Tensor,
+        text_mask_BS: Tensor,
+        seeds: Sequence[int],
+        params: SamplingParams = SamplingParams(),
+        backend: str | None = None,
+        undo: int = 1,
+        record: Record | None = None,
+    ) -> None:
+        self.decoder, self.seeds, self.params = pack(decoder), list(seeds), params
+        self.table_ID = table = torch.cat([decoder.codes(), decoder.frame_start[None], decoder.hidden_code[None]])
+        self.head = PackedLinear(decoder.head())
+        self.record = record or recorder(table.device)
+        self.static = self.record is not None or table.device.type != "cpu"  # shapes that depend on no code
+        rows = len(self.seeds) * (2 if params.guided(0) else 1)
+        arguments = rows, params.window, undo, table.dtype, table.device
+        self.ring = FrameRing(decoder.config, *arguments, backend or "matmul", self.static)
+        self._recorded: tuple[FrameDraft, Work] | None = None  # a frame, and a round with it
+        self._made: tuple[tuple[int, ...], Tensor] = ((), torch.empty(0))  # random bits, of which frame and seeds
+        self.sinks, self.remembered = decoder.config.sinks, self.ring.window + undo
+        self.past: list[Tensor] = []  # codes [B, G] of the sinks and of the last frames
+        self.frames = 0  # latent frames so far, given and drawn
+        self.forwards = 0  # runs of the decoder to draw them
+        self._needed = 0  # of these, by the last frame
+        self.set_text(text_BSE, text_mask_BS)
+        if backend is None and self.device.type != "cpu":
+            self.ring.backend = self._fastest_backend()
+
+    @property
+    def device(self) -> torch.device:
+        return self.table_ID.device
+
+    def _fastest_backend(self) -> str:
+        ring, config = self.ring, self.decoder.config
+        tokens = draft_steps(self.params, ring.rows, ring.order, self.device.type) * ring.length // ring.order.steps
+        sizes = ring.rows, config.heads, config.kv_heads, tokens, ring.slots, config.head_size
+        return fastest_backend(*sizes, ring.kv.dtype, str(self.device))
+
+    @property
+    def guided(self) -> bool:
+        return self.ring.rows > len(self.seeds)
+
+    # ---- growing ----
+
+    @torch.inference_mode()
+    def feed(self, codes_BG: Tensor) -> None:
+        """Take a frame as given: its codes, int64 [B, G], become the past of the next one."""
+        self._drop_guidance()
+        self._run_frame(codes_BG)
+        self._append(codes_BG)
+
+    @torch.inference_mode()
+    def draw(self) -> Tensor:
+        """Sample the next frame; its codes, int64 [B, G]."""
+        self._drop_guidance()
+        self.ring.begin_frame()
+        frame, play = self._next_round()
+        # To ask a GPU whether a frame is complete is to wait for it: not before as many rounds as the last one needed.
+        patience = self._needed if self.static else 0
+        for rounds in itertools.count(1):
+            play()
+            if rounds == patience:  # the processor has nothing else to do while a GPU works on all these
+                self._bits(self.frames + 1)
+            if rounds >= patience and frame.complete:
+                break
+        self.forwards += rounds
+        self._needed = int(frame.rounds_B.max())
+        self._append(frame.codes_BG.clone())
+        if self.record is not None and self._recorded is None:  # once it has run, so that all it needs is there
+            self._recorded = frame, self.record(play)
+        return self.past[-1]
+
+    def _next_round(self) -> tuple[FrameDraft, Work]:
+        """The open frame, and what runs the decoder once and draws some of its codes."""
+        frame = self._open_frame()
+        if self._recorded is None:
+            return frame, partial(self._round, frame)
+        recorded, replay = self._recorded
+        recorded.load(frame)
+        return recorded, replay
+
+    def _round(self, frame: FrameDraft) -> None:
+        place_BT = frame.next_places()
+        frame.verify(place_BT, self._logits(frame.tokens(place_BT), place_BT))
+
+    def _open_frame(self) -> FrameDraft:
+        B, G, V, device = len(self.seeds), self.decoder.config.cells, self.decoder.config.vocab_size, self.device
+        noise = FrameNoise(self._bits(self.frames), self.params, device, self.static)
+        guess_BG = self.past[-1] if self.past else torch.zeros(B, G, dtype=torch.long, device=device)
+        steps = draft_steps(self.params, self.ring.rows, self.ring.order, device.type)
+        arguments = self.ring.order, guess_BG, V, noise, self.params, steps
+        if self.params.accelerate != "distribution":
+            return FrameDraft(*arguments, self.static)
+        return SpeculativeDraft(*arguments, uniform_noise(self.seeds, self.frames, G).to(device), self.static)
+
+    def _bits(self, frame: int) -> Tensor:
+        """Random bits of a frame, int32 [B, G, V]; kept, because they may be made before their turn."""
+        key, sizes = (frame, *self.seeds), (self.decoder.config.cells, self.decoder.config.vocab_size)
+        if key != self._made[0]:
+            chance = self.params.temperature > 0
+            bits = gumbel_bits(self.seeds, frame, *sizes) if chance else torch.zeros(len(self.seeds), *sizes).int()
+            self._made = key, bits
+        return self._made[1]
+
+    def _logits(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
+        """Logits [B, T, V] of the codes behind these tokens of the open frame."""
+        states_RTD = self._states(ids_BT, place_BT)
+        if self.guided:  # logits are linear in these states, so guidance needs the head only once
+            with_prompt_BTD, without_BTD = states_RTD.chunk(2)
+            return self.head(guide(with_prompt_BTD, without_BTD, self.params.guidance))
+        return self.head(states_RTD)
+
+    def _states(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
+        """The decoder's states [R, T, D] of tokens of the open frame, which it looks at from now on."""
+        if self.guided:
+            ids_BT, place_BT = torch.cat([ids_BT, ids_BT]), torch.cat([place_BT, place_BT])
+        return self.decoder.step(self.table_ID[ids_BT], self.ring.extend(place_BT))
+
+    def _run_frame(self, codes_BG: Tensor) -> None:
+        self.ring.begin_frame()
+        order = self.ring.order
+        ids_BL = frame_ids(order, codes_BG, self.decoder.config.vocab_size)[:, order.carried_L]
+        self._states(ids_BL, torch.arange(order.length, device=ids_BL.device).expand_as(ids_BL))
+
+    def _append(self, codes_BG: Tensor) -> None:
+        self.frames += 1
+        self.past.append(codes_BG)
+        if len(self.past) > self.sinks + self.remembered:
+            del self.past[self.sinks]
+
+    def _drop_guidance(self) -> None:
+        if self.guided and not self.params.guided(self.frames):
+            self.ring, self._recorded = self.ring.select(torch.arange(len(self.seeds), device=self.device)), None
+
+    # ---- another prompt, another shot ----
+
+    @torch.inference_mode()
+    def set_text(self, text_BSE: Tensor, text_mask_BS: Tensor, window: Window = "keep") -> None:
+        """Go on under other prompts.
+
+        Args:
+            window: what becomes of the frames that the next one sees. "keep": they stay as the old prompts made them;
+                "recompute": the decoder reads them again under the new prompts, as the first ones behind the sinks;
+                "flush": they are forgotten, as by `cut`.
+        """
+        if window not in get_args(Window):
+            raise ValueError(f"window must be one of {', '.join(get_args(Window))}; got {window!r}")
+        if self.guided:
+            text_BSE = torch.cat([text_BSE, text_BSE])
+            text_mask_BS = torch.cat([text_mask_BS, torch.zeros_like(text_mask_BS)])
+        self._recorded = None  # the prefix is another tensor
+        prefix_RPD, mask_RP = self.decoder.embed_prefix(len(text_BSE), text_BSE, text_mask_BS)
+        self.decoder.step(prefix_RPD, self.ring.set_prefix(mask_RP))
+        if window == "flush":
+            self.cut()
+        if window == "recompute":
+            self.past = self.past[: self.sinks] + self.past[self.sinks :][-self.ring.window :]
+            self.ring.flush(sinks=True)
+            for codes_BG in self.past:
+                self._run_frame(codes_BG)
+
+    @torch.inference_mode()
+    def cut(self) -> None:
+        """Begin another shot: the window is forgotten, prompts and sinks stay, the next frame follows the sinks."""
+        self.ring.flush()
+        del self.past[self.sinks :]
+
+    # ---- going back, and other rows ----
+
+    @torch.inference_mode()
+    def rewind(self, frames: int) -> None:
+        """Take back the last latent frames; they come out the same again, or others under other `seeds`.
+
+        Raises:
+            ValueError: frames that the ring holds no more, or that had guidance when its rows are gone.
+        """
+        if not self.guided and self.params.guided(self.frames - frames):
+            last = self.frames - (self.params.guidance_frames or 0)
+            raise ValueError(f"guidance has ended, so rewind can take back 0 to {last} latent frames; got {frames}")
+        self.ring.rewind(frames)
+        self.frames -= frames
+        del self.past[len(self.past) - frames :]
+
+    @torch.inference_mode()
+    def select(self, videos: Sequence[int], seeds: Sequence[int]) -> "Session":
+        """A session that goes on with some of these videos, each any number of times; this one stays as it is.
+
+        Args:
+            videos: which, by their number in this session.
+            seeds: one per video of the new session.
+        """
+        new, rows_R = copy.copy(self), torch.tensor(videos, device=self.device)
+        new._recorded, new.seeds, new.past = None, list(seeds), [codes_BG[rows_R] for codes_BG in self.past]
+        new.ring = self.ring.select(torch.cat([rows_R, rows_R + len(self.seeds)]) if self.guided else rows_R)
+        return new
+
+    def state(self) -> dict[str, Tensor]:
+        """All that changes as the videos grow, for `load_state` of a session with the same decoder and params."""
+        past_TBG = torch.stack(self.past) if self.past else torch.zeros(0, dtype=torch.long)
+        return {"frames": torch.tensor(self.frames), "past": past_TBG, **self.ring.state()}
+
+    @torch.inference_mode()
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        self.frames, self.past, self._recorded = int(state["frames"]), list(state["past"].to(self.device)), None
+        self.ring.load_state(state)

@@ -1,0 +1,1 @@
+"""Videos as tokens to train on: batches, caches, shards."""

@@ -1,0 +1,158 @@
+"""Clips as codes and captions as states, computed once and kept in a folder.
+
+The folder's name is made of the tokenizer's id, the text encoder's id and the data's key, so a changed tokenizer never
+meets old codes. Parts are written beside their place and renamed: a run that is killed goes on with the next part.
+
+Legend: C clips, T H W latent grid, S text length, E text width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from filelock import FileLock
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ...data.datasets.source import ClipSource
+from ...tokenizer import TokenizerConfig, VideoTokenizer
+from ...training.progress import Progress
+from ..conditions.text_encoder import TextEncoder
+from ..model.codebooks import Codebooks
+
+PART = 512  # clips per file
+BLOCK = 16  # clips tokenised at once
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """codes int16/int32 [C, T, H, W]; objects bool [C, T, H, W], where the data knows them (else all false);
+    text half [C, S, E]; text_length int64 [C]."""
+
+    codes: Tensor
+    objects: Tensor
+    text: Tensor
+    text_length: Tensor
+
+    @property
+    def latents(self) -> int:
+        return self.codes.shape[1]
+
+    @property
+    def longest_text(self) -> int:
+        return int(self.text_length.max())
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def rows(self, latents: int) -> Tensor:
+        """All of them: the clips are of one length."""
+        return torch.arange(len(self) if latents <= self.latents else 0)
+
+    def batch(self, rows: Tensor, latents: int, turn: int = 0) -> dict[str, Tensor]:
+        """Training tensors of some clips, cut to their first `latents` latent frames and the longest caption."""
+        length = self.text_length[rows]
+        longest = max(1, int(length.max()))
+        return {
+            "codes": self.codes[rows, :latents].long(),
+            "objects": self.objects[rows, :latents],
+            "text": self.text[rows, :longest].float(),
+            "text_mask": torch.arange(longest) < length[:, None],
+        }
+
+
+def build_tokens(
+    source: ClipSource,
+    tokenizer: VideoTokenizer,
+    text: TextEncoder,
+    folder: Path,
+    codebooks: Codebooks | None = None,
+) -> TokenSet:
+    """Tokenise every clip of `source`, or read what an earlier run left in `folder`.
+
+    Args:
+        codebooks: which codes of a cell are kept; all, if not given.
+    """
+    codebooks = codebooks or Codebooks.of(tokenizer)
+    rate = f"-{codebooks.used}" if codebooks.used < codebooks.rates else ""
+    place = folder / f"{tokenizer.id}-{text.id}-{source.key}{rate}"
+    place.mkdir(parents=True, exist_ok=True)
+    with FileLock(place / "lock"):  # other processes of the same run wait and read
+        return _read(_write_parts(source, tokenizer, text, place, codebooks))
+
+
+def _write_parts(
+    source: ClipSource, tokenizer: VideoTokenizer, text: TextEncoder, place: Path, codebooks: Codebooks
+) -> list[Path]:
+    parts = [range(begin, min(begin + PART, len(source))) for begin in range(0, len(source), PART)]
+    files = [place / f"{part.start:08d}-{part.stop:08d}.safetensors" for part in parts]
+    missing = [(part, file) for part, file in zip(parts, files) if not file.exists()]
+    with Progress(sum(len(part) for part, _ in missing), label="tokenising, once: ", unit="clip") as progress:
+        for part, file in missing:
+            save_file(_tokenise(source, part, tokenizer, text, codebooks, progress.update), file.with_suffix(".part"))
+            file.with_suffix(".part").replace(file)
+    return files
+
+
+@torch.inference_mode()
+def _tokenise(
+    source: ClipSource,
+    rows: range,
+    tokenizer: VideoTokenizer,
+    encoder: TextEncoder,
+    codebooks: Codebooks,
+    done: Callable[[int], None],
+) -> dict[str, Tensor]:
+    codes: list[Tensor] = []
+    objects: list[Tensor] = []
+    captions: list[str] = []
+    small = torch.int16 if codebooks.vocab_size <= 32768 else torch.int32
+    device = next(tokenizer.parameters()).device
+    for begin in range(rows.start, rows.stop, BLOCK):
+        batch = source.clips(range(begin, min(begin + BLOCK, rows.stop)))
+        indices = tokenizer.encode(batch["video"].to(device).float() / 127.5 - 1).indices.cpu()
+        codes.append(codebooks.in_rows(indices).to(small))
+        cells = _cells(batch.get("foreground"), indices, tokenizer.config)
+        objects.append(cells.repeat_interleave(codebooks.used, -1))
+        captions += batch["caption"]
+        done(len(indices))
+    text, length = _embed(captions, encoder)
+    return {"codes": torch.cat(codes), "objects": torch.cat(objects), "text": text, "text_length": length}
+
+
+def _embed(captions: list[str], encoder: TextEncoder) -> tuple[Tensor, Tensor]:
+    """States half [C, S, E] and lengths [C]; a clip without a caption has length 0."""
+    spoken = torch.tensor([bool(caption.strip()) for caption in captions])
+    states, mask = (x.cpu() for x in encoder.encode([caption for caption in captions if caption.strip()] or ["-"]))
+    text = states.new_zeros(len(captions), *states.shape[1:], dtype=torch.half)
+    length = torch.zeros(len(captions), dtype=torch.int64)
+    if spoken.any():
+        text[spoken], length[spoken] = states.half(), mask.sum(1)
+    return text, length
+
+
+def _cells(foreground: Tensor | None, indices: Tensor, config: TokenizerConfig) -> Tensor:
+    """Cells [B, T, H, W] that show an object in any of their frames, from pixels [B, 1, F, Y, X]."""
+    if foreground is None:
+        return torch.zeros(indices.shape[:4], dtype=torch.bool)
+    k, p = config.frames_per_latent, config.patch
+    (F_, Y, X), (T, H, W) = foreground.shape[2:], indices.shape[1:4]
+    padding = (0, W * p - X, 0, H * p - Y, k - 1, (T - 1) * k + 1 - F_)
+    return F.max_pool3d(F.pad(foreground.float(), padding, mode="replicate"), (k, p, p))[:, 0] > 0
+
+
+def _read(files: list[Path]) -> TokenSet:
+    parts: list[dict[str, Any]] = []
+    for file in files:
+        with safe_open(file, framework="pt") as handle:
+            parts.append({name: handle.get_tensor(name) for name in handle.keys()})  # noqa: SIM118
+    longest = max(part["text"].shape[1] for part in parts)
+    for part in parts:
+        part["text"] = F.pad(part["text"], (0, 0, 0, longest - part["text"].shape[1]))
+    return TokenSet(*(torch.cat([p[name] for p in parts]) for name in ("codes", "objects", "text", "text_length")))

@@ -1,0 +1,174 @@
+"""Where the generator's training clips come from, as Lightning data modules: sources that are tokenised on the spot and
+kept, folders of videos, and shards that `kinetoscope prepare` wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ...data.datasets.shards import Shards
+from ...data.datasets.source import ClipSource, FolderSource
+from ..model.config import DecoderConfig
+from .batch import Stage, TokenBatches, Tokens
+from .cache import build_tokens
+from .shards import shard_tokens
+
+SAMPLES = 4  # captions for a picture of samples
+
+
+class TokenData(pl.LightningDataModule):
+    """Serves stages of tokenised clips; every process of a run gets clips of its own. Subclasses say where from.
+
+    A stage's batch size is that of one process.
+    """
+
+    def __init__(self, stages: list[Stage], seed: int, workers: int = 0) -> None:
+        super().__init__()
+        self.stages, self.seed, self.workers = stages, seed, workers
+        self.captions: list[str] = []
+        self._start = 0
+
+    def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
+        """Clips to train on, to validate on, and captions to show samples of, for the `GeneratorModule` in training."""
+        raise NotImplementedError
+
+    def setup(self, stage: str | None = None) -> None:
+        assert self.trainer is not None
+        module: Any = self.trainer.lightning_module
+        for part in (module.tokenizer, module.text):  # Lightning does not know them
+            part.to(self.trainer.strategy.root_device)
+        self.train_tokens, self.val_tokens, captions = self.load(module)
+        self.captions = [caption for caption in captions[:SAMPLES] if caption]
+        self._check_grid(module.config)
+        most = module.config.max_text
+        for tokens in (self.train_tokens, self.val_tokens):
+            if tokens is not None and tokens.longest_text > most:
+                raise ValueError(
+                    f"the longest caption has {tokens.longest_text} tokens and the decoder takes {most}; "
+                    f"shorten it, or set model.size.max_text to {tokens.longest_text}"
+                )
+
+    def _check_grid(self, config: DecoderConfig) -> None:
+        first = self.train_tokens.rows(1)[:1]
+        H, W = self.train_tokens.batch(first, 1)["codes"].shape[2:]
+        if config.grid != (H, W):
+            rows, columns = config.grid[0], config.grid[1] // config.codebooks
+            raise ValueError(
+                f"the clips have {H} x {W // config.codebooks} cells and the model {rows} x {columns}; "
+                f"set model.grid=[{H},{W // config.codebooks}], or take clips of another size"
+            )
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        assert self.trainer is not None
+        rank, ranks = self.trainer.global_rank, self.trainer.world_size
+        batches = TokenBatches(self.train_tokens, self.stages, self.seed, self._start, rank, ranks)
+        return DataLoader(batches, batch_size=None, num_workers=self.workers)
+
+    def val_dataloader(self) -> Any:
+        """All of the validation clips, in batches as those of the last stage; Lightning deals them out to processes."""
+        if self.val_tokens is None:
+            return []
+        return DataLoader(_InOrder(self.val_tokens, self.stages[-1]), batch_size=None)
+
+    def state_dict(self) -> dict[str, Any]:
+        """A resumed run goes on with the batch after the last one seen."""
+        return {"batches_done": self.trainer.fit_loop.total_batch_idx + 1 if self.trainer else self._start}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._start = state_dict["batches_done"]
+
+
+class _InOrder(Dataset[dict[str, Tensor]]):
+    """Every clip that is long enough for a stage once, in batches."""
+
+    def __init__(self, tokens: Tokens, stage: Stage) -> None:
+        self.tokens, self.latents = tokens, stage.latents
+        self.parts = [part for part in tokens.rows(stage.latents).split(stage.batch_size) if len(part)]
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return self.tokens.batch(self.parts[index], self.latents)
+
+
+class TokenDataModule(TokenData):
+    """Tokenises a source of clips once, with the models of the module in training, and keeps the result in memory.
+
+    Args:
+        train, validation: where clips come from.
+        stages: lengths and batch sizes, one after another.
+        cache_dir: where codes and caption states are kept.
+        seed: of the shuffling.
+    """
+
+    def __init__(
+        self,
+        train: ClipSource,
+        validation: ClipSource | None = None,
+        stages: list[Stage] = [Stage(1, 9, 8)],  # noqa: B006 (never changed)
+        cache_dir: str = "runs/tokens",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(stages, seed)
+        self.train, self.validation, self.cache_dir = train, validation, Path(cache_dir)
+
+    def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
+        arguments = module.tokenizer, module.text, self.cache_dir, module.codebooks
+        train = build_tokens(self.train, *arguments)
+        validation = None if self.validation is None else build_tokens(self.validation, *arguments)
+        shown = self.validation or self.train
+        return train, validation, shown.clips(range(min(SAMPLES, len(shown))))["caption"]
+
+
+class FolderTokens(TokenDataModule):
+    """A folder of the user's own videos as a `TokenDataModule`; see `FolderSource` for the first settings."""
+
+    def __init__(
+        self,
+        root: str,
+        frames: int = 33,
+        size: int = 64,
+        fps: float | None = None,
+        rounds: int = 8,
+        stages: list[Stage] = [Stage(1, 9, 8)],  # noqa: B006 (never changed)
+        cache_dir: str = "runs/tokens",
+        seed: int = 0,
+    ) -> None:
+        train = FolderSource(root, frames, size, fps, rounds, seed)
+        super().__init__(
+            train, FolderSource(root, frames, size, fps, seed=seed, validation=True), stages, cache_dir, seed
+        )
+
+
+class ShardTokens(TokenData):
+    """Shards that `kinetoscope prepare` wrote, read where they lie: as many clips as the disk holds.
+
+    Args:
+        root: the folder of the shards.
+        held_out: share of the videos that validate and are never trained on.
+        stages: lengths and batch sizes, one after another. A stage takes the clips that are long enough for it and cuts
+            them to their first latent frames (`prepare --clip-frames` cuts long videos into clips of one length).
+        workers: processes that read ahead.
+        seed: of the shuffling.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        held_out: float = 0.02,
+        stages: list[Stage] = [Stage(1, 9, 8)],  # noqa: B006 (never changed)
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(stages, seed, workers)
+        self.shards, self.held_out = Shards(root), held_out
+
+    def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
+        arguments = module.tokenizer, module.text, self.held_out, self.seed, module.codebooks
+        train, validation = shard_tokens(self.shards, *arguments)
+        return train, validation, (validation or train).captions(SAMPLES)

@@ -1,0 +1,148 @@
+"""One shard of codes out of its videos.
+
+Every clip is encoded as one stream: the tokenizer's state is carried through all of it, in chunks as they are decoded.
+
+Legend: T H W latent grid, F Y X frames and pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...data.datasets.shards import Clip, ClipInfo, shard_path, write_json, write_shard
+from ...data.datasets.shots import CUT, split_shots
+from ...data.video import VideoError, to_float
+from ...data.video.codec import computed
+from ...data.video.workers import DecodedVideo
+from ...tokenizer import VideoTokenizer
+from ..conditions.text_encoder import TextEncoder
+from ..devices import choose_device
+from .shards import embed_captions
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides what is in the shards, beside the videos and the models; see `commands.prepare`."""
+
+    size: tuple[int, int] | None = (64, 64)
+    fps: float | None = None
+    clip_frames: int | None = None
+    min_frames: int = 9
+    cut: float = CUT
+    captions: str = "auto"
+    dtype: str = "float32"
+    videos_per_shard: int = 64
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {self.dtype!r}")
+        if not 0 < self.cut <= 1:
+            raise ValueError(f"cut must be above 0, up to 1 (no cuts); got {self.cut}")
+
+    @property
+    def shortest(self) -> int:
+        """Frames of the shortest clip that is kept."""
+        return self.clip_frames or self.min_frames
+
+
+@dataclass(frozen=True)
+class Models:
+    tokenizer: VideoTokenizer
+    text: TextEncoder | None
+    device: torch.device
+
+
+@lru_cache(maxsize=1)
+def load_models(tokenizer: str, text: str | None, device: str | None) -> Models:
+    place = choose_device(device)
+    encoder = TextEncoder.from_pretrained(text).to(place) if text else None
+    return Models(VideoTokenizer.from_pretrained(tokenizer).to(place), encoder, place)
+
+
+def make_shard(
+    folder: Path, number: int, videos: Iterable[DecodedVideo], models: Models, settings: Settings
+) -> dict[str, Any]:
+    """Write a unit's shard and then its record, and return the record. Videos that cannot be used are listed in it."""
+    skipped: list[tuple[str, str]] = []
+    short = 0
+
+    def clips() -> Iterator[Clip]:
+        nonlocal short
+        for video in videos:
+            try:
+                made, missed = video_clips(video, models, settings)
+            except VideoError as error:
+                skipped.append((video.video.name, str(error)))
+            else:
+                short += missed
+                yield from made
+
+    path = shard_path(folder, number)
+    record = write_shard(path, clips())
+    record |= {"skipped": skipped, "short_frames": short}
+    write_json(path.with_suffix(".json"), record)
+    return record
+
+
+@torch.inference_mode()
+def video_clips(video: DecodedVideo, models: Models, settings: Settings) -> tuple[list[Clip], int]:
+    """The clips of a video, and how many frames are in none since their shot was too short.
+
+    Raises:
+        VideoError: the video is broken, has no clip that is long enough, or a caption that is too long.
+    """
+    words = video.video.words
+    spoken = tuple(caption for caption in words.captions if caption)
+    states = _states(spoken, models.text)
+    text, lengths = torch.cat(states).numpy() if states else None, tuple(len(part) for part in states)
+    clips: list[Clip] = []
+    begin = short = 0
+    for _, pieces in groupby(split_shots(video, settings.cut, settings.clip_frames), key=lambda piece: piece[0]):
+        codes, (frames, height, width) = _encode((frames for _, frames in pieces), models, DTYPES[settings.dtype])
+        end, fps = begin + frames, video.fps
+        if frames >= settings.shortest:
+            source = (video.video.name, begin / fps, end / fps)
+            info = ClipInfo(spoken, *source, frames, height, width, fps, words.licence, lengths)
+            clips.append(Clip(info, codes, text))
+        else:
+            short += frames
+        begin = end
+    if not clips:
+        raise VideoError(f"has no shot of at least {settings.shortest} frames (it has {begin} frames in all)")
+    return clips, short
+
+
+def _states(captions: tuple[str, ...], encoder: TextEncoder | None) -> list[Tensor]:
+    try:
+        return embed_captions(captions, encoder) if encoder else []
+    except ValueError as error:
+        raise VideoError(f"has a caption that cannot be embedded: {error}") from error
+
+
+def _encode(pieces: Iterable[Tensor], models: Models, dtype: torch.dtype) -> tuple[NDArray[Any], tuple[int, int, int]]:
+    """Frames uint8 [3, f, Y, X] of one clip to its codes [T, H, W], as one stream, and its F, Y and X."""
+    size = (0, 0, 0)
+
+    def pixels() -> Iterator[Tensor]:
+        nonlocal size
+        for piece in pieces:
+            if size[0] and size[1:] != piece.shape[2:]:
+                raise VideoError("changes its size in the middle; choose a --size for all videos")
+            size = (size[0] + piece.shape[1], piece.shape[2], piece.shape[3])
+            yield to_float(piece.to(models.device))[None]
+
+    stream = computed(models.tokenizer.stream_encode(pixels()), models.device, dtype)
+    codes = torch.cat([part.cpu() for part in stream], dim=1)[0]
+    return codes.numpy().astype(np.int16 if models.tokenizer.codebook_size <= 1 << 15 else np.int32), size

@@ -1,0 +1,157 @@
+"""Training clips out of shards, read from the disk batch by batch.
+
+Legend: B clips of a batch, T H W latent grid, S text length, E text width.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from ...data.datasets.shards import Shards
+from ...data.datasets.source import split_rows
+from ...tokenizer import VideoTokenizer
+from ..conditions.text_encoder import TextEncoder
+from ..model.codebooks import Codebooks
+
+log = logging.getLogger(__name__)
+BLOCK = 64  # captions embedded at once
+
+
+def shard_tokens(
+    shards: Shards,
+    tokenizer: VideoTokenizer,
+    text: TextEncoder,
+    held_out: float,
+    seed: int,
+    codebooks: Codebooks | None = None,
+) -> tuple[ShardSet, ShardSet | None]:
+    """Clips to train on and clips to validate on, from a share `held_out` of the videos.
+
+    Args:
+        codebooks: which codes of a cell are taken; all, if not given.
+
+    Raises:
+        ValueError: the codes are of another tokenizer or the caption states of another encoder, or the clips are not
+            of one size.
+    """
+    made = shards.manifest["tokenizer"]
+    if made["id"] != tokenizer.id:
+        raise ValueError(
+            f"the shards in '{shards.folder}' are codes of tokenizer {made['name']} ({made['id']}), and the model's is "
+            f"{tokenizer.id}; set model.tokenizer, or prepare them again"
+        )
+    sizes = Counter(tuple(record["shape"][1:]) for record in shards.records)
+    if len(sizes) > 1:
+        grids = ", ".join(f"{count} of {list(shape)}" for shape, count in sizes.most_common(3))
+        raise ValueError(f"the clips are not of one size ({grids}); prepare them with --size")
+    encoder = shards.manifest["text"]
+    if encoder and encoder["id"] != text.id:
+        raise ValueError(
+            f"the shards in '{shards.folder}' hold states of caption encoder {encoder['name']} ({encoder['id']}), and "
+            f"the model's is {text.id}; set model.text, or prepare them again with --text"
+        )
+    spoken = None if encoder else _embedded(shards, text)
+    videos = sorted({record["source"] for record in shards.records})
+    kept_back = {videos[row] for row in split_rows(len(videos), held_out, seed)[1]}
+    codebooks = codebooks or Codebooks.of(tokenizer)
+    parts: tuple[list[int], list[int]] = ([], [])
+    for index, record in enumerate(shards.records):
+        parts[record["source"] in kept_back].append(index)
+    train, validation = (ShardSet(shards, clips, text.dim, codebooks, spoken) if clips else None for clips in parts)
+    assert train is not None
+    return train, validation
+
+
+class ShardSet:
+    """Some of the clips of `shards` as `Tokens`.
+
+    Args:
+        clips: their numbers in the shards.
+        text_dim: E.
+        codebooks: which codes of a cell are taken.
+        spoken: states half [S, E] of each caption of every clip of the shards, if they are not stored there.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        clips: Sequence[int],
+        text_dim: int,
+        codebooks: Codebooks,
+        spoken: list[list[Tensor]] | None = None,
+    ) -> None:
+        self.shards, self.clips, self.text_dim, self.spoken = shards, list(clips), text_dim, spoken
+        self.codebooks = codebooks
+        self._lengths = torch.tensor([shards.records[clip]["shape"][0] for clip in clips])
+
+    @property
+    def latents(self) -> int:
+        return int(self._lengths.max())
+
+    @property
+    def longest_text(self) -> int:
+        if self.spoken is None:
+            lengths = (self.shards.records[clip]["text_lengths"] for clip in self.clips)
+            return max((length for own in lengths for length in own), default=0)
+        return max((len(states) for clip in self.clips for states in self.spoken[clip]), default=0)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def rows(self, latents: int) -> Tensor:
+        return (self._lengths >= latents).nonzero().flatten()
+
+    def captions(self, count: int) -> list[str]:
+        """The first caption of each of the first few clips that have any."""
+        infos = (self.shards.info(clip) for clip in self.clips[:count])
+        return [info.captions[0] for info in infos if info.captions]
+
+    def batch(self, rows: Tensor, latents: int, turn: int = 0) -> dict[str, Tensor]:
+        clips = [self.clips[row] for row in rows.tolist()]
+        indices = torch.stack([torch.from_numpy(self.shards.codes(clip)[:latents]) for clip in clips])
+        codes = self.codebooks.in_rows(indices)
+        states = [self._text(clip, turn) for clip in clips]
+        length = torch.tensor([len(text) for text in states])
+        longest = max(1, int(length.max()))
+        filled = pad_sequence([torch.zeros(longest, self.text_dim), *states], batch_first=True)[1:]
+        return {
+            "codes": codes,
+            "objects": torch.zeros_like(codes, dtype=torch.bool),
+            "text": filled,
+            "text_mask": torch.arange(longest) < length[:, None],
+        }
+
+    def _text(self, clip: int, turn: int) -> Tensor:
+        """States float [S, E] of the caption whose turn it is; none without captions."""
+        if self.spoken is not None:
+            captions = self.spoken[clip]
+            return captions[turn % len(captions)].float() if captions else torch.zeros(0, self.text_dim)
+        lengths = self.shards.records[clip]["text_lengths"]
+        if not lengths:
+            return torch.zeros(0, self.text_dim)
+        states = torch.from_numpy(self.shards.text(clip)).float().split(lengths)
+        return states[turn % len(lengths)]
+
+
+def embed_captions(captions: Sequence[str], encoder: TextEncoder) -> list[Tensor]:
+    """States half [S, E] of each caption, on the CPU."""
+    states: list[Tensor] = []
+    for begin in range(0, len(captions), BLOCK):
+        block, mask = (x.cpu() for x in encoder.encode(captions[begin : begin + BLOCK]))
+        states += [text[real].half() for text, real in zip(block, mask)]
+    return states
+
+
+def _embedded(shards: Shards, encoder: TextEncoder) -> list[list[Tensor]]:
+    """States of the captions of every clip; equal captions share theirs."""
+    captions = [shards.info(clip).captions for clip in range(len(shards))]
+    different = sorted({caption for own in captions for caption in own})
+    log.info("embedding %d captions, since the shards hold their words alone", len(different))
+    states = dict(zip(different, embed_captions(different, encoder)))
+    return [[states[caption] for caption in own] for own in captions]

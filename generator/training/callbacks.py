@@ -1,0 +1,104 @@
+"""What can be seen of the generator's training, as Lightning callbacks: speed, gradients, codes, pictures; and the stop
+when a run is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+from PIL.Image import Image
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+
+from ...data.video import to_uint8
+from ...data.video.contact_sheet import contact_sheet
+from ...tokenizer import frame_count
+from ...tokenizer.metrics import CodeUsage
+from ...training.guard import Guard
+from ...training.health import check_usage
+from ...training.stopwatch import Stopwatch
+
+
+class Watch(Guard):
+    """Logs, as often as the trainer logs: seconds per step, tokens per second, minutes left, the share of the time
+    spent waiting for data, the norm of the gradients (before they are clipped), codes used and their perplexity.
+
+    Stops the run with a ValueError when its loss is no number, or when nearly all codes are the same one. A checkpoint
+    is not written then: the last ones on the disk stay good.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopwatch = Stopwatch()
+
+    def on_train_start(self, *_: Any) -> None:
+        self.stopwatch.rest()
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.stopwatch.start()
+
+    def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
+        if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:
+            norm = torch.nn.utils.get_total_norm([p.grad for p in module.model.parameters() if p.grad is not None])
+            module.log("train/grad_norm", norm.full_tensor() if isinstance(norm, DTensor) else norm)
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        codes: Tensor = batch["codes"]
+        self.stopwatch.stop(codes.numel() * trainer.world_size)
+        super().on_train_batch_end(trainer, module, outputs, batch, batch_idx)
+        if trainer.global_step % trainer.log_every_n_steps:
+            return
+        usage = CodeUsage(module.config.vocab_size)
+        usage.update(codes)
+        check_usage(usage)
+        module.log("train/codes_used", float(usage.used))
+        module.log("train/code_perplexity", usage.perplexity)
+        for name, value in self.stopwatch.read(trainer.estimated_stepping_batches - trainer.global_step).items():
+            module.log(f"train/{name}", value, prog_bar=name != "data_wait")
+
+    def on_validation_end(self, *_: Any) -> None:
+        self.stopwatch.rest()
+
+    def on_save_checkpoint(self, trainer: Any, module: Any, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(trainer, module, checkpoint)
+        self.stopwatch.rest()
+
+
+class Samples(Callback):
+    """Pictures of samples from captions of the validation clips, every so many steps: in TensorBoard and Weights &
+    Biases, else in the folder `samples` of the run. None while the decoder is divided over devices."""
+
+    def __init__(self, every: int, stopwatch: Stopwatch) -> None:
+        self.every, self.stopwatch = every, stopwatch
+
+    @rank_zero_only
+    @torch.no_grad()
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        captions = getattr(getattr(trainer, "datamodule", None), "captions", [])
+        if module.divided or not captions or not trainer.global_step or trainer.global_step % self.every:
+            return
+        frames = frame_count(batch["codes"].shape[1], module.config.frames_per_latent)
+        with torch.autocast(module.device.type, enabled=False):
+            video = module.generator().generate(captions, frames)
+        sheet = contact_sheet(to_uint8(video), captions)
+        if not any([_show(logger, sheet, trainer.global_step) for logger in trainer.loggers]):
+            folder = module.export_folder.parent / "samples"
+            folder.mkdir(parents=True, exist_ok=True)
+            sheet.save(folder / f"{trainer.global_step:07d}.png")
+        self.stopwatch.rest()
+
+
+def _show(logger: Logger, sheet: Image, step: int) -> bool:
+    """Whether this logger takes pictures; then it has taken this one."""
+    if isinstance(logger, TensorBoardLogger):
+        picture = torch.frombuffer(bytearray(sheet.tobytes()), dtype=torch.uint8)
+        shaped = picture.view(sheet.height, sheet.width, 3)
+        logger.experiment.add_image("samples", shaped, step, dataformats="HWC")
+    elif isinstance(logger, WandbLogger):
+        logger.log_image("samples", [sheet], step)
+    else:
+        return False
+    return True

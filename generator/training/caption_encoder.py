@@ -1,0 +1,301 @@
+"""Makes the small text encoder of the physics world: an ordinary Hugging Face folder, from nothing, in minutes.
+
+Facts of this encoder
+- Lower-case WordPiece tokenizer of the words of captions; single letters and digits are pieces, so every word is read.
+- ModernBERT (rotary positions, no biases, no dropout) of about 0.6 M parameters.
+- Trained so that the state of the first token says what the whole sentence says, and the state of every word says
+  which object it speaks of and what that object is and does. Which colour belongs to which object is thus settled in
+  the text, and a video model that reads the frozen states need not find out.
+- It reads all colour-shape pairs in training; it is the video model that never sees some (`physics.HELD_OUT_PAIRS`).
+
+A plain loop rather than Lightning: it is over in minutes, on one device, without checkpoints to resume from.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from torch import Tensor, nn
+from transformers import AutoModel, ModernBertConfig, ModernBertModel, PreTrainedTokenizerFast
+
+from ...data.worlds.physics.captions import VECTOR_SIZES, Attributes, describe
+from ...data.worlds.physics.clips import HELD_OUT_SEED
+from ...data.worlds.physics.prompts import (
+    CAMERA_TAG,
+    TAGS,
+    TIME_TAG,
+    Tagged,
+    random_sentence,
+    roughen,
+    tag_words,
+)
+from ...data.worlds.physics.scene import PhysicsConfig, sample_scenes
+
+CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+MARKS = ".,;:!?'-()"
+MAX_TOKENS = 64
+SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+IGNORED = -100
+
+# Entries of `Attributes.vector` in order; an object's entries have one more class for "not said".
+SENTENCE_SIZES = tuple(size + (1 <= index <= 12) for index, size in enumerate(VECTOR_SIZES))
+ENTRIES = ("count", *("colour", "shape", "size", "motion") * 3, "camera", "time", "collides")
+# What a word says: its tag, then colour, shape, size and motion of its object, then camera and time.
+WORD_SIZES = (len(TAGS), *SENTENCE_SIZES[1:5], *SENTENCE_SIZES[13:15])
+
+
+def fit_tokenizer(sentences: Iterable[str], rarest: int = 12) -> PreTrainedTokenizerFast:
+    """A lower-casing WordPiece tokenizer with [CLS] first and [SEP] last.
+
+    Words that come at least `rarest` times are whole, all others are spelled. (The library's own trainer breaks ties by
+    chance, so equal seeds would not give equal tokenizers.)
+    """
+    unknown, first, last = (SPECIAL[key] for key in ("unk_token", "cls_token", "sep_token"))
+    normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=True)
+    splitter = pre_tokenizers.BertPreTokenizer()
+    normalized = map(normalizer.normalize_str, sentences)
+    counts = Counter(word for text in normalized for word, _ in splitter.pre_tokenize_str(text))
+    words = sorted(word for word, count in counts.items() if count >= rarest)
+    vocabulary = dict.fromkeys([*SPECIAL.values(), *CHARACTERS, *(f"##{c}" for c in CHARACTERS), *MARKS, *words])
+    tokenizer = Tokenizer(models.WordPiece({token: i for i, token in enumerate(vocabulary)}, unk_token=unknown))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
+    tokenizer.decoder = decoders.WordPiece()
+    ids = [(token, tokenizer.token_to_id(token)) for token in (first, last)]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{first} $A {last}", pair=f"{first} $A {last} $B {last}", special_tokens=ids
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=MAX_TOKENS, **SPECIAL)
+
+
+def make_encoder(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int, heads: int = 4) -> ModernBertModel:
+    config = ModernBertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=3 * hidden // 2,
+        max_position_embeddings=MAX_TOKENS,
+        initializer_range=0.05,
+        rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 100.0}},  # for some ten positions
+        layer_types=["full_attention"] * layers,  # sentences are shorter than any local window
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.cls_token_id,
+        eos_token_id=tokenizer.sep_token_id,
+        cls_token_id=tokenizer.cls_token_id,
+        sep_token_id=tokenizer.sep_token_id,
+    )
+    return ModernBertModel(config)
+
+
+class ReadOut(nn.Module):
+    """Linear read-outs of the states: what the sentence says (first token), what each word says (all tokens)."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.sentence = nn.Linear(hidden, sum(SENTENCE_SIZES))
+        self.word = nn.Linear(hidden, sum(WORD_SIZES))
+
+    def forward(self, states_BSD: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Logits [B, classes] of each entry of SENTENCE_SIZES and [B, S, classes] of each of WORD_SIZES."""
+        sentence = self.sentence(states_BSD[:, 0]).split(SENTENCE_SIZES, -1)
+        return sentence, self.word(states_BSD).split(WORD_SIZES, -1)
+
+
+def _sentence_targets(said: Attributes) -> list[int]:
+    """`vector` with "not said" of an object's entries as their last class."""
+    entries = zip(said.vector().tolist(), VECTOR_SIZES)
+    return [size if value < 0 else value for value, size in entries]
+
+
+def _word_targets(example: Tagged) -> list[list[int]]:
+    """For every word one class per entry of WORD_SIZES; IGNORED where the word's part of the sentence has no such."""
+    none = [IGNORED] * 4
+    rows = []
+    for tag in example.tags:
+        thing = none
+        if tag < CAMERA_TAG:
+            values = zip(example.said.objects[tag], VECTOR_SIZES[1:5])
+            thing = [size if value < 0 else value for value, size in values]
+        camera = example.said.camera if tag == CAMERA_TAG else IGNORED
+        when = example.said.time if tag == TIME_TAG else IGNORED
+        rows.append([tag, *thing, camera, when])
+    return rows
+
+
+def _collate(tokenizer: PreTrainedTokenizerFast, examples: Sequence[Tagged]) -> dict[str, Tensor]:
+    """input_ids and attention_mask [B, S], sentence [B, 16], word [B, S, 7]; special tokens have no word targets."""
+    words = [list(example.words) for example in examples]
+    batch = tokenizer(words, is_split_into_words=True, padding=True, truncation=True, return_tensors="pt")
+    targets = torch.full((*batch["input_ids"].shape, len(WORD_SIZES)), IGNORED)
+    for row, example in enumerate(examples):
+        table = torch.tensor([*_word_targets(example), [IGNORED] * len(WORD_SIZES)])
+        targets[row] = table[[-1 if word is None else word for word in batch.word_ids(row)]]
+    sentence = torch.tensor([_sentence_targets(example.said) for example in examples])
+    mask = batch["attention_mask"]
+    return {"input_ids": batch["input_ids"], "attention_mask": mask, "sentence": sentence, "word": targets}
+
+
+def _batches(tokenizer: PreTrainedTokenizerFast, rng: random.Random, size: int) -> Iterator[dict[str, Tensor]]:
+    """Endless batches of sentences of similar length, half of them roughened."""
+    while True:
+        drawn = [random_sentence(rng) for _ in range(8 * size)]
+        drawn = [roughen(example, rng) if rng.random() < 0.5 else example for example in drawn]
+        drawn.sort(key=lambda example: len(example.words))
+        starts = list(range(0, len(drawn), size))
+        rng.shuffle(starts)
+        for start in starts:
+            yield _collate(tokenizer, drawn[start : start + size])
+
+
+def _loss(encoder: ModernBertModel, read_out: ReadOut, batch: dict[str, Tensor]) -> Tensor:
+    states = encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+    sentence, word = read_out(states)
+    losses = [F.cross_entropy(logits, batch["sentence"][:, i]) for i, logits in enumerate(sentence)]
+    for i, logits in enumerate(word):
+        target = batch["word"][..., i]
+        total = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=IGNORED, reduction="sum")
+        losses.append(total / (target != IGNORED).sum().clamp_min(1))
+    return torch.stack(losses).sum()
+
+
+def _train(
+    encoder: ModernBertModel, read_out: ReadOut, batches: Iterator[dict[str, Tensor]], steps: int, learning_rate: float
+) -> None:
+    parameters = [*encoder.parameters(), *read_out.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, learning_rate, total_steps=steps + 1, pct_start=0.1, cycle_momentum=False
+    )
+    began = shown = time.monotonic()
+    for step, batch in zip(range(1, steps + 1), batches):
+        loss = _loss(encoder, read_out, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        schedule.step()
+        if time.monotonic() - shown > 5 or step == steps:
+            shown = time.monotonic()
+            print(f"step {step}/{steps}  loss {loss.item():.4f}  {shown - began:.0f} s", flush=True)
+
+
+def fit_text_encoder(
+    out: Path,
+    steps: int = 600,
+    seed: int = 0,
+    threads: int = 1,
+    hidden: int = 128,
+    layers: int = 4,
+    batch_size: int = 96,
+    learning_rate: float = 2e-3,
+    test_captions: int = 1000,
+) -> dict[str, float]:
+    """Train tokenizer and encoder from nothing and write them to the folder `out`, weights in half precision.
+
+    Args:
+        test_captions: captions of simulated scenes, never trained on, that the accuracies come from.
+
+    Returns:
+        Accuracies of `evaluate_text_encoder` of what was written.
+
+    Raises:
+        ValueError: for numbers below 1, or if the folder that shall hold `out` does not exist.
+    """
+    for name, value in (("steps", steps), ("threads", threads), ("batch_size", batch_size), ("layers", layers)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1; got {value}")
+    if not out.absolute().parent.is_dir():
+        raise ValueError(f"{out.absolute().parent} is not a folder; create it first")
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file; name a folder")
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    rng = random.Random(seed)
+    examples = (random_sentence(rng) for _ in range(4000))
+    tokenizer = fit_tokenizer(roughen(e, rng).text if i % 2 else e.text for i, e in enumerate(examples))
+    encoder, read_out = make_encoder(tokenizer, hidden, layers), ReadOut(hidden)
+    _train(encoder, read_out, _batches(tokenizer, rng, batch_size), steps, learning_rate)
+    _write(out, tokenizer, encoder, read_out)
+    return evaluate_text_encoder(out, test_captions)
+
+
+def _write(out: Path, tokenizer: PreTrainedTokenizerFast, encoder: ModernBertModel, read_out: ReadOut) -> None:
+    """Write beside `out`, then move each file into place."""
+    with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".text-") as scratch:
+        tokenizer.save_pretrained(scratch)
+        encoder.half().save_pretrained(scratch)
+        encoder.config.dtype = torch.float32  # stored in half precision, but loaded and run in single precision
+        encoder.config.save_pretrained(scratch)
+        save_file({name: x.half() for name, x in read_out.state_dict().items()}, Path(scratch) / "read_out.safetensors")
+        out.mkdir(exist_ok=True)
+        for path in Path(scratch).iterdir():
+            os.replace(path, out / path.name)
+
+
+class TextReader:
+    """What the encoder in `folder` understands: a check of the encoder, not a part of any video model."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+        self.encoder = AutoModel.from_pretrained(folder, local_files_only=True).eval()
+        self.read_out = ReadOut(self.encoder.config.hidden_size)
+        self.read_out.load_state_dict(load_file(folder / "read_out.safetensors"))
+
+    @torch.inference_mode()
+    def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """`Attributes.vector` of each text [B, 16], objects as named, and of each token [B, S, 7] (WORD_SIZES)."""
+        batch = self.tokenizer(list(texts), padding=True, return_tensors="pt")
+        states = self.encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+        sentence, word = self.read_out(states)
+        vector = torch.stack([logits.argmax(-1) for logits in sentence], -1)
+        vector = vector.where(vector < torch.tensor(VECTOR_SIZES), -1)
+        return vector, torch.stack([logits.argmax(-1) for logits in word], -1)
+
+
+def evaluate_text_encoder(folder: Path, captions: int = 1000) -> dict[str, float]:
+    """Share of attributes that the encoder reads right from captions of simulated scenes, never trained on.
+
+    Returns:
+        One value per attribute; `unsaid`, where nothing is said; `all` attributes; whole `sentences`; `words`, entries
+        read from single tokens; `pairs`, all attributes of sentences with a pair of `physics.HELD_OUT_PAIRS`.
+    """
+    reader = TextReader(folder)
+    seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + captions)
+    scores = {}
+    for key, config in (
+        ("all", PhysicsConfig(max_objects=3)),
+        ("pairs", PhysicsConfig(max_objects=3, only_held_out=True)),
+    ):
+        examples = [tag_words(*pair) for pair in zip(*describe(sample_scenes(seeds, 33, config), seeds))]
+        target = torch.stack([example.said.vector() for example in examples])
+        word_targets = _collate(reader.tokenizer, examples)["word"]
+        vector, words = reader([example.text for example in examples])
+        right, said = vector == target, target >= 0
+        scores[key] = right[said].float().mean().item()
+        if key == "all":
+            scores |= {
+                name: right[:, columns][said[:, columns]].float().mean().item()
+                for name in dict.fromkeys(ENTRIES)
+                if (columns := [i for i, entry in enumerate(ENTRIES) if entry == name])
+            }
+            scores["unsaid"] = right[~said].float().mean().item()
+            scores["sentences"] = right.all(1).float().mean().item()
+            scores["words"] = (words == word_targets)[word_targets != IGNORED].float().mean().item()
+    return scores
+
+
+if __name__ == "__main__":
+    from jsonargparse import auto_cli
+
+    accuracies = auto_cli(fit_text_encoder)
+    print("  ".join(f"{name} {value:.2%}" for name, value in accuracies.items()))

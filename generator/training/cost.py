@@ -1,0 +1,247 @@
+"""What a generator costs, computed from its config alone: parameters, tokens, work per step, memory per device.
+
+Legend: B clips of a batch, T latent frames, G cells of one, L its tokens, S text length, D width, V codes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from ...files.model_folder import find_folder, read_config
+from ...tokenizer import QuantizerConfig
+from ..model.codebooks import Codebooks
+from ..model.config import DecoderConfig, DecoderSize
+
+GB = 1e9
+DEVICES = (1, 2, 4, 8, 16, 32, 64)
+FLOAT = 4  # bytes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The part of a training run that decides its cost.
+
+    Args:
+        latents: T of its longest clips; batch: B of them on each device; text: S.
+        matrix_state: bytes that the optimizer keeps for each weight of a linear layer: 8 for AdamW, 4 for Muon.
+        averaged: whether a second copy of the weights is averaged.
+        half: whether activations are bfloat16.
+        recompute: whether blocks are computed again in the backward pass.
+    """
+
+    decoder: DecoderConfig
+    latents: int
+    batch: int
+    text: int
+    matrix_state: int = 8
+    averaged: bool = True
+    half: bool = True
+    recompute: bool = False
+
+
+# ---- counts ----
+
+
+def parameter_counts(config: DecoderConfig) -> dict[str, int]:
+    """Weights of the parts of a `Decoder`."""
+    D, N, M, K = config.dim, config.heads, config.kv_heads, config.head_size
+    matrices = D * (N + 2 * M) * K + D * D + 3 * D * config.hidden
+    table = (config.vocab_size + sum(config.levels)) * D
+    ports = (config.num_actions + config.grid_vocab) * D
+    return {
+        "blocks": config.layers * (matrices + N),
+        "code tables": 2 * table,
+        "text and ports": config.text_dim * D + 3 * D + ports,
+    }
+
+
+def matrix_count(config: DecoderConfig) -> int:
+    """Weights of linear layers, which Muon takes."""
+    return parameter_counts(config)["blocks"] - config.layers * config.heads + config.text_dim * config.dim
+
+
+def clip_tokens(config: DecoderConfig, latents: int, text: int) -> int:
+    return text + latents * config.frame_tokens
+
+
+def keys_seen(config: DecoderConfig, latents: int, text: int) -> int:
+    """Pairs of a query and a key that attention computes for one clip."""
+    L = config.frame_tokens
+    pairs = text * text
+    for t in range(latents):
+        start = t - config.window + 1
+        frames = t + 1 if start <= config.sinks else config.sinks + config.window
+        pairs += L * (text + frames * L)
+    return pairs
+
+
+def forward_flops(config: DecoderConfig, latents: int, text: int) -> int:
+    """Of one clip: 2 per weight and token, 4 per pair of query and key and channel, and the logits."""
+    D = config.dim
+    matrices = parameter_counts(config)["blocks"] - config.layers * config.heads
+    work = 2 * matrices * clip_tokens(config, latents, text) + 2 * text * config.text_dim * D
+    work += 4 * config.layers * keys_seen(config, latents, text) * D
+    return work + 2 * latents * config.cells * config.vocab_size * D
+
+
+def step_flops(plan: Plan) -> int:
+    """Of one device and step. The backward pass costs twice the forward pass; what is computed again counts not."""
+    return 3 * plan.batch * forward_flops(plan.decoder, plan.latents, plan.text)
+
+
+# ---- memory ----
+
+
+def activation_bytes(plan: Plan) -> int:
+    """About what the backward pass needs of the forward pass, on one device.
+
+    A block keeps its normalised inputs in float32 and, in the precision of the matrices, the inputs of its four
+    products, queries, keys and values before and after they are rotated and scaled, the keys and values that frames
+    beyond the window gather, and both halves of the SwiGLU. Autocast keeps a copy of the matrices. Logits come and go
+    in blocks; what stays is the gradients of the last states and of the table of codes.
+    """
+    config, size = plan.decoder, 2 if plan.half else FLOAT
+    D, M, K = config.dim, config.kv_heads, config.head_size
+    copied = size if plan.half else 0  # of what is float32
+    seen = config.sinks + config.window
+    gathered = 2 * M * K * seen * max(0, plan.latents - seen) // plan.latents
+    block = 2 * D * (FLOAT + copied) + size * (5 * D + 4 * M * K + 4 * config.hidden + gathered)
+    tokens = plan.batch * clip_tokens(config, plan.latents, plan.text)
+    loss = size * plan.batch * plan.latents * config.cells * D + FLOAT * config.vocab_size * D
+    layers = 1 if plan.recompute else config.layers
+    kept = tokens * config.layers * D * FLOAT if plan.recompute else 0
+    return kept + tokens * layers * block + copied * matrix_count(config) * layers // config.layers + loss
+
+
+def memory_bytes(plan: Plan, devices: int, divided: bool) -> dict[str, int]:
+    """Of one of `devices`: whole copies (DDP), or weights divided over them (FSDP2), a block at a time gathered."""
+    counts = parameter_counts(plan.decoder)
+    total, matrices = sum(counts.values()), matrix_count(plan.decoder)
+    state = matrices * plan.matrix_state + (total - matrices) * 8
+    share = devices if divided else 1
+    gathered = 2 * FLOAT * (counts["blocks"] // plan.decoder.layers + total - counts["blocks"]) if divided else 0
+    parts = {
+        "weights": FLOAT * total // share + gathered,
+        "gradients": FLOAT * total // share,
+        "optimizer": state // share,
+        "average": FLOAT * total // share if plan.averaged else 0,
+        "activations": activation_bytes(plan),
+    }
+    return parts | {"all": sum(parts.values())}
+
+
+# ---- from a file ----
+
+
+def read_plan(config: str) -> Plan:
+    """Of a YAML file, or of the one with this name that comes with the package.
+
+    Raises:
+        ValueError: there is no such file, it configures no generator, or the models it names are not there.
+    """
+    path = Path(config)
+    known = Path(str(files("kinetoscope.configs"))) / "generator"
+    if not path.is_file():
+        path = known / f"{config}.yaml"
+    if not path.is_file():
+        names = ", ".join(sorted(file.stem for file in known.glob("*.yaml")))
+        raise ValueError(f"there is no file '{config}', and the package has {names}")
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        values: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+        model, stages = values["model"], values["data"]["init_args"]["stages"]
+        longest = max(stages, key=lambda stage: stage["latents"] * stage["batch_size"])
+        precision = str(values.get("trainer", {}).get("precision", "32-true"))
+    except (YAMLError, OmegaConfBaseException, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"'{path}' is not the config of a generator's training ({type(error).__name__}: {error})"
+        ) from error
+    return Plan(
+        decoder=_decoder_of(model),
+        latents=longest["latents"],
+        batch=longest["batch_size"],
+        text=model.get("size", {}).get("max_text", DecoderSize.max_text),
+        matrix_state=4 if model.get("muon_lr") else 8,
+        averaged=bool(model.get("ema_decay", True)),
+        half="16" in precision,
+        recompute=bool(model.get("recompute", False)),
+    )
+
+
+def _decoder_of(model: dict[str, Any]) -> DecoderConfig:
+    if model.get("init_from"):
+        values = read_config(find_folder(model["init_from"], "generator"))
+        values.pop("tokenizer", None)
+        return DecoderConfig.from_dict(values)
+    tokenizer = read_config(find_folder(_there(model.get("tokenizer"), "tokenizer"), "tokenizer"))
+    text = json.loads((find_folder(_there(model.get("text"), "text"), "text") / "config.json").read_text())
+    quantizer = QuantizerConfig(**tokenizer["quantizer"])
+    levels = tuple(quantizer.args["levels"])
+    codebooks = Codebooks(prod(levels), quantizer.rates, model.get("codebooks") or quantizer.rates)
+    size, grid = DecoderSize(**model.get("size", {})), model.get("grid", (8, 8))
+    return DecoderConfig(
+        vocab_size=codebooks.vocab_size,
+        levels=codebooks.levels(levels),
+        text_dim=text.get("hidden_size") or text["d_model"],
+        grid=(grid[0], grid[1] * codebooks.used),
+        codebooks=codebooks.used,
+        frames_per_latent=tokenizer["frames_per_latent"],
+        **vars(size),
+    )
+
+
+def _there(name: str | None, part: str) -> str:
+    """A model that a recipe makes before it is needed counts as the one that ships."""
+    return "physics-64" if name is None or (name.startswith("runs/") and not Path(name).exists()) else name
+
+
+# ---- the table ----
+
+
+def describe(config: str) -> None:
+    """Print what training a generator costs, computed from its config: parameters, tokens, work and memory.
+
+    Memory of activations is an estimate, and what the allocator and the framework take comes on top. Batches are those
+    of one device.
+
+    Args:
+        config: a YAML file as for `python -m kinetoscope.generator fit`, or the name of one that comes with the
+            package, such as base.
+    """
+    print("\n".join(table(read_plan(config))))
+
+
+def table(plan: Plan) -> list[str]:
+    config, counts = plan.decoder, parameter_counts(plan.decoder)
+    tokens, frames = clip_tokens(config, plan.latents, plan.text), 1 + (plan.latents - 1) * config.frames_per_latent
+    rows = [("parameters", _si(sum(counts.values())))]
+    rows += [(f"  {name}", _si(count)) for name, count in counts.items()]
+    rows += [
+        ("tokens per clip", f"{tokens} ({plan.latents} latent frames or {frames} frames; text {plan.text})"),
+        ("clips per device and step", str(plan.batch)),
+        ("FLOPs per token, forward", _si(forward_flops(config, plan.latents, plan.text) / tokens)),
+        ("FLOPs per device and step", _si(step_flops(plan))),
+    ]
+    lines = [f"{name:<28}{value}" for name, value in rows]
+    names = ("weights", "gradients", "optimizer", "average", "activations", "all")
+    lines += ["", "memory per device, GB   " + "".join(f"{name:>13}" for name in names)]
+    whole = [("any number, whole (ddp)", memory_bytes(plan, 1, False))]
+    parts = [(f"{count}, divided (fsdp)", memory_bytes(plan, count, True)) for count in DEVICES[1:]]
+    for name, values in whole + parts:
+        lines.append(f"{name:<24}" + "".join(f"{values[part] / GB:>13.1f}" for part in names))
+    return lines
+
+
+def _si(number: float) -> str:
+    for unit, size in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number:.3g}"

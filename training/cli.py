@@ -1,0 +1,135 @@
+"""Lightning CLI with the settings that a config file of ours needs; both models train through it.
+
+`${key}` in a YAML follows overrides on the command line, class paths are limited to a few packages, and a mistake of
+the user ends in one line and exit status 2.
+"""
+
+import contextlib
+import errno
+import logging
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NoReturn
+
+import jsonargparse
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from .checkpoints import WholeCheckpoints, damage, newest_checkpoint
+from .did_you_mean import name_nearest
+from .stop_in_time import AGAIN, StopInTime
+
+log = logging.getLogger(__name__)
+ALLOWED = ("kinetoscope", "lightning", "torch", "vector_quantize_pytorch")
+
+
+class OneLineParser(LightningArgumentParser):
+    """Says what is wrong in one line, instead of a page of usage before it."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        fail(name_nearest(message, known_keys(self)))
+
+
+def known_keys(parser: Any) -> set[str]:
+    """Names of all settings of a parser and its subcommands."""
+    commands = getattr(parser._subcommands_action, "choices", None) or {}
+    return {action.dest for part in (parser, *commands.values()) for action in part._actions}
+
+
+class TrainingCLI(LightningCLI):
+    """Checkpoints are whole files, `--ckpt_path last` is the newest whole one of a folder, and SIGUSR1 ends a run
+    with one."""
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        trainer = super().instantiate_trainer(**kwargs)
+        with contextlib.suppress(NotImplementedError):  # strategies that divide a model write its parts themselves
+            if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+                trainer.strategy.checkpoint_io = WholeCheckpoints()
+        first = trainer.logger
+        if isinstance(first, TensorBoardLogger) and self._get(self.config_init, "trainer.logger") in (None, True):
+            trainer.loggers = [first, CSVLogger(first.root_dir, "", first.version)]
+        if bar := trainer.progress_bar_callback:
+            shorten(bar)
+        self.stop_in_time = StopInTime()
+        trainer.callbacks.insert(0, self.stop_in_time)  # type: ignore[attr-defined]
+        return trainer
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        super().parse_arguments(parser, args)
+        settings = self.config[self.config["subcommand"]]
+        path, root = settings.get("ckpt_path"), Path(settings["trainer"]["default_root_dir"] or ".")
+        if path == "last":
+            newest = newest_checkpoint(root)
+            log.warning("going on from %s", newest or f"the beginning: there is no checkpoint in '{root}'")
+            settings["ckpt_path"] = newest and str(newest)
+        elif path and Path(path).exists() and (problem := damage(Path(path))):
+            raise ValueError(f"checkpoint '{path}' {problem}; --ckpt_path last takes the newest one that is whole")
+
+
+def shorten(bar: ProgressBar) -> None:
+    """Names that fit a terminal: `tokens/s` in place of `train/tokens_per_s`; and no last epoch where there is none."""
+    whole = bar.get_metrics
+
+    def short(*args: Any) -> dict[str, Any]:
+        metrics = {name: value for name, value in whole(*args).items() if name != "v_num"}
+        return {name.rsplit("/")[-1].replace("_per_", "/").replace("_", " "): value for name, value in metrics.items()}
+
+    bar.get_metrics = short  # type: ignore[assignment]
+    if isinstance(bar, RichProgressBar):
+        bar._get_train_description = "Epoch {:<4}".format  # type: ignore[method-assign]
+
+
+def fail(message: str) -> NoReturn:
+    """Print a mistake of the user as one line and leave with status 2."""
+    missing = re.search(r"Requirement '([^']+)' not met", message)
+    if missing:
+        message = f"this setting needs a package that is not installed: pip install '{missing[1]}'"
+    denied = re.search(r"Importing '([^']+)' is not allowed", message)
+    if denied:
+        message = f"class {denied[1]} is not allowed; a config may name classes of {', '.join(ALLOWED)} only"
+    lines = [line.strip() for line in message.splitlines()]
+    noise = ("Subtypes:", "Given value", "Does not validate against any", "Errors:", "- Expected a <class 'NoneType'>")
+    said = [line.removeprefix("- ") for line in lines if line and not line.startswith(noise)]
+    print(f"error: {' '.join(said)}", file=sys.stderr)
+    sys.exit(2)
+
+
+def speak_up() -> None:
+    """What the package logs is for the person who waits; a warning that is always wrong is not."""
+    logging.getLogger("kinetoscope").setLevel(logging.INFO)
+    if logging.lastResort:
+        logging.lastResort.setLevel(logging.INFO)
+    # TensorBoard has made the folder that the CSV logger then finds; it is a new one each time.
+    warnings.filterwarnings("ignore", "Experiment logs directory")
+
+
+def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None:
+    """Parse `args` (the command line if not given) and run the subcommand on `module`."""
+    speak_up()
+    jsonargparse.set_parsing_settings(
+        omegaconf_absolute_to_relative_paths=True, import_path_denylist=["*"], import_path_allowlist=list(ALLOWED)
+    )
+    try:
+        cli = TrainingCLI(
+            module,
+            pl.LightningDataModule,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            parser_class=OneLineParser,
+            parser_kwargs={"parser_mode": "omegaconf+"},
+            args=args,
+        )
+        if cli.stop_in_time.stopped:
+            sys.exit(AGAIN)
+    except ValueError as error:
+        fail(str(error))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        fail(f"{error.filename or 'a file'}: {error.strerror}; free some space; what was saved is whole")

@@ -1,0 +1,45 @@
+"""Signs that a training run is lost: a loss that is no number any more, and codes that have collapsed into one."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..tokenizer.metrics import CodeUsage
+
+ADVICE = "the checkpoints so far are sound: go on with --ckpt_path last and a lower --model.lr"
+
+
+class FiniteLoss:
+    """Remembers the first step whose loss was NaN or infinite, without waiting for the device at every step."""
+
+    def __init__(self) -> None:
+        self._first: Tensor | None = None  # of the bad steps; infinite as long as there is none
+
+    def watch(self, loss: Tensor, step: int) -> None:
+        first = torch.full((), math.inf, device=loss.device) if self._first is None else self._first
+        self._first = torch.where(loss.detach().isfinite(), first, first.clamp(max=step))
+
+    @property
+    def lost(self) -> Tensor:
+        """1 if there was such a step, else 0."""
+        return torch.zeros(()) if self._first is None else self._first.isfinite().float()
+
+    def check(self, lost: Tensor | float) -> None:
+        """ValueError if some process of the run has `lost` its loss."""
+        if lost:
+            first = math.inf if self._first is None else float(self._first)
+            when = f"since step {first:.0f}" if math.isfinite(first) else "in another process of this run"
+            raise ValueError(f"the loss is not a number {when}, so training has stopped; {ADVICE}")
+
+
+def check_usage(usage: CodeUsage, least: float = 1.5) -> None:
+    """ValueError if the codes counted are nearly always the same one (perplexity below `least`)."""
+    seen = int(usage.counts.sum())
+    if seen and usage.perplexity < least:
+        raise ValueError(
+            f"the codebook has collapsed: {seen} tokens used {usage.used} of {len(usage.counts)} codes (perplexity "
+            f"{usage.perplexity:.2f}), so training has stopped; {ADVICE}, or look whether the videos show anything"
+        )
