@@ -1,4 +1,4 @@
-"""Signs that a training run is lost: a loss that is no number any more, and codes that have collapsed into one."""
+"""Notices a loss that is no number any more."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import math
 
 import torch
 from torch import Tensor
-
-from ..tokenizer.metrics import CodeUsage
 
 ADVICE = "the checkpoints so far are sound: go on with --ckpt_path last and a lower --model.lr"
 
@@ -33,13 +31,3 @@ class FiniteLoss:
             first = math.inf if self._first is None else float(self._first)
             when = f"since step {first:.0f}" if math.isfinite(first) else "in another process of this run"
             raise ValueError(f"the loss is not a number {when}, so training has stopped; {ADVICE}")
-
-
-def check_usage(usage: CodeUsage, least: float = 1.5) -> None:
-    """ValueError if the codes counted are nearly always the same one (perplexity below `least`)."""
-    seen = int(usage.counts.sum())
-    if seen and usage.perplexity < least:
-        raise ValueError(
-            f"the codebook has collapsed: {seen} tokens used {usage.used} of {len(usage.counts)} codes (perplexity "
-            f"{usage.perplexity:.2f}), so training has stopped; {ADVICE}, or look whether the videos show anything"
-        )

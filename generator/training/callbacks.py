@@ -17,8 +17,8 @@ from ...data.video import to_uint8
 from ...data.video.contact_sheet import contact_sheet
 from ...tokenizer import frame_count
 from ...tokenizer.metrics import CodeUsage
+from ...tokenizer.training.collapse import check_usage
 from ...training.guard import Guard
-from ...training.health import check_usage
 from ...training.stopwatch import Stopwatch
 
 

@@ -19,13 +19,13 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from ...training.guard import Guard
-from ...training.health import check_usage
 from ...training.optimizer import MuonAdamW, warm_cosine
 from ..blocks import StackConfig
 from ..config import TokenizerConfig
 from ..metrics import CodeUsage, calm_rate, psnr, ssim, still_cells
 from ..model import VideoTokenizer
 from .adversarial import Adversary
+from .collapse import check_usage
 from .losses import LossWeights, calm_loss, reconstruction_loss
 from .perceptual import PerceptualLoss
 from .pictures import reconstruction_grid, save_png
