@@ -1,7 +1,9 @@
-"""How much of a device's arithmetic and of its memory traffic a computation uses, against what the device can do.
+"""How much of a device's arithmetic and of its memory traffic a computation uses, against what the
+device can do.
 
-The traffic is counted operator by operator, as eager PyTorch runs them: every input is read and every result written
-once. Both limits are measured on the spot, by a large bfloat16 matrix product and by a large copy.
+The traffic is counted operator by operator, as eager PyTorch runs them: every input is read and
+every result written once. Both limits are measured on the spot, by a large bfloat16 matrix product
+and by a large copy.
 """
 
 import time
@@ -25,7 +27,9 @@ class Traffic(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if not func.is_view and "empty" not in func.name():
-            tensors = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor)]
+            tensors = [
+                leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor)
+            ]
             self.bytes += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         return result
 
@@ -53,10 +57,17 @@ def device_limits(device: str, side: int = 8192) -> tuple[float, float]:
     return operations, 2 * block.nbytes / seconds_of(lambda: copy.copy_(block), device)
 
 
-def shares_of_limits(work: Callable[[], Any], device: str, limits: tuple[float, float]) -> tuple[float, float, float]:
-    """Seconds of `work`, and the shares of the arithmetic and of the memory limit that it reaches."""
+def shares_of_limits(
+    work: Callable[[], Any], device: str, limits: tuple[float, float]
+) -> tuple[float, float, float]:
+    """Seconds of `work`, and the shares of the arithmetic and of the memory limit that it
+    reaches."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter, Traffic() as traffic:
         work()
     with torch.inference_mode():
         seconds = seconds_of(work, device)
-    return seconds, counter.get_total_flops() / seconds / limits[0], traffic.bytes / seconds / limits[1]
+    return (
+        seconds,
+        counter.get_total_flops() / seconds / limits[0],
+        traffic.bytes / seconds / limits[1],
+    )

@@ -1,12 +1,12 @@
 """What each term of the loss brings, measured.
 
-    python benchmarks/losses.py --steps 2000                        # squared error, + each other term, all, - each
-    python benchmarks/losses.py --perceptual vgg16.safetensors      # and "+ perceptual", see `PerceptualLoss`
-    python benchmarks/losses.py --decoder-of FOLDER --steps 1200    # the adversarial stage of a trained tokenizer
+    python benchmarks/losses.py --steps 2000  # squared error, + each other term, all, - each
+    python benchmarks/losses.py --perceptual vgg16.safetensors  # and "+ perceptual"
+    python benchmarks/losses.py --decoder-of FOLDER --steps 1200  # the adversarial stage
 
-Prints a Markdown table. Flicker is the mean change of the reconstruction from frame to frame over that of the video;
-"frames" is the Fréchet distance of the oracle's features of the decoded frames from those of the real ones, which
-falls as pictures get sharper even where PSNR falls too.
+Prints a Markdown table. Flicker is the mean change of the reconstruction from frame to frame over
+that of the video; "frames" is the Fréchet distance of the oracle's features of the decoded frames
+from those of the real ones, which falls as pictures get sharper even where PSNR falls too.
 """
 
 import argparse
@@ -19,8 +19,24 @@ from kinetoscope.tokenizer import VideoTokenizer
 from kinetoscope.tokenizer.training.losses import LossWeights
 from short_runs import arguments, measure, prepare, train
 
-HEADER = ("loss", "PSNR", "PSNR on objects", "SSIM", "flicker", "calm cells", "frames", "s per step")
-TERMS = {"absolute": 0.005, "gradient": 0.003, "temporal": 0.003, "structure": 0.01, "foreground": 1.0, "calm": 0.01}
+HEADER = (
+    "loss",
+    "PSNR",
+    "PSNR on objects",
+    "SSIM",
+    "flicker",
+    "calm cells",
+    "frames",
+    "s per step",
+)
+TERMS = {
+    "absolute": 0.005,
+    "gradient": 0.003,
+    "temporal": 0.003,
+    "structure": 0.01,
+    "foreground": 1.0,
+    "calm": 0.01,
+}
 SQUARED = LossWeights(**{name: float(name == "squared") for name in asdict(LossWeights())})
 ALL = replace(SQUARED, **TERMS)
 WHOLE = {
@@ -33,16 +49,21 @@ WHOLE = {
 }
 PERCEPTUAL = {"+ perceptual": replace(SQUARED, perceptual=0.01)}
 DECODER = LossWeights(squared=1, absolute=0.005, gradient=0.002, temporal=0.002, foreground=2)
-STAGE = {"decoder alone": DECODER} | {f"adversarial {pull}": replace(DECODER, adversarial=pull) for pull in (0.1, 0.3)}
+STAGE = {"decoder alone": DECODER} | {
+    f"adversarial {pull}": replace(DECODER, adversarial=pull) for pull in (0.1, 0.3)
+}
 
 
-def row(name: str, tokenizer: VideoTokenizer, seconds: float, args: argparse.Namespace, oracle: Oracle) -> str:
+def row(
+    name: str, tokenizer: VideoTokenizer, seconds: float, args: argparse.Namespace, oracle: Oracle
+) -> str:
     """A line of the table."""
     quality, decoded, real = measure(tokenizer, args, oracle)
     kept = quality.rates[-1].table()
     return (
         f"| {name} | {kept['PSNR dB']:.2f} | {kept['PSNR on objects dB']:.2f} | {kept['SSIM']:.4f} "
-        f"| {quality.steadiness.flicker.value:.3f} | {kept['still cells that keep their code']:.3f} "
+        f"| {quality.steadiness.flicker.value:.3f} "
+        f"| {kept['still cells that keep their code']:.3f} "
         f"| {frechet(decoded, real):.3f} | {f'{seconds:.3f}' if seconds else ''} |"
     )
 
@@ -54,7 +75,9 @@ def runs(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
         return {name: {"loss": weights, **stage} for name, weights in STAGE.items()}
     found: dict[str, dict[str, Any]] = {name: {"loss": weights} for name, weights in WHOLE.items()}
     if args.perceptual:
-        found |= {name: {"loss": loss, "perceptual": args.perceptual} for name, loss in PERCEPTUAL.items()}
+        found |= {
+            name: {"loss": loss, "perceptual": args.perceptual} for name, loss in PERCEPTUAL.items()
+        }
     return found
 
 
@@ -66,10 +89,16 @@ def main() -> None:
     oracle = Oracle.from_pretrained()
     prepare(args, HEADER)
     if args.decoder_of:
-        print(row("before", VideoTokenizer.from_pretrained(args.decoder_of), 0.0, args, oracle), flush=True)
+        print(
+            row("before", VideoTokenizer.from_pretrained(args.decoder_of), 0.0, args, oracle),
+            flush=True,
+        )
     for name, settings in runs(args).items():
         if name in args.only:
-            print(row(name, *train(name.replace(" ", "-"), args, **settings), args, oracle), flush=True)
+            print(
+                row(name, *train(name.replace(" ", "-"), args, **settings), args, oracle),
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,11 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-SIZE, LEFT, TOP, RIGHT, BOTTOM = (960, 480), 80, 40, 20, 60
+SIZE = (960, 480)
+LEFT = 80
+TOP = 40
+RIGHT = 20
+BOTTOM = 60
 COLOURS = ["#1f77b4", "#d62728", "#2ca02c", "#9467bd"]
 Points = list[tuple[float, float]]
 
@@ -13,10 +17,14 @@ Points = list[tuple[float, float]]
 def line_plot(path: Path, lines: dict[str, Points], x_name: str, y_name: str) -> None:
     """Write a PNG with these lines, from 0 upwards."""
     picture = Image.new("RGB", SIZE, "white")
-    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(15)
+    pen = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(15)
     points = [point for line in lines.values() for point in line]
-    x0, x1, top = min(x for x, _ in points), max(x for x, _ in points), 1.05 * max(y for _, y in points)
-    width, height = SIZE[0] - LEFT - RIGHT, SIZE[1] - TOP - BOTTOM
+    x0 = min(x for x, _ in points)
+    x1 = max(x for x, _ in points)
+    top = 1.05 * max(y for _, y in points)
+    width = SIZE[0] - LEFT - RIGHT
+    height = SIZE[1] - TOP - BOTTOM
 
     def place(x: float, y: float) -> tuple[float, float]:
         return LEFT + width * (x - x0) / ((x1 - x0) or 1), TOP + height * (1 - y / top)
@@ -36,7 +44,9 @@ def line_plot(path: Path, lines: dict[str, Points], x_name: str, y_name: str) ->
             pen.point(places, fill=colour)
         else:
             pen.line(places, fill=colour, width=3)
-        pen.text((SIZE[0] - RIGHT - 200 * (len(lines) - i) + 190, 8), name, colour, font, anchor="ra")
+        pen.text(
+            (SIZE[0] - RIGHT - 200 * (len(lines) - i) + 190, 8), name, colour, font, anchor="ra"
+        )
     picture.save(path)
 
 

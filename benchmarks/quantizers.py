@@ -1,7 +1,9 @@
-"""The same training run with each quantizer at 12 bits a cell: `python benchmarks/quantizers.py --steps 2000`.
+"""The same training run with each quantizer at 12 bits a cell: `python benchmarks/quantizers.py
+--steps 2000`.
 
-Same data in the same order, same sizes and settings; only the quantizer differs. Prints a Markdown table of how well
-held-out clips come back. Rows "1 of 3" and "2 of 3" are the checkpoint above them, decoded from its first codebooks.
+Same data in the same order, same sizes and settings; only the quantizer differs. Prints a Markdown
+table of how well held-out clips come back. Rows "1 of 3" and "2 of 3" are the checkpoint above
+them, decoded from its first codebooks.
 """
 
 from kinetoscope.data.worlds.physics.judge.judge import Oracle
@@ -15,24 +17,39 @@ QUANTIZERS = {
     "LFQ": QuantizerConfig("LFQ", {"codebook_size": 4096}),
     "VectorQuantize": QuantizerConfig("VectorQuantize", {"dim": 8, "codebook_size": 4096}),
     "ResidualFSQ": QuantizerConfig("ResidualFSQ", {"levels": [2, 2, 2, 2], "num_quantizers": 3}),
-    "nested FSQ": QuantizerConfig("FSQ", {"levels": [4, 4], "num_codebooks": 3, "preserve_symmetry": True}),
+    "nested FSQ": QuantizerConfig(
+        "FSQ", {"levels": [4, 4], "num_codebooks": 3, "preserve_symmetry": True}
+    ),
 }
 LOSS = LossWeights(absolute=0.005, gradient=0.003, temporal=0.003, calm=0.01)
-HEADER = ("quantizer", "bits per pixel", "PSNR", "PSNR on objects", "SSIM", "codes used", "perplexity", "s per step")
+HEADER = (
+    "quantizer",
+    "bits per pixel",
+    "PSNR",
+    "PSNR on objects",
+    "SSIM",
+    "codes used",
+    "perplexity",
+    "s per step",
+)
 
 
 def rows(name: str, quality: Quality, seconds: float) -> list[str]:
     """A line of the table for each rate, the best first."""
-    size, rates = quality.tokenizer.codebook_size, len(quality.rates)
+    size = quality.tokenizer.codebook_size
+    rates = len(quality.rates)
     lines = []
     for rate in reversed(quality.rates):
-        kept, usage = rate.table(), quality.usage[: rate.rate]
+        kept = rate.table()
+        usage = quality.usage[: rate.rate]
         full = rate.rate == rates
         lines.append(
-            f"| {name if full else f'{name}, {rate.rate} of {rates}'} | {kept['bits per pixel']:.4f} "
+            f"| {name if full else f'{name}, {rate.rate} of {rates}'} "
+            f"| {kept['bits per pixel']:.4f} "
             f"| {kept['PSNR dB']:.2f} | {kept['PSNR on objects dB']:.2f} | {kept['SSIM']:.4f} "
             f"| {' + '.join(str(book.used) for book in usage)} of {size} "
-            f"| {' + '.join(f'{book.perplexity:.0f}' for book in usage)} | {f'{seconds:.3f}' if full else ''} |"
+            f"| {' + '.join(f'{book.perplexity:.0f}' for book in usage)} "
+            f"| {f'{seconds:.3f}' if full else ''} |"
         )
     return lines
 

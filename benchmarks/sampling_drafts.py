@@ -16,7 +16,10 @@ PROMPTS = [
     "a yellow ball and a purple cube collide, the camera orbits",
 ]
 MODES = ["off", "exact", "distribution"]
-WANTED = {"cpu": "6 times fewer forwards, 2.5 times faster", "cuda": "6 times fewer forwards, 4 times faster"}
+WANTED = {
+    "cpu": "6 times fewer forwards, 2.5 times faster",
+    "cuda": "6 times fewer forwards, 4 times faster",
+}
 
 
 @dataclass
@@ -27,7 +30,14 @@ class Clips:
     seconds: list[float] = field(default_factory=list)
     forwards: int = 0
 
-    def draw(self, generator: VideoGenerator, prompt: str, seed: int, params: SamplingParams, args: argparse.Namespace):
+    def draw(
+        self,
+        generator: VideoGenerator,
+        prompt: str,
+        seed: int,
+        params: SamplingParams,
+        args: argparse.Namespace,
+    ):
         begin = clock(args.device)
         session = generator.session(prompt, seed, params).codes
         drawn = [session.draw()[0] for _ in range(args.latents)]
@@ -36,17 +46,24 @@ class Clips:
         self.forwards += session.forwards
 
     def differ(self, other: "Clips") -> str:
-        """In how many codes, and in how many clips these are: from the first one on, a clip goes its own way."""
+        """In how many codes, and in how many clips these are: from the first one on, a clip goes
+        its own way."""
         wrong = [int((mine != theirs).sum()) for mine, theirs in zip(self.codes, other.codes)]
-        return f"{sum(wrong)} of {sum(map(torch.numel, self.codes)):,} ({sum(map(bool, wrong))} of {len(wrong)} clips)"
+        total = sum(map(torch.numel, self.codes))
+        return f"{sum(wrong)} of {total:,} ({sum(map(bool, wrong))} of {len(wrong)} clips)"
 
 
 def draw_clips(args: argparse.Namespace, dtype: str, guidance: float) -> dict[str, Clips]:
-    """A clip of every prompt in every mode, which take turns; the first turns warm up and do not count."""
+    """A clip of every prompt in every mode, which take turns; the first turns warm up and do not
+    count."""
     generator = VideoGenerator.from_pretrained(args.model, dtype).to(args.device)
-    warming, clips = {mode: Clips() for mode in MODES}, {mode: Clips() for mode in MODES}
+    warming = {mode: Clips() for mode in MODES}
+    clips = {mode: Clips() for mode in MODES}
     with torch.inference_mode():
-        for book, seed, prompt in [(warming, 0, PROMPTS[0]), *((clips, *each) for each in enumerate(PROMPTS))]:
+        for book, seed, prompt in [
+            (warming, 0, PROMPTS[0]),
+            *((clips, *each) for each in enumerate(PROMPTS)),
+        ]:
             for mode in MODES:
                 params = SamplingParams(guidance=guidance, accelerate=mode)
                 book[mode].draw(generator, prompt, seed, params, args)
@@ -55,17 +72,22 @@ def draw_clips(args: argparse.Namespace, dtype: str, guidance: float) -> dict[st
 
 def print_drafts(args: argparse.Namespace) -> None:
     """Forwards, speed and codes of drafts against those of one code after another."""
-    print("\n| | forwards per latent frame | times fewer | times faster | codes that differ |\n|---|---|---|---|---|")
+    print(
+        "\n| | forwards per latent frame | times fewer | times faster | codes that differ "
+        "|\n|---|---|---|---|---|"
+    )
     for dtype in ("float32", "bfloat16"):
         for name, guidance in (("guidance", SCALE), ("no guidance", 1.0)):
             clips = draw_clips(args, dtype, guidance)
-            off, frames = clips["off"], args.latents * len(PROMPTS)
+            off = clips["off"]
+            frames = args.latents * len(PROMPTS)
             for mode in MODES[1:]:
                 mine = clips[mode]
                 faster = statistics.median(a / b for a, b in zip(off.seconds, mine.seconds))
                 different = mine.differ(off) if mode == "exact" else "by design"
                 print(
-                    f"| {mode}, {dtype}, {name} | {mine.forwards / frames:.1f} | {off.forwards / mine.forwards:.1f} | "
+                    f"| {mode}, {dtype}, {name} | {mine.forwards / frames:.1f} "
+                    f"| {off.forwards / mine.forwards:.1f} | "
                     f"{faster:.1f} | {different} |",
                     flush=True,
                 )

@@ -9,21 +9,34 @@ from pathlib import Path
 import torch
 from kinetoscope.generator import SamplingParams, Session, VideoGenerator
 from plots import Points, line_plot
-from sampling_peers import OURS, PROMPTS, SCALE, Case, clock, our_loop, peer, peer_loop, run_turns, seconds
+from sampling_peers import (
+    OURS,
+    PROMPTS,
+    SCALE,
+    Case,
+    clock,
+    our_loop,
+    peer,
+    peer_loop,
+    run_turns,
+    seconds,
+)
 
 EVERY = 4  # frames between two turns of the control
 
 
 @dataclass
 class Times:
-    """Of latent frames and of their forwards in milliseconds, and megabytes of memory at the most."""
+    """Of latent frames and of their forwards in milliseconds, and megabytes of memory at the
+    most."""
 
     per_frame: list[float] = field(default_factory=list)
     per_forward: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
 
     def draw(self, session: Session) -> None:
-        begin, before = clock(session.device.type), session.forwards
+        begin = clock(session.device.type)
+        before = session.forwards
         session.draw()
         self.per_frame.append(1e3 * (clock(session.device.type) - begin))
         self.per_forward.append(self.per_frame[-1] / (session.forwards - before))
@@ -32,13 +45,16 @@ class Times:
 
 @torch.inference_mode()
 def grow(generator: VideoGenerator, accelerate: str, latents: int) -> tuple[Times, Times]:
-    """Draw so many latent frames under guidance; and, as a control, a frame of another video again and again between
-    them, which is always the same work: what its time does is the machine's doing."""
-    params, config = SamplingParams(guidance=SCALE, accelerate=accelerate), generator.decoder.config
+    """Draw so many latent frames under guidance; and, as a control, a frame of another video
+    again and again between them, which is always the same work: what its time does is the
+    machine's doing."""
+    params = SamplingParams(guidance=SCALE, accelerate=accelerate)
+    config = generator.decoder.config
     session, control = (generator.session(PROMPTS[0], params=params).codes for _ in range(2))
     for _ in range(config.sinks + config.window + 2):
         control.draw()
-    growth, same = Times(), Times()
+    growth = Times()
+    same = Times()
     for frame in range(latents):
         growth.draw(session)
         if frame % EVERY == 0:
@@ -52,7 +68,8 @@ def print_times(name: str, times: list[float], memory: list[float], targets: str
     late = statistics.median(times[-tenth:]) / statistics.median(times[tenth : 2 * tenth])
     more = memory[-1] - memory[2 * tenth - 1]
     print(
-        f"| {name} | {statistics.median(times):.2f} | {late:.3f} | {tail(times):.2f} | {more:.0f} |{targets}",
+        f"| {name} | {statistics.median(times):.2f} | {late:.3f} | {tail(times):.2f} | {more:.0f} "
+        f"|{targets}",
         flush=True,
     )
 
@@ -64,25 +81,34 @@ def tail(times: list[float]) -> float:
 
 
 def plot_endless(generator: VideoGenerator, path: Path, args: argparse.Namespace) -> None:
-    """Time per frame. One by one every frame is the same work; with drafts every forward is, and frames take as many as
-    their guesses need."""
+    """Time per frame. One by one every frame is the same work; with drafts every forward is, and
+    frames take as many as their guesses need."""
     k = generator.decoder.config.frames_per_latent
     latents = 1 + -(-(args.frames - 1) // k)
     print(
-        f"\n{latents} latent frames, {1 + (latents - 1) * k} frames, through the limit of the window. late / early: the"
+        f"\n{latents} latent frames, {1 + (latents - 1) * k} frames, through the limit of the "
+        "window. late / early: the"
     )
-    print("median of the last tenth over that of the second; MB more: of the peak, since the second tenth")
+    print(
+        "median of the last tenth over that of the second; MB more: of the peak, since the second "
+        "tenth"
+    )
     print("\n| | ms | late / early | p99 / p50 | MB more |\n|---|---|---|---|---|")
     lines: dict[str, Points] = {}
     for accelerate in ("off", "exact"):
-        (growth, same), name = grow(generator, accelerate, latents), OURS[accelerate].removeprefix("ours, ")
+        (growth, same) = grow(generator, accelerate, latents)
+        name = OURS[accelerate].removeprefix("ours, ")
         wanted = " wanted: at most 1.05 and 1.3" if accelerate == "off" else ""
         print_times(f"{name}, per latent frame", growth.per_frame, growth.memory, wanted)
         print_times(f"{name}, per forward", growth.per_forward, growth.memory)
-        print_times(f"{name}, per forward, the same frame again and again", same.per_forward, same.memory)
+        print_times(
+            f"{name}, per forward, the same frame again and again", same.per_forward, same.memory
+        )
         tenth = max(1, latents // 10)
         starts = range(0, latents - tenth + 1, tenth)
-        lines[f"{name}, each"] = [(float(frame), time) for frame, time in enumerate(growth.per_frame)]
+        lines[f"{name}, each"] = [
+            (float(frame), time) for frame, time in enumerate(growth.per_frame)
+        ]
         lines["median of a tenth" + " " * len(lines)] = [
             (at + tenth / 2, statistics.median(growth.per_frame[at : at + tenth])) for at in starts
         ]
@@ -106,7 +132,8 @@ def plot_windows(generator: VideoGenerator, path: Path, args: argparse.Namespace
 
 def write_plots(args: argparse.Namespace) -> None:
     """Both, as PNG, to the folder `args.plots`."""
-    generator, folder = VideoGenerator.from_pretrained(args.model, args.dtype).to(args.device), Path(args.plots)
+    generator = VideoGenerator.from_pretrained(args.model, args.dtype).to(args.device)
+    folder = Path(args.plots)
     folder.mkdir(parents=True, exist_ok=True)
     plot_endless(generator, folder / "sampling-endless.png", args)
     plot_windows(generator, folder / "sampling-window.png", args)

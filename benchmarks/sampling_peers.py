@@ -1,8 +1,8 @@
 """Decoders of equal size that draw tokens: ours, and those of transformers.
 
-A `Loop` has read a context and draws one frame's worth of tokens behind it, as often as it is asked to. What a forward
-takes does not depend on the weights, so those of the peers are random; how many of our drafts hold does, so ours are
-those of the model.
+A `Loop` has read a context and draws one frame's worth of tokens behind it, as often as it is asked
+to. What a forward takes does not depend on the weights, so those of the peers are random; how many
+of our drafts hold does, so ours are those of the model.
 """
 
 import dataclasses
@@ -21,7 +21,11 @@ from turns import Runner, take_turns
 TEMPERATURE = 0.8
 SCALE = 2.0
 PREFIX = 10  # tokens of a prompt
-PROMPTS = [f"a large {c} {s} rolls to the left" for s in ("ball", "cube") for c in ("red", "blue", "green", "yellow")]
+PROMPTS = [
+    f"a large {c} {s} rolls to the left"
+    for s in ("ball", "cube")
+    for c in ("red", "blue", "green", "yellow")
+]
 OURS = {"off": "ours, one by one", "exact": "ours, exact drafts"}
 
 
@@ -72,7 +76,9 @@ def clock(device: str) -> float:
     return time.process_time()
 
 
-def our_loop(generator: VideoGenerator, case: Case, accelerate: str, window: int | None = None) -> Loop:
+def our_loop(
+    generator: VideoGenerator, case: Case, accelerate: str, window: int | None = None
+) -> Loop:
     """Draws the frame behind `case.past` frames of its own, each turn with other seeds."""
     device = generator.decoder.no_text.device.type
     params = SamplingParams(guidance=SCALE if case.guided else 1.0, window=window)
@@ -96,7 +102,8 @@ def our_loop(generator: VideoGenerator, case: Case, accelerate: str, window: int
 def our_clip(generator: VideoGenerator, frames: int, accelerate: str) -> Loop:
     """Draws the codes of a whole clip under guidance, prompt and all, each turn of another seed."""
     device = generator.decoder.no_text.device.type
-    params, seeds = SamplingParams(guidance=SCALE, accelerate=accelerate), itertools.count()
+    params = SamplingParams(guidance=SCALE, accelerate=accelerate)
+    seeds = itertools.count()
 
     def draw() -> tuple[float, float]:
         begin = clock(device)
@@ -113,8 +120,11 @@ def window_tokens(config: DecoderConfig, window: int | None = None) -> int:
     return PREFIX + (config.sinks + (window or config.window)) * (1 + config.cells)
 
 
-def peer(name: str, config: DecoderConfig, dtype: torch.dtype, device: str, window: int | None = None) -> Any:
-    """Llama or Mistral with as many layers, heads and codes as ours, as wide and with as many weights."""
+def peer(
+    name: str, config: DecoderConfig, dtype: torch.dtype, device: str, window: int | None = None
+) -> Any:
+    """Llama or Mistral with as many layers, heads and codes as ours, as wide and with as many
+    weights."""
     from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
     sizes: dict[str, Any] = dict(
@@ -134,15 +144,20 @@ def peer(name: str, config: DecoderConfig, dtype: torch.dtype, device: str, wind
     if name == "Llama":
         model: Any = LlamaForCausalLM(LlamaConfig(**sizes))
     else:
-        model = MistralForCausalLM(MistralConfig(sliding_window=window_tokens(config, window), **sizes))
+        model = MistralForCausalLM(
+            MistralConfig(sliding_window=window_tokens(config, window), **sizes)
+        )
     return model.to(device, dtype).eval()
 
 
 class Stamps:
-    """Called on the logits of every token: notes the time and, for guidance, draws one token for both rows."""
+    """Called on the logits of every token: notes the time and, for guidance, draws one token for
+    both rows."""
 
     def __init__(self, guided: bool, device: str) -> None:
-        self.guided, self.device, self.times = guided, device, list[float]()
+        self.guided = guided
+        self.device = device
+        self.times = list[float]()
 
     def __call__(self, ids_BL: Tensor, logits_BV: Tensor) -> Tensor:
         self.times.append(clock(self.device))
@@ -154,8 +169,11 @@ class Stamps:
         return torch.full_like(logits_BV, -torch.inf).scatter_(1, drawn_B1.repeat(2, 1), 0.0)
 
 
-def peer_loop(model: Any, case: Case, config: DecoderConfig, cache: str, frames: int = 1, device: str = "cpu") -> Loop:
-    """Its `generate`, in one batch with the rows that have no prompt. The first token, with the context, is not timed.
+def peer_loop(
+    model: Any, case: Case, config: DecoderConfig, cache: str, frames: int = 1, device: str = "cpu"
+) -> Loop:
+    """Its `generate`, in one batch with the rows that have no prompt. The first token, with the
+    context, is not timed.
 
     Args:
         cache: "dynamic" or "static".
@@ -182,4 +200,8 @@ def peer_loop(model: Any, case: Case, config: DecoderConfig, cache: str, frames:
         )
         return stamps.times[0], stamps.times[-1]
 
-    return Loop(f"{type(model).__name__.removesuffix('ForCausalLM')}, {cache} cache", case.rows * tokens, draw)
+    return Loop(
+        f"{type(model).__name__.removesuffix('ForCausalLM')}, {cache} cache",
+        case.rows * tokens,
+        draw,
+    )

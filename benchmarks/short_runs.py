@@ -1,4 +1,5 @@
-"""Short training runs of the tokenizer that differ in one thing, and what each keeps of the same held-out clips.
+"""Short training runs of the tokenizer that differ in one thing, and what each keeps of the same
+held-out clips.
 
 Same data in the same order, same sizes and settings; every run starts from the same seed.
 """
@@ -22,7 +23,12 @@ from kinetoscope.tokenizer.training.data_module import PhysicsDataModule
 from kinetoscope.tokenizer.training.module import TokenizerModule
 from torch import Tensor
 
-SETTINGS: dict[str, Any] = {"lr": 1.5e-3, "muon_lr": 2e-3, "quantizer_warmup": 0.05, "grid_every": 0}
+SETTINGS: dict[str, Any] = {
+    "lr": 1.5e-3,
+    "muon_lr": 2e-3,
+    "quantizer_warmup": 0.05,
+    "grid_every": 0,
+}
 
 
 class StepTimer(pl.Callback):
@@ -40,20 +46,32 @@ class StepTimer(pl.Callback):
         self.seconds.append(time.perf_counter() - self._start)
 
 
-def arguments(description: str | None, steps: int, name: str, rows: list[str]) -> argparse.ArgumentParser:
+def arguments(
+    description: str | None, steps: int, name: str, rows: list[str]
+) -> argparse.ArgumentParser:
     """The options that all of these scripts have."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--size", type=int, default=64, help="side of the picture in pixels")
     parser.add_argument("--frames", type=int, default=17)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--clips", type=int, default=64, help="held-out clips to measure on")
-    parser.add_argument("--real-root", help="folder of real videos: one clip of each batch comes from it")
-    parser.add_argument("--eager", dest="compiled", action="store_false", help="render without torch.compile")
+    parser.add_argument(
+        "--real-root", help="folder of real videos: one clip of each batch comes from it"
+    )
+    parser.add_argument(
+        "--eager", dest="compiled", action="store_false", help="render without torch.compile"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--logs", default=f"runs/{name}", help="folder of the curves and the tokenizers")
-    parser.add_argument("--only", nargs="*", choices=rows, default=rows, metavar="ROW", help=", ".join(rows))
+    parser.add_argument(
+        "--logs", default=f"runs/{name}", help="folder of the curves and the tokenizers"
+    )
+    parser.add_argument(
+        "--only", nargs="*", choices=rows, default=rows, metavar="ROW", help=", ".join(rows)
+    )
     return parser
 
 
@@ -62,17 +80,25 @@ def prepare(args: argparse.Namespace, header: tuple[str, ...]) -> None:
     torch.set_num_threads(args.threads)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
-    print(f"{args.steps} steps of {args.batch_size} clips of {args.frames} x {args.size} x {args.size} pixels")
+    print(
+        f"{args.steps} steps of {args.batch_size} clips of {args.frames} x {args.size} x "
+        f"{args.size} pixels"
+    )
     print(f"| {' | '.join(header)} |\n|{'---|' * len(header)}", flush=True)
 
 
 def train(name: str, args: argparse.Namespace, **settings: Any) -> tuple[VideoTokenizer, float]:
-    """The tokenizer of a run of `TokenizerModule` with these settings, and the median time of a step in seconds."""
+    """The tokenizer of a run of `TokenizerModule` with these settings, and the median time of a
+    step in seconds."""
     pl.seed_everything(args.seed, verbose=False)
     real = {"real_root": args.real_root, "real_per_batch": 1} if args.real_root else {}
-    data = PhysicsDataModule(args.batch_size, args.frames, args.size, compiled=args.compiled, seed=args.seed, **real)
+    data = PhysicsDataModule(
+        args.batch_size, args.frames, args.size, compiled=args.compiled, seed=args.seed, **real
+    )
     warmup = min(100, args.steps // 4)
-    module = TokenizerModule(warmup_steps=warmup, export_dir=f"{args.logs}/{name}", **(SETTINGS | settings))
+    module = TokenizerModule(
+        warmup_steps=warmup, export_dir=f"{args.logs}/{name}", **(SETTINGS | settings)
+    )
     timer = StepTimer()
     trainer = pl.Trainer(
         max_steps=args.steps,
@@ -89,11 +115,17 @@ def train(name: str, args: argparse.Namespace, **settings: Any) -> tuple[VideoTo
     return module.model.cpu().eval(), statistics.median(timer.seconds)
 
 
-def measure(tokenizer: VideoTokenizer, args: argparse.Namespace, oracle: Oracle) -> tuple[Quality, Tensor, Tensor]:
-    """What comes back of held-out clips, and the oracle's features [N, D] of all frames, decoded and real."""
+def measure(
+    tokenizer: VideoTokenizer, args: argparse.Namespace, oracle: Oracle
+) -> tuple[Quality, Tensor, Tensor]:
+    """What comes back of held-out clips, and the oracle's features [N, D] of all frames, decoded
+    and real."""
     quality = Quality(tokenizer)
-    decoded, real = [], []
-    for batch in held_out_batches(HELD_OUT_SEED, args.clips, args.frames, PhysicsConfig(), args.size):
+    decoded = []
+    real = []
+    for batch in held_out_batches(
+        HELD_OUT_SEED, args.clips, args.frames, PhysicsConfig(), args.size
+    ):
         video = quality.add(to_float(batch["video"]), batch["foreground"])
         decoded.append(oracle.features(to_uint8(video)))
         real.append(oracle.features(batch["video"]))

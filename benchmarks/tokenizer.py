@@ -1,11 +1,12 @@
 """Frames per second of the tokenizer beside those of its peers, on the same clips, taking turns.
 
-    python benchmarks/tokenizer.py                      # ours and the peers that are installed, on one core
-    python benchmarks/tokenizer.py --variants           # what bfloat16, memory formats and compilation bring ours
-    python benchmarks/tokenizer.py --device cuda        # on a GPU, with the share of its limits that ours uses
+    python benchmarks/tokenizer.py  # ours and the peers that are installed, on one core
+    python benchmarks/tokenizer.py --variants  # bfloat16, memory formats and compilation
+    python benchmarks/tokenizer.py --device cuda  # on a GPU, beside its limits
 
-Every model runs in the fastest of its modes (float32, bfloat16 by autocast, bfloat16 weights) and, where that takes
-less than a minute, compiled too. Quality is not compared: the peers carry random weights.
+Every model runs in the fastest of its modes (float32, bfloat16 by autocast, bfloat16 weights) and,
+where that takes less than a minute, compiled too. Quality is not compared: the peers carry random
+weights.
 """
 
 import argparse
@@ -41,7 +42,9 @@ def compare(modes: dict[Codec, str], size: int, args: argparse.Namespace) -> lis
     runners = [Runner.of(codec, mode, FRAMES, size, args.device) for codec, mode in modes.items()]
     if args.patience:
         twins = [
-            compiled(runner, "compiled", args.patience) for runner in runners if "streamed" not in runner.codec.name
+            compiled(runner, "compiled", args.patience)
+            for runner in runners
+            if "streamed" not in runner.codec.name
         ]
         runners += [twin for twin in twins if twin]
     take_turns(runners, args.rounds)
@@ -58,7 +61,8 @@ def variants(size: int, args: argparse.Namespace) -> list[Runner]:
         runner.encode, runner.decode = runner.codec.steps()
         return runner
 
-    stored, lasting = ours(AUTOCAST, "linear weights stored so"), ours(AUTOCAST, "convolution weights channels-last")
+    stored = ours(AUTOCAST, "linear weights stored so")
+    lasting = ours(AUTOCAST, "convolution weights channels-last")
     for name, part in stored.codec.model.named_modules():
         if isinstance(part, nn.Linear) and not name.startswith("quantizer"):
             part.bfloat16()
@@ -79,18 +83,25 @@ def print_table(runners: list[Runner], args: argparse.Namespace) -> None:
     size = runners[0].clip.shape[-1]
     unit = "frames per second" if args.device == "cuda" else "frames per second of one core"
     print(
-        f"\n{FRAMES} frames of {size}x{size} pixels, threads: {args.threads}, medians of {args.rounds} turns, {unit}\n"
+        f"\n{FRAMES} frames of {size}x{size} pixels, threads: {args.threads}, medians of "
+        f"{args.rounds} turns, {unit}\n"
     )
-    print("| | mode | parameters | multiply-adds per pixel | bits per pixel | encode | decode | both |")
+    print(
+        "| | mode | parameters | multiply-adds per pixel | bits per pixel | encode | decode | both "
+        "|"
+    )
     print("|---|---|---|---|---|---|---|---|")
     costs: dict[str, tuple[float, float]] = {}
     for runner in runners:
         name = runner.codec.name
         costs[name] = costs.get(name) or runner.costs()
         parameters = sum(parameter.numel() for parameter in runner.codec.model.parameters()) / 1e6
-        rates = " | ".join(f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}" for rate in runner.rates())
+        rates = " | ".join(
+            f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}" for rate in runner.rates()
+        )
         print(
-            f"| {name} | {runner.mode} | {parameters:.1f} M | {costs[name][0]:,.0f} | {costs[name][1]:.4f} | {rates} |"
+            f"| {name} | {runner.mode} | {parameters:.1f} M | {costs[name][0]:,.0f} | "
+            f"{costs[name][1]:.4f} | {rates} |"
         )
 
 
@@ -103,11 +114,18 @@ def print_ratios(runners: list[Runner]) -> None:
     for runner in ours if peers else ():
         times = runner.rates()[-1] / peers[0].rates()[-1]
         other = f"{peers[0].codec.name} ({peers[0].mode})"
-        print(f"\n{size}x{size}: {runner.mode} is {times:,.0f} times as fast as the faster peer, {other}.", flush=True)
+        print(
+            f"\n{size}x{size}: {runner.mode} is {times:,.0f} times as fast as the faster peer, "
+            f"{other}.",
+            flush=True,
+        )
     for runner in ranked:
         if isinstance(runner.codec, OursStreamed):
             times = runner.rates()[-1] / REAL_TIME
-            print(f"\n{size}x{size}, streamed: encode + decode at {times:.1f} times real time ({REAL_TIME} frames/s).")
+            print(
+                f"\n{size}x{size}, streamed: encode + decode at {times:.1f} times real time "
+                f"({REAL_TIME} frames/s)."
+            )
 
 
 def print_limits(model: str, size: int, device: str, limits: tuple[float, float]) -> None:
@@ -116,26 +134,48 @@ def print_limits(model: str, size: int, device: str, limits: tuple[float, float]
     video = 2 * torch.rand(GPU_BATCH, 3, FRAMES, size, size, device=device) - 1
     with torch.autocast(device, torch.bfloat16):
         codes = tokenizer.encode(video)
-        for name, work in (("encode", lambda: tokenizer.encode(video)), ("decode", lambda: tokenizer.decode(codes))):
+        for name, work in (
+            ("encode", lambda: tokenizer.encode(video)),
+            ("decode", lambda: tokenizer.decode(codes)),
+        ):
             seconds, arithmetic, memory = shares_of_limits(work, device, limits)
             rate = GPU_BATCH * FRAMES / seconds
             shares = f"{arithmetic:.1%} of the arithmetic limit, {memory:.1%} of the memory limit"
-            print(f"\n{size}x{size}, {GPU_BATCH} clips at once, {name}: {rate:,.0f} frames/s, {shares}", flush=True)
+            print(
+                f"\n{size}x{size}, {GPU_BATCH} clips at once, {name}: {rate:,.0f} frames/s, "
+                f"{shares}",
+                flush=True,
+            )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="physics-64", help="a shipped tokenizer, a folder, or a hub id")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128], help="sides of the clips in pixels")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--model", default="physics-64", help="a shipped tokenizer, a folder, or a hub id"
+    )
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[64, 128], help="sides of the clips in pixels"
+    )
     parser.add_argument("--peers", nargs="*", default=[*PEERS], choices=[*PEERS])
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each, of which the median counts")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="turns of each, of which the median counts"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds to compile in; 0 compiles nothing")
-    parser.add_argument("--variants", action="store_true", help="ours alone, with one thing changed at a time")
+    parser.add_argument(
+        "--patience", type=float, default=PATIENCE, help="seconds to compile in; 0 compiles nothing"
+    )
+    parser.add_argument(
+        "--variants", action="store_true", help="ours alone, with one thing changed at a time"
+    )
     args = parser.parse_args()
     if args.device == "cuda" and not torch.cuda.is_available():
-        parser.error("there is no CUDA device here, so there is nothing to measure on one; leave --device out")
+        parser.error(
+            "there is no CUDA device here, so there is nothing to measure on one; leave --device "
+            "out"
+        )
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     print(machine(args.device))

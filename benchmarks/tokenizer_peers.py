@@ -16,21 +16,35 @@ import torch
 from kinetoscope.tokenizer import VideoCodes, VideoTokenizer
 from torch import Tensor
 
-FULL, AUTOCAST, WEIGHTS = "float32", "bfloat16", "bfloat16 weights"
+FULL = "float32"
+AUTOCAST = "bfloat16"
+WEIGHTS = "bfloat16 weights"
 MAGVIT2_LAYERS = (  # the example in its README: 8x8 pixels and 4 frames a code, as in the other two
-    "residual", "compress_space", ("consecutive_residual", 2), "compress_space", ("consecutive_residual", 2),
-    "linear_attend_space", "compress_space", ("consecutive_residual", 2), "attend_space", "compress_time",
-    ("consecutive_residual", 2), "compress_time", ("consecutive_residual", 2), "attend_time",
-)  # fmt: skip
+    "residual",
+    "compress_space",
+    ("consecutive_residual", 2),
+    "compress_space",
+    ("consecutive_residual", 2),
+    "linear_attend_space",
+    "compress_space",
+    ("consecutive_residual", 2),
+    "attend_space",
+    "compress_time",
+    ("consecutive_residual", 2),
+    "compress_time",
+    ("consecutive_residual", 2),
+    "attend_time",
+)
 INSTALL = (
-    "pip install --no-deps --target PEERS magvit2-pytorch beartype gateloop-transformer rotary-embedding-torch "
+    "pip install --no-deps --target PEERS magvit2-pytorch beartype gateloop-transformer "
+    "rotary-embedding-torch "
     "taylor-series-linear-attention jaxtyping wadler-lindig, and run with PYTHONPATH=PEERS"
 )
 
 
 class Codec(Protocol):
-    """`bits` of one code; `modes` it can run in; `frames` that it takes of a clip; `steps`, encode and decode without
-    what cannot be compiled; `count` of the codes."""
+    """`bits` of one code; `modes` it can run in; `frames` that it takes of a clip; `steps`,
+    encode and decode without what cannot be compiled; `count` of the codes."""
 
     name: str
     model: Any
@@ -68,7 +82,9 @@ class Ours:
         return self.model.decode(codes)
 
     def steps(self) -> tuple[Callable[[Tensor], Any], Callable[[Any], Tensor]]:
-        return lambda clip: self.model.encode_step(clip, {})[0], lambda codes: self.model.decode_step(codes, {})[0]
+        return lambda clip: self.model.encode_step(clip, {})[
+            0
+        ], lambda codes: self.model.decode_step(codes, {})[0]
 
     def count(self, codes: VideoCodes) -> int:
         return codes.indices.numel()
@@ -93,7 +109,8 @@ class OursStreamed(Ours):
 
 
 class Emu3:
-    """`Emu3VQVAE` of transformers at its default size. All its latent frames are four frames, so it takes 16 of 17."""
+    """`Emu3VQVAE` of transformers at its default size. All its latent frames are four frames, so
+    it takes 16 of 17."""
 
     name = "transformers Emu3VQVAE"
     modes = (WEIGHTS, AUTOCAST, FULL)
@@ -109,7 +126,9 @@ class Emu3:
         return given // step * step
 
     def encode(self, clip: Tensor) -> Any:
-        return torch.stack(self.model.encode(clip.movedim(1, 2), torch.tensor([clip.shape[3:]])).image_tokens)
+        return torch.stack(
+            self.model.encode(clip.movedim(1, 2), torch.tensor([clip.shape[3:]])).image_tokens
+        )
 
     def decode(self, codes: Any) -> Tensor:
         return self.model.decode(codes).movedim(2, 1)
@@ -129,10 +148,19 @@ class Magvit2:
     modes = (AUTOCAST, WEIGHTS, FULL)
 
     def __init__(self) -> None:
-        self.model: Any = _magvit2_class()(
-            image_size=128, init_dim=64, max_dim=512, codebook_size=4096, layers=MAGVIT2_LAYERS,
-            use_gan=False, perceptual_loss_weight=0.0,
-        ).requires_grad_(False).eval()  # fmt: skip
+        self.model: Any = (
+            _magvit2_class()(
+                image_size=128,
+                init_dim=64,
+                max_dim=512,
+                codebook_size=4096,
+                layers=MAGVIT2_LAYERS,
+                use_gan=False,
+                perceptual_loss_weight=0.0,
+            )
+            .requires_grad_(False)
+            .eval()
+        )
 
     def frames(self, given: int) -> int:
         return given
@@ -158,7 +186,8 @@ class _Absent:
 
 
 def _magvit2_class() -> Any:
-    """The class, without what its package imports for training alone, some of which has no build for a CPU torch."""
+    """The class, without what its package imports for training alone, some of which has no build
+    for a CPU torch."""
     spec = importlib.util.find_spec("magvit2_pytorch")
     if spec is None:
         raise ImportError(f"magvit2_pytorch is not installed; {INSTALL}")

@@ -1,7 +1,8 @@
 """Timing of video tokenizers that take turns on one clip.
 
-On a CPU the time is that of the processor, summed over its cores, so that other work on the machine hardly counts, and
-taking turns lets what does count slow all of them alike. On a GPU it is the time that passes.
+On a CPU the time is that of the processor, summed over its cores, so that other work on the machine
+hardly counts, and taking turns lets what does count slow all of them alike. On a GPU it is the time
+that passes.
 """
 
 import contextlib
@@ -37,11 +38,15 @@ class Runner:
     @classmethod
     def of(cls, codec: Codec, mode: str, frames: int, size: int, device: str = "cpu") -> "Runner":
         """Noise of so many frames (fewer where the codec wants that) of size x size pixels."""
-        noise = torch.rand(1, 3, codec.frames(frames), size, size, generator=torch.Generator().manual_seed(0))
+        noise = torch.rand(
+            1, 3, codec.frames(frames), size, size, generator=torch.Generator().manual_seed(0)
+        )
         return cls(codec, mode, (2 * noise - 1).to(device), codec.encode, codec.decode)
 
     def precision(self) -> torch.autocast:
-        return torch.autocast(self.clip.device.type, torch.bfloat16, enabled=self.mode.split(",")[0] == AUTOCAST)
+        return torch.autocast(
+            self.clip.device.type, torch.bfloat16, enabled=self.mode.split(",")[0] == AUTOCAST
+        )
 
     def turn(self) -> float:
         """Encode and decode once; returns the seconds of both."""
@@ -64,16 +69,21 @@ class Runner:
         """Median frames per second (of one core, on a CPU): encode, decode, both."""
         encode, decode = zip(*self.seconds)
         both = [sum(pair) for pair in self.seconds]
-        first, second, third = (self.clip.shape[2] / statistics.median(part) for part in (encode, decode, both))
+        first, second, third = (
+            self.clip.shape[2] / statistics.median(part) for part in (encode, decode, both)
+        )
         return first, second, third
 
     def costs(self) -> tuple[float, float]:
-        """Multiply-adds of one encode and decode, and bits of the codes, both per pixel of the video."""
+        """Multiply-adds of one encode and decode, and bits of the codes, both per pixel of the
+        video."""
         with torch.no_grad(), self.precision(), FlopCounterMode(display=False) as counter:
             codes = self.codec.encode(self.clip)
             self.codec.decode(codes)
         pixels = self.clip[:, 0].numel()
-        return counter.get_total_flops() / 2 / pixels, self.codec.bits * self.codec.count(codes) / pixels
+        return counter.get_total_flops() / 2 / pixels, self.codec.bits * self.codec.count(
+            codes
+        ) / pixels
 
 
 def take_turns(runners: list[Runner], rounds: int) -> None:
@@ -109,8 +119,10 @@ def set_mode(codec: Codec, mode: str) -> None:
 
 
 def settle_mode(codec: Codec, frames: int, size: int, device: str) -> str:
-    """Put a codec into the mode that is fastest on a clip, without waiting for those that are far slower."""
-    best, best_seconds = codec.modes[0], 200.0
+    """Put a codec into the mode that is fastest on a clip, without waiting for those that are
+    far slower."""
+    best = codec.modes[0]
+    best_seconds = 200.0
     for mode in codec.modes:
         set_mode(codec, mode)
         runner = Runner.of(codec, mode, frames, size, device)
@@ -133,7 +145,10 @@ def compiled(runner: Runner, note: str = "compiled", patience: float = PATIENCE)
     except Exception as error:  # whatever the compiler makes of the interruption
         late = time.process_time() - begin >= patience
         reason = f"takes more than {patience:.0f} s" if late else f"fails ({type(error).__name__})"
-        print(f"{runner.codec.name} at {runner.clip.shape[-1]} px is not compiled: that {reason}", flush=True)
+        print(
+            f"{runner.codec.name} at {runner.clip.shape[-1]} px is not compiled: that {reason}",
+            flush=True,
+        )
         return None
     return twin
 

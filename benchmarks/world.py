@@ -1,4 +1,5 @@
-"""Frames per second of the rendered world: `python benchmarks/world.py [--size 64] [--clips 64] [--threads 2]`."""
+"""Frames per second of the rendered world: `python benchmarks/world.py [--size 64] [--clips 64]
+[--threads 2]`."""
 
 import argparse
 import statistics
@@ -9,12 +10,16 @@ from kinetoscope.data.worlds.physics.render import render
 from kinetoscope.data.worlds.physics.scene import PhysicsConfig, sample_scenes
 
 
-def frames_per_second(clips: int, frames: int, size: int, objects: int, compiled: bool, device: str) -> float:
+def frames_per_second(
+    clips: int, frames: int, size: int, objects: int, compiled: bool, device: str
+) -> float:
     """Median of five runs over fresh scenes, simulation included, after one run to warm up."""
     rates = []
     for run in range(6):
         start = time.perf_counter()
-        scenes = sample_scenes(range(run * clips, (run + 1) * clips), frames, PhysicsConfig(max_objects=objects))
+        scenes = sample_scenes(
+            range(run * clips, (run + 1) * clips), frames, PhysicsConfig(max_objects=objects)
+        )
         render(scenes, size, compiled=compiled, device=device)
         if device == "cuda":
             torch.cuda.synchronize()
@@ -34,7 +39,8 @@ def main() -> None:
     print("objects  eager frames/s  compiled frames/s")
     for objects in (1, 2, 3):
         eager, compiled = (
-            frames_per_second(args.clips, 33, args.size, objects, compiled, device) for compiled in (False, True)
+            frames_per_second(args.clips, 33, args.size, objects, compiled, device)
+            for compiled in (False, True)
         )
         print(f"{objects:7d}  {eager:14,.0f}  {compiled:17,.0f}")
 

@@ -1,8 +1,9 @@
-"""Does the model read its caption? Extra bits that a clip costs when one word of its caption is swapped.
+"""Does the model read its caption? Extra bits that a clip costs when one word of its caption is
+swapped.
 
-A model that ignores a word pays nothing for the wrong one. `captions.sentence` words a scene by its seed alone, so the
-same seed with one attribute changed gives the same sentence with that word swapped. No clip is sampled: the true clip
-is scored under both captions, teacher-forced.
+A model that ignores a word pays nothing for the wrong one. `captions.sentence` words a scene by its
+seed alone, so the same seed with one attribute changed gives the same sentence with that word
+swapped. No clip is sampled: the true clip is scored under both captions, teacher-forced.
 
 Legend: B captions, T H W latent grid, G = H * W cells, V vocabulary.
 """
@@ -31,7 +32,8 @@ def _first_object(truth: Attributes, **change: int) -> Attributes:
 
 
 def _colour(truth: Attributes) -> Attributes | None:
-    used, shape = {thing[0] for thing in truth.objects}, truth.objects[0][1]
+    used = {thing[0] for thing in truth.objects}
+    shape = truth.objects[0][1]
     free = [c for c in range(len(COLOURS)) if c not in used and (c, shape) not in UNSEEN]
     later = [c for c in free if c > truth.objects[0][0]]
     return _first_object(truth, colour=(later or free)[0])
@@ -55,13 +57,15 @@ def _motion(truth: Attributes) -> Attributes | None:
 
 
 def _binding(truth: Attributes) -> Attributes | None:
-    """The colours of the first two objects change places: the same words, bound to the other object."""
+    """The colours of the first two objects change places: the same words, bound to the other
+    object."""
     if len(truth.objects) < 2 or truth.objects[0][1] == truth.objects[1][1]:
         return None
     (a, shape_a, *rest_a), (b, shape_b, *rest_b) = truth.objects[:2]
     if (b, shape_a) in UNSEEN or (a, shape_b) in UNSEEN:
         return None
-    first, second = (b, shape_a, rest_a[0], rest_a[1]), (a, shape_b, rest_b[0], rest_b[1])
+    first = (b, shape_a, rest_a[0], rest_a[1])
+    second = (a, shape_b, rest_b[0], rest_b[1])
     return replace(truth, objects=(first, second, *truth.objects[2:]))
 
 
@@ -96,18 +100,25 @@ SWAPS: dict[str, Callable[[Attributes], Attributes | None]] = {
 }
 
 
-def swapped_captions(truth: Attributes, seed: int, contacts: Sequence[Sequence[bool]] = ()) -> dict[str, str]:
-    """The caption of a clip with one attribute untrue, for every attribute that this clip lets one swap.
+def swapped_captions(
+    truth: Attributes, seed: int, contacts: Sequence[Sequence[bool]] = ()
+) -> dict[str, str]:
+    """The caption of a clip with one attribute untrue, for every attribute that this clip lets one
+    swap.
 
     Args:
         truth: what the true caption says (`captions.describe`), worded by `seed`.
         contacts: [N][N], which objects touch, as `captions.sentence` takes it.
     """
     wrong = {name: swap(truth) for name, swap in SWAPS.items()}
-    return {name: sentence(said, seed, contacts)[0] for name, said in wrong.items() if said is not None}
+    return {
+        name: sentence(said, seed, contacts)[0] for name, said in wrong.items() if said is not None
+    }
 
 
-def extra_bits(truth: Attributes, seed: int, contacts: Sequence[Sequence[bool]], bits_of: BitsOf) -> dict[str, float]:
+def extra_bits(
+    truth: Attributes, seed: int, contacts: Sequence[Sequence[bool]], bits_of: BitsOf
+) -> dict[str, float]:
     """Bits of one clip under each swapped caption, less its bits under the true one.
 
     Args:

@@ -1,7 +1,7 @@
 """How a model does on a past of its own making: long roll-outs, measured against their age.
 
-Legend: B clips, T latent frames, G = H * W cells of one, S text length, E text width, F Y X frames and pixels, D
-features, N tokens of last frames.
+Legend: B clips, T latent frames, G = H * W cells of one, S text length, E text width, F Y X frames
+and pixels, D features, N tokens of last frames.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ def bits_by_age(
     seed: int = 0,
     backend: str = "sdpa",
 ) -> dict[int, float]:
-    """Mean bits per token of the last frame of real clips, when the `age` frames before it are the model's own.
+    """Mean bits per token of the last frame of real clips, when the `age` frames before it are the
+    model's own.
 
-    The frames before those are real. Age 0 is ordinary teacher forcing, and what later ages cost more is what the model
-    loses on its own past; a part of that is no fault, where clips could have gone on otherwise.
+    The frames before those are real. Age 0 is ordinary teacher forcing, and what later ages cost
+    more is what the model loses on its own past; a part of that is no fault, where clips could have
+    gone on otherwise.
 
     Args:
         codes_BTHW: int64 codes of real clips.
@@ -46,29 +48,43 @@ def bits_by_age(
     """
     B, T = codes_BTHW.shape[:2]
     if not ages or min(ages) < 0 or max(ages) > T - 1:
-        raise ValueError(f"ages must be 0 to {T - 1} latent frames, one less than the clips have; got {list(ages)}")
-    bits, last_N = {}, torch.arange(codes_BTHW.numel(), device=codes_BTHW.device).view_as(codes_BTHW)[:, -1].flatten()
+        raise ValueError(
+            f"ages must be 0 to {T - 1} latent frames, one less than the clips have; got "
+            f"{list(ages)}"
+        )
+    bits = {}
+    last_N = (
+        torch.arange(codes_BTHW.numel(), device=codes_BTHW.device)
+        .view_as(codes_BTHW)[:, -1]
+        .flatten()
+    )
     for age in ages:
         start = T - 1 - age
         session = Session(decoder, text_BSE, text_mask_BS, range(seed, seed + B), params, backend)
         for frame_BHW in codes_BTHW[:, :start].unbind(1):
             session.feed(frame_BHW.flatten(1))
         own = [session.draw().view_as(codes_BTHW[:, 0]) for _ in range(age)]
-        mixed_BTHW = torch.cat([codes_BTHW[:, :start], *(frame[:, None] for frame in own), codes_BTHW[:, -1:]], dim=1)
-        logits_NV = decoder(mixed_BTHW, text_BSE, text_mask_BS, backend=backend, window=params.window, only_N=last_N)
+        mixed_BTHW = torch.cat(
+            [codes_BTHW[:, :start], *(frame[:, None] for frame in own), codes_BTHW[:, -1:]], dim=1
+        )
+        logits_NV = decoder(
+            mixed_BTHW, text_BSE, text_mask_BS, backend=backend, window=params.window, only_N=last_N
+        )
         nats = functional.cross_entropy(logits_NV.float(), mixed_BTHW.flatten()[last_N])
         bits[age] = float(nats) / math.log(2)
     return bits
 
 
-def frame_drift(videos_B3FYX: Tensor, features: Callable[[Tensor], Tensor], frames: int = 16) -> float:
-    """Fréchet distance between the first and the last `frames` frames of long videos. Read it beside that of real
-    videos as long: these drift as well, when their cameras move.
+def frame_drift(
+    videos_B3FYX: Tensor, features: Callable[[Tensor], Tensor], frames: int = 16
+) -> float:
+    """Fréchet distance between the first and the last `frames` frames of long videos. Read it
+    beside that of real videos as long: these drift as well, when their cameras move.
 
     Args:
         videos_B3FYX: uint8, with at least 2 * `frames` frames.
-        features: of single frames uint8 [N, 3, 1, Y, X], as float [N, D]; `Oracle.features` is one for the physics
-            world.
+        features: of single frames uint8 [N, 3, 1, Y, X], as float [N, D]; `Oracle.features` is one
+            for the physics world.
 
     Raises:
         ValueError: the videos are too short.

@@ -1,6 +1,8 @@
-"""How far a set of frames is from frames of the physics world: a Fréchet distance on features of the oracle's own eyes.
+"""How far a set of frames is from frames of the physics world: a Fréchet distance on features of
+the oracle's own eyes.
 
-The number has no unit and depends on the size of the sets, so it is read beside the distance of as many true frames.
+The number has no unit and depends on the size of the sets, so it is read beside the distance of as
+many true frames.
 """
 
 from __future__ import annotations
@@ -15,10 +17,14 @@ from ..data.worlds.physics.render import render
 from ..data.worlds.physics.scene import PhysicsConfig, sample_scenes
 
 
-def rendered_features(oracle: Oracle, first_seed: int, clips: int, frames: int, world: PhysicsConfig) -> Tensor:
+def rendered_features(
+    oracle: Oracle, first_seed: int, clips: int, frames: int, world: PhysicsConfig
+) -> Tensor:
     """Features [clips, D] of the last frame of rendered clips of `frames` frames."""
     scenes = sample_scenes(range(first_seed, first_seed + clips), frames, world)
-    last = replace(scenes, position=scenes.position[:, -1:], eye=scenes.eye[:, -1:], view=scenes.view[:, -1:])
+    last = replace(
+        scenes, position=scenes.position[:, -1:], eye=scenes.eye[:, -1:], view=scenes.view[:, -1:]
+    )
     return oracle.features(render(last, oracle.config.size)[0])
 
 
@@ -29,8 +35,10 @@ def frechet(a_ND: Tensor, b_ND: Tensor) -> float:
     """
     if min(len(a_ND), len(b_ND)) < 2:
         raise ValueError(f"each set needs at least 2 frames; got {len(a_ND)} and {len(b_ND)}")
-    a, b = a_ND.double(), b_ND.double()
-    cov_a, cov_b = torch.cov(a.T), torch.cov(b.T)
+    a = a_ND.double()
+    b = b_ND.double()
+    cov_a = torch.cov(a.T)
+    cov_b = torch.cov(b.T)
     values, vectors = torch.linalg.eigh(cov_a)
     root_a = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
     cross = torch.linalg.eigvalsh(root_a @ cov_b @ root_a).clamp_min(0).sqrt().sum()

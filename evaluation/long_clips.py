@@ -1,6 +1,8 @@
-"""How a model of the physics world does on a past of its own making: the last tables of `kinetoscope evaluate`.
+"""How a model of the physics world does on a past of its own making: the last tables of
+`kinetoscope evaluate`.
 
-Long clips are looked at where it matters, at some ages and at both ends, beside renders of the same scenes.
+Long clips are looked at where it matters, at some ages and at both ends, beside renders of the same
+scenes.
 
 Legend: B clips, W watched frames, Y X pixels, D features.
 """
@@ -28,7 +30,8 @@ from .drift import bits_by_age, frame_drift
 from .frame_distance import frechet, rendered_features
 from .tokenizer import Table, held_out_batches
 
-Sample = Callable[[Sequence[str], int, int], Tensor]  # captions, frames, first seed -> uint8 [B, 3, F, Y, X]
+# captions, frames, first seed -> uint8 [B, 3, F, Y, X]
+Sample = Callable[[Sequence[str], int, int], Tensor]
 
 SEEN = PhysicsConfig(hold_out=True)
 LONG_SEED, OTHER_SEED, PAST_SEED = (HELD_OUT_SEED + n * 10_000_000 for n in (4, 5, 6))
@@ -56,10 +59,12 @@ def drift_tables(
 
 
 class LongClips:
-    """Gathers what the oracle sees in clips of `frames` frames, given those of their frames that are `watched`."""
+    """Gathers what the oracle sees in clips of `frames` frames, given those of their frames that
+    are `watched`."""
 
     def __init__(self, oracle: Oracle, frames: int) -> None:
-        self.oracle, self.frames = oracle, frames
+        self.oracle = oracle
+        self.frames = frames
         self.end = min(END_FRAMES, frames // 2)
         self.looks = sorted({min(frames, look) for look in (*LOOKS, frames)})
         watched = {*range(self.end), *range(frames - self.end, frames)}
@@ -73,12 +78,16 @@ class LongClips:
 
     def add(self, video_B3WYX: Tensor, said: Sequence[Attributes]) -> None:
         """Take in watched frames, uint8, of clips with these truths."""
-        self.ends.append(torch.cat([video_B3WYX[:, :, : self.end], video_B3WYX[:, :, -self.end :]], dim=2))
+        self.ends.append(
+            torch.cat([video_B3WYX[:, :, : self.end], video_B3WYX[:, :, -self.end :]], dim=2)
+        )
         for look in self.looks:
             last = self.watched.index(look - 1) + 1
             part = video_B3WYX[:, :, last - LATE_FRAMES : last]
             self.features[look].append(self.oracle.features(part[:, :, -1:]))
-            seen = (self.oracle.presence(part) >= self.oracle.config.min_pixels).float().mean(1) >= 0.5
+            seen = (self.oracle.presence(part) >= self.oracle.config.min_pixels).float().mean(
+                1
+            ) >= 0.5
             for row, truth in enumerate(said):
                 named = [thing[0] for thing in truth.objects]
                 self.kept[look] += seen[row, named].tolist()
@@ -86,9 +95,13 @@ class LongClips:
                     self.strangers.append(int(seen[row].sum()) > int(seen[row, named].sum()))
 
     def table(self, reference_ND: Tensor) -> Table:
-        """Distances are from frames of the world, `reference`, but for the last, which is within the clips."""
+        """Distances are from frames of the world, `reference`, but for the last, which is within
+        the clips."""
         table: Table = {"frames": self.frames}
-        table |= {f"named objects at frame {look}": sum(kept) / len(kept) for look, kept in self.kept.items()}
+        table |= {
+            f"named objects at frame {look}": sum(kept) / len(kept)
+            for look, kept in self.kept.items()
+        }
         table["clips with objects nobody named"] = sum(self.strangers) / len(self.strangers)
         for look, parts in self.features.items():
             table[f"distance at frame {look}"] = frechet(torch.cat(parts), reference_ND)
@@ -96,16 +109,26 @@ class LongClips:
         return table | {name: frame_drift(torch.cat(self.ends), self.oracle.features, self.end)}
 
 
-def long_tables(sample: Sample, oracle: Oracle, seed: int, clips: int, frames: int) -> dict[str, Table]:
-    """Are the prompt's objects still there late in a long clip, and do its frames still look like the world? What a
-    camera loses from sight is lost in the renders too."""
-    own, real = LongClips(oracle, frames), LongClips(oracle, frames)
+def long_tables(
+    sample: Sample, oracle: Oracle, seed: int, clips: int, frames: int
+) -> dict[str, Table]:
+    """Are the prompt's objects still there late in a long clip, and do its frames still look
+    like the world? What a camera loses from sight is lost in the renders too."""
+    own = LongClips(oracle, frames)
+    real = LongClips(oracle, frames)
     begin = time.monotonic()
     for batch in held_out_batches(LONG_SEED + seed, clips, LATE_FRAMES, SEEN):
         said: list[Attributes] = batch["attributes"]
-        own.add(sample(batch["caption"], frames, batch["seeds"].start - HELD_OUT_SEED)[:, :, own.watched], said)
+        own.add(
+            sample(batch["caption"], frames, batch["seeds"].start - HELD_OUT_SEED)[
+                :, :, own.watched
+            ],
+            said,
+        )
         scenes = sample_scenes(batch["seeds"], frames, SEEN)
-        parts = {name: getattr(scenes, name)[:, real.watched] for name in ("position", "eye", "view")}
+        parts = {
+            name: getattr(scenes, name)[:, real.watched] for name in ("position", "eye", "view")
+        }
         real.add(render(replace(scenes, **parts), oracle.config.size)[0], said)
         say(f"sampled {len(own.strangers)} of {clips} long clips", begin)
     reference_ND = rendered_features(oracle, OTHER_SEED + seed, REFERENCE_FRAMES, frames, SEEN)
@@ -113,13 +136,16 @@ def long_tables(sample: Sample, oracle: Oracle, seed: int, clips: int, frames: i
 
 
 def bits_table(generator: VideoGenerator, params: SamplingParams, seed: int, clips: int) -> Table:
-    """What the last latent frame of held-out clips costs after so many latent frames of the model's own."""
+    """What the last latent frame of held-out clips costs after so many latent frames of the
+    model's own."""
     config = generator.decoder.config
     ages = [age for age in AGES if age <= config.max_distance]
     frames = frame_count(1 + ages[-1], config.frames_per_latent)
     total = dict.fromkeys(ages, 0.0)
     for batch in held_out_batches(PAST_SEED + seed, clips, frames, SEEN):
-        codes = generator.codebooks.in_rows(generator.tokenizer.encode(to_float(batch["video"])).indices)
+        codes = generator.codebooks.in_rows(
+            generator.tokenizer.encode(to_float(batch["video"])).indices
+        )
         text = generator.text.encode(batch["caption"], config.max_text)
         first = batch["seeds"].start - HELD_OUT_SEED
         for age, bits in bits_by_age(generator.decoder, codes, *text, ages, params, first).items():

@@ -1,11 +1,12 @@
 """The numbers behind a model of the physics world: `kinetoscope evaluate physics-64` prints them.
 
-One function per table; those of the tokenizer, which is all that some models have, are in `evaluate_tokenizer`, those
-of long clips in `evaluate_drift`.
-Captions, scenes and clips come from seeds that no model trained on; what a clip shows is read from its pixels by the
-oracle (`data/oracle.py`), whose own accuracy on renders is printed beside it.
+One function per table; those of the tokenizer, which is all that some models have, are in
+`evaluate_tokenizer`, those of long clips in `evaluate_drift`. Captions, scenes and clips come from
+seeds that no model trained on; what a clip shows is read from its pixels by the oracle
+(`data/oracle.py`), whose own accuracy on renders is printed beside it.
 
-Legend: B clips, F frames, T H W latent grid, G = H * W cells, V vocabulary, S text length, E text width.
+Legend: B clips, F frames, T H W latent grid, G = H * W cells, V vocabulary, S text length, E text
+width.
 """
 
 from __future__ import annotations
@@ -37,15 +38,24 @@ from .long_clips import LATE_FRAMES, SEEN, drift_tables, say
 from .tokenizer import Table, held_out_batches, real_tables, rendered_tables, tokenizer_alone
 
 SWAP_SHARE = 4  # every clip is scored under many captions, so only one in so many is
-UNSEEN, ANY = PhysicsConfig(only_held_out=True), PhysicsConfig(hold_out=True, any_motions=True)
+UNSEEN = PhysicsConfig(only_held_out=True)
+ANY = PhysicsConfig(hold_out=True, any_motions=True)
 PROMPT_SEED, UNSEEN_SEED, ANY_SEED = (HELD_OUT_SEED + n * 10_000_000 for n in (2, 3, 7))
-STEADY: Table = {f"seam between {borders}": 1 for borders in ("latent frames", "streamed chunks", "patches")}
+STEADY: Table = {
+    f"seam between {borders}": 1 for borders in ("latent frames", "streamed chunks", "patches")
+}
 TARGETS: dict[str, dict[str, Table]] = {  # what the shipped models are held to
     "physics-64": {
         "tokenizer": {"PSNR dB": 36, "PSNR on objects dB": 27, "bits per pixel": 0.06},
         "tokenizer, seams and flicker": STEADY,
         "real clips": {"PSNR dB": 24},
-        "prompt obeyed": {"objects": 0.95, "count": 0.95, "motion": 0.90, "camera": 0.90, "all": 0.80},
+        "prompt obeyed": {
+            "objects": 0.95,
+            "count": 0.95,
+            "motion": 0.90,
+            "camera": 0.90,
+            "all": 0.80,
+        },
         "prompt obeyed, unseen pairs": {"objects": 0.80},
     },
     "video-128": {
@@ -81,7 +91,8 @@ def evaluate(
         prompts: held-out captions per table, and clips for the tokenizer.
         frames: frames of every clip but the long ones.
         seed: another seed takes other scenes, captions and samples.
-        long_prompts: captions that long clips are made of; 0 leaves out what shows how a model drifts.
+        long_prompts: captions that long clips are made of; 0 leaves out what shows how a model
+            drifts.
         long_frames: frames of a long clip.
         drift: only that, on long clips and on a past of the model's own making.
         guidance: how strongly samples follow their prompt (1 is none beyond training).
@@ -90,12 +101,15 @@ def evaluate(
         top_p: draw from the likeliest codes that have this probability together.
         min_p: draw from codes at least so many times as likely as the likeliest.
         real_clips: a folder of videos to measure the tokenizer on as well.
-        real_sources: only those of them whose source fits one of these patterns, with commas between them.
-        size: pixels a side of the clips that the tokenizer is measured on; the oracle reads those of 64 only.
+        real_sources: only those of them whose source fits one of these patterns, with commas
+            between them.
+        size: pixels a side of the clips that the tokenizer is measured on; the oracle reads those
+            of 64 only.
         json: a file for the tables.
 
     Raises:
-        ValueError: fewer than 2 prompts, fewer than 9 frames, or a folder or model that cannot be used.
+        ValueError: fewer than 2 prompts, fewer than 9 frames, or a folder or model that cannot be
+            used.
     """
     _check(prompts, frames, long_prompts, long_frames, json)
     if drift and not long_prompts:
@@ -107,7 +121,9 @@ def evaluate(
     oracle = Oracle.from_pretrained()
     generator = None if tokenizer_alone(model) else VideoGenerator.from_pretrained(model)
     if drift and generator is None:
-        raise ValueError(f"'{model}' is a tokenizer, which does not drift; name a model with a generator")
+        raise ValueError(
+            f"'{model}' is a tokenizer, which does not drift; name a model with a generator"
+        )
     report: dict[str, Table] = {}
     if not drift:
         tokenizer = generator.tokenizer if generator else VideoTokenizer.from_pretrained(model)
@@ -120,7 +136,9 @@ def evaluate(
             report |= generator_tables(sampler, oracle, prompts, frames, seed)
             report["same seed, same video"] = determinism_table(sampler, PROMPT_SEED + seed, frames)
         if long_prompts:
-            report |= drift_tables(sampler, generator, params, oracle, seed, long_prompts, long_frames)
+            report |= drift_tables(
+                sampler, generator, params, oracle, seed, long_prompts, long_frames
+            )
     sizes: Table = {} if drift else {"prompts": prompts, "frames": frames}
     if generator and long_prompts:
         sizes["long prompts"] = long_prompts
@@ -131,11 +149,19 @@ def evaluate(
     return report
 
 
-def _check(prompts: int, frames: int, long_prompts: int, long_frames: int, json: str | None) -> None:
-    if prompts < 2 or frames < LATE_FRAMES or long_frames < LATE_FRAMES or (long_prompts and long_prompts < 2):
+def _check(
+    prompts: int, frames: int, long_prompts: int, long_frames: int, json: str | None
+) -> None:
+    if (
+        prompts < 2
+        or frames < LATE_FRAMES
+        or long_frames < LATE_FRAMES
+        or (long_prompts and long_prompts < 2)
+    ):
         raise ValueError(
             f"at least 2 prompts (or no long_prompts) of at least {LATE_FRAMES} frames are needed; "
-            f"got prompts={prompts}, frames={frames}, long_frames={long_frames}, long_prompts={long_prompts}"
+            f"got prompts={prompts}, frames={frames}, long_frames={long_frames}, "
+            f"long_prompts={long_prompts}"
         )
     if json is not None and not Path(json).absolute().parent.is_dir():
         raise ValueError(f"folder {Path(json).absolute().parent} does not exist; create it first")
@@ -162,27 +188,43 @@ class Sampler:
         return torch.cat(chunks, 2)[:, :, :frames]
 
 
-def generator_tables(sample: Sampler, oracle: Oracle, prompts: int, frames: int, seed: int) -> dict[str, Table]:
+def generator_tables(
+    sample: Sampler, oracle: Oracle, prompts: int, frames: int, seed: int
+) -> dict[str, Table]:
     """How well prompts are obeyed, and what a lie in one costs."""
-    seen, unseen, other = PROMPT_SEED + seed, UNSEEN_SEED + seed, ANY_SEED + seed
+    seen = PROMPT_SEED + seed
+    unseen = UNSEEN_SEED + seed
+    other = ANY_SEED + seed
     return {
         "prompt obeyed": obedience_table(sample, oracle, SEEN, seen, prompts, frames),
-        "prompt obeyed, unseen pairs": obedience_table(sample, oracle, UNSEEN, unseen, prompts, frames),
+        "prompt obeyed, unseen pairs": obedience_table(
+            sample, oracle, UNSEEN, unseen, prompts, frames
+        ),
         "prompt obeyed, any motions": obedience_table(sample, oracle, ANY, other, prompts, frames),
-        "oracle on renders, any motions": calibrate(oracle, held_out_batches(other, prompts, frames, ANY)),
+        "oracle on renders, any motions": calibrate(
+            oracle, held_out_batches(other, prompts, frames, ANY)
+        ),
         **swap_tables(sample.generator, seen, max(2, prompts // SWAP_SHARE), frames),
     }
 
 
 def obedience_table(
-    sample: Sampler, oracle: Oracle, world: PhysicsConfig, first_seed: int, prompts: int, frames: int
+    sample: Sampler,
+    oracle: Oracle,
+    world: PhysicsConfig,
+    first_seed: int,
+    prompts: int,
+    frames: int,
 ) -> Table:
-    """Share of prompts of `world` whose clip shows what they say, per attribute; "objects": all colours and shapes."""
+    """Share of prompts of `world` whose clip shows what they say, per attribute; "objects": all
+    colours and shapes."""
     truths: list[Attributes] = []
     readings: list[Reading] = []
     begin = time.monotonic()
     for batch in held_out_batches(first_seed, prompts, frames, world):
-        readings += oracle.read(sample(batch["caption"], frames, batch["seeds"].start - HELD_OUT_SEED))
+        readings += oracle.read(
+            sample(batch["caption"], frames, batch["seeds"].start - HELD_OUT_SEED)
+        )
         truths += batch["attributes"]
         say(f"sampled {len(readings)} of {prompts} prompts", begin)
     return score(readings, truths)
@@ -194,32 +236,51 @@ def clip_bits(generator: VideoGenerator, codes_THW: Tensor, captions: Sequence[s
     text_BSE, mask_BS = generator.text.encode(captions, generator.decoder.config.max_text)
     codes_BTHW = codes_THW.expand(len(captions), -1, -1, -1)
     logits_BTGV = generator.decoder(codes_BTHW, text_BSE, mask_BS).float()
-    nats = functional.cross_entropy(logits_BTGV.flatten(0, 2), codes_BTHW.flatten(), reduction="none")
+    nats = functional.cross_entropy(
+        logits_BTGV.flatten(0, 2), codes_BTHW.flatten(), reduction="none"
+    )
     return (nats.view(len(captions), -1).double().sum(1) / math.log(2)).tolist()
 
 
-def swap_tables(generator: VideoGenerator, first_seed: int, prompts: int, frames: int) -> dict[str, Table]:
-    """Mean extra bits of held-out clips with one word of the caption swapped, and the share of clips that cost more."""
+def swap_tables(
+    generator: VideoGenerator, first_seed: int, prompts: int, frames: int
+) -> dict[str, Table]:
+    """Mean extra bits of held-out clips with one word of the caption swapped, and the share of
+    clips that cost more."""
     extra: dict[str, list[float]] = defaultdict(list)
-    frames = min(frames, 1 + generator.decoder.config.max_distance * generator.decoder.config.frames_per_latent)
+    frames = min(
+        frames,
+        1 + generator.decoder.config.max_distance * generator.decoder.config.frames_per_latent,
+    )
     for batch in held_out_batches(first_seed, prompts, frames, SEEN):
-        codes = generator.codebooks.in_rows(generator.tokenizer.encode(to_float(batch["video"])).indices)
+        codes = generator.codebooks.in_rows(
+            generator.tokenizer.encode(to_float(batch["video"])).indices
+        )
         contacts = batch["scenes"].contact.any(1).tolist()
         for row, seed in enumerate(batch["seeds"]):
 
-            def bits_of(captions: Sequence[str], row: int = row, codes: Tensor = codes) -> list[float]:
+            def bits_of(
+                captions: Sequence[str], row: int = row, codes: Tensor = codes
+            ) -> list[float]:
                 return clip_bits(generator, codes[row], captions)
 
-            for name, bits in extra_bits(batch["attributes"][row], seed, contacts[row], bits_of).items():
+            for name, bits in extra_bits(
+                batch["attributes"][row], seed, contacts[row], bits_of
+            ).items():
                 extra[name].append(bits)
     return {
-        "extra bits with a word swapped": {name: sum(bits) / len(bits) for name, bits in extra.items()},
-        "clips that cost more then": {name: sum(b > 0 for b in bits) / len(bits) for name, bits in extra.items()},
+        "extra bits with a word swapped": {
+            name: sum(bits) / len(bits) for name, bits in extra.items()
+        },
+        "clips that cost more then": {
+            name: sum(b > 0 for b in bits) / len(bits) for name, bits in extra.items()
+        },
     }
 
 
 def determinism_table(sample: Sampler, first_seed: int, frames: int) -> Table:
-    """1 where the same prompt and seed give the same bytes: called twice, in a batch, and as a stream."""
+    """1 where the same prompt and seed give the same bytes: called twice, in a batch, and as a
+    stream."""
     captions = next(held_out_batches(first_seed, 2, LATE_FRAMES, SEEN))["caption"]
     first = sample(captions[:1], frames, 7)
     again = {
@@ -237,8 +298,13 @@ def format_report(report: dict[str, Table], targets: dict[str, Table]) -> str:
         lines += ["", title]
         for name, value in table.items():
             target = targets.get(title, {}).get(name)
-            number = f"{value:.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.4g}"
-            lines.append(f"  {name:<36}{number:>10}" + (f"   (target {target})" if target is not None else ""))
+            number = (
+                f"{value:.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.4g}"
+            )
+            lines.append(
+                f"  {name:<36}{number:>10}"
+                + (f"   (target {target})" if target is not None else "")
+            )
     return "\n".join(lines[1:])
 
 

@@ -1,4 +1,5 @@
-"""What a tokenizer keeps of held-out clips, rendered and real: the first tables of `kinetoscope evaluate`.
+"""What a tokenizer keeps of held-out clips, rendered and real: the first tables of `kinetoscope
+evaluate`.
 
 Legend: B clips, F Y X frames and pixels, T H W latent grid, Q codebooks of a cell.
 """
@@ -53,12 +54,16 @@ class RateQuality:
     """Adds up what reconstructions from the first `rate` codebooks are like."""
 
     def __init__(self, tokenizer: VideoTokenizer, rate: int) -> None:
-        self.tokenizer, self.rate = tokenizer, rate
+        self.tokenizer = tokenizer
+        self.rate = rate
         self.values: dict[str, list[Tensor]] = defaultdict(list)
-        self.bits, self.still, self.kept = 0.0, 0, 0.0
+        self.bits = 0.0
+        self.still = 0
+        self.kept = 0.0
 
     def add(self, codes: VideoCodes, target: Tensor, foreground: Tensor | None) -> Tensor:
-        """Take in clips `[B, 3, F, Y, X]` in [-1, 1] and all of their codes; returns their reconstructions."""
+        """Take in clips `[B, 3, F, Y, X]` in [-1, 1] and all of their codes; returns their
+        reconstructions."""
         codes = codes.prefix(self.rate)
         video = self.tokenizer.decode(codes)
         self.values["PSNR dB"].append(psnr(video, target))
@@ -79,7 +84,9 @@ class RateQuality:
         return {
             **{name: float(torch.cat(values).nanmean()) for name, values in self.values.items()},
             "bits per pixel": self.bits,
-            "still cells that keep their code": self.kept / self.still if self.still else float("nan"),
+            "still cells that keep their code": self.kept / self.still
+            if self.still
+            else float("nan"),
         }
 
 
@@ -93,9 +100,12 @@ class Quality:
         self.steadiness = Steadiness(*tokenizer.config.cell)
 
     def add(self, target: Tensor, foreground: Tensor | None = None) -> Tensor:
-        """Take in clips `[B, 3, F, Y, X]` in [-1, 1]; returns their reconstructions from all codes."""
+        """Take in clips `[B, 3, F, Y, X]` in [-1, 1]; returns their reconstructions from all
+        codes."""
         codes = self.tokenizer.encode(target)
-        for usage, book in zip(self.usage, codes.indices.unflatten(-1, (-1, codes.rates)).unbind(-1)):
+        for usage, book in zip(
+            self.usage, codes.indices.unflatten(-1, (-1, codes.rates)).unbind(-1)
+        ):
             usage.update(book)
         video = [rate.add(codes, target, foreground) for rate in self.rates][-1]
         self.steadiness.update(video, target)
@@ -111,13 +121,15 @@ class Quality:
         self.steadiness.update_chunks(streamed, video, target, [chunk.shape[2] for chunk in chunks])
 
     def tables(self, title: str) -> dict[str, Table]:
-        """Quality with all codebooks, then with fewer where there are several, then seams and flicker."""
+        """Quality with all codebooks, then with fewer where there are several, then seams and
+        flicker."""
         *smaller, best = self.rates
         table = best.table()
         table["codes"] = self.tokenizer.codebook_size
         for number, usage in enumerate(self.usage, 1):
             which = f", codebook {number}" * (len(self.usage) > 1)
-            table[f"codes used{which}"], table[f"code perplexity{which}"] = usage.used, usage.perplexity
+            table[f"codes used{which}"] = usage.used
+            table[f"code perplexity{which}"] = usage.perplexity
         return {
             title: table,
             **{f"{title}, {rate.rate} of {best.rate} codebooks": rate.table() for rate in smaller},
@@ -126,9 +138,15 @@ class Quality:
 
 
 def rendered_tables(
-    tokenizer: VideoTokenizer, oracle: Oracle, clips: int, frames: int, seed: int, size: int = ORACLE_SIZE
+    tokenizer: VideoTokenizer,
+    oracle: Oracle,
+    clips: int,
+    frames: int,
+    seed: int,
+    size: int = ORACLE_SIZE,
 ) -> dict[str, Table]:
-    """Quality of reconstructions of held-out clips, and what the oracle reads from renders and reconstructions.
+    """Quality of reconstructions of held-out clips, and what the oracle reads from renders and
+    reconstructions.
 
     The oracle reads clips of its own size only.
     """
@@ -152,7 +170,8 @@ def rendered_tables(
 def real_clips(folder: str, frames: int, size: int, sources: str | None = None) -> list[Tensor]:
     """The middle of every video in `folder`, cut to a square and scaled, uint8 [3, F, Y, X].
 
-    With `sources`, patterns with commas between them, only of the videos that `split_by_source` would hold out.
+    With `sources`, patterns with commas between them, only of the videos that `split_by_source`
+    would hold out.
     """
     clips = ClipFolder(folder, frames, size, random=False, captions="none", short="repeat")
     patterns = [pattern.strip() for pattern in (sources or "").split(",") if pattern.strip()]
@@ -161,10 +180,15 @@ def real_clips(folder: str, frames: int, size: int, sources: str | None = None) 
 
 
 def real_tables(
-    tokenizer: VideoTokenizer, folder: str, frames: int, size: int = ORACLE_SIZE, sources: str | None = None
+    tokenizer: VideoTokenizer,
+    folder: str,
+    frames: int,
+    size: int = ORACLE_SIZE,
+    sources: str | None = None,
 ) -> dict[str, Table]:
     """Quality of reconstructions of `real_clips`."""
-    quality, clips = Quality(tokenizer), real_clips(folder, frames, size, sources)
+    quality = Quality(tokenizer)
+    clips = real_clips(folder, frames, size, sources)
     for clip in clips:
         quality.add(to_float(clip[None]))
     tables = quality.tables("real clips")

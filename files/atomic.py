@@ -11,9 +11,11 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[BufferedRandom]:
-    """A file to write to; it takes its name when the block has ended well and its bytes are on the disk.
+    """A file to write to; it takes its name when the block has ended well and its bytes are on the
+    disk.
 
-    Raises OSError, naming `path`, when the disk is full or the folder not writable; what was there before stays.
+    Raises OSError, naming `path`, when the disk is full or the folder not writable; what was there
+    before stays.
     """
     beside = path.with_name(f".{path.name}.part")
     try:

@@ -19,7 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
 SCALE = ".scale"  # behind the name of what is stored in eight bits
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
 
@@ -32,14 +33,18 @@ def shipped_models() -> dict[str, Path]:
 
 
 def find_folder(name: str | os.PathLike[str], part: str) -> Path:
-    """Return the folder with the config and weights of one `part` ("tokenizer", "generator") of a model.
+    """Return the folder with the config and weights of one `part` ("tokenizer", "generator") of a
+    model.
 
-    `name` is a shipped name, a folder (of the part itself or of a whole model), or an id on the Hugging Face hub.
-    ValueError if it is none of these or is a pickle.
+    `name` is a shipped name, a folder (of the part itself or of a whole model), or an id on the
+    Hugging Face hub. ValueError if it is none of these or is a pickle.
     """
     path = Path(name)
     if path.suffix.lower() in PICKLES:
-        raise ValueError(f"{path} is a pickle, which can run code when loaded; give a folder with {WEIGHTS} instead")
+        raise ValueError(
+            f"{path} is a pickle, which can run code when loaded; give a folder with {WEIGHTS} "
+            "instead"
+        )
     if path.is_dir():
         return _part_of(path, part)
     shipped = shipped_models()
@@ -50,7 +55,10 @@ def find_folder(name: str | os.PathLike[str], part: str) -> Path:
     if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(name)):
         return _part_of(_download(str(name)), part)
     known = ", ".join(shipped) or "none in this installation"
-    raise ValueError(f"unknown model {str(name)!r}; shipped models: {known}; or give a folder or a hub id (owner/name)")
+    raise ValueError(
+        f"unknown model {str(name)!r}; shipped models: {known}; or give a folder or a hub id "
+        "(owner/name)"
+    )
 
 
 def _part_of(folder: Path, part: str) -> Path:
@@ -59,7 +67,10 @@ def _part_of(folder: Path, part: str) -> Path:
             return candidate
     pickles = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in PICKLES)
     if pickles:
-        raise ValueError(f"{folder} holds only pickles ({pickles[0]}), which are never loaded; convert to {WEIGHTS}")
+        raise ValueError(
+            f"{folder} holds only pickles ({pickles[0]}), which are never loaded; convert to "
+            f"{WEIGHTS}"
+        )
     raise ValueError(f"{folder} holds no {part}: {CONFIG} and {WEIGHTS} are needed")
 
 
@@ -113,13 +124,19 @@ def _widen(tensor: Tensor) -> Tensor:
 
 
 def _to_eight_bits(name: str, table_NK: Tensor) -> dict[str, Tensor]:
-    """A number in [-127, 127] per weight and a scale per row, so short that a second time changes nothing."""
+    """A number in [-127, 127] per weight and a scale per row, so short that a second time
+    changes nothing."""
     scale_N1 = (table_NK.float().abs().amax(1, keepdim=True) / 127).clamp(min=1e-6).half().float()
-    return {name: (table_NK.float() / scale_N1).round().clamp(-127, 127).to(torch.int8), name + SCALE: scale_N1}
+    return {
+        name: (table_NK.float() / scale_N1).round().clamp(-127, 127).to(torch.int8),
+        name + SCALE: scale_N1,
+    }
 
 
 def _from_eight_bits(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    scales = {name for name in tensors if name.endswith(SCALE) and name.removesuffix(SCALE) in tensors}
+    scales = {
+        name for name in tensors if name.endswith(SCALE) and name.removesuffix(SCALE) in tensors
+    }
     return {
         name: tensor * tensors[name + SCALE] if name + SCALE in scales else tensor
         for name, tensor in tensors.items()
@@ -136,9 +153,9 @@ def save_folder(
 ) -> None:
     """Write `config.json` and `model.safetensors` into `folder`, created if needed.
 
-    With `half`, matrices and kernels are stored as float16, those named in `eight_bits` as a byte per number and a
-    scale per row; vectors (norms, biases, statistics) stay float32.
-    Both files are written beside their place and renamed, so a full disk leaves the old ones.
+    With `half`, matrices and kernels are stored as float16, those named in `eight_bits` as a byte
+    per number and a scale per row; vectors (norms, biases, statistics) stay float32. Both files are
+    written beside their place and renamed, so a full disk leaves the old ones.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -147,7 +164,11 @@ def save_folder(
         if half and name in eight_bits:
             stored |= _to_eight_bits(name, tensor)
         else:
-            stored[name] = tensor.half() if half and tensor.is_floating_point() and tensor.dim() > 1 else tensor
+            stored[name] = (
+                tensor.half()
+                if half and tensor.is_floating_point() and tensor.dim() > 1
+                else tensor
+            )
     stored = {name: tensor.cpu().contiguous() for name, tensor in stored.items()}
     beside = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
     try:
@@ -160,7 +181,8 @@ def save_folder(
 
 
 def fingerprint(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """Twelve hexadecimal digits of config and weights, the same before and after a save in half precision."""
+    """Twelve hexadecimal digits of config and weights, the same before and after a save in half
+    precision."""
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach()
@@ -171,13 +193,19 @@ def fingerprint(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str
 
 
 def marks_of(module: nn.Module, probes: Iterable[Tensor]) -> tuple[object, ...]:
-    """Numbers that differ when a weight has been replaced or written to, without reading all of them.
+    """Numbers that differ when a weight has been replaced or written to, without reading all of
+    them.
 
-    PyTorch counts what is written to a tensor, but not through `.data`, which is how averages take the place of weights
-    and how codebooks learn. These are told by the sums of `probes`, small tensors that change then.
+    PyTorch counts what is written to a tensor, but not through `.data`, which is how averages take
+    the place of weights and how codebooks learn. These are told by the sums of `probes`, small
+    tensors that change then.
     """
     tensors = [*module.parameters(), *module.buffers()]
-    if any(tensor.is_inference() for tensor in tensors):  # made in inference mode: nothing is counted
+    # made in inference mode: nothing is counted
+    if any(tensor.is_inference() for tensor in tensors):
         return (object(),)
     writes = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)
-    return (writes, *torch.stack([probe.detach().sum(dtype=torch.float64) for probe in probes]).tolist())
+    return (
+        writes,
+        *torch.stack([probe.detach().sum(dtype=torch.float64) for probe in probes]).tolist(),
+    )

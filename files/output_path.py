@@ -14,7 +14,11 @@ def check_output(path: str | Path, suffix: str = ".mp4") -> Path:
     if path.suffix.lower() != suffix:
         raise ValueError(f"cannot write '{path}': its name must end in {suffix}")
     if not path.parent.is_dir():
-        raise ValueError(f"cannot write '{path}': the folder '{path.parent}' does not exist; create it first")
+        raise ValueError(
+            f"cannot write '{path}': the folder '{path.parent}' does not exist; create it first"
+        )
     if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"cannot write '{path}': the folder '{path.parent}' is not writable; choose another")
+        raise ValueError(
+            f"cannot write '{path}': the folder '{path.parent}' is not writable; choose another"
+        )
     return path

@@ -1,4 +1,5 @@
-"""Text (and images, and video) to video: `VideoGenerator.from_pretrained(name).generate("a red ball rolls")`.
+"""Text (and images, and video) to video: `VideoGenerator.from_pretrained(name).generate("a red ball
+rolls")`.
 
 Names are imported on first use, so that the command line starts at once.
 """

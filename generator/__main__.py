@@ -1,4 +1,5 @@
-"""`python -m kinetoscope.generator fit --config configs/generator/physics-64.yaml`: training by Lightning CLI."""
+"""`python -m kinetoscope.generator fit --config configs/generator/physics-64.yaml`: training by
+Lightning CLI."""
 
 from ..training.cli import run
 from .training.module import GeneratorModule

@@ -1,6 +1,7 @@
 """Words to pixels: text encoder, decoder and tokenizer as one model.
 
-Legend: B videos, F Y X frames and pixels, T latent frames, G = H * W cells of one, k frames per latent.
+Legend: B videos, F Y X frames and pixels, T latent frames, G = H * W cells of one, k frames per
+latent.
 """
 
 import dataclasses
@@ -23,7 +24,8 @@ from .sampling.quantize import is_quantized, lighten
 from .session import VideoSession
 
 Progress = Callable[[int], None]
-TABLES = ("codes.full", "head.full")  # most of a small model; stored in eight bits, which costs no bits per code
+# most of a small model; stored in eight bits, which costs no bits per code
+TABLES = ("codes.full", "head.full")
 
 
 class VideoGenerator(nn.Module):
@@ -40,7 +42,9 @@ class VideoGenerator(nn.Module):
 
     def __init__(self, decoder: Decoder, tokenizer: VideoTokenizer, text: TextEncoder) -> None:
         super().__init__()
-        self.decoder, self.tokenizer, self.text = decoder, tokenizer, text
+        self.decoder = decoder
+        self.tokenizer = tokenizer
+        self.text = text
         config = decoder.config
         self.codebooks = Codebooks.of(tokenizer, config.codebooks)
         for name, wanted, given in (
@@ -49,7 +53,9 @@ class VideoGenerator(nn.Module):
             ("text features", config.text_dim, text.dim),
         ):
             if wanted != given:
-                raise ValueError(f"the decoder was made for {wanted} {name}, but these parts have {given}")
+                raise ValueError(
+                    f"the decoder was made for {wanted} {name}, but these parts have {given}"
+                )
 
     # ---- sampling ----
 
@@ -84,12 +90,14 @@ class VideoGenerator(nn.Module):
         init: Tensor | VideoCodes | None = None,
         progress: Progress | None = None,
     ) -> Tensor | list[Tensor]:
-        """Videos float [B, 3, F, Y, X] in [-1, 1], one per prompt; a list of [3, F, Y, X] if they differ in length.
+        """Videos float [B, 3, F, Y, X] in [-1, 1], one per prompt; a list of [3, F, Y, X] if they
+        differ in length.
 
         Args:
-            frames: F, of any number, or one F per prompt: memory for anything but the result does not grow with it.
-            seed: of the first prompt; the next ones have seed + 1, seed + 2, ... and each gives what it gives alone.
-                Or one per prompt.
+            frames: F, of any number, or one F per prompt: memory for anything but the result does
+                not grow with it.
+            seed: of the first prompt; the next ones have seed + 1, seed + 2, ... and each gives
+                what it gives alone. Or one per prompt.
             params: how codes are drawn.
             init: how the videos begin, as in `session`; these frames count as part of F.
             progress: called with the number of frames that were just finished.
@@ -100,13 +108,23 @@ class VideoGenerator(nn.Module):
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         lengths = [frames] * len(prompts) if isinstance(frames, int) else list(frames)
         if len(lengths) != len(prompts):
-            raise ValueError(f"frames must be one number or one per prompt ({len(prompts)}); got {len(lengths)}")
-        given = 0 if init is None else init.num_frames if isinstance(init, VideoCodes) else init.shape[2]
+            raise ValueError(
+                f"frames must be one number or one per prompt ({len(prompts)}); got {len(lengths)}"
+            )
+        given = (
+            0
+            if init is None
+            else init.num_frames
+            if isinstance(init, VideoCodes)
+            else init.shape[2]
+        )
         for length in lengths:
             if length < 1:
                 raise ValueError(f"frames must be at least 1; got {length}")
             if given and length <= given:
-                raise ValueError(f"init has {given} frames, so frames must be at least {given + 1}; got {length}")
+                raise ValueError(
+                    f"init has {given} frames, so frames must be at least {given + 1}; got {length}"
+                )
         session = self.session(prompts, seed, params, init)
         chunks: list[list[Tensor]] = [[] for _ in prompts]
         growing = list(range(len(prompts)))
@@ -131,7 +149,8 @@ class VideoGenerator(nn.Module):
         params: SamplingParams = SamplingParams(),
         init: Tensor | VideoCodes | None = None,
     ) -> Iterator[Tensor]:
-        """Endless videos, the pixels of one latent frame at a time: float [B, 3, f, Y, X], f = 1 at first and k later.
+        """Endless videos, the pixels of one latent frame at a time: float [B, 3, f, Y, X], f = 1 at
+        first and k later.
 
         The arguments are those of `session`.
         """
@@ -145,29 +164,35 @@ class VideoGenerator(nn.Module):
         init: Tensor | VideoCodes | None = None,
         undo: int = 1,
     ) -> VideoSession:
-        """Videos that grow as you iterate, and that take another prompt, a cut, a step back or a fork in between.
+        """Videos that grow as you iterate, and that take another prompt, a cut, a step back or a
+        fork in between.
 
         Args:
             prompt: one or several sentences, one video each.
             seed: of the first video; the next ones have seed + 1, seed + 2, ... Or one per video.
             params: how codes are drawn.
-            init: an image or clip float [B or 1, 3, F, Y, X] in [-1, 1], F = 1 + a multiple of k, or its codes. The
-                videos begin with it (as the tokenizer shows it) and go on from there.
+            init: an image or clip float [B or 1, 3, F, Y, X] in [-1, 1], F = 1 + a multiple of k,
+                or its codes. The videos begin with it (as the tokenizer shows it) and go on from
+                there.
             undo: latent frames that `rewind` can take back at any time.
 
         Raises:
-            ValueError: an empty or too long prompt, a negative seed, a window that the decoder cannot have, or an init
-                of another size or another tokenizer.
+            ValueError: an empty or too long prompt, a negative seed, a window that the decoder
+                cannot have, or an init of another size or another tokenizer.
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         seeds = list(range(seed, seed + len(prompts))) if isinstance(seed, int) else list(seed)
         if len(seeds) != len(prompts):
-            raise ValueError(f"seed must be one number or one per prompt ({len(prompts)}); got {len(seeds)}")
+            raise ValueError(
+                f"seed must be one number or one per prompt ({len(prompts)}); got {len(seeds)}"
+            )
         if seeds and min(seeds) < 0:
             raise ValueError(f"seed must be 0 or more; got {min(seeds)}")
         text = self.encode_text(prompts)
         begin_TBG = self._codes_of(init, len(prompts)).unbind(1) if init is not None else ()
-        return VideoSession(self, prompts, Session(self.decoder, *text, seeds, params, undo=undo), begin_TBG)
+        return VideoSession(
+            self, prompts, Session(self.decoder, *text, seeds, params, undo=undo), begin_TBG
+        )
 
     def load_session(self, path: str | os.PathLike[str]) -> VideoSession:
         """Go on with a session that `VideoSession.save` wrote.
@@ -178,7 +203,8 @@ class VideoGenerator(nn.Module):
         return VideoSession.load(path, self)
 
     def encode_text(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """What the decoder reads of these sentences: states [B, S, E] and the mask [B, S] of what is real in them."""
+        """What the decoder reads of these sentences: states [B, S, E] and the mask [B, S] of
+        what is real in them."""
         states_BSE, mask_BS = self.text.encode(list(prompts), self.decoder.config.max_text)
         weights = self.decoder.no_text
         return states_BSE.to(weights), mask_BS.to(weights.device)
@@ -186,7 +212,8 @@ class VideoGenerator(nn.Module):
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the videos in pixels."""
-        config, patch = self.decoder.config, self.tokenizer.config.patch
+        config = self.decoder.config
+        patch = self.tokenizer.config.patch
         return config.grid[0] * patch, config.grid[1] // config.codebooks * patch
 
     @property
@@ -196,18 +223,30 @@ class VideoGenerator(nn.Module):
 
     def _codes_of(self, init: Tensor | VideoCodes, batch: int) -> Tensor:
         """Codes [B, T, G] of how a video begins."""
-        codes = init if isinstance(init, VideoCodes) else self.tokenizer.encode(init.to(self.decoder.no_text.device))
+        codes = (
+            init
+            if isinstance(init, VideoCodes)
+            else self.tokenizer.encode(init.to(self.decoder.no_text.device))
+        )
         if codes.tokenizer != self.tokenizer.id:
             name = codes.tokenizer or "unknown"
-            raise ValueError(f"these codes are of tokenizer {name}, and this model reads those of {self.tokenizer.id}")
-        (Y, X), k = self.size, self.decoder.config.frames_per_latent
+            raise ValueError(
+                f"these codes are of tokenizer {name}, and this model reads those of "
+                f"{self.tokenizer.id}"
+            )
+        (Y, X) = self.size
+        k = self.decoder.config.frames_per_latent
         if (codes.height, codes.width) != (Y, X):
-            raise ValueError(f"init must be {Y} x {X} pixels; got {codes.height} x {codes.width}. Resize it")
+            raise ValueError(
+                f"init must be {Y} x {X} pixels; got {codes.height} x {codes.width}. Resize it"
+            )
         B, T = codes.indices.shape[:2]
         if codes.num_frames != frame_count(T, k):
-            shorter, longer = frame_count(T - 1, k), frame_count(T, k)
+            shorter = frame_count(T - 1, k)
+            longer = frame_count(T, k)
             raise ValueError(
-                f"init must have 1 + a multiple of {k} frames; got {codes.num_frames}: give {shorter} or {longer}"
+                f"init must have 1 + a multiple of {k} frames; got {codes.num_frames}: give "
+                f"{shorter} or {longer}"
             )
         if B not in (1, batch):
             raise ValueError(f"init must hold 1 video or one per prompt ({batch}); got {B}")
@@ -226,7 +265,8 @@ class VideoGenerator(nn.Module):
             dtype, quantize: as in `lighten`.
 
         Raises:
-            ValueError: there is no such model, its files do not fit each other, or another dtype or way to quantize.
+            ValueError: there is no such model, its files do not fit each other, or another dtype or
+                way to quantize.
         """
         folder = find_folder(name, "generator")
         values = read_config(folder)
@@ -241,25 +281,32 @@ class VideoGenerator(nn.Module):
         return generator.lighten(dtype, quantize)
 
     def lighten(self, dtype: str = "float32", quantize: str | None = None) -> "VideoGenerator":
-        """Make the decoder smaller and less exact, in place, to sample from it; tokenizer and text encoder stay.
+        """Make the decoder smaller and less exact, in place, to sample from it; tokenizer and text
+        encoder stay.
 
         Args:
-            dtype: "float32" or "bfloat16", of the decoder's weights, of what it computes, and of the window's memory.
+            dtype: "float32" or "bfloat16", of the decoder's weights, of what it computes, and of
+                the window's memory.
             quantize: "int8" for eight bits per weight of the decoder's linear layers.
         """
         lighten(self.decoder, dtype, quantize)
         return self
 
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
-        """Write the decoder into `folder`, and the two other parts into `tokenizer` and `text` inside it.
+        """Write the decoder into `folder`, and the two other parts into `tokenizer` and `text`
+        inside it.
 
-        With `half`, a number takes two bytes, and one in the tables of codes, which are most of a small model.
+        With `half`, a number takes two bytes, and one in the tables of codes, which are most of a
+        small model.
 
         Raises:
             ValueError: the decoder has eight bits per weight.
         """
         if is_quantized(self.decoder):
-            raise ValueError("a quantized model cannot be saved; save it without, and quantize it when it is loaded")
+            raise ValueError(
+                "a quantized model cannot be saved; save it without, and quantize it when it is "
+                "loaded"
+            )
         self.tokenizer.save_pretrained(Path(folder) / "tokenizer", half)
         self.text.save_pretrained(Path(folder) / "text", half)
         save_folder(folder, self._config(), self.decoder.state_dict(), half, TABLES)

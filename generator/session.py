@@ -1,8 +1,8 @@
 """Videos in the making: iterate to see them grow, and step in whenever you like.
 
-    session = generator.session("a red ball rolls to the left", seed=0)
-    for chunk in session:                                # one latent frame's pixels, float [B, 3, f, Y, X]
-        ...                                              # leave the loop at any time, and iterate again to go on
+    session = generator.session("a red ball rolls to the left", seed=0) for chunk in session:
+    # one latent frame's pixels, float [B, 3, f, Y, X] ...
+        # leave the loop at any time, and iterate again to go on
     session.set_prompt("it bounces", window="recompute")
 
 Legend: B videos, T latent frames, G = H * W cells of one, f Y X frames and pixels.
@@ -35,7 +35,8 @@ State = dict[str, Tensor]
 
 
 class VideoSession:
-    """A batch of videos that grow side by side for ever; `VideoGenerator.session` and `load_session` make it.
+    """A batch of videos that grow side by side for ever; `VideoGenerator.session` and
+    `load_session` make it.
 
     Args:
         generator: the model.
@@ -45,11 +46,19 @@ class VideoSession:
     """
 
     def __init__(
-        self, generator: "VideoGenerator", prompts: Sequence[str], codes: Session, given_TBG: Sequence[Tensor] = ()
+        self,
+        generator: "VideoGenerator",
+        prompts: Sequence[str],
+        codes: Session,
+        given_TBG: Sequence[Tensor] = (),
     ) -> None:
-        self.generator, self.prompts, self.codes, self.given = generator, list(prompts), codes, deque(given_TBG)
+        self.generator = generator
+        self.prompts = list(prompts)
+        self.codes = codes
+        self.given = deque(given_TBG)
         reach = codes.sinks + codes.remembered
-        self.pasts: deque[State] = deque([{}], 1 + reach)  # the tokenizer's state behind each of the last frames
+        # the tokenizer's state behind each of the last frames
+        self.pasts: deque[State] = deque([{}], 1 + reach)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -67,14 +76,17 @@ class VideoSession:
         return self
 
     def __next__(self) -> Tensor:
-        """Pixels of the next latent frame, float [B, 3, f, Y, X] in [-1, 1]; f = 1 at first and k later."""
+        """Pixels of the next latent frame, float [B, 3, f, Y, X] in [-1, 1]; f = 1 at first and
+        k later."""
         if self.given:
             codes_BG = self.given.popleft()
             self.codes.feed(codes_BG)
         else:
             codes_BG = self.codes.draw()
         generator = self.generator
-        indices = generator.codebooks.in_cells(codes_BG.unflatten(1, (1, *generator.decoder.config.grid)))
+        indices = generator.codebooks.in_cells(
+            codes_BG.unflatten(1, (1, *generator.decoder.config.grid))
+        )
         pixels, past = generator.tokenizer.decode_step(indices, self.pasts[-1])
         self.pasts.append(past)
         return pixels
@@ -83,26 +95,32 @@ class VideoSession:
         """Go on under another prompt (or one per video).
 
         Args:
-            window: what becomes of the frames that the next one sees. "keep": they stay as the old prompt made them;
-                "recompute": the decoder reads them again under the new prompt; "flush": they are forgotten (`cut`).
+            window: what becomes of the frames that the next one sees. "keep": they stay as the old
+                prompt made them; "recompute": the decoder reads them again under the new prompt;
+                "flush": they are forgotten (`cut`).
 
         Raises:
             ValueError: another window, another number of prompts, an empty or too long one.
         """
         prompts = [prompt] * len(self.prompts) if isinstance(prompt, str) else list(prompt)
         if len(prompts) != len(self.prompts):
-            raise ValueError(f"prompt must be one sentence or one per video ({len(self.prompts)}); got {len(prompts)}")
+            raise ValueError(
+                f"prompt must be one sentence or one per video ({len(self.prompts)}); got "
+                f"{len(prompts)}"
+            )
         self.codes.set_text(*self.generator.encode_text(prompts), window)
         self.prompts = prompts
 
     def cut(self) -> None:
-        """Begin another shot: the last frames are forgotten, prompts and first frames (sinks) stay as references."""
+        """Begin another shot: the last frames are forgotten, prompts and first frames (sinks)
+        stay as references."""
         self.codes.cut()
 
     # ---- going back, and other videos ----
 
     def rewind(self, latents: int, seed: int | None = None) -> None:
-        """Take back the last latent frames. They come out the same again or, with another seed, anew.
+        """Take back the last latent frames. They come out the same again or, with another seed,
+        anew.
 
         Args:
             seed: of the first video; the next ones have seed + 1, seed + 2, ...
@@ -119,19 +137,26 @@ class VideoSession:
             self.codes.seeds = list(range(seed, seed + len(self.prompts)))
 
     def fork(self, seeds: Sequence[int]) -> "VideoSession":
-        """A session in which every video of this one goes on once for each seed; this one stays as it is."""
+        """A session in which every video of this one goes on once for each seed; this one stays
+        as it is."""
         new = copy.copy(self)
-        new._select([video for video in range(len(self.prompts)) for _ in seeds], list(seeds) * len(self.prompts))
+        new._select(
+            [video for video in range(len(self.prompts)) for _ in seeds],
+            list(seeds) * len(self.prompts),
+        )
         return new
 
     def keep(self, videos: Sequence[int]) -> None:
         """Go on with these videos only, counted from 0."""
         if not videos or not all(0 <= video < len(self.prompts) for video in videos):
-            raise ValueError(f"videos must be numbers from 0 to {len(self.prompts) - 1}; got {list(videos)}")
+            raise ValueError(
+                f"videos must be numbers from 0 to {len(self.prompts) - 1}; got {list(videos)}"
+            )
         self._select(list(videos), [self.seeds[video] for video in videos])
 
     def _select(self, videos: list[int], seeds: Sequence[int]) -> None:
-        self.prompts, self.codes = [self.prompts[video] for video in videos], self.codes.select(videos, seeds)
+        self.prompts = [self.prompts[video] for video in videos]
+        self.codes = self.codes.select(videos, seeds)
         self.given = deque(codes_BG[videos] for codes_BG in self.given)
         self.pasts = deque((_rows(past, videos) for past in self.pasts), self.pasts.maxlen)
 
@@ -142,7 +167,11 @@ class VideoSession:
         path = check_output(Path(path), ".safetensors")
         tensors = {f"codes.{name}": tensor for name, tensor in self.codes.state().items()}
         tensors |= {f"given.{i}": codes_BG for i, codes_BG in enumerate(self.given)}
-        tensors |= {f"past.{i}.{key}": value for i, past in enumerate(self.pasts) for key, value in past.items()}
+        tensors |= {
+            f"past.{i}.{key}": value
+            for i, past in enumerate(self.pasts)
+            for key, value in past.items()
+        }
         about = {
             "format": FORMAT,
             "model": self.generator.id,
@@ -176,17 +205,25 @@ class VideoSession:
         if about.get("format") != FORMAT:
             raise ValueError(f"{path} holds no session of this format ({FORMAT})")
         if about["model"] != generator.id:
-            raise ValueError(f"{path} is a session of model {about['model']}, and this one is {generator.id}")
+            raise ValueError(
+                f"{path} is a session of model {about['model']}, and this one is {generator.id}"
+            )
         params = SamplingParams(**about["params"])
         session = generator.session(about["prompts"], about["seeds"], params, undo=about["undo"])
         device = generator.decoder.no_text.device
-        session.codes.load_state({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("codes.")})
+        session.codes.load_state(
+            {name[6:]: tensor for name, tensor in tensors.items() if name.startswith("codes.")}
+        )
         given = [name for name in tensors if name.startswith("given.")]
         session.given.extend(tensors[f"given.{i}"].to(device) for i in range(len(given)))
         session.pasts.clear()
         for i in range(about["pasts"]):
-            past = {name: tensor for name, tensor in tensors.items() if name.startswith(f"past.{i}.")}
-            session.pasts.append({name.split(".", 2)[2]: tensor.to(device) for name, tensor in past.items()})
+            past = {
+                name: tensor for name, tensor in tensors.items() if name.startswith(f"past.{i}.")
+            }
+            session.pasts.append(
+                {name.split(".", 2)[2]: tensor.to(device) for name, tensor in past.items()}
+            )
         return session
 
 

@@ -47,7 +47,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def write_clip() -> Callable[..., Path]:
-    """Writes nine frames of drifting colours, 16 x 24 pixels at 12 frames a second; another `shift`, other colours."""
+    """Writes nine frames of drifting colours, 16 x 24 pixels at 12 frames a second; another
+    `shift`, other colours."""
 
     def write(path: Path, shift: int = 0) -> Path:
         f, y, x = torch.meshgrid(torch.arange(9), torch.arange(16), torch.arange(24), indexing="ij")
@@ -73,7 +74,14 @@ def make_decoder() -> MakeDecoder:
     def make(**overrides: Any) -> Decoder:
         torch.manual_seed(0)
         sizes: dict[str, Any] = dict(
-            vocab_size=12, levels=LEVELS, grid=(2, 3), text_dim=10, dim=32, layers=2, heads=4, kv_heads=2
+            vocab_size=12,
+            levels=LEVELS,
+            grid=(2, 3),
+            text_dim=10,
+            dim=32,
+            layers=2,
+            heads=4,
+            kv_heads=2,
         )
         sizes |= dict(window=3, max_distance=4) | overrides
         decoder = Decoder(DecoderConfig(**sizes)).double()
@@ -95,11 +103,20 @@ def text_encoder() -> TextEncoder:
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     torch.manual_seed(1)
-    words = Tokenizer(WordLevel({word: i for i, word in enumerate(["[PAD]", "[UNK]", *WORDS])}, unk_token="[UNK]"))
+    words = Tokenizer(
+        WordLevel({word: i for i, word in enumerate(["[PAD]", "[UNK]", *WORDS])}, unk_token="[UNK]")
+    )
     words.pre_tokenizer = Whitespace()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]")
-    sizes: dict[str, Any] = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
-    return TextEncoder(BertModel(BertConfig(vocab_size=len(WORDS) + 2, max_position_embeddings=20, **sizes)), tokenizer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]"
+    )
+    sizes: dict[str, Any] = dict(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    return TextEncoder(
+        BertModel(BertConfig(vocab_size=len(WORDS) + 2, max_position_embeddings=20, **sizes)),
+        tokenizer,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -107,9 +124,18 @@ def generator(text_encoder: TextEncoder) -> VideoGenerator:
     torch.manual_seed(2)
     stack = StackConfig(width=16, depth=1, kernel=3, spatial=(0,), temporal=(0,))
     quantizer = QuantizerConfig("FSQ", {"levels": list(LEVELS)})
-    tokenizer = VideoTokenizer(TokenizerConfig(patch=4, encoder=stack, decoder=stack, quantizer=quantizer))
+    tokenizer = VideoTokenizer(
+        TokenizerConfig(patch=4, encoder=stack, decoder=stack, quantizer=quantizer)
+    )
     sizes: dict[str, Any] = dict(
-        vocab_size=12, levels=LEVELS, grid=(2, 3), text_dim=16, dim=32, layers=2, heads=4, kv_heads=2
+        vocab_size=12,
+        levels=LEVELS,
+        grid=(2, 3),
+        text_dim=16,
+        dim=32,
+        layers=2,
+        heads=4,
+        kv_heads=2,
     )
     decoder = Decoder(DecoderConfig(**sizes, window=3, max_distance=4, max_text=6))
     for block in decoder.blocks:
@@ -124,7 +150,8 @@ def generator(text_encoder: TextEncoder) -> VideoGenerator:
 
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Folders of a tokenizer (8 pixels and 4 frames to a code) and of a text encoder that knows all caption words."""
+    """Folders of a tokenizer (8 pixels and 4 frames to a code) and of a text encoder that knows
+    all caption words."""
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Whitespace
@@ -141,9 +168,19 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     tokenizer.quantizer.project.weight.data.mul_(3)
     tokenizer.save_pretrained(root / "tokenizer")
     tables = (CAMERA_WORDS, COLOUR_WORDS, MOTION_WORDS, SHAPE_WORDS, SIZE_WORDS, TIME_WORDS)
-    spoken = {word for table in tables for words in table.values() for phrase in words for word in phrase.split()}
+    spoken = {
+        word
+        for table in tables
+        for words in table.values()
+        for phrase in words
+        for word in phrase.split()
+    }
     words = ["[PAD]", "[UNK]", "a", "an", "and", ",", "while", "rolls", "slides", *sorted(spoken)]
-    model = Tokenizer(WordLevel({word: index for index, word in enumerate(dict.fromkeys(words))}, unk_token="[UNK]"))
+    model = Tokenizer(
+        WordLevel(
+            {word: index for index, word in enumerate(dict.fromkeys(words))}, unk_token="[UNK]"
+        )
+    )
     model.pre_tokenizer = Whitespace()
     wrapped = PreTrainedTokenizerFast(tokenizer_object=model, pad_token="[PAD]", unk_token="[UNK]")
     bert = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
@@ -161,7 +198,14 @@ def fresh(parts: dict[str, str]) -> Callable[..., Any]:
 
     def make(**settings: Any) -> Any:
         torch.manual_seed(0)
-        values = {"size": size, "grid": (2, 2), "lr": 1e-2, "muon_lr": 1e-2, "warmup_steps": 1, "ema_decay": 0.5}
+        values = {
+            "size": size,
+            "grid": (2, 2),
+            "lr": 1e-2,
+            "muon_lr": 1e-2,
+            "warmup_steps": 1,
+            "ema_decay": 0.5,
+        }
         module = GeneratorModule(**parts, **values | {"samples_every": 0} | settings)
         module.configure_model()
         return module
@@ -176,7 +220,9 @@ def make_data() -> Callable[..., Any]:
     from kinetoscope.generator.training.module import TokenDataModule
 
     def make(folder: Path, stages: list[Stage], count: int = 8) -> Any:
-        train, validation = (PhysicsSource(count, 9, 16, WORLD, validation=v) for v in (False, True))
+        train, validation = (
+            PhysicsSource(count, 9, 16, WORLD, validation=v) for v in (False, True)
+        )
         return TokenDataModule(train, validation, stages, str(folder / "tokens"))
 
     return make
@@ -184,18 +230,24 @@ def make_data() -> Callable[..., Any]:
 
 @pytest.fixture
 def make_trainer() -> Callable[..., Any]:
-    """Makes a quiet `Trainer` that checkpoints every other step, and the list that the losses of its steps go to."""
+    """Makes a quiet `Trainer` that checkpoints every other step, and the list that the losses of
+    its steps go to."""
     import lightning.pytorch as pl
 
     class Losses(pl.Callback):
         def __init__(self, stop: int) -> None:
-            self.stop, self.losses = stop, list[float]()
+            self.stop = stop
+            self.losses = list[float]()
 
-        def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, *_: Any) -> None:
+        def on_train_batch_end(
+            self, trainer: pl.Trainer, module: Any, outputs: Any, *_: Any
+        ) -> None:
             self.losses.append(float(outputs["loss"]))
             trainer.should_stop = trainer.global_step >= self.stop
 
-    def make(folder: Path, steps: int, stop: int = 10**6, **options: Any) -> tuple[pl.Trainer, list[float]]:
+    def make(
+        folder: Path, steps: int, stop: int = 10**6, **options: Any
+    ) -> tuple[pl.Trainer, list[float]]:
         losses = Losses(stop)
         settings: dict[str, Any] = dict(
             max_steps=steps,

@@ -1,4 +1,5 @@
-"""The pages under docs and the examples: their code runs, their shapes are true, their commands and links exist."""
+"""The pages under docs and the examples: their code runs, their shapes are true, their commands
+and links exist."""
 
 import ast
 import re
@@ -26,7 +27,9 @@ def one_thread() -> None:
 
 def moving_stripes(frames: int, height: int, width: int, slope: float) -> Tensor:
     """uint8 [3, F, Y, X]; like nothing in the rendered world."""
-    f, y, x = torch.meshgrid(*(torch.arange(float(size)) for size in (frames, height, width)), indexing="ij")
+    f, y, x = torch.meshgrid(
+        *(torch.arange(float(size)) for size in (frames, height, width)), indexing="ij"
+    )
     waves = torch.stack([torch.sin((x + slope * y + 2 * f) / (3 + colour)) for colour in range(3)])
     return ((waves + 1) * 127.5).to(torch.uint8)
 
@@ -38,10 +41,14 @@ def shape_of(value: Any) -> list[int]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_code_runs_and_shapes_are_true(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_runs_and_shapes_are_true(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     write_video("in.mp4", moving_stripes(9, 64, 80, 0.5), fps=10)
-    text, names, checked = page.read_text(encoding="utf-8"), {}, 0
+    text = page.read_text(encoding="utf-8")
+    names = {}
+    checked = 0
     for block in re.findall(r"```python\n(.*?)```", text, re.S):
         for statement in ast.parse(block).body:
             exec(compile(ast.Module([statement], []), str(page), "exec"), names)
@@ -83,13 +90,17 @@ def test_fine_tuning_on_a_folder_makes_its_videos_better(
 ) -> None:
     (tmp_path / "videos").mkdir()
     for number in range(4):
-        write_video(tmp_path / "videos" / f"{number}.mp4", moving_stripes(8, 32, 32, number / 3), fps=10)
+        write_video(
+            tmp_path / "videos" / f"{number}.mp4", moving_stripes(8, 32, 32, number / 3), fps=10
+        )
     options = ["--steps", "10", "--batch", "2", "--size", "32", "--frames", "5", "--out"]
     words = ["finetune_tokenizer.py", str(tmp_path / "videos"), *options, str(tmp_path / "tuned")]
     monkeypatch.setattr("sys.argv", words)
     torch.manual_seed(0)
     runpy.run_path(str(ROOT / "examples" / "finetune_tokenizer.py"), run_name="__main__")
     printed = capsys.readouterr().out
-    before, after = (float(number) for number in re.findall(r"([\d.]+) dB (?:before|after)", printed))
+    before, after = (
+        float(number) for number in re.findall(r"([\d.]+) dB (?:before|after)", printed)
+    )
     assert after > before + 0.5
     assert VideoTokenizer.from_pretrained(tmp_path / "tuned").id in printed

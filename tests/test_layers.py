@@ -1,4 +1,5 @@
-"""Who may import whom: arrows between the packages point down, and heavy libraries stay in their rooms."""
+"""Who may import whom: arrows between the packages point down, and heavy libraries stay in their
+rooms."""
 
 import ast
 from collections.abc import Iterator
@@ -38,7 +39,9 @@ ROOMS = {  # libraries, and where they may be imported
         "data/worlds/physics/judge/fit.py",
         "generator/training/caption_encoder.py",
     ),
-    ("fastapi", "starlette", "uvicorn", "websockets", "rich", "textual", "curses", "gradio"): ("app/**/*.py",),
+    ("fastapi", "starlette", "uvicorn", "websockets", "rich", "textual", "curses", "gradio"): (
+        "app/**/*.py",
+    ),
 }
 
 
@@ -47,7 +50,8 @@ def modules() -> list[Path]:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Full names of all that a file imports, inside functions too, those of ours without `kinetoscope.`."""
+    """Full names of all that a file imports, inside functions too, those of ours without
+    `kinetoscope.`."""
     package = path.relative_to(ROOT).parent.parts
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -55,7 +59,9 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) + 1 - node.level] if node.level else ()
             module = ".".join([*base, *([node.module] if node.module else [])])
-            yield from (f"{module}.{alias.name}".removeprefix("kinetoscope.") for alias in node.names)
+            yield from (
+                f"{module}.{alias.name}".removeprefix("kinetoscope.") for alias in node.names
+            )
 
 
 def forbidden(path: Path, names: Iterator[str] | list[str]) -> list[str]:
@@ -71,7 +77,9 @@ def forbidden(path: Path, names: Iterator[str] | list[str]) -> list[str]:
 def test_arrows_point_down(package: str) -> None:
     for path in sorted((ROOT / package).rglob("*.py")):
         for name in forbidden(path, imports(path)):
-            pytest.fail(f"{path.relative_to(ROOT)} imports {name}, which stands above it or beside it")
+            pytest.fail(
+                f"{path.relative_to(ROOT)} imports {name}, which stands above it or beside it"
+            )
 
 
 def test_the_walk_sees_what_is_forbidden() -> None:
@@ -88,4 +96,6 @@ def test_libraries_stay_in_their_rooms(libraries: tuple[str, ...]) -> None:
     for path in modules():
         for name in imports(path):
             if name.split(".")[0] in libraries:
-                assert path in inside, f"{path.relative_to(ROOT)} imports {name}; only {', '.join(rooms)} may"
+                assert path in inside, (
+                    f"{path.relative_to(ROOT)} imports {name}; only {', '.join(rooms)} may"
+                )

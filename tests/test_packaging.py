@@ -27,7 +27,15 @@ PACKAGES = (
 SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 MOST_FILES = 16
 BUILT = {"build", "dist", "runs", "outputs"}
-HEAVY = ("lightning", "pytorch_lightning", "transformers", "xformers", "gradio", "jsonargparse", "av")
+HEAVY = (
+    "lightning",
+    "pytorch_lightning",
+    "transformers",
+    "xformers",
+    "gradio",
+    "jsonargparse",
+    "av",
+)
 TEXTS = {".py", ".md", ".yaml", ".yml", ".toml", ".txt", ".json", ".csv", ".cfg", ""}
 
 
@@ -36,14 +44,19 @@ def files() -> list[Path]:
     """All files of the project that are not hidden and not built."""
     found = []
     for folder, below, names in os.walk(ROOT):
-        skipped = {name for name in below if name.startswith(".") or name.endswith((".egg-info", "__pycache__"))}
+        skipped = {
+            name
+            for name in below
+            if name.startswith(".") or name.endswith((".egg-info", "__pycache__"))
+        }
         below[:] = sorted(set(below) - skipped - BUILT)
         found += [Path(folder) / name for name in sorted(names) if not name.startswith(".")]
     return found + sorted((ROOT / ".ci").iterdir())
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Full names of all that a file imports, inside functions too; relative ones as `kinetoscope.…`."""
+    """Full names of all that a file imports, inside functions too; relative ones as
+    `kinetoscope.…`."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -59,7 +72,11 @@ def sources(*packages: str) -> list[Path]:
 
 
 def test_every_folder_of_ours_is_a_package_and_the_other_way_round() -> None:
-    on_disk = {path.parent.relative_to(ROOT) for name in PACKAGES for path in (ROOT / name).rglob("__init__.py")}
+    on_disk = {
+        path.parent.relative_to(ROOT)
+        for name in PACKAGES
+        for path in (ROOT / name).rglob("__init__.py")
+    }
     dotted = {".".join(("kinetoscope", *folder.parts)): folder.as_posix() for folder in on_disk}
     assert set(SETUP["packages"]) == set(dotted)
     assert SETUP["package-dir"] == dotted
@@ -76,7 +93,9 @@ def test_packages_are_typed() -> None:
 def test_no_folder_holds_more_than_a_reader_takes_in(name: str) -> None:
     for folder in {path.parent for path in files() if path.is_relative_to(ROOT / name)}:
         inside = [path.name for path in files() if path.parent == folder]
-        assert len(inside) <= MOST_FILES, f"{folder} holds {len(inside)} files; make a room for some of them"
+        assert len(inside) <= MOST_FILES, (
+            f"{folder} holds {len(inside)} files; make a room for some of them"
+        )
 
 
 def test_everything_that_is_no_python_is_installed() -> None:
@@ -92,8 +111,13 @@ def test_imports_are_light() -> None:
     """Names, help and most mistakes come at once; what is heavy is imported where it is used."""
     lines = ["import sys"]
     for name in ("tokenizer", "generator", "app.cli.main", "data"):
-        lines += [f"import kinetoscope.{name}", f"print('{name}', *({{*{HEAVY}}} & {{*sys.modules}}))"]
-    result = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+        lines += [
+            f"import kinetoscope.{name}",
+            f"print('{name}', *({{*{HEAVY}}} & {{*sys.modules}}))",
+        ]
+    result = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True
+    )
     assert result.stdout.split("\n")[:-1] == ["tokenizer", "generator", "app.cli.main", "data"]
 
 
@@ -105,7 +129,9 @@ def test_nobody_imports_the_folders_by_their_bare_names() -> None:
 
 def test_inside_packages_imports_are_relative() -> None:
     for path in sources(*PACKAGES):
-        absolute = re.findall(r"^\s*(?:from|import) kinetoscope\b.*", path.read_text(encoding="utf-8"), re.MULTILINE)
+        absolute = re.findall(
+            r"^\s*(?:from|import) kinetoscope\b.*", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
         assert not absolute, f"{path}: {absolute}"
 
 
@@ -121,7 +147,17 @@ def test_no_text_names_a_place_on_one_machine() -> None:
 def test_a_wheel_holds_what_the_packages_need(tmp_path: Path) -> None:
     import zipfile
 
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(tmp_path)]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+    ]
     copy = tmp_path / "source"
     for path in files():
         target = copy / path.relative_to(ROOT)

@@ -22,7 +22,9 @@ def test_python_blocks_run_in_order():
     assert list(names["chunk"].shape) == [1, 3, 1, 64, 64]
 
 
-@pytest.mark.parametrize("line", [m.strip() for m in re.findall(r"^    (kinetoscope .*)$", TEXT, re.M)])
+@pytest.mark.parametrize(
+    "line", [m.strip() for m in re.findall(r"^    (kinetoscope .*)$", TEXT, re.M)]
+)
 def test_commands_parse(line: str):
     _, command, *words = shlex.split(line, comments=True)
     assert parse(command, load(command), words)

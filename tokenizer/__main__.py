@@ -1,4 +1,5 @@
-"""`python -m kinetoscope.tokenizer fit --config configs/tokenizer/physics-64.yaml`: training by Lightning CLI."""
+"""`python -m kinetoscope.tokenizer fit --config configs/tokenizer/physics-64.yaml`: training by
+Lightning CLI."""
 
 from ..training.cli import run
 from .training.module import TokenizerModule

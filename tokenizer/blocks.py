@@ -2,9 +2,9 @@
 
 Legend: B batch, T H W latent grid, F Y X frames and pixels, C channels.
 
-Every function of time is causal, sees a fixed number of frames back, and takes that past as an argument, so a video cut
-into chunks gives the same numbers as the whole. Before the first frame the past is the first frame, repeated: a still
-scene looks the same at its beginning as later on.
+Every function of time is causal, sees a fixed number of frames back, and takes that past as an
+argument, so a video cut into chunks gives the same numbers as the whole. Before the first frame the
+past is the first frame, repeated: a still scene looks the same at its beginning as later on.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ REFINED = "refine."  # begins the names of what the pixel refiner remembers
 
 @dataclass(frozen=True)
 class StackConfig:
-    """A stack of blocks: `spatial` and `temporal` list the blocks (from 0) that mix neighbours in space and in time."""
+    """A stack of blocks: `spatial` and `temporal` list the blocks (from 0) that mix neighbours
+    in space and in time."""
 
     width: int = 256
     depth: int = 6
@@ -40,7 +41,9 @@ class StackConfig:
             raise ValueError(f"kernel must be odd so that it has a centre; got {self.kernel}")
         for index in (*self.spatial, *self.temporal):
             if not 0 <= index < self.depth:
-                raise ValueError(f"block {index} does not exist in a stack of depth {self.depth}; count from 0")
+                raise ValueError(
+                    f"block {index} does not exist in a stack of depth {self.depth}; count from 0"
+                )
 
     @property
     def radius(self) -> int:
@@ -49,8 +52,13 @@ class StackConfig:
 
 
 def with_past(x_BTc: Tensor, key: str, state: State, new_state: State) -> Tensor:
-    """Put the last frames of the past in front of `x` `[B, T, ...]` and note the new past under `key`."""
-    past = state[key] if key in state else x_BTc[:, :1].expand(-1, TAPS - 1, *(-1,) * (x_BTc.dim() - 2))
+    """Put the last frames of the past in front of `x` `[B, T, ...]` and note the new past under
+    `key`."""
+    past = (
+        state[key]
+        if key in state
+        else x_BTc[:, :1].expand(-1, TAPS - 1, *(-1,) * (x_BTc.dim() - 2))
+    )
     joined = torch.cat([past.to(x_BTc.dtype), x_BTc], dim=1)
     new_state[key] = joined[:, -(TAPS - 1) :].detach()
     return joined
@@ -66,7 +74,8 @@ class Block(nn.Module):
 
     def __init__(self, config: StackConfig, index: int) -> None:
         super().__init__()
-        width, hidden = config.width, config.width * config.expand
+        width = config.width
+        hidden = config.width * config.expand
         self.norm = nn.RMSNorm(width, eps=1e-6)
         self.temporal: nn.Parameter | None = None
         if index in config.temporal:
@@ -75,7 +84,9 @@ class Block(nn.Module):
             self.temporal = nn.Parameter(taps + 0.02 * torch.randn(TAPS, width))
         self.spatial: nn.Conv2d | None = None
         if index in config.spatial:
-            self.spatial = nn.Conv2d(width, width, config.kernel, padding=config.kernel // 2, groups=width)
+            self.spatial = nn.Conv2d(
+                width, width, config.kernel, padding=config.kernel // 2, groups=width
+            )
         self.expand = nn.Linear(width, hidden)
         self.project = nn.Linear(hidden, width)
         nn.init.normal_(self.project.weight, std=0.5 / (hidden * config.depth) ** 0.5)
@@ -84,9 +95,12 @@ class Block(nn.Module):
     def forward(self, x_BTHWC: Tensor, key: str, state: State, new_state: State) -> Tensor:
         h_BTHWC = self.norm(x_BTHWC)
         if self.temporal is not None:
-            joined, T = with_past(h_BTHWC, key, state, new_state), x_BTHWC.shape[1]
+            joined = with_past(h_BTHWC, key, state, new_state)
+            T = x_BTHWC.shape[1]
             taps = self.temporal.to(joined.dtype)
-            h_BTHWC = joined[:, :T] * taps[0] + joined[:, 1 : T + 1] * taps[1] + joined[:, 2:] * taps[2]
+            h_BTHWC = (
+                joined[:, :T] * taps[0] + joined[:, 1 : T + 1] * taps[1] + joined[:, 2:] * taps[2]
+            )
         if self.spatial is not None:
             # float32: the backward of a depthwise 5x5 is half as fast in bfloat16 on CPU
             with torch.autocast(h_BTHWC.device.type, enabled=False):
@@ -125,11 +139,13 @@ class Stack(nn.Module):
 
 
 class PixelRefiner(nn.Module):
-    """Two light causal 3x3x3 convolutions, added to the pixels: they smooth what patches leave at their borders.
+    """Two light causal 3x3x3 convolutions, added to the pixels: they smooth what patches leave at
+    their borders.
 
-    Both are computed as convolutions over space, which is far faster on a CPU: the one with few inputs gets its three
-    frames side by side as channels, and the one with few outputs gives a part for each of three frames, to be added up.
-    The last one starts at zero, so the refiner starts as the identity.
+    Both are computed as convolutions over space, which is far faster on a CPU: the one with few
+    inputs gets its three frames side by side as channels, and the one with few outputs gives a part
+    for each of three frames, to be added up. The last one starts at zero, so the refiner starts as
+    the identity.
     """
 
     radius = 2  # pixels on each side of a pixel that its result depends on
@@ -146,7 +162,8 @@ class PixelRefiner(nn.Module):
         return pixels_BFYXC + self._narrowed(hidden, state, new_state)
 
     def _widened(self, x_BFYXC: Tensor, state: State, new_state: State) -> Tensor:
-        device, F = x_BFYXC.device.type, x_BFYXC.shape[1]
+        device = x_BFYXC.device.type
+        F = x_BFYXC.shape[1]
         if torch.is_autocast_enabled(device):
             # before the copies rather than after them
             x_BFYXC = x_BFYXC.to(torch.get_autocast_dtype(device))
@@ -155,11 +172,16 @@ class PixelRefiner(nn.Module):
         return over_frames(side_by_side, self.widen.weight, self.widen.bias)
 
     def _narrowed(self, x_BFYXC: Tensor, state: State, new_state: State) -> Tensor:
-        key, F, colours = f"{REFINED}narrow", x_BFYXC.shape[1], self.narrow.out_channels
+        key = f"{REFINED}narrow"
+        F = x_BFYXC.shape[1]
+        colours = self.narrow.out_channels
         weight = self.narrow.weight.unflatten(1, (TAPS, -1)).transpose(0, 1).flatten(0, 1)
         # what a frame adds to the second frame after it, to the next one and to itself
-        second, following, present = over_frames(x_BFYXC, weight, None).unflatten(-1, (TAPS, colours)).unbind(-2)
-        # the past is what is still to be added to the next two frames: less than the frames that it comes from
+        second, following, present = (
+            over_frames(x_BFYXC, weight, None).unflatten(-1, (TAPS, colours)).unbind(-2)
+        )
+        # the past is what is still to be added to the next two frames: less than the frames that it
+        # comes from
         past = state.get(key)
         if past is None:
             past = torch.cat([second[:, :1] + following[:, :1], second[:, :1]], dim=1)
@@ -171,5 +193,7 @@ class PixelRefiner(nn.Module):
 
 def over_frames(x_BFYXC: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """A convolution of odd size with padding over each frame of channels-last pixels."""
-    mixed = functional.conv2d(x_BFYXC.flatten(0, 1).permute(0, 3, 1, 2), weight, bias, padding=weight.shape[-1] // 2)
+    mixed = functional.conv2d(
+        x_BFYXC.flatten(0, 1).permute(0, 3, 1, 2), weight, bias, padding=weight.shape[-1] // 2
+    )
     return mixed.permute(0, 2, 3, 1).unflatten(0, x_BFYXC.shape[:2])

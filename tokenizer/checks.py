@@ -11,39 +11,53 @@ OVERSHOOT = 1.5
 def check_video(video: Tensor) -> None:
     """ValueError unless `video` is floating point `[B, 3, F, Y, X]` with something in it."""
     if video.dim() != 5 or video.shape[1] != 3 or 0 in video.shape:
-        raise ValueError(f"video must be [B, 3, F, Y, X], none of them 0; got shape {list(video.shape)}")
+        raise ValueError(
+            f"video must be [B, 3, F, Y, X], none of them 0; got shape {list(video.shape)}"
+        )
     if not video.is_floating_point():
-        raise ValueError(f"video must be floating point in [-1, 1]; got {video.dtype}; use video / 127.5 - 1")
+        raise ValueError(
+            f"video must be floating point in [-1, 1]; got {video.dtype}; use video / 127.5 - 1"
+        )
 
 
 def check_range(video: Tensor) -> None:
-    """ValueError unless the pixels are numbers in [-1, 1], or beyond it by no more than a sharp resampling goes."""
+    """ValueError unless the pixels are numbers in [-1, 1], or beyond it by no more than a sharp
+    resampling goes."""
     low, high = video.aminmax()
     if not -OVERSHOOT <= low <= high <= OVERSHOOT:  # nor for NaN
         raise ValueError(
-            f"pixels must be in [-1, 1]; got {low:.4g} to {high:.4g}; use video / 127.5 - 1 for those from 0 to 255"
+            f"pixels must be in [-1, 1]; got {low:.4g} to {high:.4g}; use video / 127.5 - 1 for "
+            "those from 0 to 255"
         )
 
 
 def check_indices(indices: Tensor, rates: int) -> None:
-    """ValueError unless `indices` are `[B, t, H, W]`, or `[B, t, H, W, q]` where there are several `rates`."""
-    fits = indices.dim() == 4 if rates == 1 else indices.dim() == 5 and 1 <= indices.shape[-1] <= rates
+    """ValueError unless `indices` are `[B, t, H, W]`, or `[B, t, H, W, q]` where there are
+    several `rates`."""
+    fits = (
+        indices.dim() == 4 if rates == 1 else indices.dim() == 5 and 1 <= indices.shape[-1] <= rates
+    )
     if not fits or indices.shape[1] < 1:
         wanted = "[B, t, H, W]" if rates == 1 else f"[B, t, H, W, q] with q from 1 to {rates}"
-        raise ValueError(f"indices must be {wanted}, and t at least 1; got shape {list(indices.shape)}")
+        raise ValueError(
+            f"indices must be {wanted}, and t at least 1; got shape {list(indices.shape)}"
+        )
 
 
 def check_same_size(before: Tensor, now: Tensor) -> None:
-    """ValueError unless two chunks `[B, 3, F, Y, X]` of one video, padded to whole patches, fit together."""
+    """ValueError unless two chunks `[B, 3, F, Y, X]` of one video, padded to whole patches, fit
+    together."""
     if before.shape[3:] != now.shape[3:]:
         first, then = (" x ".join(map(str, chunk.shape[3:])) for chunk in (before, now))
         raise ValueError(f"pictures of one video have one size; after {first} (padded) came {then}")
 
 
 def check_tile(tile: int | None, smallest: int) -> None:
-    """ValueError if a tile is narrower in pixels than its halo, which would be most of the work, or than a pixel."""
+    """ValueError if a tile is narrower in pixels than its halo, which would be most of the work,
+    or than a pixel."""
     if tile is not None and tile < max(1, smallest):
         raise ValueError(
-            f"tile is the side of a tile in pixels, at least {max(1, smallest)} here, as far as the layers of this "
+            f"tile is the side of a tile in pixels, at least {max(1, smallest)} here, as far as "
+            "the layers of this "
             f"tokenizer see; got {tile}"
         )

@@ -1,6 +1,7 @@
 """What a video becomes: a grid of codes that remembers the size of the video it came from.
 
-Legend: B batch, T H W latent grid, Q codebooks of a cell, F Y X frames and pixels, k frames per latent.
+Legend: B batch, T H W latent grid, Q codebooks of a cell, F Y X frames and pixels, k frames per
+latent.
 """
 
 import contextlib
@@ -20,11 +21,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-FORMAT, FORMAT_VERSION = "kinetoscope-codes", 1
+FORMAT = "kinetoscope-codes"
+FORMAT_VERSION = 1
 
 
 def frame_count(latents: int, frames_per_latent: int) -> int:
-    """Frames that `latents` latent frames decode to: the first is one image, each later one is k frames."""
+    """Frames that `latents` latent frames decode to: the first is one image, each later one is k
+    frames."""
     if latents < 1:
         raise ValueError(f"latents must be at least 1; got {latents}")
     return 1 + frames_per_latent * (latents - 1)
@@ -41,10 +44,12 @@ def latent_count(frames: int, frames_per_latent: int) -> int:
 class VideoCodes:
     """Codes of a batch of videos of one size.
 
-    indices: int64 `[B, T, H, W]`, or `[B, T, H, W, Q]` of a tokenizer with several codebooks, coarse to fine;
-    num_frames, height, width: size of the video before padding; fps: frames per second, 0 if unknown; tokenizer: the id
-    of the tokenizer that wrote the codes and the only one that can read them; model: the name under which it was
-    loaded, if known, for people to read.
+    indices: int64 `[B, T, H, W]`, or `[B, T, H, W, Q]` of a tokenizer with several codebooks,
+        coarse to fine;
+    num_frames, height, width: size of the video before padding; fps: frames per second, 0 if
+        unknown; tokenizer: the id
+    of the tokenizer that wrote the codes and the only one that can read them; model: the name under
+    which it was loaded, if known, for people to read.
     """
 
     indices: Tensor
@@ -57,9 +62,14 @@ class VideoCodes:
 
     def __post_init__(self) -> None:
         if self.indices.dim() not in (4, 5):
-            raise ValueError(f"indices must be [B, T, H, W] or [B, T, H, W, Q]; got shape {list(self.indices.shape)}")
+            raise ValueError(
+                "indices must be [B, T, H, W] or [B, T, H, W, Q]; got shape "
+                f"{list(self.indices.shape)}"
+            )
         if self.indices.dtype != torch.int64:
-            raise ValueError(f"indices must be int64; got {self.indices.dtype}; call .long() on them")
+            raise ValueError(
+                f"indices must be int64; got {self.indices.dtype}; call .long() on them"
+            )
         for name in ("num_frames", "height", "width"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
@@ -75,14 +85,22 @@ class VideoCodes:
         return self.indices.shape[-1] if self.indices.dim() == 5 else 1
 
     def prefix(self, rate: int) -> "VideoCodes":
-        """The first `rate` codebooks: the same video in fewer bits. ValueError if that many are not there."""
+        """The first `rate` codebooks: the same video in fewer bits. ValueError if that many are
+        not there."""
         if not 1 <= rate <= self.rates:
             raise ValueError(f"these codes have {self.rates} codebooks per cell; got rate {rate}")
-        return self if rate == self.rates else replace(self, indices=self.indices[..., :rate].contiguous())
+        return (
+            self
+            if rate == self.rates
+            else replace(self, indices=self.indices[..., :rate].contiguous())
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a safetensors file: indices as int32, the rest as metadata. Written beside its place, then renamed."""
-        with CodesWriter(path, self.height, self.width, self.fps, self.tokenizer, self.model) as writer:
+        """Write a safetensors file: indices as int32, the rest as metadata. Written beside its
+        place, then renamed."""
+        with CodesWriter(
+            path, self.height, self.width, self.fps, self.tokenizer, self.model
+        ) as writer:
             writer.write(self.indices)
             writer.finish(self.num_frames)
 
@@ -96,9 +114,11 @@ class VideoCodes:
 
 @dataclass(frozen=True)
 class CodesFile:
-    """What a file of codes says about itself; `read` fetches the codes, all of them or a few latent frames.
+    """What a file of codes says about itself; `read` fetches the codes, all of them or a few latent
+    frames.
 
-    shape: that of the indices, `[B, T, H, W]` or `[B, T, H, W, Q]`; version: that of the package that wrote the file;
+    shape: that of the indices, `[B, T, H, W]` or `[B, T, H, W, Q]`; version: that of the package
+        that wrote the file;
     notes: what else the writer had to say. The rest is as in `VideoCodes`.
     """
 
@@ -121,7 +141,9 @@ class CodesFile:
     @property
     def writer(self) -> str:
         """What wrote the codes, such as "tokenizer 0123456789ab (physics-64)"."""
-        return f"tokenizer {self.tokenizer or 'unknown'}" + (f" ({self.model})" if self.model else "")
+        return f"tokenizer {self.tokenizer or 'unknown'}" + (
+            f" ({self.model})" if self.model else ""
+        )
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "CodesFile":
@@ -142,7 +164,9 @@ class CodesFile:
                 notes=metadata,
             )
         except (KeyError, ValueError) as error:
-            raise ValueError(f"{path} has a damaged header ({error}); encode the video again") from error
+            raise ValueError(
+                f"{path} has a damaged header ({error}); encode the video again"
+            ) from error
 
     def read(self, begin: int = 0, end: int | None = None) -> Tensor:
         """The codes of latent frames `begin` to `end`, int64 `[B, t, H, W]`."""
@@ -152,9 +176,11 @@ class CodesFile:
 
 
 class CodesWriter:
-    """A context manager that writes codes slice by slice at bounded memory; `finish` gives the file its name.
+    """A context manager that writes codes slice by slice at bounded memory; `finish` gives the file
+    its name.
 
-    How many slices there are is known last but stands first in a safetensors file: room is left for the header.
+    How many slices there are is known last but stands first in a safetensors file: room is left for
+    the header.
 
     Args:
         path: the file to write; its folder must exist. An existing file is replaced.
@@ -198,7 +224,8 @@ class CodesWriter:
         return self
 
     def write(self, indices: Tensor) -> None:
-        """Append the codes of the next latent frames, `[1, t, H, W]`; several videos at once must come in one slice."""
+        """Append the codes of the next latent frames, `[1, t, H, W]`; several videos at once
+        must come in one slice."""
         B, T, *cell = indices.shape
         if self._file is None:
             self.shape = (B, 0, *cell)
@@ -206,7 +233,10 @@ class CodesWriter:
             self._file = self._part.open("wb")
             self._file.write(bytes(8 + self._room))
         elif B != 1 or (B, *cell) != (self.shape[0], *self.shape[2:]):
-            raise ValueError(f"slices must continue one video; got shape {[*indices.shape]} after {[*self.shape]}")
+            raise ValueError(
+                f"slices must continue one video; got shape {[*indices.shape]} after "
+                f"{[*self.shape]}"
+            )
         self._file.write(indices.to("cpu", torch.int32).contiguous().numpy().tobytes())
         self.shape = (B, self.shape[1] + T, *cell)
 
@@ -215,11 +245,16 @@ class CodesWriter:
         if self._file is None:
             raise ValueError(f"there are no codes to write to {self.path}")
         self._file.seek(0)
-        self._file.write(struct.pack("<Q", self._room) + self._header(self.shape[1], num_frames).ljust(self._room))
+        self._file.write(
+            struct.pack("<Q", self._room)
+            + self._header(self.shape[1], num_frames).ljust(self._room)
+        )
         self._file.close()
         self._part.replace(self.path)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         if self._file is not None:
             with contextlib.suppress(OSError):  # a full disk was reported already
                 self._file.close()
@@ -230,7 +265,11 @@ class CodesWriter:
     def _header(self, latents: int, num_frames: int) -> bytes:
         """The header of a safetensors file; it may be followed by blanks."""
         B, _, *cell = self.shape
-        tensor = {"dtype": "I32", "shape": [B, latents, *cell], "data_offsets": [0, 4 * B * latents * math.prod(cell)]}
+        tensor = {
+            "dtype": "I32",
+            "shape": [B, latents, *cell],
+            "data_offsets": [0, 4 * B * latents * math.prod(cell)],
+        }
         metadata = {**self.metadata, "num_frames": str(num_frames)}
         return json.dumps({"__metadata__": metadata, "indices": tensor}).encode()
 
@@ -242,10 +281,13 @@ def _read_header(path: Path) -> tuple[tuple[int, ...], dict[str, str]]:
             metadata = dict(file.metadata() or {})
             name, _, number = metadata.pop("format", "").rpartition("-")
             if name != FORMAT or not number.isdecimal():
-                raise ValueError(f"{path} holds no codes of this format ({FORMAT}); encode the video again")
+                raise ValueError(
+                    f"{path} holds no codes of this format ({FORMAT}); encode the video again"
+                )
             if int(number) > FORMAT_VERSION:
                 raise ValueError(
-                    f"{path} is in format {number}, of kinetoscope {metadata.get('version')}; this is kinetoscope "
+                    f"{path} is in format {number}, of kinetoscope {metadata.get('version')}; this "
+                    "is kinetoscope "
                     f"{version('kinetoscope')}, which reads format {FORMAT_VERSION}: update it"
                 )
             return tuple(file.get_slice("indices").get_shape()), metadata

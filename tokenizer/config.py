@@ -9,13 +9,16 @@ from .quantizer import QuantizerConfig
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """Sizes of a tokenizer. `refine_channels=0` leaves the pixel refiner out; see `StackConfig` for the blocks."""
+    """Sizes of a tokenizer. `refine_channels=0` leaves the pixel refiner out; see `StackConfig`
+    for the blocks."""
 
     patch: int = 8
     frames_per_latent: int = 4
     whitening_floor: float = 0.02
     encoder: StackConfig = field(
-        default_factory=lambda: StackConfig(width=192, depth=4, expand=3, kernel=3, spatial=(1,), temporal=(1, 2))
+        default_factory=lambda: StackConfig(
+            width=192, depth=4, expand=3, kernel=3, spatial=(1,), temporal=(1, 2)
+        )
     )
     decoder: StackConfig = field(default_factory=StackConfig)
     refine_channels: int = 8
@@ -42,8 +45,17 @@ class TokenizerConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TokenizerConfig":
         """The inverse of `dataclasses.asdict`. ValueError on a key that no tokenizer has."""
-        nested: dict[str, Any] = {"encoder": StackConfig, "decoder": StackConfig, "quantizer": QuantizerConfig}
+        nested: dict[str, Any] = {
+            "encoder": StackConfig,
+            "decoder": StackConfig,
+            "quantizer": QuantizerConfig,
+        }
         try:
-            return cls(**{name: nested[name](**value) if name in nested else value for name, value in values.items()})
+            return cls(
+                **{
+                    name: nested[name](**value) if name in nested else value
+                    for name, value in values.items()
+                }
+            )
         except TypeError as error:
             raise ValueError(f"not a tokenizer config: {error}") from error

@@ -1,12 +1,12 @@
 """The two steps of a stream as modules, which is what `torch.export` takes.
 
-The first step, from the state `{}`, and the later ones are two programs, because the state has no entries at first:
+The first step, from the state `{}`, and the later ones are two programs, because the state has no
+entries at first:
 
-    step = EncodeStep(tokenizer)
-    first = torch.export.export(step, (one_frame, {}))            # [B, 3, 1, Y, X]
-    indices, state = step(one_frame, {})
-    later = torch.export.export(step, (k_frames, state))          # [B, 3, k, Y, X] and what a step returned
-    indices, state = later.module()(k_frames, state)
+    step = EncodeStep(tokenizer) first = torch.export.export(step, (one_frame, {}))            # [B,
+    3, 1, Y, X] indices, state = step(one_frame, {}) later = torch.export.export(step, (k_frames,
+    state))          # [B, 3, k, Y, X] and what a step returned indices, state =
+    later.module()(k_frames, state)
 
 The exported programs take and return the states of `VideoTokenizer.encode_step` and `decode_step`.
 """
@@ -18,7 +18,8 @@ from .model import VideoTokenizer
 
 
 class EncodeStep(nn.Module):
-    """Frames `[B, 3, f, Y, X]` and state to indices and the new state; see `VideoTokenizer.encode_step`."""
+    """Frames `[B, 3, f, Y, X]` and state to indices and the new state; see
+    `VideoTokenizer.encode_step`."""
 
     def __init__(self, tokenizer: VideoTokenizer) -> None:
         super().__init__()
@@ -29,7 +30,8 @@ class EncodeStep(nn.Module):
 
 
 class DecodeStep(nn.Module):
-    """Indices `[B, t, H, W]` and state to pixels and the new state; see `VideoTokenizer.decode_step`."""
+    """Indices `[B, t, H, W]` and state to pixels and the new state; see
+    `VideoTokenizer.decode_step`."""
 
     def __init__(self, tokenizer: VideoTokenizer) -> None:
         super().__init__()

@@ -1,11 +1,13 @@
-"""Seams and flicker: where a reconstruction betrays its grid of codes, and where it moves and the video does not.
+"""Seams and flicker: where a reconstruction betrays its grid of codes, and where it moves and the
+video does not.
 
-Legend: B batch, T H W latent grid, F Y X frames and pixels, k frames per latent, p patch side. Videos are float
-`[B, 3, F, Y, X]` in [-1, 1].
+Legend: B batch, T H W latent grid, F Y X frames and pixels, k frames per latent, p patch side.
+Videos are float `[B, 3, F, Y, X]` in [-1, 1].
 
-A seam shows as an error that jumps more across a border than it does elsewhere. So every seam is a ratio of two mean
-jumps of the error (reconstruction minus video) between neighbours, and 1 means that the border cannot be found.
-Flicker is the mean change of the reconstruction from frame to frame, and stands beside the video's own.
+A seam shows as an error that jumps more across a border than it does elsewhere. So every seam is a
+ratio of two mean jumps of the error (reconstruction minus video) between neighbours, and 1 means
+that the border cannot be found. Flicker is the mean change of the reconstruction from frame to
+frame, and stands beside the video's own.
 """
 
 from collections.abc import Sequence
@@ -19,12 +21,14 @@ GREY_LEVELS = 127.5  # of 255, in one unit of video
 
 
 def error_jumps(video: Tensor, target: Tensor, axis: int) -> Tensor:
-    """How far the error of each pixel is from that of its predecessor along an axis of size n; the axis gets n - 1."""
+    """How far the error of each pixel is from that of its predecessor along an axis of size n;
+    the axis gets n - 1."""
     return (video.float() - target.float()).diff(dim=axis).abs()
 
 
 def border_places(size: int, period: int, first: int) -> Tensor:
-    """Bool `[size - 1]`: which steps between neighbours lead into a new group; groups begin at first + i*period."""
+    """Bool `[size - 1]`: which steps between neighbours lead into a new group; groups begin at
+    first + i*period."""
     return (torch.arange(1, size) - first) % period == 0
 
 
@@ -32,7 +36,8 @@ class Ratio:
     """One mean over another, both over everything that was added."""
 
     def __init__(self) -> None:
-        self.sums, self.counts = [0.0, 0.0], [0, 0]
+        self.sums = [0.0, 0.0]
+        self.counts = [0, 0]
 
     def add(self, upper: Tensor, lower: Tensor) -> None:
         for place, values in enumerate((upper, lower)):
@@ -42,7 +47,9 @@ class Ratio:
     @property
     def means(self) -> tuple[float, float]:
         """The two means; NaN for one of nothing."""
-        upper, lower = (total / count if count else float("nan") for total, count in zip(self.sums, self.counts))
+        upper, lower = (
+            total / count if count else float("nan") for total, count in zip(self.sums, self.counts)
+        )
         return upper, lower
 
     @property
@@ -57,40 +64,58 @@ class Steadiness:
 
     def __init__(self, frames_per_latent: int, patch: int) -> None:
         self.cell = frames_per_latent, patch
-        self.latent_seam, self.patch_seam, self.chunk_seam = Ratio(), Ratio(), Ratio()
-        self.flicker, self.still_flicker = Ratio(), Ratio()
+        self.latent_seam = Ratio()
+        self.patch_seam = Ratio()
+        self.chunk_seam = Ratio()
+        self.flicker = Ratio()
+        self.still_flicker = Ratio()
 
     def update(self, video: Tensor, target: Tensor) -> None:
         """Take in reconstructions of whole clips beside the clips themselves."""
         k, p = self.cell
-        into_latent = border_places(video.shape[2], k, first=1)  # the first latent frame is one frame
+        # the first latent frame is one frame
+        into_latent = border_places(video.shape[2], k, first=1)
         jumps = error_jumps(video, target, axis=2)
         self.latent_seam.add(jumps[:, :, into_latent], jumps[:, :, ~into_latent])
         for axis in (3, 4):
             into_patch = border_places(video.shape[axis], p, first=0)
             jumps = error_jumps(video, target, axis).movedim(axis, -1)
             self.patch_seam.add(jumps[..., into_patch], jumps[..., ~into_patch])
-        shown, real = video.float().diff(dim=2).abs(), target.float().diff(dim=2).abs()
+        shown = video.float().diff(dim=2).abs()
+        real = target.float().diff(dim=2).abs()
         self.flicker.add(shown, real)
         still = self._still_pixels(target)
         F, Y, X = still.shape[1:]
-        self.still_flicker.add(*(changes[:, :, :F, :Y, :X].movedim(1, -1)[still] for changes in (shown, real)))
+        self.still_flicker.add(
+            *(changes[:, :, :F, :Y, :X].movedim(1, -1)[still] for changes in (shown, real))
+        )
 
-    def update_chunks(self, streamed: Tensor, whole: Tensor, target: Tensor, chunk_frames: Sequence[int]) -> None:
-        """Take in clips that were decoded in chunks of so many frames beside the same clips decoded at once."""
+    def update_chunks(
+        self, streamed: Tensor, whole: Tensor, target: Tensor, chunk_frames: Sequence[int]
+    ) -> None:
+        """Take in clips that were decoded in chunks of so many frames beside the same clips
+        decoded at once."""
         begins = torch.tensor(chunk_frames).cumsum(0)
         into_chunk = begins[begins < target.shape[2]] - 1
-        jumps = (error_jumps(video, target, axis=2)[:, :, into_chunk] for video in (streamed, whole))
+        jumps = (
+            error_jumps(video, target, axis=2)[:, :, into_chunk] for video in (streamed, whole)
+        )
         self.chunk_seam.add(*jumps)
 
     def _still_pixels(self, target: Tensor) -> Tensor:
-        """Bool `[B, F - 1, Y, X]`, over whole cells only: steps between two frames that cells stand still through."""
+        """Bool `[B, F - 1, Y, X]`, over whole cells only: steps between two frames that cells
+        stand still through."""
         k, p = self.cell
         F, Y, X = target.shape[2:]
         if p > Y or p > X:
             return torch.zeros(len(target), 0, 0, 0, dtype=torch.bool, device=target.device)
         whole = target[:, :, : 1 + (F - 1) // k * k, : Y // p * p, : X // p * p]
-        return still_cells(whole, k, p).repeat_interleave(k, 1).repeat_interleave(p, 2).repeat_interleave(p, 3)
+        return (
+            still_cells(whole, k, p)
+            .repeat_interleave(k, 1)
+            .repeat_interleave(p, 2)
+            .repeat_interleave(p, 3)
+        )
 
     def table(self) -> dict[str, float]:
         """The numbers by name; what was never taken in is NaN."""

@@ -1,8 +1,8 @@
 """How good a tokenizer is, in numbers.
 
-Legend: B batch, T H W latent grid, Q codebooks of a cell, F Y X frames and pixels, k frames per latent, p patch side,
-V codebook size.
-Videos are float `[B, 3, F, Y, X]` in [-1, 1]; measures of quality come per clip, `[B]`.
+Legend: B batch, T H W latent grid, Q codebooks of a cell, F Y X frames and pixels, k frames per
+latent, p patch side, V codebook size. Videos are float `[B, 3, F, Y, X]` in [-1, 1]; measures of
+quality come per clip, `[B]`.
 """
 
 import math
@@ -15,9 +15,11 @@ PEAK = 2.0  # from -1 to 1
 
 
 def psnr(video: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Peak signal-to-noise ratio in dB, `[B]`; 100 at most, so that a perfect clip does not turn a mean into infinity.
+    """Peak signal-to-noise ratio in dB, `[B]`; 100 at most, so that a perfect clip does not turn a
+    mean into infinity.
 
-    With a mask `[B, 1, F, Y, X]` only its pixels count; a clip without any gives NaN (take `nanmean`).
+    With a mask `[B, 1, F, Y, X]` only its pixels count; a clip without any gives NaN (take
+    `nanmean`).
     """
     error = (video.float().clamp(-1, 1) - target.float()).square().mean(1, keepdim=True).flatten(1)
     if mask is None:
@@ -29,18 +31,25 @@ def psnr(video: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def ssim(video: Tensor, target: Tensor) -> Tensor:
-    """Structural similarity, `[B]`, mean over frames and colours (Wang et al. 2004: Gaussian window of 11, sigma 1.5).
+    """Structural similarity, `[B]`, mean over frames and colours (Wang et al. 2004: Gaussian window
+    of 11, sigma 1.5).
 
     Frames smaller than the window get a window of their own size.
     """
     # variances are differences of squares: half precision turns them into noise
     with torch.autocast(video.device.type, enabled=False):
         Y, X = video.shape[-2:]
-        a, b = (((x.float().clamp(-1, 1) + 1) / 2).movedim(2, 1).reshape(-1, 1, Y, X) for x in (video, target))
-        mean_a, mean_b = _blur(a), _blur(b)
-        var_a, var_b = _blur(a * a) - mean_a.square(), _blur(b * b) - mean_b.square()
+        a, b = (
+            ((x.float().clamp(-1, 1) + 1) / 2).movedim(2, 1).reshape(-1, 1, Y, X)
+            for x in (video, target)
+        )
+        mean_a = _blur(a)
+        mean_b = _blur(b)
+        var_a = _blur(a * a) - mean_a.square()
+        var_b = _blur(b * b) - mean_b.square()
         covariance = _blur(a * b) - mean_a * mean_b
-        c1, c2 = 0.01**2, 0.03**2
+        c1 = 0.01**2
+        c2 = 0.03**2
         luminance = (2 * mean_a * mean_b + c1) / (mean_a.square() + mean_b.square() + c1)
         contrast = (2 * covariance + c2) / (var_a + var_b + c2)
         return (luminance * contrast).reshape(len(video), -1).mean(1)
@@ -56,22 +65,30 @@ def _blur(images: Tensor) -> Tensor:
     return images
 
 
-def bits_per_pixel(indices: Tensor, codebook_size: int, num_frames: int, height: int, width: int) -> float:
-    """Bits that the codes of one video take, `[B, T, H, W]` or `[B, T, H, W, q]`, over its F*Y*X pixels."""
+def bits_per_pixel(
+    indices: Tensor, codebook_size: int, num_frames: int, height: int, width: int
+) -> float:
+    """Bits that the codes of one video take, `[B, T, H, W]` or `[B, T, H, W, q]`, over its F*Y*X
+    pixels."""
     return math.log2(codebook_size) * indices[0].numel() / (num_frames * height * width)
 
 
-def still_cells(video: Tensor, frames_per_latent: int, patch: int, tolerance: float = 1 / 255) -> Tensor:
+def still_cells(
+    video: Tensor, frames_per_latent: int, patch: int, tolerance: float = 1 / 255
+) -> Tensor:
     """Cells whose pixels stay the same from one latent frame to the next, bool `[B, T-1, H, W]`.
 
-    F must be 1 + k(T - 1), and Y and X multiples of the patch. `tolerance` is in units of video in [-1, 1].
+    F must be 1 + k(T - 1), and Y and X multiples of the patch. `tolerance` is in units of video in
+    [-1, 1].
     """
-    k, p = frames_per_latent, patch
+    k = frames_per_latent
+    p = patch
     first = video[:, :, :1].expand(-1, -1, k - 1, -1, -1)
     groups = torch.cat([first, video], dim=2).unflatten(2, (-1, k))
     reference = groups[:, :, :-1, -1:]
     changes = torch.maximum(
-        (groups[:, :, 1:] - reference).abs().amax((1, 3)), (groups[:, :, :-1] - reference).abs().amax((1, 3))
+        (groups[:, :, 1:] - reference).abs().amax((1, 3)),
+        (groups[:, :, :-1] - reference).abs().amax((1, 3)),
     )
     cells = changes.unflatten(-1, (-1, p)).unflatten(-3, (-1, p)).amax((-3, -1))
     return cells <= tolerance
@@ -89,7 +106,8 @@ def calm_rate(indices: Tensor, still: Tensor) -> float:
 
 
 class CodeUsage:
-    """Counts codes of one codebook; says how many of V were used and how evenly (perplexity, 1 to V)."""
+    """Counts codes of one codebook; says how many of V were used and how evenly (perplexity, 1
+    to V)."""
 
     def __init__(self, codebook_size: int) -> None:
         self.counts = torch.zeros(codebook_size, dtype=torch.int64)

@@ -1,7 +1,9 @@
-"""Video to codes and back: whole clips, streams, tiles and files. The network behind them is in `network`.
+"""Video to codes and back: whole clips, streams, tiles and files. The network behind them is in
+`network`.
 
-Legend: B batch, T H W latent grid, F Y X frames and pixels, k frames per latent, p patch side, Q codebooks of a cell, q
-those that are kept. Indices are `[B, T, H, W]`, or `[B, T, H, W, Q]` if Q > 1.
+Legend: B batch, T H W latent grid, F Y X frames and pixels, k frames per latent, p patch side, Q
+codebooks of a cell, q those that are kept. Indices are `[B, T, H, W]`, or `[B, T, H, W, Q]` if Q >
+1.
 """
 
 import dataclasses
@@ -20,11 +22,13 @@ from .network import TokenizerNetwork
 from .patches import pad_pictures
 from .tiles import tiled
 
-CELLS_AT_ONCE = 2048  # of a clip: a large picture is worked on one latent frame at a time, which bounds its memory
+# of a clip: a large picture is worked on one latent frame at a time, which bounds its memory
+CELLS_AT_ONCE = 2048
 
 
 class VideoTokenizer(TokenizerNetwork):
-    """Video `[B, 3, F, Y, X]` in [-1, 1] to codes `[B, T, H, W]` and back; any F, Y, X of at least 1."""
+    """Video `[B, 3, F, Y, X]` in [-1, 1] to codes `[B, T, H, W]` and back; any F, Y, X of at
+    least 1."""
 
     def __init__(self, config: TokenizerConfig | None = None) -> None:
         super().__init__(config or TokenizerConfig())
@@ -38,7 +42,8 @@ class VideoTokenizer(TokenizerNetwork):
 
     @property
     def rates(self) -> int:
-        """Q, the codebooks of a cell: any number of them from 1 to Q, coarse to fine, can be decoded."""
+        """Q, the codebooks of a cell: any number of them from 1 to Q, coarse to fine, can be
+        decoded."""
         return self.quantizer.rates
 
     @property
@@ -48,11 +53,19 @@ class VideoTokenizer(TokenizerNetwork):
 
     @property
     def id(self) -> str:
-        """Short hash of config and weights; codes carry it, so that no other tokenizer reads them by mistake."""
-        probes = (self.quantizer.norm.weight, self.out_norm.weight, *self.quantizer.codebook.state_dict().values())
+        """Short hash of config and weights; codes carry it, so that no other tokenizer reads
+        them by mistake."""
+        probes = (
+            self.quantizer.norm.weight,
+            self.out_norm.weight,
+            *self.quantizer.codebook.state_dict().values(),
+        )
         marks = checkpoint.marks_of(self, probes)
         if self._id is None or self._id[0] != marks:
-            self._id = (marks, checkpoint.fingerprint(dataclasses.asdict(self.config), self.state_dict()))
+            self._id = (
+                marks,
+                checkpoint.fingerprint(dataclasses.asdict(self.config), self.state_dict()),
+            )
         return self._id[1]
 
     # ---- whole clips ----
@@ -61,8 +74,8 @@ class VideoTokenizer(TokenizerNetwork):
     def encode(self, video: Tensor, fps: float = 0.0, tile: int | None = None) -> VideoCodes:
         """Video `[B, 3, F, Y, X]` in [-1, 1] to codes. ValueError on another shape, type or range.
 
-        With `tile`, the side of square tiles in pixels, working memory is that of one tile and its halo. What a halo
-        costs grows as tiles shrink: a tile narrower than it is a ValueError.
+        With `tile`, the side of square tiles in pixels, working memory is that of one tile and its
+        halo. What a halo costs grows as tiles shrink: a tile narrower than it is a ValueError.
         """
         check_video(video)
         check_range(video)
@@ -71,10 +84,14 @@ class VideoTokenizer(TokenizerNetwork):
         k, p = self.config.cell
 
         def clip(window: Tensor, _: State) -> tuple[Tensor, State]:
-            chunks = window.split(k * latents_at_once(window.shape[3] // p, window.shape[4] // p), dim=2)
+            chunks = window.split(
+                k * latents_at_once(window.shape[3] // p, window.shape[4] // p), dim=2
+            )
             return torch.cat(list(self.stream_encode(chunks)), dim=1), {}
 
-        indices, _ = tiled(clip, tile, p, self.config.halos[0], pitch=p, axes=(3, 2))(pad_pictures(video, p), {})
+        indices, _ = tiled(clip, tile, p, self.config.halos[0], pitch=p, axes=(3, 2))(
+            pad_pictures(video, p), {}
+        )
         return VideoCodes(indices, F, Y, X, fps, self.id)
 
     @torch.no_grad()
@@ -91,33 +108,45 @@ class VideoTokenizer(TokenizerNetwork):
             chunks = window.split(latents_at_once(*window.shape[2:4]), dim=1)
             return torch.cat(list(self.stream_decode(chunks)), dim=2), {}
 
-        pixels, _ = tiled(clip, tile, self.config.patch, halo, pitch=1, axes=(2, 3))(codes.indices, {})
+        pixels, _ = tiled(clip, tile, self.config.patch, halo, pitch=1, axes=(2, 3))(
+            codes.indices, {}
+        )
         return pixels[:, :, : codes.num_frames, : codes.height, : codes.width]
 
     # ---- streams ----
 
-    def encode_step(self, video_chunk: Tensor, state: State, tile: int | None = None) -> tuple[Tensor, State]:
-        """Encode the next frames `[B, 3, f, Y, X]` of a video; `{}` is the state before its first frame.
+    def encode_step(
+        self, video_chunk: Tensor, state: State, tile: int | None = None
+    ) -> tuple[Tensor, State]:
+        """Encode the next frames `[B, 3, f, Y, X]` of a video; `{}` is the state before its first
+        frame.
 
-        Returns indices `[B, t, H, W]` of the latent frames that are now complete (t may be 0) and the new state, which
-        holds the frames still waiting for company. Y and X that are no multiple of the patch get copies of the edge.
-        A state is a dict of contiguous tensors, batch first, with or without tiles: safetensors saves it as it is.
+        Returns indices `[B, t, H, W]` of the latent frames that are now complete (t may be 0) and
+        the new state, which holds the frames still waiting for company. Y and X that are no
+        multiple of the patch get copies of the edge. A state is a dict of contiguous tensors, batch
+        first, with or without tiles: safetensors saves it as it is.
         """
         return self._encode_step(video_chunk, dict(state), tile)
 
-    def decode_step(self, indices: Tensor, state: State, tile: int | None = None) -> tuple[Tensor, State]:
-        """Decode the next latent frames, indices `[B, t, H, W]` or `[B, t, H, W, q]`; `{}` is the state before them.
+    def decode_step(
+        self, indices: Tensor, state: State, tile: int | None = None
+    ) -> tuple[Tensor, State]:
+        """Decode the next latent frames, indices `[B, t, H, W]` or `[B, t, H, W, q]`; `{}` is the
+        state before them.
 
-        Returns pixels `[B, 3, f, H*p, W*p]` in [-1, 1], where the very first latent frame gives 1 frame and every other
-        one k, and the new state.
+        Returns pixels `[B, 3, f, H*p, W*p]` in [-1, 1], where the very first latent frame gives 1
+        frame and every other one k, and the new state.
         """
         return self._decode_step(indices, dict(state), tile)
 
-    def stream_encode(self, frame_chunks: Iterable[Tensor], tile: int | None = None) -> Iterator[Tensor]:
-        """Chunks of frames `[B, 3, f, Y, X]`, any f, to chunks of indices `[B, t, H, W]` at bounded memory.
+    def stream_encode(
+        self, frame_chunks: Iterable[Tensor], tile: int | None = None
+    ) -> Iterator[Tensor]:
+        """Chunks of frames `[B, 3, f, Y, X]`, any f, to chunks of indices `[B, t, H, W]` at bounded
+        memory.
 
-        A latent frame comes out as soon as its last frame went in; the last one is filled with copies of the last
-        frame. The indices are those of `encode` on the whole video.
+        A latent frame comes out as soon as its last frame went in; the last one is filled with
+        copies of the last frame. The indices are those of `encode` on the whole video.
         """
         state: State = {}
         for chunk in frame_chunks:
@@ -127,7 +156,9 @@ class VideoTokenizer(TokenizerNetwork):
         waiting = state["frames"].shape[2] if state else 0
         if waiting:
             missing = self.config.frames_per_latent - waiting
-            yield self._encode_step(chunk[:, :, -1:].expand(-1, -1, missing, -1, -1), state, tile)[0]
+            yield self._encode_step(chunk[:, :, -1:].expand(-1, -1, missing, -1, -1), state, tile)[
+                0
+            ]
 
     def stream_decode(
         self,
@@ -136,9 +167,11 @@ class VideoTokenizer(TokenizerNetwork):
         width: int | None = None,
         tile: int | None = None,
     ) -> Iterator[Tensor]:
-        """Chunks of indices `[B, t, H, W]`, any t, to chunks of video `[B, 3, f, height, width]` at bounded memory.
+        """Chunks of indices `[B, t, H, W]`, any t, to chunks of video `[B, 3, f, height, width]` at
+        bounded memory.
 
-        Without `height` and `width` the frames keep the padding to whole patches. The pixels are those of `decode`.
+        Without `height` and `width` the frames keep the padding to whole patches. The pixels are
+        those of `decode`.
         """
         state: State = {}
         for chunk in code_chunks:
@@ -150,41 +183,58 @@ class VideoTokenizer(TokenizerNetwork):
 
     @classmethod
     def from_pretrained(cls, name: str | os.PathLike[str]) -> "VideoTokenizer":
-        """Load a shipped model by name, a folder, or a hub id; safetensors only. ValueError if that is impossible."""
+        """Load a shipped model by name, a folder, or a hub id; safetensors only. ValueError if
+        that is impossible."""
         folder = checkpoint.find_folder(name, "tokenizer")
         tokenizer = cls(TokenizerConfig.from_dict(checkpoint.read_config(folder)))
         checkpoint.load_weights(tokenizer, folder)
         return tokenizer.eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
-        """Write config.json and model.safetensors; `half` stores matrices as float16 (to compute in float32 again)."""
+        """Write config.json and model.safetensors; `half` stores matrices as float16 (to compute
+        in float32 again)."""
         checkpoint.save_folder(folder, dataclasses.asdict(self.config), self.state_dict(), half)
 
-    def with_stacks(self, encoder: StackConfig | None = None, decoder: StackConfig | None = None) -> "VideoTokenizer":
-        """This tokenizer with another encoder, decoder or both, that take over all parts that the old ones have too.
+    def with_stacks(
+        self, encoder: StackConfig | None = None, decoder: StackConfig | None = None
+    ) -> "VideoTokenizer":
+        """This tokenizer with another encoder, decoder or both, that take over all parts that the
+        old ones have too.
 
-        Blocks behind those of the old one, and looks at neighbours that a block did not have, begin as the identity: a
-        deeper or wider looking tokenizer begins with the codes and pixels of this one. ValueError on another width.
+        Blocks behind those of the old one, and looks at neighbours that a block did not have, begin
+        as the identity: a deeper or wider looking tokenizer begins with the codes and pixels of
+        this one. ValueError on another width.
         """
         old = self.config
-        config = dataclasses.replace(old, encoder=encoder or old.encoder, decoder=decoder or old.decoder)
-        for name, was, now in (("encoder", old.encoder, config.encoder), ("decoder", old.decoder, config.decoder)):
+        config = dataclasses.replace(
+            old, encoder=encoder or old.encoder, decoder=decoder or old.decoder
+        )
+        for name, was, now in (
+            ("encoder", old.encoder, config.encoder),
+            ("decoder", old.decoder, config.decoder),
+        ):
             if now.width != was.width:
-                raise ValueError(f"the {name}'s width is {was.width} and must stay so; got {now.width}")
+                raise ValueError(
+                    f"the {name}'s width is {was.width} and must stay so; got {now.width}"
+                )
         new = VideoTokenizer(config)
         new.encoder.begin_as_identity()
         new.decoder.begin_as_identity()
-        fresh, mine = new.state_dict(), self.state_dict()
+        fresh = new.state_dict()
+        mine = self.state_dict()
         same = {name for name in mine if name in fresh and mine[name].shape == fresh[name].shape}
         new.load_state_dict(fresh | {name: mine[name] for name in same})
         return new.train(self.training)
 
-    # ---- inside: steps that use up `past`, so that no more of a large picture is kept than is needed ----
+    # ---- inside: steps that use up `past`, so that a large picture is never kept twice ----
 
     @torch.no_grad()
-    def _encode_step(self, video_chunk: Tensor, past: State, tile: int | None) -> tuple[Tensor, State]:
+    def _encode_step(
+        self, video_chunk: Tensor, past: State, tile: int | None
+    ) -> tuple[Tensor, State]:
         check_video(video_chunk)
-        (k, p), halo = self.config.cell, self.config.halos[0]
+        (k, p) = self.config.cell
+        halo = self.config.halos[0]
         check_tile(tile, p * halo)
         frames = pad_pictures(video_chunk, p)
         if "frames" in past:
@@ -205,24 +255,35 @@ class VideoTokenizer(TokenizerNetwork):
     @torch.no_grad()
     def _decode_step(self, indices: Tensor, past: State, tile: int | None) -> tuple[Tensor, State]:
         check_indices(indices, self.rates)
-        p, halo = self.config.patch, self.config.halos[1]
+        p = self.config.patch
+        halo = self.config.halos[1]
         check_tile(tile, p * halo)
         refined = {key: past.pop(key) for key in list(past) if key.startswith(REFINED)}
-        # in two stages: most of the halo is for the first, and most of the work on a pixel is in the second
+        # in two stages: most of the halo is for the first, and most of the work on a pixel is in
+        # the second
         fine_halo = halo - self.config.decoder.radius
-        coarse_BFYXC, past = tiled(self._decode_coarse, tile, p, halo - fine_halo, pitch=1, axes=(2, 2))(indices, past)
-        pixels, refined = tiled(self._decode_fine, tile, p, fine_halo, pitch=p, axes=(2, 3))(coarse_BFYXC, refined)
+        coarse_BFYXC, past = tiled(
+            self._decode_coarse, tile, p, halo - fine_halo, pitch=1, axes=(2, 2)
+        )(indices, past)
+        pixels, refined = tiled(self._decode_fine, tile, p, fine_halo, pitch=p, axes=(2, 3))(
+            coarse_BFYXC, refined
+        )
         return pixels, past | refined
 
     def _check_codes(self, codes: VideoCodes) -> None:
         if codes.tokenizer != self.id:
-            raise ValueError(f"these codes are of tokenizer {codes.tokenizer or 'unknown'}, and this one is {self.id}")
-        p, k = self.config.patch, self.config.frames_per_latent
+            raise ValueError(
+                f"these codes are of tokenizer {codes.tokenizer or 'unknown'}, and this one is "
+                f"{self.id}"
+            )
+        p = self.config.patch
+        k = self.config.frames_per_latent
         wanted = [latent_count(codes.num_frames, k), -(-codes.height // p), -(-codes.width // p)]
         check_indices(codes.indices, self.rates)
         if list(codes.indices.shape[1:4]) != wanted:
             raise ValueError(
-                f"a video of {codes.num_frames} x {codes.height} x {codes.width} has a grid of {wanted} codes; "
+                f"a video of {codes.num_frames} x {codes.height} x {codes.width} has a grid of "
+                f"{wanted} codes; "
                 f"got {list(codes.indices.shape[1:4])}"
             )
         for index in codes.indices.aminmax():

@@ -1,13 +1,17 @@
 """The network of a tokenizer, from pixels to codes and back.
 
-- patches of k x p x p pixels, the first frame repeated k times; fixed transform and whitening instead of a learned stem
-- residual channels-last blocks; few of the encoder's see their neighbours, so a mover leaves the codes around it alone
-- FSQ by default, with one or more codebooks a cell; code vectors feed a mirrored decoder; two light causal
-  convolutions over the pixels
-- time is causal and the past is an argument, so a stream of chunks gives the codes and pixels of the whole clip
+- patches of k x p x p pixels, the first frame repeated k times; fixed transform and whitening
+  instead of a learned stem
+- residual channels-last blocks; few of the encoder's see their neighbours, so a mover leaves the
+  codes around it alone
+- FSQ by default, with one or more codebooks a cell; code vectors feed a mirrored decoder; two light
+  causal convolutions over the pixels
+- time is causal and the past is an argument, so a stream of chunks gives the codes and pixels of
+  the whole clip
 
-Legend: B batch, T H W latent grid, F Y X frames and pixels, k frames per latent, p patch side, C width, d size of a
-code vector, Q codebooks of a cell, q those that are kept. Indices are `[B, T, H, W]`, or `[B, T, H, W, Q]` if Q > 1.
+Legend: B batch, T H W latent grid, F Y X frames and pixels, k frames per latent, p patch side, C
+width, d size of a code vector, Q codebooks of a cell, q those that are kept. Indices are `[B, T, H,
+W]`, or `[B, T, H, W, Q]` if Q > 1.
 """
 
 from collections.abc import Iterable
@@ -24,8 +28,8 @@ from .quantizer import Quantizer
 
 
 class Reconstruction(NamedTuple):
-    """video `[B, 3, F, Y, X]` (not clamped), all indices int64 `[B, T, H, W]` or `[B, T, H, W, Q]`, the vectors
-    `[B, T, H, W, d]` that were decoded, and the quantizer's own loss, a scalar."""
+    """video `[B, 3, F, Y, X]` (not clamped), all indices int64 `[B, T, H, W]` or `[B, T, H, W,
+    Q]`, the vectors `[B, T, H, W, d]` that were decoded, and the quantizer's own loss, a scalar."""
 
     video: Tensor
     indices: Tensor
@@ -34,7 +38,8 @@ class Reconstruction(NamedTuple):
 
 
 class TokenizerNetwork(nn.Module):
-    """What is trained: video `[B, 3, F, Y, X]` in [-1, 1] to its reconstruction; any F, Y, X of at least 1."""
+    """What is trained: video `[B, 3, F, Y, X]` in [-1, 1] to its reconstruction; any F, Y, X of
+    at least 1."""
 
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
@@ -49,10 +54,13 @@ class TokenizerNetwork(nn.Module):
         self.out = nn.Linear(config.decoder.width, self.whitening.size)
         self.refiner = PixelRefiner(config.refine_channels) if config.refine_channels else None
 
-    def forward(self, video: Tensor, quantize: bool = True, rate: int | Tensor | None = None) -> Reconstruction:
+    def forward(
+        self, video: Tensor, quantize: bool = True, rate: int | Tensor | None = None
+    ) -> Reconstruction:
         """Video `[B, 3, F, Y, X]` in [-1, 1] to its reconstruction, with gradients.
 
-        Only the first `rate` codebooks are decoded, one number or int64 `[B]`, one per clip; all if not given.
+        Only the first `rate` codebooks are decoded, one number or int64 `[B]`, one per clip; all if
+        not given.
         """
         rates = self.quantizer.rates
         if isinstance(rate, int) and not 1 <= rate <= rates:
@@ -66,15 +74,18 @@ class TokenizerNetwork(nn.Module):
 
     @torch.no_grad()
     def fit_whitening(self, videos: Iterable[Tensor]) -> None:
-        """Measure the statistics of patches over a few batches `[B, 3, F, Y, X]` in [-1, 1]; do so before training."""
+        """Measure the statistics of patches over a few batches `[B, 3, F, Y, X]` in [-1, 1]; do
+        so before training."""
         self.whitening.fit(self._lead_in(self.pad(video)) for video in videos)
 
     def code_vectors(self, indices: Tensor) -> Tensor:
-        """Indices int64 `[B, T, H, W]` or `[B, T, H, W, q]` to the vectors they stand for `[B, T, H, W, d]`."""
+        """Indices int64 `[B, T, H, W]` or `[B, T, H, W, q]` to the vectors they stand for `[B,
+        T, H, W, d]`."""
         return self.quantizer.code_vectors(indices)
 
     def pad(self, video: Tensor) -> Tensor:
-        """Fill up the last group of frames with copies of the last frame, and patches with copies of the edge."""
+        """Fill up the last group of frames with copies of the last frame, and patches with
+        copies of the edge."""
         missing = (1 - video.shape[2]) % self.config.frames_per_latent
         return pad_pictures(repeat_last(video, missing), self.config.patch)
 

@@ -1,11 +1,13 @@
 """Pixels to whitened patch vectors and back.
 
-Legend: B batch, T H W latent grid, k frames per latent, p patch side, Y = H*p, X = W*p, P = 3*k*p*p values of a patch.
+Legend: B batch, T H W latent grid, k frames per latent, p patch side, Y = H*p, X = W*p, P = 3*k*p*p
+values of a patch.
 
-A patch is k frames of p x p pixels. It passes through a fixed orthonormal transform (a cosine basis along time, height
-and width, and an opponent basis over the colours), and each coefficient is standardised with statistics measured before
-training. Raw patches are dominated by their mean colour; whitened ones let the first linear layer see edges as loudly
-as flat areas, and let the last one spend its effort where there is something to get right.
+A patch is k frames of p x p pixels. It passes through a fixed orthonormal transform (a cosine basis
+along time, height and width, and an opponent basis over the colours), and each coefficient is
+standardised with statistics measured before training. Raw patches are dominated by their mean
+colour; whitened ones let the first linear layer see edges as loudly as flat areas, and let the last
+one spend its effort where there is something to get right.
 """
 
 import math
@@ -43,9 +45,12 @@ def repeat_last(video_BCFYX: Tensor, count: int) -> Tensor:
 
 def pad_pictures(video_BCFYX: Tensor, p: int) -> Tensor:
     """Rows and columns filled up to whole patches with copies of the lower and right edge."""
-    bottom, right = -video_BCFYX.shape[3] % p, -video_BCFYX.shape[4] % p
+    bottom = -video_BCFYX.shape[3] % p
+    right = -video_BCFYX.shape[4] % p
     padding = (0, right, 0, bottom, 0, 0)
-    return functional.pad(video_BCFYX, padding, mode="replicate") if bottom or right else video_BCFYX
+    return (
+        functional.pad(video_BCFYX, padding, mode="replicate") if bottom or right else video_BCFYX
+    )
 
 
 def patchify(video_BCFYX: Tensor, k: int, p: int) -> Tensor:
@@ -65,8 +70,8 @@ def unpatchify(patches: Tensor, k: int, p: int) -> Tensor:
 class Whitening(nn.Module):
     """Fixed orthonormal transform of patches, then a standardisation measured by `fit`.
 
-    `floor` is the standard deviation added (in quadrature) to each coefficient's own, in units of video in [-1, 1]; it
-    keeps coefficients that hardly ever move from being blown up into noise.
+    `floor` is the standard deviation added (in quadrature) to each coefficient's own, in units of
+    video in [-1, 1]; it keeps coefficients that hardly ever move from being blown up into noise.
     """
 
     frames_colours: Tensor
@@ -76,7 +81,9 @@ class Whitening(nn.Module):
 
     def __init__(self, frames_per_latent: int, patch: int, floor: float = 0.02) -> None:
         super().__init__()
-        self.k, self.p, self.floor = frames_per_latent, patch, floor
+        self.k = frames_per_latent
+        self.p = patch
+        self.floor = floor
         basis_p = cosine_basis(patch)
         frames_colours = torch.kron(cosine_basis(frames_per_latent), opponent_basis())
         self.register_buffer("frames_colours", frames_colours, persistent=False)
@@ -95,7 +102,9 @@ class Whitening(nn.Module):
 
     def transform(self, video_BCFYX: Tensor) -> Tensor:
         """`[B, 3, T*k, H*p, W*p]` to raw coefficients `[B, T, H, W, k*3, p*p]`."""
-        return self.frames_colours @ (patchify(video_BCFYX.float(), self.k, self.p) @ self.rows_columns.T)
+        return self.frames_colours @ (
+            patchify(video_BCFYX.float(), self.k, self.p) @ self.rows_columns.T
+        )
 
     def forward(self, video_BCFYX: Tensor) -> Tensor:
         """Pixels to whitened coefficients `[B, T, H, W, P]`, always in float32."""
@@ -103,16 +112,22 @@ class Whitening(nn.Module):
             return ((self.transform(video_BCFYX) - self.mean) / self.scale).flatten(-2)
 
     def inverse(self, white_BTHWP: Tensor) -> Tensor:
-        """Whitened coefficients to channels-last pixels `[B, T*k, H*p, W*p, 3]`, always in float32."""
+        """Whitened coefficients to channels-last pixels `[B, T*k, H*p, W*p, 3]`, always in
+        float32."""
         with torch.autocast(white_BTHWP.device.type, enabled=False):
-            coefficients = white_BTHWP.float().unflatten(-1, self.mean.shape) * self.scale + self.mean
+            coefficients = (
+                white_BTHWP.float().unflatten(-1, self.mean.shape) * self.scale + self.mean
+            )
             patches = self.frames_colours.T @ (coefficients @ self.rows_columns)
         return unpatchify(patches, self.k, self.p)
 
     @torch.no_grad()
     def fit(self, videos: Iterable[Tensor]) -> None:
-        """Measure mean and scale over batches `[B, 3, T*k, H*p, W*p]` in [-1, 1]. ValueError if there is no batch."""
-        count, total, squares = 0, torch.zeros_like(self.mean).double(), torch.zeros_like(self.mean).double()
+        """Measure mean and scale over batches `[B, 3, T*k, H*p, W*p]` in [-1, 1]. ValueError if
+        there is no batch."""
+        count = 0
+        total = torch.zeros_like(self.mean).double()
+        squares = torch.zeros_like(self.mean).double()
         for video in videos:
             coefficients = self.transform(video.to(self.mean.device)).flatten(0, 3).double()
             count += len(coefficients)

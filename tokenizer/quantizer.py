@@ -1,11 +1,14 @@
-"""From continuous latents to codes, with a quantizer of vector-quantize-pytorch named by class path.
+"""From continuous latents to codes, with a quantizer of vector-quantize-pytorch named by class
+path.
 
-A cell may have several codebooks, coarse to fine, so that one model serves several rates: any prefix of them decodes.
-There are two kinds. `FSQ` or `LFQ` with `num_codebooks` gives each codebook code dimensions of its own, which training
-with random prefixes sorts by importance (nested dropout, Rippel et al. 2014); a codebook left out is all zeros.
-`ResidualFSQ` with `num_quantizers` lets each codebook refine the rounding of those before it.
+A cell may have several codebooks, coarse to fine, so that one model serves several rates: any
+prefix of them decodes. There are two kinds. `FSQ` or `LFQ` with `num_codebooks` gives each codebook
+code dimensions of its own, which training with random prefixes sorts by importance (nested dropout,
+Rippel et al. 2014); a codebook left out is all zeros. `ResidualFSQ` with `num_quantizers` lets each
+codebook refine the rounding of those before it.
 
-Legend: B batch, T H W latent grid, N = T*H*W, C trunk width, d size of a code vector, Q codebooks of a cell.
+Legend: B batch, T H W latent grid, N = T*H*W, C trunk width, d size of a code vector, Q codebooks
+of a cell.
 """
 
 import importlib
@@ -24,17 +27,30 @@ NEEDED = {
     "ResidualFSQ": ("levels", "num_quantizers"),
     "VectorQuantize": ("dim", "codebook_size"),
 }
-# These change the layout that we rely on, or make vectors differ from those that their indices stand for; and dropping
-# codebooks is ours to do, per clip: the library drops them for a whole batch.
+# These change the layout that we rely on, or make vectors differ from those that their indices
+# stand for; and dropping codebooks is ours to do, per clip: the library drops them for a whole
+# batch.
 REFUSED = {
-    "accept_3d_fmap", "accept_image_fmap", "channel_first", "channel_last", "codebook_dim", "dim", "has_projections",
-    "heads", "is_channel_first", "keep_num_codebooks_dim", "noise_dropout", "quantize_dropout", "return_indices",
-}  # fmt: skip
+    "accept_3d_fmap",
+    "accept_image_fmap",
+    "channel_first",
+    "channel_last",
+    "codebook_dim",
+    "dim",
+    "has_projections",
+    "heads",
+    "is_channel_first",
+    "keep_num_codebooks_dim",
+    "noise_dropout",
+    "quantize_dropout",
+    "return_indices",
+}
 
 
 @dataclass(frozen=True)
 class QuantizerConfig:
-    """`name` is FSQ, LFQ, ResidualFSQ or VectorQuantize; `args` go to the class of that name as they are."""
+    """`name` is FSQ, LFQ, ResidualFSQ or VectorQuantize; `args` go to the class of that name as
+    they are."""
 
     name: str = "FSQ"
     args: dict[str, Any] = field(default_factory=lambda: {"levels": [8, 8, 8, 8]})
@@ -42,11 +58,15 @@ class QuantizerConfig:
     def __post_init__(self) -> None:
         name = self.name.removeprefix(f"{LIBRARY}.")
         if name not in NEEDED:
-            raise ValueError(f"quantizer must be one of {', '.join(NEEDED)} of {LIBRARY}; got {self.name!r}")
+            raise ValueError(
+                f"quantizer must be one of {', '.join(NEEDED)} of {LIBRARY}; got {self.name!r}"
+            )
         object.__setattr__(self, "name", name)
         for argument in NEEDED[name]:
             if argument not in self.args:
-                raise ValueError(f"{name} needs the arguments {', '.join(NEEDED[name])}; {argument} is missing")
+                raise ValueError(
+                    f"{name} needs the arguments {', '.join(NEEDED[name])}; {argument} is missing"
+                )
         for argument in sorted(REFUSED.intersection(self.args) - {*NEEDED[name]}):
             raise ValueError(f"{name} cannot be used with {argument} here; leave it out")
         if self.rates < 1:
@@ -55,7 +75,9 @@ class QuantizerConfig:
     @property
     def rates(self) -> int:
         """Codebooks of a cell, Q."""
-        return int(self.args.get("num_quantizers" if self.name == "ResidualFSQ" else "num_codebooks", 1))
+        return int(
+            self.args.get("num_quantizers" if self.name == "ResidualFSQ" else "num_codebooks", 1)
+        )
 
     @property
     def dim(self) -> int:
@@ -70,19 +92,22 @@ class QuantizerConfig:
 class Quantizer(nn.Module):
     """Norm, projection to a few numbers, and the library's quantizer, all in float32.
 
-    Half precision would merge neighbouring codes: bfloat16 cannot even count to 15,360. ValueError if the library does
-    not take the arguments.
+    Half precision would merge neighbouring codes: bfloat16 cannot even count to 15,360. ValueError
+    if the library does not take the arguments.
     """
 
     def __init__(self, config: QuantizerConfig, width: int) -> None:
         super().__init__()
-        self.name, self.rates = config.name, config.rates
+        self.name = config.name
+        self.rates = config.rates
         self.norm = nn.RMSNorm(width, eps=1e-6)
         self.project = nn.Linear(width, config.dim)
         try:
             self.codebook = getattr(importlib.import_module(LIBRARY), config.name)(**config.args)
         except (AssertionError, TypeError, ValueError) as error:
-            raise ValueError(f"{config.name} does not take the arguments {config.args}: {error}") from error
+            raise ValueError(
+                f"{config.name} does not take the arguments {config.args}: {error}"
+            ) from error
         self.levels = tuple(config.args.get("levels", ()))
 
     @property
@@ -92,13 +117,14 @@ class Quantizer(nn.Module):
     def forward(
         self, x_BTHWC: Tensor, quantize: bool = True, rate: int | Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return code vectors `[B, T, H, W, d]`, all indices int64 and the quantizer's own loss (a scalar).
+        """Return code vectors `[B, T, H, W, d]`, all indices int64 and the quantizer's own loss (a
+        scalar).
 
-        The indices are `[B, T, H, W]`, or `[B, T, H, W, Q]` with several codebooks. The vectors are those of the first
-        `rate` codebooks, one number or one per clip `[B]`; all if not given.
+        The indices are `[B, T, H, W]`, or `[B, T, H, W, Q]` with several codebooks. The vectors are
+        those of the first `rate` codebooks, one number or one per clip `[B]`; all if not given.
 
-        With `quantize=False` the vectors stay continuous (bounded as the quantizer would bound them): the first part of
-        training runs so. The indices are those that quantizing would give.
+        With `quantize=False` the vectors stay continuous (bounded as the quantizer would bound
+        them): the first part of training runs so. The indices are those that quantizing would give.
         """
         with torch.autocast(x_BTHWC.device.type, enabled=False):
             z_BTHWd = self.project(self.norm(x_BTHWC.float()))
@@ -106,22 +132,30 @@ class Quantizer(nn.Module):
             z_BNd = z_BTHWd.flatten(1, 3)
             vectors, indices, *losses = self.codebook(z_BNd)
             if not quantize:
-                vectors, losses = (z_BNd if self.name == "VectorQuantize" else z_BNd.tanh()), []
+                vectors = z_BNd if self.name == "VectorQuantize" else z_BNd.tanh()
+                losses = []
             if self.rates > 1:
                 rate = torch.as_tensor(self.rates if rate is None else rate, device=z_BNd.device)
-                kept_BNQ = (torch.arange(self.rates, device=z_BNd.device) < rate.view(-1, 1, 1)).expand_as(indices)
+                kept_BNQ = (
+                    torch.arange(self.rates, device=z_BNd.device) < rate.view(-1, 1, 1)
+                ).expand_as(indices)
                 if self.name != "ResidualFSQ":
                     vectors = vectors * self._dimensions(kept_BNQ)
                 elif quantize:
-                    # not the library's sum of straight-through stages, whose gradient grows with their number
+                    # not the library's sum of straight-through stages, whose gradient grows with
+                    # their number
                     clamp = self.codebook.soft_clamp_input_value
                     smooth = (z_BNd / clamp).tanh() * clamp
-                    vectors = smooth + (self._vectors(indices.masked_fill(~kept_BNQ, -1)) - smooth).detach()
+                    vectors = (
+                        smooth
+                        + (self._vectors(indices.masked_fill(~kept_BNQ, -1)) - smooth).detach()
+                    )
         loss = losses[0].sum() if losses else z_BTHWd.new_zeros(())
         return vectors.view_as(z_BTHWd), indices.long().unflatten(1, z_BTHWd.shape[1:-1]), loss
 
     def code_vectors(self, indices: Tensor) -> Tensor:
-        """Indices `[B, T, H, W]`, or `[B, T, H, W, q]` with q of Q codebooks, to code vectors `[B, T, H, W, d]`."""
+        """Indices `[B, T, H, W]`, or `[B, T, H, W, q]` with q of Q codebooks, to code vectors
+        `[B, T, H, W, d]`."""
         sequence = indices.flatten(1, 3)
         if self.rates > 1:
             sequence = functional.pad(sequence, (0, self.rates - indices.shape[-1]), value=-1)

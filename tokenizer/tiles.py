@@ -1,13 +1,16 @@
-"""Spatial tiles: a picture worked on piece by piece, with the numbers of the whole picture at the memory of a piece.
+"""Spatial tiles: a picture worked on piece by piece, with the numbers of the whole picture at the
+memory of a piece.
 
 Legend: H W grid of cells (patches of a picture), B batch, t frames of any kind.
 
-Every layer of a tokenizer sees a fixed number of cells around each cell. A tile is therefore its core plus a halo as
-wide as all layers together can see, and only what comes out for the core is kept. At the border of the picture the halo
-ends with the picture, so a layer finds the same padding there that it finds without tiles.
+Every layer of a tokenizer sees a fixed number of cells around each cell. A tile is therefore its
+core plus a halo as wide as all layers together can see, and only what comes out for the core is
+kept. At the border of the picture the halo ends with the picture, so a layer finds the same padding
+there that it finds without tiles.
 
-What a stream remembers is a picture as well. A tile takes its window out of the state of the whole picture and puts its
-core back, so the state is the one that there is without tiles: tiles may come, go and change their size in mid-video.
+What a stream remembers is a picture as well. A tile takes its window out of the state of the whole
+picture and puts its core back, so the state is the one that there is without tiles: tiles may come,
+go and change their size in mid-video.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +25,8 @@ STATE_AXIS = 2  # states are channels-last: [B, t, rows, columns, C]
 
 
 class Span(NamedTuple):
-    """One side of a tile in cells: the core runs from `start` to `stop`, core and halo from `low` to `high`."""
+    """One side of a tile in cells: the core runs from `start` to `stop`, core and halo from
+    `low` to `high`."""
 
     start: int
     stop: int
@@ -31,13 +35,15 @@ class Span(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """A tile of a grid; cuts windows out of maps and pastes cores into them. A map has n x n values for every cell."""
+    """A tile of a grid; cuts windows out of maps and pastes cores into them. A map has n x n
+    values for every cell."""
 
     grid: tuple[int, int]
     sides: tuple[Span, Span]
 
     def cut(self, whole: Tensor, axis: int) -> Tensor:
-        """The window, core and halo, of a map of the grid whose rows are on `axis` and whose columns follow."""
+        """The window, core and halo, of a map of the grid whose rows are on `axis` and whose
+        columns follow."""
         for dim, cells, side in zip((axis, axis + 1), self.grid, self.sides):
             n = whole.shape[dim] // cells
             whole = whole.narrow(dim, side.low * n, (side.high - side.low) * n)
@@ -45,7 +51,8 @@ class Tile(NamedTuple):
 
     def paste(self, window: Tensor, axis: int, whole: Tensor | None) -> Tensor:
         """Write the core of `window` to its place in `whole`, which is made for the first tile."""
-        shape, places = list(window.shape), []
+        shape = list(window.shape)
+        places = []
         for dim, cells, side in zip((axis, axis + 1), self.grid, self.sides):
             n = window.shape[dim] // (side.high - side.low)
             shape[dim] = cells * n
@@ -66,11 +73,15 @@ def spans(cells: int, core: int, halo: int) -> Iterator[Span]:
         yield Span(start, stop, max(0, start - halo), min(cells, stop + halo))
 
 
-def tiled(step: Step, tile: int | None, patch: int, halo: int, pitch: int, axes: tuple[int, int]) -> Step:
-    """Return `step` made to work on tiles of `tile` pixels, rounded up to cells, with `halo` cells around them.
+def tiled(
+    step: Step, tile: int | None, patch: int, halo: int, pitch: int, axes: tuple[int, int]
+) -> Step:
+    """Return `step` made to work on tiles of `tile` pixels, rounded up to cells, with `halo` cells
+    around them.
 
-    `pitch` is the rows of one cell in what goes in; `axes` are the axes of rows in what goes in and in what comes out,
-    and columns are on the axis that follows. Without `tile` the step stays as it is. ValueError if it is below 1.
+    `pitch` is the rows of one cell in what goes in; `axes` are the axes of rows in what goes in and
+    in what comes out, and columns are on the axis that follows. Without `tile` the step stays as it
+    is. ValueError if it is below 1.
     """
     if tile is None:
         return step

@@ -1,1 +1,2 @@
-"""What every training run needs, whatever the model: command line, checkpoints, optimizer, guards."""
+"""What every training run needs, whatever the model: command line, checkpoints, optimizer,
+guards."""

@@ -1,4 +1,5 @@
-"""Training checkpoints that are there as a whole or not at all, and the newest of a run that can be trusted."""
+"""Training checkpoints that are there as a whole or not at all, and the newest of a run that can
+be trusted."""
 
 from __future__ import annotations
 
@@ -18,7 +19,10 @@ class WholeCheckpoints(TorchCheckpointIO):
     """Writes a checkpoint beside its place, waits until it is on the disk, and renames it."""
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any | None = None
+        self,
+        checkpoint: dict[str, Any],
+        path: str | os.PathLike[str],
+        storage_options: Any | None = None,
     ) -> None:
         """Raises OSError, naming `path`, when the disk is full; older checkpoints stay."""
         path = Path(path)
@@ -40,7 +44,8 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 def damage(path: Path) -> str:
-    """What is wrong with a checkpoint, or nothing. Reads all of it: PyTorch loads flipped bytes without a word."""
+    """What is wrong with a checkpoint, or nothing. Reads all of it: PyTorch loads flipped bytes
+    without a word."""
     if path.is_dir():  # one that several processes wrote; its table of contents is written last
         return "" if (path / ".metadata").is_file() else "is not complete"
     try:
@@ -52,8 +57,11 @@ def damage(path: Path) -> str:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The last `.ckpt` written anywhere under `folder` that is whole; a warning names each that is passed over."""
-    for path in sorted(folder.rglob("*.ckpt"), key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True):
+    """The last `.ckpt` written anywhere under `folder` that is whole; a warning names each that
+    is passed over."""
+    for path in sorted(
+        folder.rglob("*.ckpt"), key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True
+    ):
         problem = damage(path)
         if not problem:
             return path

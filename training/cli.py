@@ -1,7 +1,7 @@
 """Lightning CLI with the settings that a config file of ours needs; both models train through it.
 
-`${key}` in a YAML follows overrides on the command line, class paths are limited to a few packages, and a mistake of
-the user ends in one line and exit status 2.
+`${key}` in a YAML follows overrides on the command line, class paths are limited to a few packages,
+and a mistake of the user ends in one line and exit status 2.
 """
 
 import contextlib
@@ -42,16 +42,19 @@ def known_keys(parser: Any) -> set[str]:
 
 
 class TrainingCLI(LightningCLI):
-    """Checkpoints are whole files, `--ckpt_path last` is the newest whole one of a folder, and SIGUSR1 ends a run
-    with one."""
+    """Checkpoints are whole files, `--ckpt_path last` is the newest whole one of a folder, and
+    SIGUSR1 ends a run with one."""
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         trainer = super().instantiate_trainer(**kwargs)
-        with contextlib.suppress(NotImplementedError):  # strategies that divide a model write its parts themselves
+        # strategies that divide a model write its parts themselves
+        with contextlib.suppress(NotImplementedError):
             if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
                 trainer.strategy.checkpoint_io = WholeCheckpoints()
         first = trainer.logger
-        if isinstance(first, TensorBoardLogger) and self._get(self.config_init, "trainer.logger") in (None, True):
+        if isinstance(first, TensorBoardLogger) and self._get(
+            self.config_init, "trainer.logger"
+        ) in (None, True):
             trainer.loggers = [first, CSVLogger(first.root_dir, "", first.version)]
         if bar := trainer.progress_bar_callback:
             shorten(bar)
@@ -62,22 +65,32 @@ class TrainingCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         super().parse_arguments(parser, args)
         settings = self.config[self.config["subcommand"]]
-        path, root = settings.get("ckpt_path"), Path(settings["trainer"]["default_root_dir"] or ".")
+        path = settings.get("ckpt_path")
+        root = Path(settings["trainer"]["default_root_dir"] or ".")
         if path == "last":
             newest = newest_checkpoint(root)
-            log.warning("going on from %s", newest or f"the beginning: there is no checkpoint in '{root}'")
+            log.warning(
+                "going on from %s", newest or f"the beginning: there is no checkpoint in '{root}'"
+            )
             settings["ckpt_path"] = newest and str(newest)
         elif path and Path(path).exists() and (problem := damage(Path(path))):
-            raise ValueError(f"checkpoint '{path}' {problem}; --ckpt_path last takes the newest one that is whole")
+            raise ValueError(
+                f"checkpoint '{path}' {problem}; --ckpt_path last takes the newest one that is "
+                "whole"
+            )
 
 
 def shorten(bar: ProgressBar) -> None:
-    """Names that fit a terminal: `tokens/s` in place of `train/tokens_per_s`; and no last epoch where there is none."""
+    """Names that fit a terminal: `tokens/s` in place of `train/tokens_per_s`; and no last epoch
+    where there is none."""
     whole = bar.get_metrics
 
     def short(*args: Any) -> dict[str, Any]:
         metrics = {name: value for name, value in whole(*args).items() if name != "v_num"}
-        return {name.rsplit("/")[-1].replace("_per_", "/").replace("_", " "): value for name, value in metrics.items()}
+        return {
+            name.rsplit("/")[-1].replace("_per_", "/").replace("_", " "): value
+            for name, value in metrics.items()
+        }
 
     bar.get_metrics = short  # type: ignore[assignment]
     if isinstance(bar, RichProgressBar):
@@ -91,9 +104,16 @@ def fail(message: str) -> NoReturn:
         message = f"this setting needs a package that is not installed: pip install '{missing[1]}'"
     denied = re.search(r"Importing '([^']+)' is not allowed", message)
     if denied:
-        message = f"class {denied[1]} is not allowed; a config may name classes of {', '.join(ALLOWED)} only"
+        allowed = ", ".join(ALLOWED)
+        message = f"class {denied[1]} is not allowed; a config may name classes of {allowed} only"
     lines = [line.strip() for line in message.splitlines()]
-    noise = ("Subtypes:", "Given value", "Does not validate against any", "Errors:", "- Expected a <class 'NoneType'>")
+    noise = (
+        "Subtypes:",
+        "Given value",
+        "Does not validate against any",
+        "Errors:",
+        "- Expected a <class 'NoneType'>",
+    )
     said = [line.removeprefix("- ") for line in lines if line and not line.startswith(noise)]
     print(f"error: {' '.join(said)}", file=sys.stderr)
     sys.exit(2)
@@ -112,7 +132,9 @@ def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None
     """Parse `args` (the command line if not given) and run the subcommand on `module`."""
     speak_up()
     jsonargparse.set_parsing_settings(
-        omegaconf_absolute_to_relative_paths=True, import_path_denylist=["*"], import_path_allowlist=list(ALLOWED)
+        omegaconf_absolute_to_relative_paths=True,
+        import_path_denylist=["*"],
+        import_path_allowlist=list(ALLOWED),
     )
     try:
         cli = TrainingCLI(
@@ -132,4 +154,7 @@ def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        fail(f"{error.filename or 'a file'}: {error.strerror}; free some space; what was saved is whole")
+        fail(
+            f"{error.filename or 'a file'}: {error.strerror}; free some space; what was saved is "
+            "whole"
+        )

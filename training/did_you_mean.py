@@ -13,9 +13,11 @@ UNKNOWN = re.compile(r"(?:does not accept option '([\w.]+)'|Option '([\w.]+)' is
 
 
 def name_nearest(message: str, known: Collection[str]) -> str:
-    """The message of a parser, with the nearest of the `known` keys, such as "model.lr", if it is about an unknown one.
+    """The message of a parser, with the nearest of the `known` keys, such as "model.lr", if it is
+    about an unknown one.
 
-    Keys of classes that the config chooses are not known to the parser; for those, all parameters of ours count.
+    Keys of classes that the config chooses are not known to the parser; for those, all parameters
+    of ours count.
     """
     found = UNKNOWN.search(message)
     if not found:
@@ -23,14 +25,21 @@ def name_nearest(message: str, known: Collection[str]) -> str:
     key = found[1] or found[2]
     before, name, options = _first_unknown(key, known) if found[1] else ("", key, _parameters())
     nearest = difflib.get_close_matches(name, sorted(options), 1)
-    return f"'{key}' is not a setting" + (f"; did you mean '{before}{nearest[0]}'?" if nearest else "")
+    return f"'{key}' is not a setting" + (
+        f"; did you mean '{before}{nearest[0]}'?" if nearest else ""
+    )
 
 
 def _first_unknown(key: str, known: Collection[str]) -> tuple[str, str, set[str]]:
-    """Of the parts of a key the first that does not exist: what comes before it, itself, and what exists there."""
-    before, name, options = "", key, set[str]()
+    """Of the parts of a key the first that does not exist: what comes before it, itself, and
+    what exists there."""
+    before = ""
+    name = key
+    options = set[str]()
     for name in key.split("."):
-        options = {other.removeprefix(before).split(".")[0] for other in known if other.startswith(before)}
+        options = {
+            other.removeprefix(before).split(".")[0] for other in known if other.startswith(before)
+        }
         if name not in options:
             break
         before += f"{name}."
@@ -40,7 +49,9 @@ def _first_unknown(key: str, known: Collection[str]) -> tuple[str, str, set[str]
 def _parameters() -> set[str]:
     """Parameters of all classes of ours that are loaded."""
     names: set[str] = set()
-    for module in [module for name, module in sys.modules.items() if name.startswith("kinetoscope.")]:
+    for module in [
+        module for name, module in sys.modules.items() if name.startswith("kinetoscope.")
+    ]:
         for value in list(vars(module).values()):
             if inspect.isclass(value) and value.__module__.startswith("kinetoscope."):
                 names |= set(_signature(value))

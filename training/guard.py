@@ -8,12 +8,15 @@ from .health import FiniteLoss
 
 
 class Guard(Callback):
-    """Raises ValueError, at the next step that is logged or at the next checkpoint, which is not written then."""
+    """Raises ValueError, at the next step that is logged or at the next checkpoint, which is not
+    written then."""
 
     def __init__(self) -> None:
         self.loss = FiniteLoss()
 
-    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         self.loss.watch(outputs["loss"], trainer.global_step - 1)
         if trainer.global_step % trainer.log_every_n_steps == 0:
             self._check(trainer)

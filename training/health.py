@@ -11,7 +11,8 @@ ADVICE = "the checkpoints so far are sound: go on with --ckpt_path last and a lo
 
 
 class FiniteLoss:
-    """Remembers the first step whose loss was NaN or infinite, without waiting for the device at every step."""
+    """Remembers the first step whose loss was NaN or infinite, without waiting for the device at
+    every step."""
 
     def __init__(self) -> None:
         self._first: Tensor | None = None  # of the bad steps; infinite as long as there is none
@@ -29,5 +30,9 @@ class FiniteLoss:
         """ValueError if some process of the run has `lost` its loss."""
         if lost:
             first = math.inf if self._first is None else float(self._first)
-            when = f"since step {first:.0f}" if math.isfinite(first) else "in another process of this run"
+            when = (
+                f"since step {first:.0f}"
+                if math.isfinite(first)
+                else "in another process of this run"
+            )
             raise ValueError(f"the loss is not a number {when}, so training has stopped; {ADVICE}")

@@ -1,8 +1,9 @@
-"""Muon for matrices and AdamW for the rest, as one optimizer with one state; and the schedule of their rates.
+"""Muon for matrices and AdamW for the rest, as one optimizer with one state; and the schedule of
+their rates.
 
-Muon (https://kellerjordan.github.io/posts/muon) takes steps of equal size in all directions of a weight matrix; with
-its rate scaled to the typical step of AdamW (arXiv:2502.16982) both follow one schedule. torch ships it for matrices
-alone.
+Muon (https://kellerjordan.github.io/posts/muon) takes steps of equal size in all directions of a
+weight matrix; with its rate scaled to the typical step of AdamW (arXiv:2502.16982) both follow one
+schedule. torch ships it for matrices alone.
 """
 
 from __future__ import annotations
@@ -24,17 +25,34 @@ class MuonAdamW(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, model: nn.Module, lr: float, muon_lr: float, weight_decay: float, others: Sequence[dict[str, Any]] = ()
+        self,
+        model: nn.Module,
+        lr: float,
+        muon_lr: float,
+        weight_decay: float,
+        others: Sequence[dict[str, Any]] = (),
     ) -> None:
-        linear = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Linear)} if muon_lr else set()
+        linear = (
+            {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Linear)}
+            if muon_lr
+            else set()
+        )
         trained = [p for p in model.parameters() if p.requires_grad]
         matrices = [p for p in trained if p.dim() > 1 and id(p) not in linear]
         vectors = [p for p in trained if p.dim() <= 1]
-        groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}, *others]
-        self._parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), foreach=True)]
+        groups = [
+            {"params": matrices, "weight_decay": weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+            *others,
+        ]
+        self._parts: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), foreach=True)
+        ]
         muon = [p for p in trained if id(p) in linear]
         if muon:
-            part = torch.optim.Muon(muon, lr=muon_lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+            part = torch.optim.Muon(
+                muon, lr=muon_lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
+            )
             self._parts.append(part)
         super().__init__([group for part in self._parts for group in part.param_groups], {})
         self._share()
@@ -44,7 +62,8 @@ class MuonAdamW(torch.optim.Optimizer):
         start = 0
         for part in self._parts:
             end = start + len(part.param_groups)
-            part.param_groups, part.state = self.param_groups[start:end], self.state
+            part.param_groups = self.param_groups[start:end]
+            part.state = self.state
             start = end
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
@@ -62,7 +81,8 @@ class MuonAdamW(torch.optim.Optimizer):
 
 
 def warm_cosine(step: int, warmup: int, total: int) -> float:
-    """Factor of the learning rate: a line up over `warmup` steps, then half a cosine down to a fiftieth at `total`."""
+    """Factor of the learning rate: a line up over `warmup` steps, then half a cosine down to a
+    fiftieth at `total`."""
     if step < warmup:
         return (step + 1) / warmup
     done = (step - warmup) / max(1, total - warmup)

@@ -1,4 +1,5 @@
-"""What a person sees while a command works: frames done, time left, what went wrong; and a gentle Ctrl-C."""
+"""What a person sees while a command works: frames done, time left, what went wrong; and a
+gentle Ctrl-C."""
 
 from __future__ import annotations
 
@@ -38,7 +39,10 @@ class Progress:
         label: str = "",
         unit: str = "frame",
     ) -> None:
-        self.total, self.clock, self.label, self.unit = total, clock, label, unit
+        self.total = total
+        self.clock = clock
+        self.label = label
+        self.unit = unit
         self.stream = stream if stream is not None else sys.stderr
         self.done = 0
         self._begin = self._drawn = clock()
@@ -48,7 +52,9 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         self.clear()
 
     def update(self, units: int) -> None:
@@ -63,7 +69,11 @@ class Progress:
         """Such as "12/33 frames, 0.21 s per frame, 4 s left"."""
         pace = (self.clock() - self._begin) / max(1, self.done)
         of = f"/{self.total}" if self.total is not None else ""
-        left = f", {duration(pace * (self.total - self.done))} left" if self.total and self.done < self.total else ""
+        left = (
+            f", {duration(pace * (self.total - self.done))} left"
+            if self.total and self.done < self.total
+            else ""
+        )
         return f"{self.label}{self.done}{of} {self.unit}s, {pace:.3g} s per {self.unit}{left}"
 
     def clear(self) -> None:
@@ -108,7 +118,8 @@ def is_full_disk(error: Exception) -> bool:
 
 @contextlib.contextmanager
 def gentle_interrupt() -> Iterator[Callable[[], bool]]:
-    """Inside the block the first Ctrl-C makes the given function return True; the second one interrupts as usual."""
+    """Inside the block the first Ctrl-C makes the given function return True; the second one
+    interrupts as usual."""
     stopped = False
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -117,7 +128,8 @@ def gentle_interrupt() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         stopped = True
 
-    if threading.current_thread() is not threading.main_thread():  # only the main thread is told of signals
+    # only the main thread is told of signals
+    if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     before = signal.signal(signal.SIGINT, stop)

@@ -1,7 +1,9 @@
-"""A run that is asked to stop does so between two steps, with a checkpoint, and says that there is more to do.
+"""A run that is asked to stop does so between two steps, with a checkpoint, and says that there is
+more to do.
 
-Clusters send SIGUSR1 some time before a job's time is up. Lightning's own answer saves wherever each process happens to
-be, which leaves several processes waiting for each other; here they agree on a step first.
+Clusters send SIGUSR1 some time before a job's time is up. Lightning's own answer saves wherever
+each process happens to be, which leaves several processes waiting for each other; here they agree
+on a step first.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ EVERY = 10  # steps between two times that several processes ask each other
 
 
 class StopInTime(pl.Callback):
-    """After SIGUSR1: a checkpoint `stopped-step=N.ckpt` in the run's folder, which `--ckpt_path last` finds."""
+    """After SIGUSR1: a checkpoint `stopped-step=N.ckpt` in the run's folder, which `--ckpt_path
+    last` finds."""
 
     def __init__(self) -> None:
         self.asked = self.stopped = False
-        self._step = self._steps = 0  # Lightning's count, which several optimizers raise by more than 1, and ours
+        # Lightning's count, which several optimizers raise by more than 1, and ours
+        self._step = self._steps = 0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         if hasattr(signal, "SIGUSR1") and threading.current_thread() is threading.main_thread():
@@ -34,7 +38,8 @@ class StopInTime(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         if trainer.global_step == self._step:  # gradients of several batches are added up
             return
-        self._step, self._steps = trainer.global_step, self._steps + 1
+        self._step = trainer.global_step
+        self._steps = self._steps + 1
         if trainer.world_size > 1 and self._steps % EVERY:
             return
         if trainer.strategy.reduce_boolean_decision(self.asked, all=False):
@@ -48,7 +53,11 @@ class StopInTime(pl.Callback):
         if trainer.is_global_zero:
             for old in before:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
-            log.warning("asked to stop: step %d is in '%s'; --ckpt_path last goes on", trainer.global_step, path)
+            log.warning(
+                "asked to stop: step %d is in '%s'; --ckpt_path last goes on",
+                trainer.global_step,
+                path,
+            )
         trainer.should_stop = self.stopped = True
 
     def _ask(self, *_: Any) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 class Stopwatch:
     """Counts steps and tokens between two readings.
 
-    Waiting is the time from the end of a step to the beginning of the next. What else happens there (validation,
-    checkpoints) ends with `rest`, and does not count at all.
+    Waiting is the time from the end of a step to the beginning of the next. What else happens there
+    (validation, checkpoints) ends with `rest`, and does not count at all.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -37,11 +37,12 @@ class Stopwatch:
         now = self.clock()
         self._busy += now - self._mark
         self._mark = now
-        self._steps, self._tokens = self._steps + 1, self._tokens + tokens
+        self._steps = self._steps + 1
+        self._tokens = self._tokens + tokens
 
     def read(self, steps_left: float) -> dict[str, float]:
-        """Means since the last reading: seconds per step, tokens per second, share of the time spent waiting for data;
-        and the minutes that `steps_left` will take."""
+        """Means since the last reading: seconds per step, tokens per second, share of the time
+        spent waiting for data; and the minutes that `steps_left` will take."""
         seconds = max(self._busy + self._waited, 1e-9)
         per_step = seconds / max(1, self._steps)
         values = {

@@ -1,7 +1,7 @@
 """The `kinetoscope` command, built from typed functions and their docstrings.
 
-Options, types and help come from the functions in `commands` (and `evaluate`). Every mistake of a user ends in one line
-on standard error with the way out, and exit status 2.
+Options, types and help come from the functions in `commands` (and `evaluate`). Every mistake of a
+user ends in one line on standard error with the way out, and exit status 2.
 """
 
 from __future__ import annotations
@@ -18,14 +18,21 @@ from typing import Any, NoReturn
 
 from ...training.progress import INTERRUPTED, complain, one_line
 
-# name -> where the function is, and what it does. Only the function that is asked for gets imported.
+# name -> where the function is, and what it does. Only the function that is asked for gets
+# imported.
 COMMANDS = {
     "sample": (".commands", "Turn sentences into videos."),
-    "reconstruct": (".commands", "Show what a tokenizer keeps of videos, side by side, and measure it."),
+    "reconstruct": (
+        ".commands",
+        "Show what a tokenizer keeps of videos, side by side, and measure it.",
+    ),
     "encode": (".commands", "Turn videos into files of codes."),
     "decode": (".commands", "Turn files of codes back into videos."),
     "prepare": (".commands", "Turn a folder of videos into shards of codes to train on."),
-    "describe": ("...generator.training.cost", "Print what training a generator costs, computed from its config."),
+    "describe": (
+        "...generator.training.cost",
+        "Print what training a generator costs, computed from its config.",
+    ),
     "evaluate": ("...evaluation.prompts", "Measure a model and print the tables."),
     "demo": (".commands", "Turn the sentences of the demo into videos and one grid of them all."),
 }
@@ -117,7 +124,9 @@ def build_parser(name: str, function: Callable[..., Any]) -> Any:
 
 
 def _add_argument(parser: Any, parameter: inspect.Parameter, text: str, positional: bool) -> None:
-    name, kind, default = parameter.name, parameter.annotation, parameter.default
+    name = parameter.name
+    kind = parameter.annotation
+    default = parameter.default
     required = default is inspect.Parameter.empty
     options = {} if required else {"default": default}
     if not required and default is not None and default is not False:
@@ -126,7 +135,12 @@ def _add_argument(parser: Any, parameter: inspect.Parameter, text: str, position
         several = "list[" in str(kind)
         count = ("+" if required else "*") if several else None if required else "?"
         parser.add_argument(
-            name, type=str if several else kind, nargs=count, help=text, metavar=name.upper(), **options
+            name,
+            type=str if several else kind,
+            nargs=count,
+            help=text,
+            metavar=name.upper(),
+            **options,
         )
         return
     flags = [*SHORT.get(name, ()), "--" + name.replace("_", "-")]
@@ -135,7 +149,9 @@ def _add_argument(parser: Any, parameter: inspect.Parameter, text: str, position
     else:
         number = "N" if "int" in str(kind) else "X" if "float" in str(kind) else None
         metavar = METAVARS.get(name, number or name.upper())
-        parser.add_argument(*flags, type=kind, help=text, metavar=metavar, required=required, **options)
+        parser.add_argument(
+            *flags, type=kind, help=text, metavar=metavar, required=required, **options
+        )
 
 
 def _paragraphs(docs: Any) -> list[str]:
@@ -147,15 +163,23 @@ def _readable(message: str) -> str:
     """A parser's complaint in the words of the command line."""
     message = " ".join(message.split())
     if missing := re.fullmatch(r"the following arguments are required: (.*)", message):
-        names = [name.upper() if name in POSITIONAL else f"--{name}" for name in missing[1].split(", ")]
+        names = [
+            name.upper() if name in POSITIONAL else f"--{name}" for name in missing[1].split(", ")
+        ]
         return f"{' and '.join(names)} must be given"
     if not (found := re.match(r'Parser key "(\w+)": (.*)', message)):
         return message
-    option, reason = "--" + found[1].replace("_", "-"), found[2]
-    if choice := re.fullmatch(r"Expected a typing.Literal\[(.*)\]\. (?:Got|Given) value: (.*)", reason):
-        return f"{option} must be {choice[1].replace(chr(39), '').replace(', ', ' or ')}; got {choice[2]}"
+    option = "--" + found[1].replace("_", "-")
+    reason = found[2]
+    if choice := re.fullmatch(
+        r"Expected a typing.Literal\[(.*)\]\. (?:Got|Given) value: (.*)", reason
+    ):
+        allowed = choice[1].replace("'", "").replace(", ", " or ")
+        return f"{option} must be {allowed}; got {choice[2]}"
     wrong = re.search(r"<class '(int|float)'>.*(?:Got|Given) value: (.*)", reason)
-    return f"{option} must be {NUMBERS[wrong[1]]}; got {wrong[2]}" if wrong else f"{option}: {reason}"
+    return (
+        f"{option} must be {NUMBERS[wrong[1]]}; got {wrong[2]}" if wrong else f"{option}: {reason}"
+    )
 
 
 def overview() -> str:
@@ -166,11 +190,13 @@ def overview() -> str:
         [
             "usage: kinetoscope COMMAND …",
             "",
-            "Words, images and video to video, by predicting discrete spacetime tokens one after another.",
+            "Words, images and video to video, by predicting discrete spacetime tokens one after "
+            "another.",
             "",
             *rows,
             "",
-            "`kinetoscope COMMAND --help` explains a command; `kinetoscope --version` prints the version.",
+            "`kinetoscope COMMAND --help` explains a command; `kinetoscope --version` prints the "
+            "version.",
             'Try: kinetoscope sample "a red ball rolls to the left" --out ball.mp4',
         ]
     )

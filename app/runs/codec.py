@@ -1,4 +1,5 @@
-"""The work behind `kinetoscope reconstruct`, `encode` and `decode`: files through a tokenizer at bounded memory."""
+"""The work behind `kinetoscope reconstruct`, `encode` and `decode`: files through a tokenizer at
+bounded memory."""
 
 from __future__ import annotations
 
@@ -84,9 +85,11 @@ def encode(plan: FilePlan, settings: Settings, tokenizer: str) -> int:
 
 
 def decode(plan: FilePlan, settings: Settings, tokenizer: str | None) -> int:
-    """Write the videos of files of codes, each with the tokenizer that wrote it unless one is given."""
+    """Write the videos of files of codes, each with the tokenizer that wrote it unless one is
+    given."""
     load = functools.cache(settings.load)
-    if tokenizer is not None:  # a wrong name ends everything, a file of another tokenizer only itself
+    # a wrong name ends everything, a file of another tokenizer only itself
+    if tokenizer is not None:
         load(tokenizer)
 
     def mark(source: Path) -> str:
@@ -131,10 +134,13 @@ def reconstruct(plan: FilePlan, settings: Settings, tokenizer: str) -> int:
 
     def make(job: FileJob, notes: Notes, label: str) -> bool:
         source = settings.source(job.source)
-        (height, width), total = source.picture, source.length()
+        (height, width) = source.picture
+        total = source.length()
         tags = {"source": job.source.name, "tokenizer": public_name(tokenizer), **notes}
         tags["shows"] = "original, reconstruction, difference"
-        squares, likeness, done = 0.0, 0.0, 0
+        squares = 0.0
+        likeness = 0.0
+        done = 0
         with (
             _enough_memory(job.source),
             Progress(total, label=label) as progress,
@@ -165,12 +171,14 @@ def watchable_scale(height: int, width: int) -> int:
 
 
 def public_name(name: str) -> str:
-    """The name of a model to store in files: of a folder only its last part, which tells nothing about this machine."""
+    """The name of a model to store in files: of a folder only its last part, which tells nothing
+    about this machine."""
     return Path(name).resolve().name if Path(name).is_dir() else name
 
 
 def _reader(file: CodesFile, given: str | None, load: Callable[[str], VideoTokenizer]) -> tuple[VideoTokenizer, str]:
-    """The tokenizer of a file of codes, and its name. ValueError if it is not the given one, or not known."""
+    """The tokenizer of a file of codes, and its name. ValueError if it is not the given one, or
+    not known."""
     name = given or _shipped_name(file.tokenizer)
     if name is None:
         raise ValueError(f"'{file.path}' was written by {file.writer}, which is not shipped; name it with --tokenizer")
@@ -193,7 +201,8 @@ def _pairs(
     model: VideoTokenizer, chunks: Iterable[Tensor], height: int, width: int, settings: Settings
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Original and reconstruction, float `[1, 3, f, Y, X]` in [-1, 1], as they come."""
-    device, dtype = next(model.parameters()).device, DTYPES[settings.dtype]
+    device = next(model.parameters()).device
+    dtype = DTYPES[settings.dtype]
     kept = first_codebooks(settings.rate, model.rates, "this tokenizer")
     waiting: deque[Tensor] = deque()
 
@@ -222,7 +231,8 @@ def _enough_memory(path: Path) -> Iterator[None]:
 def _measures(
     model: VideoTokenizer, rate: int | None, squares: float, likeness: float, frames: int, height: int, width: int
 ) -> str:
-    pixels, patch = frames * height * width, model.config.patch
+    pixels = frames * height * width
+    patch = model.config.patch
     mean = max(squares / (3 * pixels), PEAK**2 * 1e-10)
     cells = latent_count(frames, model.config.frames_per_latent) * -(-height // patch) * -(-width // patch)
     bits = cells * (rate or model.rates) * math.log2(model.codebook_size) / pixels
@@ -234,5 +244,6 @@ def _frames(done: int, total: int = 0, stopped: bool = False) -> str:
 
 
 def _interrupt(alone: bool) -> contextlib.AbstractContextManager[Callable[[], bool]]:
-    """Ctrl-C keeps the frames so far of a file made alone, but not of one among several, which must all be whole."""
+    """Ctrl-C keeps the frames so far of a file made alone, but not of one among several, which
+    must all be whole."""
     return gentle_interrupt() if alone else contextlib.nullcontext(lambda: False)

@@ -1,6 +1,8 @@
-"""Which files a command reads and where each result goes. All mistakes are found before a model loads.
+"""Which files a command reads and where each result goes. All mistakes are found before a model
+loads.
 
-One file becomes one file. Several files, a folder or a pattern fill a folder, whose names mirror those of the sources.
+One file becomes one file. Several files, a folder or a pattern fill a folder, whose names mirror
+those of the sources.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ class FileJob:
 
 @dataclass(frozen=True)
 class FilePlan:
-    """What a command does. many: the results fill a folder; left_out: files of other kinds in the source folders."""
+    """What a command does. many: the results fill a folder; left_out: files of other kinds in
+    the source folders."""
 
     jobs: Sequence[FileJob]
     many: bool = False
@@ -38,8 +41,10 @@ def plan_files(
     """Where each input goes.
 
     Args:
-        inputs: files, folders (searched with their subfolders) and patterns such as "clips/**/*.mp4".
-        out: a file for a single file; a folder for anything else, which is made when the work begins.
+        inputs: files, folders (searched with their subfolders) and patterns such as
+            "clips/**/*.mp4".
+        out: a file for a single file; a folder for anything else, which is made when the work
+            begins.
         kind: what the files are called in messages, such as "videos".
         suffixes: gives the endings of files that are taken from folders.
         end: the ending of the files that are written.
@@ -78,8 +83,8 @@ def _check_folder(inputs: Sequence[str], out: str, end: str) -> None:
 
 
 def _find(inputs: Sequence[str], out: Path, suffixes: Callable[[], Collection[str]]) -> tuple[dict[Path, Path], int]:
-    """Sources with the names below the folder of results that mirror theirs, and how many files of other kinds there
-    were in folders."""
+    """Sources with the names below the folder of results that mirror theirs, and how many files
+    of other kinds there were in folders."""
     found: dict[Path, Path] = {}
     left_out = 0
     for given in inputs:
@@ -110,7 +115,8 @@ def _named(given: str, alone: bool) -> Iterator[tuple[Path, Path]]:
 
 
 def _below(root: Path, out: Path) -> Iterator[Path]:
-    """The files in a folder and its subfolders in a stable order, without hidden ones and earlier results."""
+    """The files in a folder and its subfolders in a stable order, without hidden ones and
+    earlier results."""
     results = out.resolve()
     inner = results != root.resolve()
     for path in sorted(root.rglob("*")):

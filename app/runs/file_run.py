@@ -27,10 +27,11 @@ def run_files(plan: FilePlan, mark: Mark, make: Make, done: str) -> int:
     """Do all jobs of a plan; returns the exit status.
 
     Args:
-        mark: says what a source becomes under the present settings (see `mark_of`); a result that carries the same mark
-            is not made again.
-        make: makes one result. It is given the job, notes to store (the mark) and a label for its progress; both are
-            empty for a single file, which the user may end early: it returns False then.
+        mark: says what a source becomes under the present settings (see `mark_of`); a result that
+            carries the same mark is not made again.
+        make: makes one result. It is given the job, notes to store (the mark) and a label for its
+            progress; both are empty for a single file, which the user may end early: it returns
+            False then.
         done: what happened to the files, such as "encoded".
 
     Raises:
@@ -69,7 +70,8 @@ def _attempt(job: FileJob, mark: Mark, make: Make, label: str) -> str:
         make(job, {MARK: wanted}, label)
         return "made"
     except (ValueError, OSError) as error:
-        if is_full_disk(error) or isinstance(error, BrokenPipeError):  # the next file would end so too
+        # the next file would end so too
+        if is_full_disk(error) or isinstance(error, BrokenPipeError):
             raise
         sys.stdout.flush()  # lines stay in order when both streams go to one file
         complain(one_line(error))

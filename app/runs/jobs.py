@@ -1,4 +1,5 @@
-"""Which videos a command makes: their sentences, seeds and file names. All mistakes are found before a model loads."""
+"""Which videos a command makes: their sentences, seeds and file names. All mistakes are found
+before a model loads."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ class Job:
 
 
 def read_prompts(path: str | Path) -> list[str]:
-    """The sentences of a text file, one per line; blank lines and lines that start with # do not count."""
+    """The sentences of a text file, one per line; blank lines and lines that start with # do not
+    count."""
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
@@ -43,7 +45,8 @@ def plan_jobs(prompts: Sequence[str], num_samples: int, seed: int | None, out: s
     `out` is a name that ends in .mp4, a folder, or a pattern with {index}, {seed} and {prompt}.
 
     Raises:
-        ValueError: no sentences or empty ones, a seed below 0, or videos that cannot be written there.
+        ValueError: no sentences or empty ones, a seed below 0, or videos that cannot be written
+            there.
     """
     if not prompts:
         raise ValueError(f"there is no prompt; say what the video shows, {EXAMPLE}, or use --prompts FILE")

@@ -36,8 +36,10 @@ CHOICES = ("guidance", "temperature", "top_k", "top_p", "min_p", "accelerate")
 class Settings:
     """What all videos of a command share.
 
-    sampling: `SamplingParams` that differ from the defaults, guidance_frames in pixel frames; window: in pixel frames;
-    init: a video or image to go on from; adapter: a folder of adapters of the model; dtype, quantize: of `lighten`.
+    sampling: `SamplingParams` that differ from the defaults, guidance_frames in pixel frames;
+        window: in pixel frames;
+    init: a video or image to go on from; adapter: a folder of adapters of the model; dtype,
+        quantize: of `lighten`.
     """
 
     model: str
@@ -95,7 +97,8 @@ def run(jobs: Sequence[Job], settings: Settings, grid_out: str | Path | None = N
 
 
 def run_demo(folder: str, prompts: str | None, settings: Settings, seed: int) -> int:
-    """A video for each sentence (of the file, the model's folder or the package) and a grid of them all in `folder`."""
+    """A video for each sentence (of the file, the model's folder or the package) and a grid of
+    them all in `folder`."""
     place = Path(folder)
     if place.exists() and not place.is_dir():
         raise ValueError(f"'{folder}' is a file; give a folder")
@@ -127,13 +130,15 @@ def _params(generator: VideoGenerator, settings: Settings) -> SamplingParams:
 
 
 def _read_init(generator: VideoGenerator, settings: Settings) -> Tensor:
-    """The end of the clip that videos go on from, float `[1, 3, F, Y, X]`, as long as the tokenizer can take."""
+    """The end of the clip that videos go on from, float `[1, 3, F, Y, X]`, as long as the
+    tokenizer can take."""
     clip = read_clip(str(settings.init), fps=settings.fps, size=generator.size).video
     k = generator.decoder.config.frames_per_latent
     usable = (clip.shape[1] - 1) // k * k + 1
     if usable >= settings.frames:
         raise ValueError(
-            f"'{settings.init}' has {usable} frames to go on from, and they count; give --frames {usable + 1} or more"
+            f"'{settings.init}' has {usable} frames to go on from, and they count; give --frames "
+            f"{usable + 1} or more"
         )
     if usable < clip.shape[1]:
         _say(f"going on from the last {usable} of the {clip.shape[1]} frames of {settings.init}")

@@ -1,4 +1,5 @@
-"""Captions that lie beside videos: a `manifest.csv`, a text file per video, or the name of the folder."""
+"""Captions that lie beside videos: a `manifest.csv`, a text file per video, or the name of the
+folder."""
 
 from __future__ import annotations
 
@@ -25,10 +26,12 @@ class Words:
 
 
 def read_manifest(path: Path) -> dict[Path, Words]:
-    """File (relative to the manifest's folder) -> what is said of it; several rows for one file are several captions.
+    """File (relative to the manifest's folder) -> what is said of it; several rows for one file are
+    several captions.
 
-    The columns `file` and `caption` (or `path`, `text`, …) and perhaps `licence` may stand anywhere, in any case,
-    separated by comma, semicolon or tab; other columns are ignored, and rows that say the same are one.
+    The columns `file` and `caption` (or `path`, `text`, …) and perhaps `licence` may stand
+    anywhere, in any case, separated by comma, semicolon or tab; other columns are ignored, and rows
+    that say the same are one.
 
     Raises:
         ValueError: the table is empty, has no such columns, or its encoding is unknown.
@@ -44,7 +47,9 @@ def read_manifest(path: Path) -> dict[Path, Words]:
         )
         if file_column is None or caption_column is None:
             found = ", ".join(name for name in columns if name) or "none"
-            raise ValueError(f"'{path}' needs the columns file and caption in its first line; found {found}")
+            raise ValueError(
+                f"'{path}' needs the columns file and caption in its first line; found {found}"
+            )
         words: dict[Path, Words] = {}
         for row in rows:
             name = (row[file_column] or "").strip().replace("\\", "/")
@@ -53,25 +58,32 @@ def read_manifest(path: Path) -> dict[Path, Words]:
             file = Path(os.path.normpath(path.parent / name))
             before = words.get(file, Words(()))
             caption = " ".join((row[caption_column] or "").split())
-            captions = before.captions if caption in before.captions else (*before.captions, caption)
+            captions = (
+                before.captions if caption in before.captions else (*before.captions, caption)
+            )
             licence = " ".join((row[licence_column] or "").split()) if licence_column else ""
             words[file] = Words(captions, before.licence or licence)
     except csv.Error as error:
-        raise ValueError(f"'{path}' is no table that can be read (line {rows.line_num}): {error}") from error
+        raise ValueError(
+            f"'{path}' is no table that can be read (line {rows.line_num}): {error}"
+        ) from error
     if not words:
         raise ValueError(f"'{path}' lists no files")
     return words
 
 
 def _decode(path: Path) -> str:
-    """Text of a file that is UTF-8, or UTF-16 that says so in its first two bytes (as Excel writes it)."""
+    """Text of a file that is UTF-8, or UTF-16 that says so in its first two bytes (as Excel
+    writes it)."""
     content = path.read_bytes()
     marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         return content.decode("utf-16" if marked else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"'{path}' is not UTF-8 text (line {line}); save it as CSV UTF-8") from None
+        raise ValueError(
+            f"'{path}' is not UTF-8 text (line {line}); save it as CSV UTF-8"
+        ) from None
 
 
 def read_sidecar(video: Path) -> tuple[str, ...]:

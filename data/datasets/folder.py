@@ -23,7 +23,9 @@ logger = logging.getLogger("kinetoscope.data")
 
 READ_ATTEMPTS = 16
 # A mirrored video makes these words untrue.
-SIDES = re.compile(r"(?i)\b(left|right|(counter|anti)?-?clockwise)(ward|wards|most|-hand|-handed)?\b")
+SIDES = re.compile(
+    r"(?i)\b(left|right|(counter|anti)?-?clockwise)(ward|wards|most|-hand|-handed)?\b"
+)
 
 
 @dataclass(frozen=True)
@@ -36,32 +38,41 @@ class Entry:
 
 
 class ClipFolder(Dataset[dict[str, Any]]):
-    """Map-style dataset of clips {"video": uint8 `[3, F, Y, X]`, "caption": str} from every video under a folder.
+    """Map-style dataset of clips {"video": uint8 `[3, F, Y, X]`, "caption": str} from every video
+    under a folder.
 
-    Files that are broken, empty, without pictures or too short are named once on the log, counted in `skipped` and left
-    out. A clip depends only on (seed, epoch, index), whichever worker makes it.
+    Files that are broken, empty, without pictures or too short are named once on the log, counted
+    in `skipped` and left out. A clip depends only on (seed, epoch, index), whichever worker makes
+    it.
 
     Args:
-        root: the folder, searched with its subfolders. Images count as videos of one frame and are used when `frames`
-            is 1 (or when the manifest lists them).
+        root: the folder, searched with its subfolders. Images count as videos of one frame and are
+            used when `frames` is 1 (or when the manifest lists them).
         frames: frames of a clip.
-        size: side of the square clip, or (height, width). Videos are scaled to cover it and the rest is cut off.
-        fps: sample by time at this rate, so that all clips move at their true speed; None takes the files' own frames.
+        size: side of the square clip, or (height, width). Videos are scaled to cover it and the
+            rest is cut off.
+        fps: sample by time at this rate, so that all clips move at their true speed; None takes the
+            files' own frames.
         stride: without `fps`, take every stride-th frame.
-        captions: "manifest" (`manifest.csv` in `root`, which then also says which files are used), "sidecar" (a `.txt`
-            of the same name, one caption per line), "folder" (the folder's name), "auto" (the first of these three
-            that exists), or "none" for videos without captions, where every caption is "".
-        random: random clips, cuts and captions; False gives the middle of each video, cut in the centre.
-        flip: mirror half of the clips. By default only without captions, since a mirrored video may belie its words;
-            with True, clips whose caption speaks of left, right or clockwise stay as they are.
-        zoom: cut from pictures scaled up to this many times the size needed, chosen at random from 1 on.
-        short: what happens to videos with fewer frames than a clip: "skip" leaves them out, "repeat" holds their
-            last frame (which teaches a model to stand still).
+        captions: "manifest" (`manifest.csv` in `root`, which then also says which files are used),
+            "sidecar" (a `.txt` of the same name, one caption per line), "folder" (the folder's
+            name), "auto" (the first of these three that exists), or "none" for videos without
+            captions, where every caption is "".
+        random: random clips, cuts and captions; False gives the middle of each video, cut in the
+            centre.
+        flip: mirror half of the clips. By default only without captions, since a mirrored video may
+            belie its words; with True, clips whose caption speaks of left, right or clockwise stay
+            as they are.
+        zoom: cut from pictures scaled up to this many times the size needed, chosen at random from
+            1 on.
+        short: what happens to videos with fewer frames than a clip: "skip" leaves them out,
+            "repeat" holds their last frame (which teaches a model to stand still).
         clips_per_video: how many clips of each video make an epoch.
         seed: another seed gives other clips.
 
     Raises:
-        ValueError: a setting is out of range, the folder or its manifest cannot be used, or no video is left.
+        ValueError: a setting is out of range, the folder or its manifest cannot be used, or no
+            video is left.
     """
 
     def __init__(
@@ -80,16 +91,22 @@ class ClipFolder(Dataset[dict[str, Any]]):
         seed: int = 0,
     ) -> None:
         self.root = Path(root)
-        self.frames, self.fps, self.stride = frames, fps, stride
+        self.frames = frames
+        self.fps = fps
+        self.stride = stride
         self.size = (size, size) if isinstance(size, int) else (size[0], size[1])
-        self.random, self.zoom, self.short, self.seed = random, zoom, short, seed
+        self.random = random
+        self.zoom = zoom
+        self.short = short
+        self.seed = seed
         self.flip = captions == "none" if flip is None else flip
         self.clips_per_video = clips_per_video
         self._check(captions)
         self.skipped: dict[Path, str] = {}
         found = find_videos(self.root, captions, images=frames == 1)
         self.entries = self._usable({path: words.captions for path, words in found.items()})
-        # In shared memory, so that workers see a new epoch and name a file that fails in mid-read only once.
+        # In shared memory, so that workers see a new epoch and name a file that fails in mid-read
+        # only once.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._failed = torch.zeros(len(self.entries), dtype=torch.bool).share_memory_()
 
@@ -102,13 +119,16 @@ class ClipFolder(Dataset[dict[str, Any]]):
         return int(self._failed.sum())
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the clips of this epoch; call it before iterating, also with persistent workers."""
+        """Choose the clips of this epoch; call it before iterating, also with persistent
+        workers."""
         self._epoch.fill_(epoch)
 
     def fixed(self) -> ClipFolder:
-        """The same videos with `random=False`, for validation, without looking at the files again."""
+        """The same videos with `random=False`, for validation, without looking at the files
+        again."""
         twin = copy.copy(self)
-        twin.random, twin.clips_per_video = False, 1
+        twin.random = False
+        twin.clips_per_video = 1
         return twin
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -126,14 +146,18 @@ class ClipFolder(Dataset[dict[str, Any]]):
                     self._failed[chosen] = True
                     logger.warning("left out a clip: %s", error)
                 chosen = draw.randrange(len(self.entries))
-        raise VideoError(f"{READ_ATTEMPTS} videos in a row could not be read; the last one: {failure}")
+        raise VideoError(
+            f"{READ_ATTEMPTS} videos in a row could not be read; the last one: {failure}"
+        )
 
     def _clip(self, entry: Entry, draw: python_random.Random) -> dict[str, Any]:
         spare = _length(entry.info, self.fps, self.stride) - self.frames
         place, top, left, zoom, mirror = (draw.random() if self.random else 0.5 for _ in range(5))
         caption = draw.choice(entry.captions) if self.random else entry.captions[0]
         rate = self.fps or entry.info.fps / self.stride
-        video = self._read(entry, int(place * (spare + 1)) / rate if spare > 0 else 0.0, (top, left), zoom)
+        video = self._read(
+            entry, int(place * (spare + 1)) / rate if spare > 0 else 0.0, (top, left), zoom
+        )
         if self.flip and self.random and mirror < 0.5 and not SIDES.search(caption):
             video = video.flip(-1)
         return {"video": video, "caption": caption}
@@ -152,9 +176,12 @@ class ClipFolder(Dataset[dict[str, Any]]):
         ).video
         missing = self.frames - video.shape[1]
         if missing and start:
-            return self._read(entry, 0.0, crop, zoom)  # the header promised more frames than there are
+            # the header promised more frames than there are
+            return self._read(entry, 0.0, crop, zoom)
         if missing and self.short == "skip":
-            raise VideoError(f"'{entry.path}' has only {video.shape[1]} of the {self.frames} frames of a clip")
+            raise VideoError(
+                f"'{entry.path}' has only {video.shape[1]} of the {self.frames} frames of a clip"
+            )
         return torch.cat([video, video[:, -1:].expand(-1, missing, -1, -1)], dim=1)
 
     def _usable(self, found: dict[Path, tuple[str, ...]]) -> list[Entry]:
@@ -163,34 +190,49 @@ class ClipFolder(Dataset[dict[str, Any]]):
             for path, (info, reason) in zip(found, pool.map(_look, found)):
                 if info is not None and self.short == "skip":
                     length = _length(info, self.fps, self.stride)
-                    reason = f"'{path}' has {length} frames and a clip needs {self.frames}" * (length < self.frames)
+                    reason = f"'{path}' has {length} frames and a clip needs {self.frames}" * (
+                        length < self.frames
+                    )
                 if info is None or reason:
                     self.skipped[path] = reason
                     logger.warning("skipped: %s", reason)
                 else:
                     entries.append(Entry(path, found[path], info))
         if self.skipped:
-            logger.warning("skipped %d of %d files in '%s'", len(self.skipped), len(found), self.root)
+            logger.warning(
+                "skipped %d of %d files in '%s'", len(self.skipped), len(found), self.root
+            )
         if not entries:
             first = next(iter(self.skipped.values()))
-            raise ValueError(f"none of the {len(found)} files in '{self.root}' can be used; the first: {first}")
+            raise ValueError(
+                f"none of the {len(found)} files in '{self.root}' can be used; the first: {first}"
+            )
         return entries
 
     def _check(self, captions: str) -> None:
         if not self.root.is_dir():
-            raise ValueError(f"'{self.root}' is not a folder; give the folder that holds the videos")
+            raise ValueError(
+                f"'{self.root}' is not a folder; give the folder that holds the videos"
+            )
         if captions not in SOURCES:
             raise ValueError(f"captions must be one of {', '.join(SOURCES)}; got {captions!r}")
         if self.short not in ("skip", "repeat"):
             raise ValueError(f"short must be skip or repeat; got {self.short!r}")
-        counts = {"frames": self.frames, "size": min(self.size), "stride": self.stride, "zoom": self.zoom}
+        counts = {
+            "frames": self.frames,
+            "size": min(self.size),
+            "stride": self.stride,
+            "zoom": self.zoom,
+        }
         for name, value in {**counts, "clips_per_video": self.clips_per_video}.items():
             if not value >= 1:
                 raise ValueError(f"{name} must be at least 1; got {value}")
         if self.fps is not None and not self.fps > 0:
             raise ValueError(f"fps must be above 0; got {self.fps}")
         if self.fps is not None and self.stride != 1:
-            raise ValueError(f"give either fps or stride; got fps={self.fps} and stride={self.stride}")
+            raise ValueError(
+                f"give either fps or stride; got fps={self.fps} and stride={self.stride}"
+            )
 
 
 def _length(info: VideoInfo, fps: float | None, stride: int) -> int:

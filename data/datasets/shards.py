@@ -1,11 +1,13 @@
-"""Tokenised clips in WebDataset shards: tar files that any program reads, with a record beside each.
+"""Tokenised clips in WebDataset shards: tar files that any program reads, with a record beside
+each.
 
-    manifest.json   what made the shards (settings, tokenizer, caption encoder), counts, sha256 of every shard
-    skipped.csv     files that could not be used, and why
-    000000.tar      samples KEY.codes.npy, KEY.json and, with caption states, KEY.text.npy
-    000000.json     its record: sha256, and where each sample lies, so that any clip is read with one seek
+    manifest.json   what made the shards (settings, tokenizer, caption encoder), counts, sha256 of
+    every shard skipped.csv     files that could not be used, and why 000000.tar      samples
+    KEY.codes.npy, KEY.json and, with caption states, KEY.text.npy 000000.json     its record:
+    sha256, and where each sample lies, so that any clip is read with one seek
 
-A tar depends on its samples alone: it holds no times and no owners, so the same clips give the same bytes.
+A tar depends on its samples alone: it holds no times and no owners, so the same clips give the same
+bytes.
 
 Legend: T H W latent grid, L tokens of all captions of a clip, E width of a caption's states.
 """
@@ -31,14 +33,16 @@ from ...files.atomic import whole_file
 log = logging.getLogger("kinetoscope.data")
 
 FORMAT = "kinetoscope-shards-1"
-MANIFEST, SKIPPED = "manifest.json", "skipped.csv"
+MANIFEST = "manifest.json"
+SKIPPED = "skipped.csv"
 BLOCK = tarfile.BLOCKSIZE  # a member's header takes one, since names are short
 
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What is known of a clip: its captions, the video it comes from, the seconds it begins and ends there, its size
-    before padding (frames and pixels), its frames per second, and the licence of the video.
+    """What is known of a clip: its captions, the video it comes from, the seconds it begins and
+    ends there, its size before padding (frames and pixels), its frames per second, and the licence
+    of the video.
 
     `text_lengths`: tokens of each caption, where their states are stored.
     """
@@ -57,7 +61,8 @@ class ClipInfo:
 
 @dataclass(frozen=True)
 class Clip:
-    """codes int16 or int32 [T, H, W] (or [T, H, W, Q]); text half [L, E], the states of its captions in a row."""
+    """codes int16 or int32 [T, H, W] (or [T, H, W, Q]); text half [L, E], the states of its
+    captions in a row."""
 
     info: ClipInfo
     codes: NDArray[Any]
@@ -72,7 +77,8 @@ def shard_path(folder: Path, number: int) -> Path:
 
 
 def write_shard(path: Path, clips: Iterable[Clip]) -> dict[str, Any]:
-    """Write a shard and return its record: {"sha256", "bytes", "samples": [{"key", "source", "shape", …}, …]}.
+    """Write a shard and return its record: {"sha256", "bytes", "samples": [{"key", "source",
+    "shape", …}, …]}.
 
     Without any clip no file is written, and "bytes" is 0.
     """
@@ -144,7 +150,8 @@ def write_skipped(path: Path, rows: Iterable[tuple[str, str]]) -> None:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a sample lies: number of its shard, and offset and size of its members (0 where there is none)."""
+    """Where a sample lies: number of its shard, and offset and size of its members (0 where
+    there is none)."""
 
     shard: int
     codes: tuple[int, int]
@@ -153,7 +160,8 @@ class Place:
 
 
 class Shards:
-    """The clips of a folder of shards, by number; what they hold is read from the disk when it is asked for.
+    """The clips of a folder of shards, by number; what they hold is read from the disk when it is
+    asked for.
 
     A shard that is missing or truncated is named once on the log and its clips are left out.
 
@@ -168,19 +176,28 @@ class Shards:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         if not (self.folder / MANIFEST).is_file():
-            raise ValueError(f"'{folder}' holds no shards ({MANIFEST} is missing); make them with kinetoscope prepare")
+            raise ValueError(
+                f"'{folder}' holds no shards ({MANIFEST} is missing); make them with kinetoscope "
+                "prepare"
+            )
         self.manifest = read_json(self.folder / MANIFEST)
         if self.manifest.get("format") != FORMAT:
-            raise ValueError(f"'{folder}' holds no shards of this format ({FORMAT}); make them anew")
+            raise ValueError(
+                f"'{folder}' holds no shards of this format ({FORMAT}); make them anew"
+            )
         if not self.manifest.get("complete"):
-            raise ValueError(f"the shards in '{folder}' are not finished; run kinetoscope prepare again to go on")
+            raise ValueError(
+                f"the shards in '{folder}' are not finished; run kinetoscope prepare again to go on"
+            )
         self._paths: list[Path] = []
         self._places: list[Place] = []
         self.records: list[dict[str, Any]] = []
         for shard in self.manifest["shards"]:
             self._open(self.folder / shard["name"], shard)
         if not self.records:
-            raise ValueError(f"none of the {len(self.manifest['shards'])} shards in '{folder}' can be used")
+            raise ValueError(
+                f"none of the {len(self.manifest['shards'])} shards in '{folder}' can be used"
+            )
 
     def __len__(self) -> int:
         return len(self.records)
@@ -192,25 +209,36 @@ class Shards:
     def text(self, index: int) -> NDArray[Any]:
         """States half [L, E] of all its captions; ValueError where none were stored."""
         if not self._places[index].text[1]:
-            raise ValueError(f"the shards in '{self.folder}' hold no caption states; prepare them with --text")
+            raise ValueError(
+                f"the shards in '{self.folder}' hold no caption states; prepare them with --text"
+            )
         return self._array(index, self._places[index].text)
 
     def info(self, index: int) -> ClipInfo:
         values = json.loads(self._bytes(index, self._places[index].info))
         known = {field.name for field in fields(ClipInfo)}
-        tuples = {"captions": tuple(values["captions"]), "text_lengths": tuple(values["text_lengths"])}
+        tuples = {
+            "captions": tuple(values["captions"]),
+            "text_lengths": tuple(values["text_lengths"]),
+        }
         return ClipInfo(**{name: value for name, value in values.items() if name in known} | tuples)
 
     def _open(self, path: Path, shard: dict[str, Any]) -> None:
         size = path.stat().st_size if path.is_file() else 0
         if size != shard["bytes"]:
             state = f"truncated ({size} of {shard['bytes']} bytes)" if size else "missing or empty"
-            log.warning("left out: shard '%s' is %s; run kinetoscope prepare again to make it anew", path, state)
+            log.warning(
+                "left out: shard '%s' is %s; run kinetoscope prepare again to make it anew",
+                path,
+                state,
+            )
             return
         for sample in read_json(path.with_suffix(".json"))["samples"]:
             places = sample.pop("places")
             members = (places.get(name, [0, 0]) for name in ("codes.npy", "json", "text.npy"))
-            self._places.append(Place(len(self._paths), *((offset, size) for offset, size in members)))
+            self._places.append(
+                Place(len(self._paths), *((offset, size) for offset, size in members))
+            )
             self.records.append(sample)
         self._paths.append(path)
 
@@ -224,4 +252,6 @@ class Shards:
             return np.load(io.BytesIO(self._bytes(index, place)), allow_pickle=False)
         except (ValueError, EOFError) as error:
             path = self._paths[self._places[index].shard]
-            raise ValueError(f"shard '{path}' is damaged; delete it and run kinetoscope prepare again") from error
+            raise ValueError(
+                f"shard '{path}' is damaged; delete it and run kinetoscope prepare again"
+            ) from error

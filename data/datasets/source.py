@@ -23,21 +23,27 @@ class ClipSource(Protocol):
     def __len__(self) -> int: ...
 
     def clips(self, rows: range) -> dict[str, Any]:
-        """{"video": uint8 [B, 3, F, Y, X], "caption": list of str}, perhaps "foreground": bool [B, 1, F, Y, X]."""
+        """{"video": uint8 [B, 3, F, Y, X], "caption": list of str}, perhaps "foreground": bool
+        [B, 1, F, Y, X]."""
         ...
 
 
 def _key(**settings: Any) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[
+        :12
+    ]
 
 
 def split_rows(count: int, held_out: float, seed: int) -> tuple[list[int], list[int]]:
-    """Shuffled rows to train on, and a share `held_out` of them to validate on: at least one of two or more.
+    """Shuffled rows to train on, and a share `held_out` of them to validate on: at least one of two
+    or more.
 
     Raises ValueError if the share is not from 0 to below 1.
     """
     if not 0 <= held_out < 1:
-        raise ValueError(f"the share of clips for validation must be from 0 to below 1; got {held_out}")
+        raise ValueError(
+            f"the share of clips for validation must be from 0 to below 1; got {held_out}"
+        )
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()
     kept_back = min(max(1, round(held_out * count)), count - 1) if held_out else 0
     return order[kept_back:], order[:kept_back]
@@ -58,7 +64,11 @@ class PhysicsSource:
     ) -> None:
         if count < 1:
             raise ValueError(f"count must be at least 1; got {count}")
-        self.count, self.frames, self.size, self.world, self.compiled = count, frames, size, world, compiled
+        self.count = count
+        self.frames = frames
+        self.size = size
+        self.world = world
+        self.compiled = compiled
         self.first_seed = first_seed + (HELD_OUT_SEED if validation else 0)
         self.key = _key(
             kind="physics",
@@ -78,7 +88,8 @@ class PhysicsSource:
 
 
 class FolderSource:
-    """Random clips of the videos of a folder, `rounds` of each; one of each held-out video for `validation`."""
+    """Random clips of the videos of a folder, `rounds` of each; one of each held-out video for
+    `validation`."""
 
     def __init__(
         self,
@@ -99,9 +110,16 @@ class FolderSource:
         found = [path for path in sorted(Path(root).rglob("*")) if path.is_file()]
         files = [(str(p.relative_to(root)), p.stat().st_size, p.stat().st_mtime) for p in found]
         self.key = _key(
-            kind="folder", root=str(Path(root).resolve()), files=files, frames=frames, size=size, fps=fps, seed=seed,
-            validation=validation, held_out=held_out,
-        )  # fmt: skip
+            kind="folder",
+            root=str(Path(root).resolve()),
+            files=files,
+            frames=frames,
+            size=size,
+            fps=fps,
+            seed=seed,
+            validation=validation,
+            held_out=held_out,
+        )
 
     def __len__(self) -> int:
         return len(self.rows) * self.rounds
@@ -111,4 +129,7 @@ class FolderSource:
         for row in rows:
             self.folder.set_epoch(row // len(self.rows))
             items.append(self.folder[self.rows[row % len(self.rows)]])
-        return {"video": torch.stack([item["video"] for item in items]), "caption": [item["caption"] for item in items]}
+        return {
+            "video": torch.stack([item["video"] for item in items]),
+            "caption": [item["caption"] for item in items],
+        }

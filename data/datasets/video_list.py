@@ -1,4 +1,5 @@
-"""Which videos there are and what is said of them: in a folder, in a list, or in WebDataset shards."""
+"""Which videos there are and what is said of them: in a folder, in a list, or in WebDataset
+shards."""
 
 from __future__ import annotations
 
@@ -55,8 +56,9 @@ def list_videos(
     """Every video of `source`, in the order of their names, and what in it cannot be used.
 
     Args:
-        source: a folder of videos; a list of them (.txt with a file per line, or .csv as a `manifest.csv`); or
-            WebDataset shards with videos and .txt or .json captions (a .tar file, or a folder of them).
+        source: a folder of videos; a list of them (.txt with a file per line, or .csv as a
+            `manifest.csv`); or WebDataset shards with videos and .txt or .json captions (a .tar
+            file, or a folder of them).
         captions: where captions come from, as in `ClipFolder`; shards bring their own.
         images: also take images, as videos of one frame.
 
@@ -66,16 +68,30 @@ def list_videos(
     source = Path(source)
     if captions not in SOURCES:
         raise ValueError(f"captions must be one of {', '.join(SOURCES)}; got {captions!r}")
-    tars = sorted(source.rglob("*.tar")) if source.is_dir() else [source] if source.suffix.lower() == ".tar" else []
+    tars = (
+        sorted(source.rglob("*.tar"))
+        if source.is_dir()
+        else [source]
+        if source.suffix.lower() == ".tar"
+        else []
+    )
     if tars:
         return _in_tars(source if source.is_dir() else source.parent, tars, images)
     if source.is_dir():
-        root, found = source, find_videos(source, captions, images)
+        root = source
+        found = find_videos(source, captions, images)
     elif source.is_file():
-        root, found = source.parent, _listed(source, captions)
+        root = source.parent
+        found = _listed(source, captions)
     else:
-        raise ValueError(f"'{source}' does not exist; give a folder of videos, a list of them, or WebDataset shards")
-    videos = [ListedVideo(Path(os.path.relpath(path, root)).as_posix(), path, words) for path, words in found.items()]
+        raise ValueError(
+            f"'{source}' does not exist; give a folder of videos, a list of them, or WebDataset "
+            "shards"
+        )
+    videos = [
+        ListedVideo(Path(os.path.relpath(path, root)).as_posix(), path, words)
+        for path, words in found.items()
+    ]
     return sorted(videos, key=lambda video: video.name), []
 
 
@@ -88,7 +104,9 @@ def find_videos(root: Path, captions: str, images: bool) -> dict[Path, Words]:
         listed = read_manifest(manifest)
         left = sum(Path(os.path.normpath(path)) not in listed for path in _videos(root, images))
         if left:
-            logger.warning("%d of the videos in '%s' are not in its %s and are left out", left, root, MANIFEST)
+            logger.warning(
+                "%d of the videos in '%s' are not in its %s and are left out", left, root, MANIFEST
+            )
         return listed
     found = _captioned(_videos(root, images), captions)
     if not found:
@@ -101,7 +119,9 @@ def _listed(path: Path, captions: str) -> dict[Path, Words]:
     if path.suffix.lower() == ".csv":
         return read_manifest(path)
     if path.suffix.lower() != ".txt":
-        raise ValueError(f"'{path}' is neither a folder nor a list of videos (.txt, .csv) nor a shard (.tar)")
+        raise ValueError(
+            f"'{path}' is neither a folder nor a list of videos (.txt, .csv) nor a shard (.tar)"
+        )
     lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     files = [Path(os.path.normpath(path.parent / line.strip())) for line in lines if line.strip()]
     if not files:
@@ -114,7 +134,10 @@ def _captioned(videos: Iterable[Path], captions: str) -> dict[Path, Words]:
     without = [path for path, words in found.items() if not words.captions]
     if without:
         more = f" ({len(without)} videos have none)" if len(without) > 1 else ""
-        raise ValueError(f"'{without[0]}' has no text file of the same name{more}; write it, or choose captions='auto'")
+        raise ValueError(
+            f"'{without[0]}' has no text file of the same name{more}; write it, or choose "
+            "captions='auto'"
+        )
     return found
 
 
@@ -156,14 +179,19 @@ def _in_tars(root: Path, tars: list[Path], images: bool) -> tuple[list[ListedVid
                 full = f"{name}{picture}"
                 videos[full] = ListedVideo(full, path, _said(path, members), members[picture])
     if not videos:
-        raise ValueError(f"the {len(tars)} .tar files in '{root}' hold no videos; {problems[0][0]} {problems[0][1]}")
+        raise ValueError(
+            f"the {len(tars)} .tar files in '{root}' hold no videos; {problems[0][0]} "
+            f"{problems[0][1]}"
+        )
     return [videos[name] for name in sorted(videos)], problems
 
 
 def _samples(path: Path) -> tuple[dict[str, dict[str, tuple[int, int]]], str]:
-    """Key -> {suffix: (offset, size)} of what is whole in a tar, and what is wrong with it, if anything is."""
+    """Key -> {suffix: (offset, size)} of what is whole in a tar, and what is wrong with it, if
+    anything is."""
     samples: dict[str, dict[str, tuple[int, int]]] = {}
-    damage, key = "", ""
+    damage = ""
+    key = ""
     try:
         with tarfile.open(path, "r:") as tar:
             for member in tar:
@@ -172,7 +200,9 @@ def _samples(path: Path) -> tuple[dict[str, dict[str, tuple[int, int]]], str]:
                 if not member.isfile() or not dot or not stem:
                     continue
                 key = f"{folder}/{stem}" if folder else stem
-                samples.setdefault(key, {}).setdefault(f".{extension.lower()}", (member.offset_data, member.size))
+                samples.setdefault(key, {}).setdefault(
+                    f".{extension.lower()}", (member.offset_data, member.size)
+                )
             with open(path, "rb") as file:
                 file.seek(tar.offset)
                 whole = file.read(tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE)
@@ -196,10 +226,16 @@ def _said(path: Path, members: dict[str, tuple[int, int]]) -> Words:
     if ".json" in members:
         try:
             value = json.loads(text(".json"))
-            about = {str(name).lower(): item for name, item in value.items()} if isinstance(value, dict) else {}
+            about = (
+                {str(name).lower(): item for name, item in value.items()}
+                if isinstance(value, dict)
+                else {}
+            )
         except ValueError:
             logger.warning("the .json beside a video in '%s' cannot be read", path)
     if not captions:
         captions = [about[name] for name in CAPTION_COLUMNS if isinstance(about.get(name), str)][:1]
     licence = next((str(about[name]) for name in LICENCE_COLUMNS if about.get(name)), "")
-    return Words(tuple(" ".join(caption.split()) for caption in captions if caption.strip()), licence)
+    return Words(
+        tuple(" ".join(caption.split()) for caption in captions if caption.strip()), licence
+    )

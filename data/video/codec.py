@@ -1,9 +1,10 @@
 """Video files to files of codes and back, of any length at bounded memory.
 
-Reading, the network and writing overlap (see `prefetch`), and files are read and written in slices. Files appear under
-their name when they are complete; an error or Ctrl-C leaves nothing behind.
+Reading, the network and writing overlap (see `prefetch`), and files are read and written in slices.
+Files appear under their name when they are complete; an error or Ctrl-C leaves nothing behind.
 
-The tokenizer is an argument: anything with the few members of `Codec`, such as `kinetoscope.tokenizer.VideoTokenizer`.
+The tokenizer is an argument: anything with the few members of `Codec`, such as
+`kinetoscope.tokenizer.VideoTokenizer`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from .read import (
 )
 
 Item = TypeVar("Item")
-CHUNK_PIXELS, CHUNK_FRAMES = 1 << 20, 32  # at most so many go through the tokenizer at once
+CHUNK_PIXELS = 1 << 20  # at most so many go through the tokenizer at once
+CHUNK_FRAMES = 32
 DEFAULT_FPS = 25.0  # of codes that do not know theirs
 
 
@@ -54,10 +56,16 @@ class Codec(Protocol):
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
 
-    def stream_encode(self, frame_chunks: Iterable[Tensor], tile: int | None = None) -> Iterator[Tensor]: ...
+    def stream_encode(
+        self, frame_chunks: Iterable[Tensor], tile: int | None = None
+    ) -> Iterator[Tensor]: ...
 
     def stream_decode(
-        self, code_chunks: Iterable[Tensor], height: int | None, width: int | None, tile: int | None = None
+        self,
+        code_chunks: Iterable[Tensor],
+        height: int | None,
+        width: int | None,
+        tile: int | None = None,
     ) -> Iterator[Tensor]: ...
 
 
@@ -87,10 +95,14 @@ class FrameSource:
         """uint8 `[3, f, Y, X]`, fewer frames at once the larger they are."""
         height, width = self.picture
         chunk = _frames_at_once(height, width)
-        for frames in iterate_frames(self.path, frames=self.max_frames, size=self.size, chunk=chunk):
+        for frames in iterate_frames(
+            self.path, frames=self.max_frames, size=self.size, chunk=chunk
+        ):
             if frames.shape[2:] != (height, width):
                 now = " x ".join(map(str, frames.shape[2:]))
-                raise VideoError(f"'{self.path}' changes its size from {height} x {width} to {now}; cut it there")
+                raise VideoError(
+                    f"'{self.path}' changes its size from {height} x {width} to {now}; cut it there"
+                )
             yield frames
 
 
@@ -108,7 +120,8 @@ def encode_file(
     notes: Mapping[str, str] | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> CodesFile:
-    """Write the codes of a video or image of any length, and return what the file says about itself.
+    """Write the codes of a video or image of any length, and return what the file says about
+    itself.
 
     The codes are those of `tokenizer.encode` on the whole video.
 
@@ -119,8 +132,10 @@ def encode_file(
         size: scale the shorter side to this many pixels first.
         max_frames: stop after this many frames.
         rate: keep this many codebooks of each cell, of a tokenizer that has several.
-        tile: side in pixels of the tiles in which large frames are encoded; see `VideoTokenizer.encode`.
-        dtype: bfloat16 computes in half precision where that is safe; the quantizer stays in float32.
+        tile: side in pixels of the tiles in which large frames are encoded; see
+            `VideoTokenizer.encode`.
+        dtype: bfloat16 computes in half precision where that is safe; the quantizer stays in
+            float32.
         model: the name of the tokenizer, stored for those who read the file.
         notes: free key-value pairs stored in the file.
         progress: called with the number of frames that were finished since the last call.
@@ -132,7 +147,9 @@ def encode_file(
     out = check_output(out, ".safetensors")
     return_large_buffers()
     kept = first_codebooks(rate, tokenizer.rates, "this tokenizer")
-    source, device, frames = FrameSource(path, size, max_frames), _device(tokenizer), 0
+    source = FrameSource(path, size, max_frames)
+    device = _device(tokenizer)
+    frames = 0
 
     def video(chunks: Iterable[Tensor]) -> Iterator[Tensor]:
         nonlocal frames
@@ -144,7 +161,9 @@ def encode_file(
     with (
         CodesWriter(out, *source.picture, source.fps, tokenizer.id, model, notes) as writer,
         closing(prefetch(source.chunks())) as chunks,
-        closing(prefetch(computed(tokenizer.stream_encode(video(chunks), tile), device, dtype))) as codes,
+        closing(
+            prefetch(computed(tokenizer.stream_encode(video(chunks), tile), device, dtype))
+        ) as codes,
     ):
         for indices in codes:
             writer.write(indices[kept])
@@ -181,17 +200,22 @@ def decode_file(
         stop: the video ends early, with the frames so far, once this returns True.
 
     Raises:
-        ValueError: the codes cannot be read or are another tokenizer's, a number is out of range, or `out` cannot be
-            written.
+        ValueError: the codes cannot be read or are another tokenizer's, a number is out of range,
+            or `out` cannot be written.
         OSError: the disk is full.
     """
     out = check_output(out)
     return_large_buffers()
-    file, device = CodesFile.open(path), _device(tokenizer)
+    file = CodesFile.open(path)
+    device = _device(tokenizer)
     if file.tokenizer != tokenizer.id:
-        raise ValueError(f"'{path}' was written by {file.writer}, and this tokenizer is {tokenizer.id}")
+        raise ValueError(
+            f"'{path}' was written by {file.writer}, and this tokenizer is {tokenizer.id}"
+        )
     if file.shape[0] != 1:
-        raise ValueError(f"'{path}' holds {file.shape[0]} videos; only files with one can be decoded to a file")
+        raise ValueError(
+            f"'{path}' holds {file.shape[0]} videos; only files with one can be decoded to a file"
+        )
     kept = first_codebooks(rate, file.rates, f"'{path}'")
     frames_per_latent = file.num_frames / file.shape[1]
 
@@ -200,31 +224,41 @@ def decode_file(
         for begin in range(0, file.shape[1], step):
             indices = file.read(begin, begin + step)[kept]
             if not 0 <= indices.min() <= indices.max() < tokenizer.codebook_size:
-                raise ValueError(f"'{path}' is damaged: codes run from 0 to {tokenizer.codebook_size - 1}")
+                raise ValueError(
+                    f"'{path}' is damaged: codes run from 0 to {tokenizer.codebook_size - 1}"
+                )
             yield indices.to(device)
 
     def shown(pixels: Tensor) -> Tensor:
         return to_uint8(pixels[0]).cpu()
 
-    decoded = computed(tokenizer.stream_decode(slices(), file.height, file.width, tile), device, dtype)
+    decoded = computed(
+        tokenizer.stream_decode(slices(), file.height, file.width, tile), device, dtype
+    )
     with (
         VideoWriter(out, file.fps or DEFAULT_FPS, metadata, upscale) as writer,
         closing(prefetch(map(shown, decoded))) as chunks,
     ):
         for chunk in chunks:
-            chunk = chunk[:, : file.num_frames - writer.frames]  # the last group of frames may be filled up
+            # the last group of frames may be filled up
+            chunk = chunk[:, : file.num_frames - writer.frames]
             writer.write(chunk)
             if progress is not None:
                 progress(chunk.shape[1])
             if stop is not None and stop():
                 return writer.frames
         if writer.frames < file.num_frames:
-            raise ValueError(f"'{path}' is damaged: {writer.frames} of its {file.num_frames} frames are there")
+            raise ValueError(
+                f"'{path}' is damaged: {writer.frames} of its {file.num_frames} frames are there"
+            )
     return writer.frames
 
 
-def computed(items: Iterator[Item], device: torch.device, dtype: torch.dtype) -> Generator[Item, None, None]:
-    """Yield `items`, computed in `dtype` where that is safe; what the caller does in between is left alone."""
+def computed(
+    items: Iterator[Item], device: torch.device, dtype: torch.dtype
+) -> Generator[Item, None, None]:
+    """Yield `items`, computed in `dtype` where that is safe; what the caller does in between is
+    left alone."""
     while True:
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             item = next(items, None)
@@ -235,9 +269,13 @@ def computed(items: Iterator[Item], device: torch.device, dtype: torch.dtype) ->
 
 
 def first_codebooks(rate: int | None, rates: int, owner: str) -> tuple[EllipsisType | slice, ...]:
-    """The index that keeps the first `rate` of the `rates` codebooks per cell. ValueError if `owner` has fewer."""
+    """The index that keeps the first `rate` of the `rates` codebooks per cell. ValueError if
+    `owner` has fewer."""
     if rate is not None and not 1 <= rate <= rates:
-        raise ValueError(f"rate must be at least 1 and at most {rates}, the codebooks per cell of {owner}; got {rate}")
+        raise ValueError(
+            f"rate must be at least 1 and at most {rates}, the codebooks per cell of {owner}; got "
+            f"{rate}"
+        )
     return (...,) if rate is None or rates == 1 else (..., slice(rate))
 
 

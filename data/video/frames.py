@@ -1,6 +1,7 @@
 """The frames of a video file and the times at which they are shown.
 
-Formats tell time in many ways, and some hardly at all; here every frame has one, in seconds from the first frame.
+Formats tell time in many ways, and some hardly at all; here every frame has one, in seconds from
+the first frame.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ SEEK_SECONDS = 1.0  # below this, decoding from the start is quicker than seekin
 
 
 class VideoError(ValueError):
-    """A file cannot be read as video; the message is one line that names the file, the reason and the way out."""
+    """A file cannot be read as video; the message is one line that names the file, the reason
+    and the way out."""
 
 
 @contextlib.contextmanager
 def reading(path: str | Path, threads: int = 0) -> Iterator[tuple[Any, Any]]:
-    """Open a file, give (container, video stream), close it, and turn FFmpeg's errors into one clear line."""
+    """Open a file, give (container, video stream), close it, and turn FFmpeg's errors into one
+    clear line."""
     path = Path(path)
     if not path.exists():
         raise VideoError(f"'{path}' does not exist; check the name")
@@ -33,7 +36,10 @@ def reading(path: str | Path, threads: int = 0) -> Iterator[tuple[Any, Any]]:
         # Tags in another encoding than UTF-8 must not make a film unreadable.
         with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.video:
-                raise VideoError(f"'{path}' has no video stream, only {_kinds(container)}; give a file with pictures")
+                raise VideoError(
+                    f"'{path}' has no video stream, only {_kinds(container)}; give a file with "
+                    "pictures"
+                )
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = threads
@@ -42,7 +48,8 @@ def reading(path: str | Path, threads: int = 0) -> Iterator[tuple[Any, Any]]:
         raise VideoError(f"'{path}' may not be read; check its permissions") from None
     except av.FFmpegError as error:
         message = (
-            f"'{path}' cannot be read as video: it is not a video, or it is truncated or damaged ({error.strerror})"
+            f"'{path}' cannot be read as video: it is not a video, or it is truncated or damaged "
+            f"({error.strerror})"
         )
         raise VideoError(message) from None
     except UnicodeDecodeError:
@@ -50,7 +57,9 @@ def reading(path: str | Path, threads: int = 0) -> Iterator[tuple[Any, Any]]:
 
 
 def _kinds(container: Any) -> str:
-    return " and ".join(sorted({stream.type for stream in container.streams})) or "an empty container"
+    return (
+        " and ".join(sorted({stream.type for stream in container.streams})) or "an empty container"
+    )
 
 
 def decode(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
@@ -64,9 +73,12 @@ def decode(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
         yield time, frame
 
 
-def _decode_from(path: str | Path, container: Any, stream: Any, start: float) -> Iterator[tuple[float, Any]]:
+def _decode_from(
+    path: str | Path, container: Any, stream: Any, start: float
+) -> Iterator[tuple[float, Any]]:
     """As `decode`, from a frame at or before `start`, quickly where the format can seek."""
-    if start >= SEEK_SECONDS and container.format.name != "gif":  # a GIF frame needs all the frames before it
+    # a GIF frame needs all the frames before it
+    if start >= SEEK_SECONDS and container.format.name != "gif":
         with contextlib.suppress(av.FFmpegError):
             offset = round(start / stream.time_base) + (stream.start_time or 0)
             container.seek(offset, stream=stream)
@@ -82,23 +94,34 @@ def _decode_from(path: str | Path, container: Any, stream: Any, start: float) ->
 
 
 def _intervals(frames: Iterator[tuple[float, Any]], step: float) -> Iterator[tuple[float, Any]]:
-    """(second at which the next frame takes over, frame); the last frame is shown for `step` seconds."""
-    time, shown = 0.0, None
+    """(second at which the next frame takes over, frame); the last frame is shown for `step`
+    seconds."""
+    time = 0.0
+    shown = None
     for following, frame in frames:
         if shown is not None:
             yield following, shown
-        time, shown = following, frame
+        time = following
+        shown = frame
     if shown is not None:
         yield time + step, shown
 
 
 def select_frames(
-    path: str | Path, container: Any, stream: Any, start: float, limit: int | None, fps: float | None, stride: int
+    path: str | Path,
+    container: Any,
+    stream: Any,
+    start: float,
+    limit: int | None,
+    fps: float | None,
+    stride: int,
 ) -> Iterator[Any]:
     """The frames that a clip consists of, each as often as it is shown."""
     step = 1 / frame_rate(stream)
     slack = step / 4  # times are rounded, to milliseconds in Matroska and to hundredths in GIF
-    count, passed, end = 0, 0, 0.0
+    count = 0
+    passed = 0
+    end = 0.0
     for end, frame in _intervals(_decode_from(path, container, stream, start), step):
         if fps is not None:
             repeats = 0
@@ -115,17 +138,21 @@ def select_frames(
     declared = declared_seconds(container, stream)
     if declared and end < declared - max(0.5, 0.02 * declared):
         raise VideoError(
-            f"'{path}' is truncated: {end:.2f} of {declared:.2f} seconds are there; export or download it again"
+            f"'{path}' is truncated: {end:.2f} of {declared:.2f} seconds are there; export or "
+            "download it again"
         )
     if count == 0:
-        raise VideoError(f"'{path}' has no frame at {start:g} seconds: it ends after {end:.2f}; start earlier")
+        raise VideoError(
+            f"'{path}' has no frame at {start:g} seconds: it ends after {end:.2f}; start earlier"
+        )
 
 
 def declared_seconds(container: Any, stream: Any) -> float:
     """The length of the pictures that the header promises; 0 where it promises none."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
-    tag = stream.metadata.get("DURATION", "")  # Matroska: the time of the end, as hours:minutes:seconds
+    # Matroska: the time of the end, as hours:minutes:seconds
+    tag = stream.metadata.get("DURATION", "")
     if tag.count(":") == 2:
         with contextlib.suppress(ValueError):
             hours, minutes, seconds = (float(part) for part in tag.split(":"))

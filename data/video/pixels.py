@@ -1,4 +1,5 @@
-"""From a decoded frame to the pixels that a viewer would see: padding off, square pixels, upright, scaled and cut."""
+"""From a decoded frame to the pixels that a viewer would see: padding off, square pixels,
+upright, scaled and cut."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from .write import SIZE_TAG
 
-FULL_COLOUR = Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND  # else colours lose half their columns
+# else colours lose half their columns
+FULL_COLOUR = Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 
 
 def unpadded(container: Any, frame: Any) -> Any:
@@ -32,7 +34,11 @@ def shown_size(stream: Any, frame: Any) -> tuple[int, int]:
 
 
 def to_tensor(
-    frame: Any, shown: tuple[int, int], size: int | tuple[int, int] | None, crop: tuple[float, float], zoom: float
+    frame: Any,
+    shown: tuple[int, int],
+    size: int | tuple[int, int] | None,
+    crop: tuple[float, float],
+    zoom: float,
 ) -> Tensor:
     """uint8 `[3, Y, X]` of one frame, scaled, turned and cut."""
     height, width = shown
@@ -49,7 +55,9 @@ def to_tensor(
     frame_height, frame_width = scaled[::-1] if turned else scaled
     shrinks = frame_height < frame.height or frame_width < frame.width
     interpolation = (Interpolation.AREA if shrinks else Interpolation.BICUBIC) | FULL_COLOUR
-    pixels = frame.reformat(frame_width, frame_height, "rgb24", interpolation=interpolation).to_ndarray()
+    pixels = frame.reformat(
+        frame_width, frame_height, "rgb24", interpolation=interpolation
+    ).to_ndarray()
     image_3YX = torch.from_numpy(pixels).permute(2, 0, 1)
     image_3YX = torch.rot90(image_3YX, round(frame.rotation / 90), dims=(1, 2))
     top, left = (round((scaled[axis] - window[axis]) * crop[axis]) for axis in (0, 1))

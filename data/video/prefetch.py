@@ -1,6 +1,8 @@
-"""Stages of a pipeline that overlap: what an iterator yields is made by a thread of its own, a few items in advance.
+"""Stages of a pipeline that overlap: what an iterator yields is made by a thread of its own, a few
+items in advance.
 
-Decoding, encoding and tensor operations release Python's lock, so reading a file, a network and writing run at once.
+Decoding, encoding and tensor operations release Python's lock, so reading a file, a network and
+writing run at once.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ END = object()
 
 
 def prefetch(items: Iterable[Item], ahead: int = AHEAD) -> Generator[Item, None, None]:
-    """Yield `items` in order; a thread makes up to `ahead` of them while the caller works on the one before.
+    """Yield `items` in order; a thread makes up to `ahead` of them while the caller works on the
+    one before.
 
-    An error in the thread surfaces here, after the items that came before it. Closing this generator (`closing`, or
-    an exception in a `for` loop that alone holds it) ends the thread and closes `items` in it before it returns.
+    An error in the thread surfaces here, after the items that came before it. Closing this
+    generator (`closing`, or an exception in a `for` loop that alone holds it) ends the thread and
+    closes `items` in it before it returns.
     """
     if ahead < 1:
         raise ValueError(f"ahead must be at least 1; got {ahead}")

@@ -1,7 +1,9 @@
-"""Read video files and images as uint8 tensors `[3, F, Y, X]`; write them as MP4 (see `video_writer`).
+"""Read video files and images as uint8 tensors `[3, F, Y, X]`; write them as MP4 (see
+`video_writer`).
 
-Everything goes through PyAV, whose wheel carries FFmpeg. An image is a video of one frame. Sizes are those a viewer
-shows: rotation flags are applied and pixels are square. Times are seconds from the first frame.
+Everything goes through PyAV, whose wheel carries FFmpeg. An image is a video of one frame. Sizes
+are those a viewer shows: rotation flags are applied and pixels are square. Times are seconds from
+the first frame.
 """
 
 from __future__ import annotations
@@ -40,7 +42,22 @@ __all__ = [
 ]
 
 VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".m2v", ".ts", ".mts", ".m2ts", ".wmv"}
+    {
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".gif",
+        ".mpg",
+        ".mpeg",
+        ".m2v",
+        ".ts",
+        ".mts",
+        ".m2ts",
+        ".wmv",
+    }
     | {".flv", ".ogv", ".3gp", ".vob"}
 )
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
@@ -59,7 +76,8 @@ class VideoClip:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a file says about itself; `frames` may be off by one in formats that store only their length (Matroska)."""
+    """What a file says about itself; `frames` may be off by one in formats that store only their
+    length (Matroska)."""
 
     path: Path
     width: int
@@ -86,7 +104,9 @@ def probe(path: str | Path) -> VideoInfo:
     with reading(path) as (container, stream):
         _, frame = next(decode(container, stream), (0.0, None))
         if frame is None:
-            raise VideoError(f"'{path}' holds no frame that can be decoded; it is empty or truncated")
+            raise VideoError(
+                f"'{path}' holds no frame that can be decoded; it is empty or truncated"
+            )
         height, width = shown_size(stream, unpadded(container, frame))
         fps = frame_rate(stream)
         seconds = declared_seconds(container, stream) or file_seconds(container)
@@ -116,7 +136,9 @@ def _count_packets(path: str | Path) -> int:
 def read_metadata(path: str | Path) -> dict[str, str]:
     """The key-value pairs stored in a file, such as the prompt and seed of a generated video."""
     with reading(path) as (container, _):
-        return {key: value for key, value in container.metadata.items() if key not in CONTAINER_TAGS}
+        return {
+            key: value for key, value in container.metadata.items() if key not in CONTAINER_TAGS
+        }
 
 
 def read_clip(
@@ -131,26 +153,39 @@ def read_clip(
     zoom: float = 1.0,
     threads: int = 0,
 ) -> VideoClip:
-    """Read frames into one uint8 tensor `[3, F, Y, X]`. Fewer than `frames` come back when the video ends before.
+    """Read frames into one uint8 tensor `[3, F, Y, X]`. Fewer than `frames` come back when the
+    video ends before.
 
     Args:
         path: any video or image that FFmpeg reads.
         start_seconds: where to start; the first frame is the one shown at that time.
-        frames: how many frames at most; None reads to the end (`iterate_frames` does so at bounded memory).
-        fps: sample by time at this rate, whatever the rate of the file (frames are left out or repeated).
+        frames: how many frames at most; None reads to the end (`iterate_frames` does so at bounded
+            memory).
+        fps: sample by time at this rate, whatever the rate of the file (frames are left out or
+            repeated).
         stride: without `fps`, keep every stride-th frame of the file.
-        size: None keeps the size; a number scales the shorter side to it; (height, width) scales to cover that size,
-            keeping the proportions, and cuts off the rest.
+        size: None keeps the size; a number scales the shorter side to it; (height, width) scales to
+            cover that size, keeping the proportions, and cuts off the rest.
         crop: where that cut window lies, from (0, 0) top left to (1, 1) bottom right.
-        zoom: with (height, width), scale up this many times further, so that the window shows a part of the picture.
+        zoom: with (height, width), scale up this many times further, so that the window shows a
+            part of the picture.
         threads: decoder threads; 0 lets FFmpeg choose.
 
     Raises:
-        VideoError: the file is missing, not a video, empty, truncated or without pictures, or ends before the start.
+        VideoError: the file is missing, not a video, empty, truncated or without pictures, or ends
+            before the start.
         ValueError: a number is out of range.
     """
     chunks = iterate_frames(
-        path, start_seconds, frames, fps=fps, stride=stride, size=size, crop=crop, zoom=zoom, threads=threads
+        path,
+        start_seconds,
+        frames,
+        fps=fps,
+        stride=stride,
+        size=size,
+        crop=crop,
+        zoom=zoom,
+        threads=threads,
     )
     video = torch.cat(list(chunks), dim=1)
     return VideoClip(video, clip_rate(path, fps, stride))
@@ -177,7 +212,8 @@ def iterate_frames(
     chunk: int = 16,
     threads: int = 0,
 ) -> Iterator[Tensor]:
-    """As `read_clip`, but yields uint8 chunks `[3, f, Y, X]` of up to `chunk` frames, so memory stays bounded."""
+    """As `read_clip`, but yields uint8 chunks `[3, f, Y, X]` of up to `chunk` frames, so memory
+    stays bounded."""
     _check(start_seconds, frames, fps, stride, size, crop, zoom, chunk)
     batch: list[Tensor] = []
     count = 0
@@ -206,7 +242,12 @@ def _check(
     if not start >= 0:
         raise ValueError(f"start_seconds must be at least 0; got {start}")
     sides = () if size is None else (size,) if isinstance(size, int) else size
-    for name, value in [("frames", frames), ("stride", stride), ("chunk", chunk), *(("size", side) for side in sides)]:
+    for name, value in [
+        ("frames", frames),
+        ("stride", stride),
+        ("chunk", chunk),
+        *(("size", side) for side in sides),
+    ]:
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
     if not zoom >= 1:

@@ -1,7 +1,8 @@
 """Processes that decode videos ahead of whoever wants their frames.
 
-A decoder runs C code that may hang or crash on a damaged file, so it runs where it can be killed: every worker has an
-alarm clock that ends it when no frame comes for a while, also when the process that waits for it is gone.
+A decoder runs C code that may hang or crash on a damaged file, so it runs where it can be killed:
+every worker has an alarm clock that ends it when no frame comes for a while, also when the process
+that waits for it is gone.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ Given = tuple[ListedVideo, int]  # a video and the number of the worker that has
 
 @dataclass(frozen=True)
 class Reading:
-    """How videos are read: `size` (height, width) or None for their own, `fps` or None for their own, and the seconds
-    after which a video that gives no frame is given up."""
+    """How videos are read: `size` (height, width) or None for their own, `fps` or None for their
+    own, and the seconds after which a video that gives no frame is given up."""
 
     size: tuple[int, int] | None = None
     fps: float | None = None
@@ -49,8 +50,8 @@ class Reading:
 class DecodedVideo:
     """The frames of a video as they come: uint8 chunks `[3, f, Y, X]`.
 
-    Iterating raises VideoError, with a reason that does not name the file, when it is broken, or hangs or crashes the
-    decoder. `fps` is known once the first chunk is there.
+    Iterating raises VideoError, with a reason that does not name the file, when it is broken, or
+    hangs or crashes the decoder. `fps` is known once the first chunk is there.
     """
 
     video: ListedVideo
@@ -62,17 +63,22 @@ class DecodedVideo:
 
 
 class Decoders:
-    """Worker processes, used as a context: `with Decoders(reading, 2) as decoders: for video in decoders.read(…)`."""
+    """Worker processes, used as a context: `with Decoders(reading, 2) as decoders: for video in
+    decoders.read(…)`."""
 
     def __init__(self, reading: Reading, workers: int) -> None:
         if workers < 1:
             raise ValueError(f"workers must be at least 1; got {workers}")
         if not reading.time_limit > 0:
             raise ValueError(f"the time limit must be above 0 seconds; got {reading.time_limit}")
-        self.reading, self.count = reading, workers
+        self.reading = reading
+        self.count = workers
         methods = multiprocessing.get_all_start_methods()
-        self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        self._first, self._waited = 0.0, 0.0
+        self._context: Any = multiprocessing.get_context(
+            "forkserver" if "forkserver" in methods else "spawn"
+        )
+        self._first = 0.0
+        self._waited = 0.0
 
     @property
     def waiting(self) -> float:
@@ -82,7 +88,8 @@ class Decoders:
     def __enter__(self) -> Decoders:
         self._scratch = tempfile.TemporaryDirectory(prefix="kinetoscope-")
         if self._context.get_start_method() == "forkserver":
-            self._context.set_forkserver_preload([__name__])  # workers that replace dead ones start at once
+            # workers that replace dead ones start at once
+            self._context.set_forkserver_preload([__name__])
         self._workers = [self._start() for _ in range(self.count)]
         return self
 
@@ -95,8 +102,10 @@ class Decoders:
         self._scratch.cleanup()
 
     def read(self, videos: Iterable[ListedVideo]) -> Iterator[DecodedVideo]:
-        """The videos in their order; each is to be iterated to its end before the next is asked for."""
-        coming, given = enumerate(videos), deque[Given]()
+        """The videos in their order; each is to be iterated to its end before the next is asked
+        for."""
+        coming = enumerate(videos)
+        given = deque[Given]()
         while True:
             for index, video in islice(coming, AHEAD * self.count - len(given)):
                 given.append((video, index % self.count))
@@ -123,7 +132,8 @@ class Decoders:
                 raise value
 
     def _receive(self, slot: int, given: Iterable[Given]) -> tuple[str, Any]:
-        begin, worker = time.monotonic(), self._workers[slot]
+        begin = time.monotonic()
+        worker = self._workers[slot]
         try:
             return next(worker.messages)
         except (EOFError, ConnectionError):
@@ -141,7 +151,9 @@ class Decoders:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         work = (theirs, self.reading, Path(self._scratch.name))
-        process = self._context.Process(target=_work, args=work, daemon=True, name="kinetoscope-decoder")
+        process = self._context.Process(
+            target=_work, args=work, daemon=True, name="kinetoscope-decoder"
+        )
         process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -152,7 +164,8 @@ class Decoders:
         code = worker.process.exitcode
         if code == 1:  # Python's own; what goes wrong with a video is sent
             raise RuntimeError(
-                "a decoding process ended before its first video; a script that prepares videos must do so below "
+                "a decoding process ended before its first video; a script that prepares videos "
+                "must do so below "
                 "`if __name__ == '__main__':`"
             )
         if code == -signal.SIGALRM:
@@ -162,8 +175,8 @@ class Decoders:
 
 @dataclass
 class _Worker:
-    """A process, and what it has sent: a pipe alone holds less than one chunk, and while one worker's video is used the
-    others would wait."""
+    """A process, and what it has sent: a pipe alone holds less than one chunk, and while one
+    worker's video is used the others would wait."""
 
     process: Any
     pipe: Connection
@@ -172,7 +185,8 @@ class _Worker:
         self.messages = prefetch(_received(self.pipe), CHUNKS_AHEAD)
 
     def give(self, video: ListedVideo) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it died; that shows when its frames are asked for
+        # it died; that shows when its frames are asked for
+        with contextlib.suppress(BrokenPipeError):
             self.pipe.send(video)
 
 
@@ -187,7 +201,8 @@ def _received(pipe: Connection) -> Iterator[tuple[str, Any]]:
 def _work(pipe: Connection, reading: Reading, scratch: Path) -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the default ends the process, also inside C code
+    # the default ends the process, also inside C code
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionError):  # the other side has gone
         while True:
             video = pipe.recv()
@@ -217,7 +232,9 @@ def _decode(video: ListedVideo, reading: Reading, scratch: Path) -> Iterator[tup
         yield "fps", clip_rate(path, reading.fps)
         height, width = reading.size or (360, 640)
         chunk = min(LONGEST_CHUNK, max(1, CHUNK_PIXELS // (height * width)))
-        for frames in iterate_frames(path, fps=reading.fps, size=reading.size, chunk=chunk, threads=1):
+        for frames in iterate_frames(
+            path, fps=reading.fps, size=reading.size, chunk=chunk, threads=1
+        ):
             yield "frames", frames.numpy()
         yield "end", None
     except OSError as error:  # a full disk, say: no fault of the video

@@ -1,7 +1,7 @@
 """Write H.264 MP4 files chunk by chunk: bounded memory, and never a half-written file.
 
-Frames go to a hidden file beside the target, which takes the target's name only when it is complete. Any error, a full
-disk or Ctrl-C leaves the folder as it was.
+Frames go to a hidden file beside the target, which takes the target's name only when it is
+complete. Any error, a full disk or Ctrl-C leaves the folder as it was.
 """
 
 from __future__ import annotations
@@ -23,30 +23,37 @@ from torch import Tensor
 
 from ...files.output_path import check_output
 
-# H.264 with 4:2:0 colour needs even sizes, so an odd video is padded by one repeated row or column; this tag
-# (width x height) lets the reader of this package return it at its own size.
+# H.264 with 4:2:0 colour needs even sizes, so an odd video is padded by one repeated row or column;
+# this tag (width x height) lets the reader of this package return it at its own size.
 SIZE_TAG = "kinetoscope_size"
-# primaries, transfer and matrix; untagged small videos would be shown with other colours than they were made in
+# primaries, transfer and matrix; untagged small videos would be shown with other colours than they
+# were made in
 BT709 = 1
 SMALL_PIXELS = 256 * 256  # up to here quality costs next to nothing in bytes
-SMALL_CRF, LARGE_CRF = 12, 18
+SMALL_CRF = 12
+LARGE_CRF = 18
 BRIEF = {
     "rc-lookahead": "10"
 }  # frames that the encoder holds back: at 720p 130 MB less than the usual 40, no larger file
 
 
 class VideoWriter:
-    """A context manager that writes uint8 `[3, f, Y, X]` chunks to an MP4 file and publishes it on leaving the block.
+    """A context manager that writes uint8 `[3, f, Y, X]` chunks to an MP4 file and publishes it on
+    leaving the block.
 
     Args:
-        path: the file to write; it must end in `.mp4` and its folder must exist. An existing file is replaced.
+        path: the file to write; it must end in `.mp4` and its folder must exist. An existing file
+            is replaced.
         fps: frames per second.
         metadata: free key-value pairs stored in the file (`read_metadata` returns them).
-        upscale: enlarge each pixel to a square of this many pixels, so that a 64x64 clip can be watched.
-        crf: H.264 quality, 0 (lossless) to 51; by default 12 for small pictures and 18 for large ones.
+        upscale: enlarge each pixel to a square of this many pixels, so that a 64x64 clip can be
+            watched.
+        crf: H.264 quality, 0 (lossless) to 51; by default 12 for small pictures and 18 for large
+            ones.
 
     Raises:
-        ValueError: for settings that cannot work, a folder that does not exist, or chunks of another size or type.
+        ValueError: for settings that cannot work, a folder that does not exist, or chunks of
+            another size or type.
         OSError: when the disk is full or refuses to be written.
     """
 
@@ -79,12 +86,18 @@ class VideoWriter:
         return self
 
     def write(self, chunk: Tensor) -> None:
-        """Append the frames of a uint8 chunk `[3, f, Y, X]`; every chunk must have the Y and X of the first."""
+        """Append the frames of a uint8 chunk `[3, f, Y, X]`; every chunk must have the Y and X
+        of the first."""
         if chunk.dtype != torch.uint8 or chunk.ndim != 4 or chunk.shape[0] != 3:
-            raise ValueError(f"a chunk must be uint8 [3, frames, height, width]; got {chunk.dtype} {list(chunk.shape)}")
+            raise ValueError(
+                f"a chunk must be uint8 [3, frames, height, width]; got {chunk.dtype} "
+                f"{list(chunk.shape)}"
+            )
         chunk = chunk.cpu()
         if self.upscale > 1:
-            chunk = chunk.repeat_interleave(self.upscale, dim=2).repeat_interleave(self.upscale, dim=3)
+            chunk = chunk.repeat_interleave(self.upscale, dim=2).repeat_interleave(
+                self.upscale, dim=3
+            )
         height, width = chunk.shape[2:]
         if self._size is None:
             if not height or not width:
@@ -92,12 +105,18 @@ class VideoWriter:
             self._size = (height, width)
             self._open(height, width)
         elif self._size != (height, width):
-            raise ValueError(f"every chunk must be {self._size[0]} x {self._size[1]}; got {height} x {width}")
+            raise ValueError(
+                f"every chunk must be {self._size[0]} x {self._size[1]}; got {height} x {width}"
+            )
         chunk = torch.cat([chunk, chunk[:, :, -1:]], dim=2) if height % 2 else chunk
         chunk = torch.cat([chunk, chunk[:, :, :, -1:]], dim=3) if width % 2 else chunk
         for image_3YX in chunk.unbind(dim=1):
-            frame = av.VideoFrame.from_ndarray(image_3YX.permute(1, 2, 0).contiguous().numpy(), format="rgb24")
-            frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+            frame = av.VideoFrame.from_ndarray(
+                image_3YX.permute(1, 2, 0).contiguous().numpy(), format="rgb24"
+            )
+            frame = frame.reformat(
+                format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+            )
             self._container.mux(self._stream.encode(frame))
             self.frames += 1
 
@@ -108,16 +127,27 @@ class VideoWriter:
         self._container.metadata.update(self.metadata)
         if height % 2 or width % 2:
             self._container.metadata[SIZE_TAG] = f"{width}x{height}"
-        crf = self.crf if self.crf is not None else SMALL_CRF if height * width <= SMALL_PIXELS else LARGE_CRF
+        crf = (
+            self.crf
+            if self.crf is not None
+            else SMALL_CRF
+            if height * width <= SMALL_PIXELS
+            else LARGE_CRF
+        )
         rate = Fraction(self.fps).limit_denominator(1001)
-        self._stream = self._container.add_stream("libx264", rate=rate, options={"crf": str(crf), **BRIEF})
-        self._stream.width, self._stream.height = width + width % 2, height + height % 2
+        self._stream = self._container.add_stream(
+            "libx264", rate=rate, options={"crf": str(crf), **BRIEF}
+        )
+        self._stream.width = width + width % 2
+        self._stream.height = height + height % 2
         self._stream.pix_fmt = "yuv420p"
         context = self._stream.codec_context
         context.color_primaries = context.color_trc = context.colorspace = BT709
         context.color_range = ColorRange.MPEG
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         try:
             if error is None:
                 if self._container is None:
@@ -144,9 +174,11 @@ def write_video(
     upscale: int = 1,
     crf: int | None = None,
 ) -> int:
-    """Write a uint8 video `[3, F, Y, X]`, or an iterable of such chunks, as H.264 MP4; returns the number of frames.
+    """Write a uint8 video `[3, F, Y, X]`, or an iterable of such chunks, as H.264 MP4; returns the
+    number of frames.
 
-    Arguments and errors are those of `VideoWriter`. An iterable is written as it comes, at bounded memory.
+    Arguments and errors are those of `VideoWriter`. An iterable is written as it comes, at bounded
+    memory.
     """
     with VideoWriter(path, fps, metadata, upscale, crf) as writer:
         for chunk in [video] if isinstance(video, Tensor) else video:

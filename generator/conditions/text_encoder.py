@@ -40,7 +40,8 @@ class TextEncoder(nn.Module):
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> "TextEncoder":
-        """Stays in evaluation mode: the states of a caption are the same in training and in sampling."""
+        """Stays in evaluation mode: the states of a caption are the same in training and in
+        sampling."""
         return super().train(False)
 
     @property
@@ -56,7 +57,8 @@ class TextEncoder(nn.Module):
         """States float [B, S, E] and the mask of real tokens bool [B, S], padded on the right.
 
         Args:
-            limit: most tokens per caption, special ones included, if fewer than the encoder itself takes.
+            limit: most tokens per caption, special ones included, if fewer than the encoder itself
+                takes.
 
         Raises:
             ValueError: no caption, an empty one, or one that is too long.
@@ -65,15 +67,20 @@ class TextEncoder(nn.Module):
             raise ValueError("captions must be a list of at least one sentence")
         for index, caption in enumerate(captions):
             if not caption.strip():
-                raise ValueError(f"prompt {index + 1} of {len(captions)} is empty; say what the video shows")
+                raise ValueError(
+                    f"prompt {index + 1} of {len(captions)} is empty; say what the video shows"
+                )
         most = min(self.max_tokens, limit or self.max_tokens)
-        tokens = self.tokenizer(list(captions), padding=True, padding_side="right", return_tensors="pt", verbose=False)
+        tokens = self.tokenizer(
+            list(captions), padding=True, padding_side="right", return_tensors="pt", verbose=False
+        )
         mask = tokens["attention_mask"].bool()
         longest = int(mask.sum(1).argmax())
         if mask[longest].sum() > most:
             start = captions[longest].strip()[:40]
             raise ValueError(
-                f"the prompt that begins {start!r} has {int(mask[longest].sum())} tokens; the model takes {most}. "
+                f"the prompt that begins {start!r} has {int(mask[longest].sum())} tokens; the "
+                f"model takes {most}. "
                 "Shorten it"
             )
         device = next(self.model.parameters()).device
@@ -81,18 +88,25 @@ class TextEncoder(nn.Module):
         return self.model(**inputs).last_hidden_state, mask.to(device)
 
     def unknown_words(self, captions: Sequence[str]) -> list[str]:
-        """Words of three letters and more that the tokenizer spells letter by letter or replaces by its unknown token.
+        """Words of three letters and more that the tokenizer spells letter by letter or replaces by
+        its unknown token.
 
-        An encoder that was trained with a small vocabulary has hardly read them, and what it makes of them is chance.
+        An encoder that was trained with a small vocabulary has hardly read them, and what it makes
+        of them is chance.
         """
-        words = dict.fromkeys(word for caption in captions for word in re.findall(r"[a-z]{3,}", caption.lower()))
+        words = dict.fromkeys(
+            word for caption in captions for word in re.findall(r"[a-z]{3,}", caption.lower())
+        )
         pieces = {word: self.tokenizer.tokenize(word) for word in words}
         unknown = self.tokenizer.unk_token
-        return [word for word, parts in pieces.items() if len(parts) == len(word) or unknown in parts]
+        return [
+            word for word, parts in pieces.items() if len(parts) == len(word) or unknown in parts
+        ]
 
     @classmethod
     def from_pretrained(cls, name: str | os.PathLike[str]) -> "TextEncoder":
-        """From a shipped model, a folder (of an encoder or of a whole model) or a hub id; safetensors only.
+        """From a shipped model, a folder (of an encoder or of a whole model) or a hub id;
+        safetensors only.
 
         Raises:
             ValueError: there is no such encoder, or its files do not fit each other.
@@ -102,22 +116,28 @@ class TextEncoder(nn.Module):
         folder = find_folder(name, "text")
         local = {"local_files_only": True}
         try:
-            model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **local)
+            model = AutoModel.from_pretrained(
+                folder, use_safetensors=True, dtype=torch.float32, **local
+            )
             tokenizer = AutoTokenizer.from_pretrained(folder, **local)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise ValueError(f"{folder} holds no usable Hugging Face text encoder: {reason}") from error
+            raise ValueError(
+                f"{folder} holds no usable Hugging Face text encoder: {reason}"
+            ) from error
         return cls(model, tokenizer)
 
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
-        """Write an ordinary Hugging Face folder; `half` stores float16 (to compute in float32 again)."""
+        """Write an ordinary Hugging Face folder; `half` stores float16 (to compute in float32
+        again)."""
         model = copy.deepcopy(self.model).half() if half else self.model
         model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
 
 def fit_once(folder: Path) -> None:
-    """Fit the caption encoder of the physics world into `folder`, unless it is there. One process does; others wait."""
+    """Fit the caption encoder of the physics world into `folder`, unless it is there. One
+    process does; others wait."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not (folder / "config.json").exists():

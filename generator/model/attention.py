@@ -1,9 +1,11 @@
 """Grouped-query attention behind one function, with the backend as an argument.
 
-Legend: B batch, L queries, C keys (context), N query heads, M key/value heads (N is a multiple of M), K head size.
+Legend: B batch, L queries, C keys (context), N query heads, M key/value heads (N is a multiple of
+M), K head size.
 
-`sdpa` runs everywhere and is the oracle of the others. `matmul` is the same in three plain operations: on a CPU it is
-faster for few queries, and in bfloat16 its backward is. `flex` and `xformers` are for CUDA and imported on first use.
+`sdpa` runs everywhere and is the oracle of the others. `matmul` is the same in three plain
+operations: on a CPU it is faster for few queries, and in bfloat16 its backward is. `flex` and
+`xformers` are for CUDA and imported on first use.
 """
 
 import math
@@ -20,33 +22,47 @@ from ..sampling.cuda_graph import recorder
 Attention = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
 
-def attend(q_BNLK: Tensor, k_BMCK: Tensor, v_BMCK: Tensor, bias: Tensor | None = None, backend: str = "sdpa") -> Tensor:
+def attend(
+    q_BNLK: Tensor,
+    k_BMCK: Tensor,
+    v_BMCK: Tensor,
+    bias: Tensor | None = None,
+    backend: str = "sdpa",
+) -> Tensor:
     """Softmax attention, `[B, N, L, K]`.
 
     Args:
-        bias: added to the scaled scores, broadcastable to [B, N, L, C]; 0 where a query may look, -inf where not.
+        bias: added to the scaled scores, broadcastable to [B, N, L, C]; 0 where a query may look,
+            -inf where not.
         backend: one of `BACKENDS`.
 
     Raises:
         ValueError: the backend is unknown, or needs a CUDA device and got tensors elsewhere.
     """
     if backend not in BACKENDS:
-        raise ValueError(f"unknown attention backend {backend!r}; choose one of {', '.join(BACKENDS)}")
+        raise ValueError(
+            f"unknown attention backend {backend!r}; choose one of {', '.join(BACKENDS)}"
+        )
     if backend in ("flex", "xformers") and not q_BNLK.is_cuda:
-        raise ValueError(f"attention backend {backend!r} needs a CUDA device; got {q_BNLK.device}. Use 'sdpa'")
+        raise ValueError(
+            f"attention backend {backend!r} needs a CUDA device; got {q_BNLK.device}. Use 'sdpa'"
+        )
     return BACKENDS[backend](q_BNLK, k_BMCK, v_BMCK, bias)
 
 
 def sdpa(q_BNLK: Tensor, k_BMCK: Tensor, v_BMCK: Tensor, bias: Tensor | None) -> Tensor:
     if bias is not None:
         bias = bias.to(q_BNLK.dtype)
-    return F.scaled_dot_product_attention(q_BNLK, k_BMCK, v_BMCK, attn_mask=bias, scale=1.0, enable_gqa=True)
+    return F.scaled_dot_product_attention(
+        q_BNLK, k_BMCK, v_BMCK, attn_mask=bias, scale=1.0, enable_gqa=True
+    )
 
 
 def matmul(q_BNLK: Tensor, k_BMCK: Tensor, v_BMCK: Tensor, bias: Tensor | None) -> Tensor:
     B, N, L, K = q_BNLK.shape
     M, C = k_BMCK.shape[1:3]
-    q_XRK = q_BNLK.reshape(B * M, N // M * L, K)  # X = B * M; the heads of a group are rows of one product
+    # X = B * M; the heads of a group are rows of one product
+    q_XRK = q_BNLK.reshape(B * M, N // M * L, K)
     scores_XRC = torch.bmm(q_XRK, k_BMCK.flatten(0, 1).transpose(1, 2))
     if bias is not None:
         scores_XRC.view(B, N, L, C).add_(bias)
@@ -75,26 +91,44 @@ def xformers(q_BNLK: Tensor, k_BMCK: Tensor, v_BMCK: Tensor, bias: Tensor | None
     k_BCNK, v_BCNK = (x.repeat_interleave(repeats, dim=1).transpose(1, 2) for x in (k_BMCK, v_BMCK))
     if bias is not None:
         C = k_BMCK.shape[2]
-        aligned = torch.zeros(B, N, L, C + -C % 8, dtype=q_BNLK.dtype, device=q_BNLK.device)  # rows of 16 bytes
+        # rows of 16 bytes
+        aligned = torch.zeros(B, N, L, C + -C % 8, dtype=q_BNLK.dtype, device=q_BNLK.device)
         aligned[..., :C] = bias
         bias = aligned[..., :C]
-    return memory_efficient_attention(q_BNLK.transpose(1, 2), k_BCNK, v_BCNK, attn_bias=bias).transpose(1, 2)
+    return memory_efficient_attention(
+        q_BNLK.transpose(1, 2), k_BCNK, v_BCNK, attn_bias=bias
+    ).transpose(1, 2)
 
 
-BACKENDS: dict[str, Attention] = {"sdpa": sdpa, "matmul": matmul, "flex": flex, "xformers": xformers}
+BACKENDS: dict[str, Attention] = {
+    "sdpa": sdpa,
+    "matmul": matmul,
+    "flex": flex,
+    "xformers": xformers,
+}
 
 
 @lru_cache
 def fastest_backend(
-    rows: int, heads: int, kv_heads: int, queries: int, keys: int, head_size: int, dtype: torch.dtype, device: str
+    rows: int,
+    heads: int,
+    kv_heads: int,
+    queries: int,
+    keys: int,
+    head_size: int,
+    dtype: torch.dtype,
+    device: str,
 ) -> str:
-    """The one that takes least time for such tensors and a bias, tried out on the device. `flex` would have to be
-    compiled first, and is not tried. Those that are not installed or do not take such tensors are left out."""
+    """The one that takes least time for such tensors and a bias, tried out on the device. `flex`
+    would have to be compiled first, and is not tried. Those that are not installed or do not
+    take such tensors are left out."""
 
     def random(n: int, length: int) -> Tensor:
         return torch.randn(rows, n, length, head_size, device=device).to(dtype)
 
-    q, k, v = random(heads, queries), random(kv_heads, keys), random(kv_heads, keys)
+    q = random(heads, queries)
+    k = random(kv_heads, keys)
+    v = random(kv_heads, keys)
     bias = torch.zeros(rows, 1, queries, keys, dtype=dtype, device=device)
     bias[..., -1] = -math.inf
     times = {}
@@ -114,7 +148,8 @@ def _seconds(call: Callable[[], Tensor], device: torch.device) -> float:
             call()
 
     work()  # loads what it needs
-    record, times = recorder(device), []
+    record = recorder(device)
+    times = []
     play = record(work) if record else work
     for _ in range(5):
         begin = time.perf_counter()

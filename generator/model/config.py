@@ -25,14 +25,16 @@ class DecoderConfig:
         max_text: longest caption in text tokens.
         sinks: first latent frames that stay visible for ever.
         window: latent frames that a token sees, its own included.
-        max_distance: largest distance in latent frames between two tokens in training (clip length - 1).
+        max_distance: largest distance in latent frames between two tokens in training (clip length
+            - 1).
         frames_per_latent: pixel frames of every latent frame but the first.
         num_actions: size of the header port's vocabulary; 0 closes it.
         grid_vocab: size of the grid port's vocabulary; 0 closes it.
         rope_base: ratio between the fastest and the slowest rotation.
         codebooks: codes of a cell, one after another in its row (codebooks.py).
-        wavefront: 0 draws the codes of a frame one after another; with l of at least 1 rows are drawn at once, each l
-            cells behind the one above, which is faster and less exact (parallel.py).
+        wavefront: 0 draws the codes of a frame one after another; with l of at least 1 rows are
+            drawn at once, each l cells behind the one above, which is faster and less exact
+            (parallel.py).
 
     Raises:
         ValueError: sizes that do not fit each other.
@@ -60,21 +62,35 @@ class DecoderConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "levels", tuple(self.levels))  # JSON and YAML give lists
         object.__setattr__(self, "grid", tuple(self.grid))
-        for name in ("vocab_size", "text_dim", "dim", "layers", "heads", "kv_heads", "max_text", "frames_per_latent"):
+        for name in (
+            "vocab_size",
+            "text_dim",
+            "dim",
+            "layers",
+            "heads",
+            "kv_heads",
+            "max_text",
+            "frames_per_latent",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
         if len(self.grid) != 2 or min(self.grid) < 1:
-            raise ValueError(f"grid must be two numbers, rows and columns, of at least 1; got {self.grid}")
+            raise ValueError(
+                f"grid must be two numbers, rows and columns, of at least 1; got {self.grid}"
+            )
         if min(self.sinks, self.num_actions, self.grid_vocab, self.wavefront) < 0:
             raise ValueError("sinks, num_actions, grid_vocab and wavefront must not be negative")
         if self.codebooks < 1 or self.grid[1] % self.codebooks or self.vocab_size % self.codebooks:
             raise ValueError(
-                f"codebooks must be at least 1 and divide vocab_size={self.vocab_size} and the grid's columns "
+                f"codebooks must be at least 1 and divide vocab_size={self.vocab_size} and the "
+                "grid's columns "
                 f"({self.grid[1]}); got {self.codebooks}"
             )
         if self.levels and math.prod(self.levels) != self.vocab_size:
             codes = math.prod(self.levels)
-            raise ValueError(f"levels {self.levels} make {codes} codes, not vocab_size={self.vocab_size}")
+            raise ValueError(
+                f"levels {self.levels} make {codes} codes, not vocab_size={self.vocab_size}"
+            )
         if self.dim % self.heads or self.head_size % 2:
             raise ValueError(f"dim={self.dim} must be an even multiple of heads={self.heads}")
         if self.heads % self.kv_heads:
@@ -105,18 +121,23 @@ class DecoderConfig:
 
     @property
     def frame_tokens(self) -> int:
-        """L, tokens of one latent frame: its codes and their start, or in a wavefront one start for each row."""
+        """L, tokens of one latent frame: its codes and their start, or in a wavefront one start
+        for each row."""
         return self.cells + (self.grid[0] if self.wavefront else 1)
 
     def anchor_shift(self, frame: int) -> int:
-        """Frames by which prefix and sinks move up behind a frame, so that they stay within `max_distance` of it."""
+        """Frames by which prefix and sinks move up behind a frame, so that they stay within
+        `max_distance` of it."""
         return max(0, frame - self.max_distance)
 
     def check_window(self, window: int) -> None:
         """Raises ValueError unless sinks and window fit into the distances that training saw."""
         longest = self.max_distance - self.sinks + 1
         if not 1 <= window <= longest:
-            raise ValueError(f"window must be 1 to {longest} latent frames (max_distance - sinks + 1); got {window}")
+            raise ValueError(
+                f"window must be 1 to {longest} latent frames (max_distance - sinks + 1); got "
+                f"{window}"
+            )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The parts of the decoder.
 
-Legend: B batch, L tokens, D model width, N query heads, M key/value heads, H = N + M, K head size, V vocabulary.
+Legend: B batch, L tokens, D model width, N query heads, M key/value heads, H = N + M, K head size,
+V vocabulary.
 """
 
 from collections.abc import Callable
@@ -14,17 +15,21 @@ from .config import DecoderConfig
 
 EPSILON = 1e-6
 
-# (layer, queries and keys [B, L, N + M, K], values [B, L, M, K], sharpness [N, 1]) -> mixed values [B, L, D].
-# Queries and keys are normalised and not yet rotated: where they stand and whom they see is not the block's business.
+# (layer, queries and keys [B, L, N + M, K], values [B, L, M, K], sharpness [N, 1]) -> mixed values
+# [B, L, D]. Queries and keys are normalised and not yet rotated: where they stand and whom they see
+# is not the block's business.
 LayerAttention = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
 
 class RMSNorm(torch.autograd.Function):
-    """Root mean square norm without gains (the linear layer behind it has them), in few passes over memory."""
+    """Root mean square norm without gains (the linear layer behind it has them), in few passes
+    over memory."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32))
+        length = torch.linalg.vector_norm(
+            x, dim=-1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32)
+        )
         inverse = (length.square() / x.shape[-1] + EPSILON).rsqrt().to(x.dtype)
         y = x * inverse
         ctx.save_for_backward(y, inverse)
@@ -44,15 +49,19 @@ def rms_norm(x: Tensor) -> Tensor:
 class CodeTable(nn.Module):
     """One vector per code: a full table plus, per FSQ dimension, a small table of its levels.
 
-    A code that is rare in the data still gets a useful vector from the levels it shares with common ones.
+    A code that is rare in the data still gets a useful vector from the levels it shares with common
+    ones.
     """
 
     def __init__(self, vocab_size: int, levels: tuple[int, ...], dim: int, std: float) -> None:
         super().__init__()
         parts = 1 + len(levels)
         self.full = nn.Parameter(torch.randn(vocab_size, dim) * std / parts**0.5)
-        self.by_level = nn.Parameter(torch.randn(sum(levels), dim) * std / parts**0.5) if levels else None
-        digits, code = [], torch.arange(vocab_size)
+        self.by_level = (
+            nn.Parameter(torch.randn(sum(levels), dim) * std / parts**0.5) if levels else None
+        )
+        digits = []
+        code = torch.arange(vocab_size)
         for size in levels:
             digits.append(F.one_hot(code % size, size))
             code = code // size
@@ -71,15 +80,20 @@ class Block(nn.Module):
     def __init__(self, config: DecoderConfig, index: int) -> None:
         super().__init__()
         self.index = index
-        self.heads, self.kv_heads, self.head_size = config.heads, config.kv_heads, config.head_size
-        self.qkv = nn.Linear(config.dim, (config.heads + 2 * config.kv_heads) * config.head_size, bias=False)
+        self.heads = config.heads
+        self.kv_heads = config.kv_heads
+        self.head_size = config.head_size
+        self.qkv = nn.Linear(
+            config.dim, (config.heads + 2 * config.kv_heads) * config.head_size, bias=False
+        )
         self.sharpness = nn.Parameter(torch.full((config.heads, 1), config.head_size**-0.5))
         self.out = nn.Linear(config.dim, config.dim, bias=False)
         self.gate_up = nn.Linear(config.dim, 2 * config.hidden, bias=False)
         self.down = nn.Linear(config.hidden, config.dim, bias=False)
         for layer in (self.qkv, self.gate_up):
             nn.init.normal_(layer.weight, std=config.dim**-0.5)
-        for layer in (self.out, self.down):  # a fresh block is the identity: the first steps are stable
+        # a fresh block is the identity: the first steps are stable
+        for layer in (self.out, self.down):
             nn.init.zeros_(layer.weight)
 
     def forward(self, x_BLD: Tensor, attention: LayerAttention) -> Tensor:

@@ -1,6 +1,7 @@
 """Who sees whom in a sequence of whole frames, and at which distance.
 
-Legend: B batch, P prefix tokens, T frames, L = 1 + G tokens of a frame, C keys that a frame sees, R rotations.
+Legend: B batch, P prefix tokens, T frames, L = 1 + G tokens of a frame, C keys that a frame sees, R
+rotations.
 """
 
 import math
@@ -18,10 +19,12 @@ from .order import DecodeOrder, decode_order
 
 @dataclass(frozen=True)
 class FrameView:
-    """What the queries of one frame see: tokens [first, last) of the sequence and, when first > 0, the anchors.
+    """What the queries of one frame see: tokens [first, last) of the sequence and, when first > 0,
+    the anchors.
 
     Args:
-        anchor_rotation: [anchors, R], how to rotate the anchors when they must seem nearer than they are, else None.
+        anchor_rotation: [anchors, R], how to rotate the anchors when they must seem nearer than
+            they are, else None.
         keys: how many there are in all.
     """
 
@@ -33,7 +36,8 @@ class FrameView:
 
 @dataclass(frozen=True)
 class FramePlan:
-    """Views of all frames, the rotation of each token where it stands, and the number of anchors (prefix and sinks)."""
+    """Views of all frames, the rotation of each token where it stands, and the number of anchors
+    (prefix and sinks)."""
 
     rotation: Tensor
     anchors: int
@@ -43,9 +47,15 @@ class FramePlan:
 @lru_cache(maxsize=16)
 @torch.inference_mode(False)  # training may use what sampling has made
 def plan_frames(
-    config: DecoderConfig, prefix: int, frames: int, window: int, device: torch.device, dtype: torch.dtype
+    config: DecoderConfig,
+    prefix: int,
+    frames: int,
+    window: int,
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> FramePlan:
-    """A frame sees the prefix, the sinks and the last `window` frames; prefix and sinks at most `max_distance` away.
+    """A frame sees the prefix, the sinks and the last `window` frames; prefix and sinks at most
+    `max_distance` away.
 
     Args:
         prefix: in tokens; `frames` and `window` in latent frames.
@@ -58,27 +68,40 @@ def plan_frames(
     speeds = rope.rotation_speeds(config.head_size, config.rope_base)
     order = decode_order(config.grid, config.wavefront, torch.device("cpu"))
     frame_positions = rope.frame_positions(torch.arange(frames), order.places_L2)
-    positions, length = torch.cat([rope.prefix_positions(prefix), frame_positions]), order.length
-    anchors, views = prefix + config.sinks * length, []
+    positions = torch.cat([rope.prefix_positions(prefix), frame_positions])
+    length = order.length
+    anchors = prefix + config.sinks * length
+    views = []
     for t in range(frames):
-        start, last = t - window + 1, prefix + (t + 1) * length
+        start = t - window + 1
+        last = prefix + (t + 1) * length
         if start <= config.sinks:
             views.append(FrameView(0, last, None, last))
             continue
-        first, shift, near = prefix + start * length, config.anchor_shift(t), None
+        first = prefix + start * length
+        shift = config.anchor_shift(t)
+        near = None
         if shift:
-            near = rope.rotation(positions[:anchors] + torch.tensor([shift, 0, 0]), speeds, dtype).to(device)
+            near = rope.rotation(
+                positions[:anchors] + torch.tensor([shift, 0, 0]), speeds, dtype
+            ).to(device)
         views.append(FrameView(first, last, near, anchors + last - first))
     return FramePlan(rope.rotation(positions, speeds, dtype).to(device), anchors, tuple(views))
 
 
-def frame_biases(plan: FramePlan, prefix_mask_BP: Tensor, order: DecodeOrder, dtype: torch.dtype) -> list[Tensor]:
-    """Score biases [B, 1, L, C], 0 or -inf: of the prefix on itself (both directions), then of every frame.
+def frame_biases(
+    plan: FramePlan, prefix_mask_BP: Tensor, order: DecodeOrder, dtype: torch.dtype
+) -> list[Tensor]:
+    """Score biases [B, 1, L, C], 0 or -inf: of the prefix on itself (both directions), then of
+    every frame.
 
-    Within its view a frame sees itself as its order says; prefix tokens that are padding are hidden from all.
+    Within its view a frame sees itself as its order says; prefix tokens that are padding are hidden
+    from all.
     """
     B, P = prefix_mask_BP.shape
-    pad_BP = torch.zeros(B, P, dtype=dtype, device=prefix_mask_BP.device).masked_fill(~prefix_mask_BP, -math.inf)
+    pad_BP = torch.zeros(B, P, dtype=dtype, device=prefix_mask_BP.device).masked_fill(
+        ~prefix_mask_BP, -math.inf
+    )
     later_LL = pad_BP.new_zeros(order.length, order.length).masked_fill_(order.unseen_LL, -math.inf)
     biases = [pad_BP[:, None, None].expand(B, 1, P, P)]
     for view in plan.views:

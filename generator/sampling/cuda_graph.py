@@ -1,4 +1,5 @@
-"""Work on tensors that stay where they are, recorded once and replayed: a GPU gets a whole forward in one call."""
+"""Work on tensors that stay where they are, recorded once and replayed: a GPU gets a whole
+forward in one call."""
 
 from collections.abc import Callable
 
@@ -9,12 +10,14 @@ Record = Callable[[Work], Work]
 
 
 def cuda_graph(work: Work) -> Work:
-    """Record `work`, which has run before and is not run now, as a CUDA graph; returns what replays it.
+    """Record `work`, which has run before and is not run now, as a CUDA graph; returns what replays
+    it.
 
     It must wait for nothing, and read and write the same tensors, of the same shapes, each time.
     """
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may go on using the device
+    # other threads may go on using the device
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         work()
     return graph.replay
 

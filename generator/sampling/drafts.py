@@ -1,17 +1,21 @@
-"""Draft and verify: several steps in one forward, and nothing but what the step-by-step sampler would have drawn.
+"""Draft and verify: several steps in one forward, and nothing but what the step-by-step sampler
+would have drawn.
 
-Guess the rest of a frame, run the tokens of several steps at once (in raster order a step is one token), and draw what
-they predict. The first step is right, for all before it is known. Each next one is right as long as the guesses before
-it were what has now been drawn. Wrong guesses get their right codes from the same forward, and what was drawn behind
-them becomes the next guess: it has seen most of what is right. The first guess of a frame is the frame before it.
+Guess the rest of a frame, run the tokens of several steps at once (in raster order a step is one
+token), and draw what they predict. The first step is right, for all before it is known. Each next
+one is right as long as the guesses before it were what has now been drawn. Wrong guesses get their
+right codes from the same forward, and what was drawn behind them becomes the next guess: it has
+seen most of what is right. The first guess of a frame is the frame before it.
 
-`exact` draws with noise that depends on the place only (Jacobi decoding, arXiv:2305.10427), so the codes are those that
-one step at a time would give. `distribution` accepts guess x, which was drawn from q, with probability p(x) / q(x) and
-else draws from what p has more than q (speculative sampling, arXiv:2211.17192 and 2410.01699): other codes, of exactly
-the same distribution, and more guesses are accepted, because p and q are alike even where their draws differ.
+`exact` draws with noise that depends on the place only (Jacobi decoding, arXiv:2305.10427), so the
+codes are those that one step at a time would give. `distribution` accepts guess x, which was drawn
+from q, with probability p(x) / q(x) and else draws from what p has more than q (speculative
+sampling, arXiv:2211.17192 and 2410.01699): other codes, of exactly the same distribution, and more
+guesses are accepted, because p and q are alike even where their draws differ.
 
-Legend: B rows, G cells, L tokens of a frame (starts and cells), S steps, K of them in one forward, T tokens of one
-forward, I = starts + G + 1 with a code that is nowhere, C = G + 1 likewise, V vocabulary.
+Legend: B rows, G cells, L tokens of a frame (starts and cells), S steps, K of them in one forward,
+T tokens of one forward, I = starts + G + 1 with a code that is nowhere, C = G + 1 likewise, V
+vocabulary.
 """
 
 import torch
@@ -21,8 +25,9 @@ from torch.nn.functional import one_hot, pad
 from ..model.order import DecodeOrder
 from .params import FrameNoise, SamplingParams, shape_logits
 
-# Up to about so many tokens a forward waits for its weights more than for its sums, so guesses cost little. Behind that
-# they must pay for themselves, and some do: in large batches on a CPU 4 to 12 per row were faster than 1.
+# Up to about so many tokens a forward waits for its weights more than for its sums, so guesses cost
+# little. Behind that they must pay for themselves, and some do: in large batches on a CPU 4 to 12
+# per row were faster than 1.
 TOKENS_AT_ONCE = {"cpu": 40, "cuda": 1024}
 SHORTEST = 8
 
@@ -30,7 +35,8 @@ SHORTEST = 8
 def draft_steps(params: SamplingParams, rows: int, order: DecodeOrder, device: str) -> int:
     """Steps of one forward; 1 is the step-by-step sampler.
 
-    Lengths that follow the acceptance were no faster than this: a draft that is too long still improves its own end.
+    Lengths that follow the acceptance were no faster than this: a draft that is too long still
+    improves its own end.
     """
     if params.accelerate == "off":
         return 1
@@ -39,15 +45,16 @@ def draft_steps(params: SamplingParams, rows: int, order: DecodeOrder, device: s
 
 
 def frame_ids(order: DecodeOrder, codes_BG: Tensor, vocab_size: int) -> Tensor:
-    """What the tokens of a frame carry, [B, I]: V for its start, V + 1 for those of its rows, and codes."""
+    """What the tokens of a frame carry, [B, I]: V for its start, V + 1 for those of its rows,
+    and codes."""
     ids_BI = pad(codes_BG, (order.starts, 1), value=vocab_size + 1)
     ids_BI[:, 0] = vocab_size
     return ids_BI
 
 
 class FrameDraft:
-    """The open frame of each row: starts, codes and one entry that is nowhere. Tokens of the steps before `step_B` are
-    right and have run.
+    """The open frame of each row: starts, codes and one entry that is nowhere. Tokens of the steps
+    before `step_B` are right and have run.
 
     Args:
         order: of the decoder.
@@ -55,7 +62,8 @@ class FrameDraft:
         vocab_size: V.
         noise: of this frame.
         steps: K, of one forward.
-        static: no shape depends on what has been drawn. What is drawn is always kept in the same tensors.
+        static: no shape depends on what has been drawn. What is drawn is always kept in the same
+            tensors.
     """
 
     def __init__(
@@ -68,7 +76,11 @@ class FrameDraft:
         steps: int,
         static: bool = False,
     ) -> None:
-        self.order, self.noise, self.params, self.steps, self.static = order, noise, params, steps, static
+        self.order = order
+        self.noise = noise
+        self.params = params
+        self.steps = steps
+        self.static = static
         self.cells = guess_BG.shape[1]
         self.ids_BI = frame_ids(order, guess_BG, vocab_size)
         self.step_B = guess_BG.new_zeros(len(guess_BG))
@@ -76,7 +88,8 @@ class FrameDraft:
         self.rows_B1 = torch.arange(len(guess_BG), device=guess_BG.device)[:, None]
 
     def next_places(self) -> Tensor:
-        """The tokens with which each row goes on, int64 [B, T], as places in the frame; L for one that is nowhere."""
+        """The tokens with which each row goes on, int64 [B, T], as places in the frame; L for
+        one that is nowhere."""
         steps_BK = self.step_B[:, None] + torch.arange(self.steps, device=self.step_B.device)
         place_BT = self.order.tokens_SW[steps_BK.clamp(max=self.order.steps)].flatten(1)
         if not self.static:  # to know how many are left is to wait for a GPU
@@ -88,7 +101,8 @@ class FrameDraft:
 
     def verify(self, place_BT: Tensor, logits_BTV: Tensor) -> None:
         """Draw the codes that these tokens predict, and see which of the tokens were right."""
-        cell_BT, step_BT = self.order.predicted_X[place_BT], self.order.step_X[place_BT]
+        cell_BT = self.order.predicted_X[place_BT]
+        step_BT = self.order.step_X[place_BT]
         guess_BT = self.ids_BI[self.rows_B1, self.order.starts + cell_BT]
         drawn_BT, wrong_B1 = self._draw(cell_BT, step_BT, guess_BT, logits_BTV)
         self.ids_BI[self.rows_B1, self.order.starts + cell_BT] = drawn_BT
@@ -96,7 +110,9 @@ class FrameDraft:
         self.step_B += self.steps
         self.step_B.clamp_(max=wrong_B1[:, 0] + 1).clamp_(max=self.order.steps)
 
-    def _draw(self, cell_BT: Tensor, step_BT: Tensor, guess_BT: Tensor, logits_BTV: Tensor) -> tuple[Tensor, Tensor]:
+    def _draw(
+        self, cell_BT: Tensor, step_BT: Tensor, guess_BT: Tensor, logits_BTV: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Codes drawn, and the first step of each row [B, 1] in which a guess does not hold."""
         drawn_BT = self.noise.draw(logits_BTV, self.rows_B1, self._clamp(cell_BT))
         return drawn_BT, self._first_wrong(drawn_BT == guess_BT, cell_BT, step_BT)
@@ -106,7 +122,8 @@ class FrameDraft:
         return step_BT.masked_fill(holds_BT, self.order.steps).amin(1, keepdim=True)
 
     def _clamp(self, cell_BT: Tensor) -> Tensor:
-        return cell_BT.clamp(max=self.cells - 1)  # what is drawn for a cell that is nowhere is thrown away
+        # what is drawn for a cell that is nowhere is thrown away
+        return cell_BT.clamp(max=self.cells - 1)
 
     def load(self, other: "FrameDraft") -> None:
         """Become another frame of the same sizes, in the tensors of this one."""
@@ -128,7 +145,8 @@ class FrameDraft:
 class SpeculativeDraft(FrameDraft):
     """The same with guesses that are accepted by chance.
 
-    Every cell is decided once, in the first forward that knows all before it; until then its guess is drawn anew.
+    Every cell is decided once, in the first forward that knows all before it; until then its guess
+    is drawn anew.
 
     Args:
         uniform_B2G: two random numbers per cell, to accept its guess and to draw another.
@@ -147,14 +165,19 @@ class SpeculativeDraft(FrameDraft):
     ) -> None:
         super().__init__(order, guess_BG, vocab_size, noise, params, steps, static)
         self.uniform_B2G = uniform_B2G
-        self.q_BCV = one_hot(pad(guess_BG, (0, 1)), vocab_size).float()  # what the guess of a cell was drawn from
+        # what the guess of a cell was drawn from
+        self.q_BCV = one_hot(pad(guess_BG, (0, 1)), vocab_size).float()
 
-    def _draw(self, cell_BT: Tensor, step_BT: Tensor, guess_BT: Tensor, logits_BTV: Tensor) -> tuple[Tensor, Tensor]:
-        rows_B1, last = self.rows_B1, logits_BTV.shape[-1] - 1
+    def _draw(
+        self, cell_BT: Tensor, step_BT: Tensor, guess_BT: Tensor, logits_BTV: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        rows_B1 = self.rows_B1
+        last = logits_BTV.shape[-1] - 1
         p_BTV = shape_logits(logits_BTV, self.params).float().softmax(-1)
         q_BTV = self.q_BCV[rows_B1, cell_BT]
         guess_BT1 = guess_BT.clamp(max=last)[..., None]
-        p_BT, q_BT = p_BTV.gather(-1, guess_BT1)[..., 0], q_BTV.gather(-1, guess_BT1)[..., 0]
+        p_BT = p_BTV.gather(-1, guess_BT1)[..., 0]
+        q_BT = q_BTV.gather(-1, guess_BT1)[..., 0]
         chance_BT, point_BT = self.uniform_B2G[rows_B1, :, self._clamp(cell_BT)].unbind(-1)
         agree_BT = chance_BT * q_BT < p_BT
         wrong_B1 = self._first_wrong(agree_BT, cell_BT, step_BT)
@@ -163,4 +186,6 @@ class SpeculativeDraft(FrameDraft):
         other_BT = torch.searchsorted(surplus_BTV, point_BT1, right=True)[..., 0].clamp_(max=last)
         anew_BT, _ = super()._draw(cell_BT, step_BT, guess_BT, logits_BTV)
         self.q_BCV[rows_B1, cell_BT] = p_BTV
-        return torch.where(step_BT <= wrong_B1, torch.where(agree_BT, guess_BT, other_BT), anew_BT), wrong_B1
+        return torch.where(
+            step_BT <= wrong_B1, torch.where(agree_BT, guess_BT, other_BT), anew_BT
+        ), wrong_B1

@@ -1,7 +1,8 @@
 """Codes in the making: prompt states and seeds in, one latent frame after another out, for ever.
 
-Legend: B videos, R rows of the batch (with guidance twice as many), S text length, E text width, G cells of a frame,
-T tokens of one forward, D model width, V vocabulary, I = V + 2 with the starts of frames and rows.
+Legend: B videos, R rows of the batch (with guidance twice as many), S text length, E text width, G
+cells of a frame, T tokens of one forward, D model width, V vocabulary, I = V + 2 with the starts of
+frames and rows.
 """
 
 import copy
@@ -27,16 +28,19 @@ Window = Literal["keep", "flush", "recompute"]
 class Session:
     """A batch of videos that grow frame by frame at constant memory and cost.
 
-    With guidance every video has two rows in one batch, with its prompt and without, until guidance ends.
+    With guidance every video has two rows in one batch, with its prompt and without, until guidance
+    ends.
 
     Args:
         decoder: in the dtype and on the device to sample with.
         text_BSE, text_mask_BS: of the text encoder, one row per video.
         seeds: one per video; a video depends on its own seed only.
         params: how codes are drawn.
-        backend: of `attend`; by default "matmul" on a CPU, for few queries at a time, and elsewhere what is fastest.
+        backend: of `attend`; by default "matmul" on a CPU, for few queries at a time, and elsewhere
+            what is fastest.
         undo: latent frames that `rewind` can always take back.
-        record: how forwards are recorded, to be replayed without a call per operator; by default as fits the device.
+        record: how forwards are recorded, to be replayed without a call per operator; by default as
+            fits the device.
 
     Raises:
         ValueError: a window longer than the decoder allows, or an undo below 1.
@@ -54,17 +58,24 @@ class Session:
         undo: int = 1,
         record: Record | None = None,
     ) -> None:
-        self.decoder, self.seeds, self.params = pack(decoder), list(seeds), params
-        self.table_ID = table = torch.cat([decoder.codes(), decoder.frame_start[None], decoder.hidden_code[None]])
+        self.decoder = pack(decoder)
+        self.seeds = list(seeds)
+        self.params = params
+        self.table_ID = table = torch.cat(
+            [decoder.codes(), decoder.frame_start[None], decoder.hidden_code[None]]
+        )
         self.head = PackedLinear(decoder.head())
         self.record = record or recorder(table.device)
-        self.static = self.record is not None or table.device.type != "cpu"  # shapes that depend on no code
+        # shapes that depend on no code
+        self.static = self.record is not None or table.device.type != "cpu"
         rows = len(self.seeds) * (2 if params.guided(0) else 1)
         arguments = rows, params.window, undo, table.dtype, table.device
         self.ring = FrameRing(decoder.config, *arguments, backend or "matmul", self.static)
         self._recorded: tuple[FrameDraft, Work] | None = None  # a frame, and a round with it
-        self._made: tuple[tuple[int, ...], Tensor] = ((), torch.empty(0))  # random bits, of which frame and seeds
-        self.sinks, self.remembered = decoder.config.sinks, self.ring.window + undo
+        # random bits, of which frame and seeds
+        self._made: tuple[tuple[int, ...], Tensor] = ((), torch.empty(0))
+        self.sinks = decoder.config.sinks
+        self.remembered = self.ring.window + undo
         self.past: list[Tensor] = []  # codes [B, G] of the sinks and of the last frames
         self.frames = 0  # latent frames so far, given and drawn
         self.forwards = 0  # runs of the decoder to draw them
@@ -78,8 +89,13 @@ class Session:
         return self.table_ID.device
 
     def _fastest_backend(self) -> str:
-        ring, config = self.ring, self.decoder.config
-        tokens = draft_steps(self.params, ring.rows, ring.order, self.device.type) * ring.length // ring.order.steps
+        ring = self.ring
+        config = self.decoder.config
+        tokens = (
+            draft_steps(self.params, ring.rows, ring.order, self.device.type)
+            * ring.length
+            // ring.order.steps
+        )
         sizes = ring.rows, config.heads, config.kv_heads, tokens, ring.slots, config.head_size
         return fastest_backend(*sizes, ring.kv.dtype, str(self.device))
 
@@ -102,18 +118,21 @@ class Session:
         self._drop_guidance()
         self.ring.begin_frame()
         frame, play = self._next_round()
-        # To ask a GPU whether a frame is complete is to wait for it: not before as many rounds as the last one needed.
+        # To ask a GPU whether a frame is complete is to wait for it: not before as many rounds as
+        # the last one needed.
         patience = self._needed if self.static else 0
         for rounds in itertools.count(1):
             play()
-            if rounds == patience:  # the processor has nothing else to do while a GPU works on all these
+            # the processor has nothing else to do while a GPU works on all these
+            if rounds == patience:
                 self._bits(self.frames + 1)
             if rounds >= patience and frame.complete:
                 break
         self.forwards += rounds
         self._needed = int(frame.rounds_B.max())
         self._append(frame.codes_BG.clone())
-        if self.record is not None and self._recorded is None:  # once it has run, so that all it needs is there
+        # once it has run, so that all it needs is there
+        if self.record is not None and self._recorded is None:
             self._recorded = frame, self.record(play)
         return self.past[-1]
 
@@ -131,21 +150,34 @@ class Session:
         frame.verify(place_BT, self._logits(frame.tokens(place_BT), place_BT))
 
     def _open_frame(self) -> FrameDraft:
-        B, G, V, device = len(self.seeds), self.decoder.config.cells, self.decoder.config.vocab_size, self.device
+        B = len(self.seeds)
+        G = self.decoder.config.cells
+        V = self.decoder.config.vocab_size
+        device = self.device
         noise = FrameNoise(self._bits(self.frames), self.params, device, self.static)
-        guess_BG = self.past[-1] if self.past else torch.zeros(B, G, dtype=torch.long, device=device)
+        guess_BG = (
+            self.past[-1] if self.past else torch.zeros(B, G, dtype=torch.long, device=device)
+        )
         steps = draft_steps(self.params, self.ring.rows, self.ring.order, device.type)
         arguments = self.ring.order, guess_BG, V, noise, self.params, steps
         if self.params.accelerate != "distribution":
             return FrameDraft(*arguments, self.static)
-        return SpeculativeDraft(*arguments, uniform_noise(self.seeds, self.frames, G).to(device), self.static)
+        return SpeculativeDraft(
+            *arguments, uniform_noise(self.seeds, self.frames, G).to(device), self.static
+        )
 
     def _bits(self, frame: int) -> Tensor:
-        """Random bits of a frame, int32 [B, G, V]; kept, because they may be made before their turn."""
-        key, sizes = (frame, *self.seeds), (self.decoder.config.cells, self.decoder.config.vocab_size)
+        """Random bits of a frame, int32 [B, G, V]; kept, because they may be made before their
+        turn."""
+        key = (frame, *self.seeds)
+        sizes = (self.decoder.config.cells, self.decoder.config.vocab_size)
         if key != self._made[0]:
             chance = self.params.temperature > 0
-            bits = gumbel_bits(self.seeds, frame, *sizes) if chance else torch.zeros(len(self.seeds), *sizes).int()
+            bits = (
+                gumbel_bits(self.seeds, frame, *sizes)
+                if chance
+                else torch.zeros(len(self.seeds), *sizes).int()
+            )
             self._made = key, bits
         return self._made[1]
 
@@ -158,9 +190,11 @@ class Session:
         return self.head(states_RTD)
 
     def _states(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
-        """The decoder's states [R, T, D] of tokens of the open frame, which it looks at from now on."""
+        """The decoder's states [R, T, D] of tokens of the open frame, which it looks at from now
+        on."""
         if self.guided:
-            ids_BT, place_BT = torch.cat([ids_BT, ids_BT]), torch.cat([place_BT, place_BT])
+            ids_BT = torch.cat([ids_BT, ids_BT])
+            place_BT = torch.cat([place_BT, place_BT])
         return self.decoder.step(self.table_ID[ids_BT], self.ring.extend(place_BT))
 
     def _run_frame(self, codes_BG: Tensor) -> None:
@@ -177,7 +211,8 @@ class Session:
 
     def _drop_guidance(self) -> None:
         if self.guided and not self.params.guided(self.frames):
-            self.ring, self._recorded = self.ring.select(torch.arange(len(self.seeds), device=self.device)), None
+            self.ring = self.ring.select(torch.arange(len(self.seeds), device=self.device))
+            self._recorded = None
 
     # ---- another prompt, another shot ----
 
@@ -186,9 +221,9 @@ class Session:
         """Go on under other prompts.
 
         Args:
-            window: what becomes of the frames that the next one sees. "keep": they stay as the old prompts made them;
-                "recompute": the decoder reads them again under the new prompts, as the first ones behind the sinks;
-                "flush": they are forgotten, as by `cut`.
+            window: what becomes of the frames that the next one sees. "keep": they stay as the old
+                prompts made them; "recompute": the decoder reads them again under the new prompts,
+                as the first ones behind the sinks; "flush": they are forgotten, as by `cut`.
         """
         if window not in get_args(Window):
             raise ValueError(f"window must be one of {', '.join(get_args(Window))}; got {window!r}")
@@ -208,7 +243,8 @@ class Session:
 
     @torch.inference_mode()
     def cut(self) -> None:
-        """Begin another shot: the window is forgotten, prompts and sinks stay, the next frame follows the sinks."""
+        """Begin another shot: the window is forgotten, prompts and sinks stay, the next frame
+        follows the sinks."""
         self.ring.flush()
         del self.past[self.sinks :]
 
@@ -216,37 +252,51 @@ class Session:
 
     @torch.inference_mode()
     def rewind(self, frames: int) -> None:
-        """Take back the last latent frames; they come out the same again, or others under other `seeds`.
+        """Take back the last latent frames; they come out the same again, or others under other
+        `seeds`.
 
         Raises:
-            ValueError: frames that the ring holds no more, or that had guidance when its rows are gone.
+            ValueError: frames that the ring holds no more, or that had guidance when its rows are
+                gone.
         """
         if not self.guided and self.params.guided(self.frames - frames):
             last = self.frames - (self.params.guidance_frames or 0)
-            raise ValueError(f"guidance has ended, so rewind can take back 0 to {last} latent frames; got {frames}")
+            raise ValueError(
+                f"guidance has ended, so rewind can take back 0 to {last} latent frames; got "
+                f"{frames}"
+            )
         self.ring.rewind(frames)
         self.frames -= frames
         del self.past[len(self.past) - frames :]
 
     @torch.inference_mode()
     def select(self, videos: Sequence[int], seeds: Sequence[int]) -> "Session":
-        """A session that goes on with some of these videos, each any number of times; this one stays as it is.
+        """A session that goes on with some of these videos, each any number of times; this one
+        stays as it is.
 
         Args:
             videos: which, by their number in this session.
             seeds: one per video of the new session.
         """
-        new, rows_R = copy.copy(self), torch.tensor(videos, device=self.device)
-        new._recorded, new.seeds, new.past = None, list(seeds), [codes_BG[rows_R] for codes_BG in self.past]
-        new.ring = self.ring.select(torch.cat([rows_R, rows_R + len(self.seeds)]) if self.guided else rows_R)
+        new = copy.copy(self)
+        rows_R = torch.tensor(videos, device=self.device)
+        new._recorded = None
+        new.seeds = list(seeds)
+        new.past = [codes_BG[rows_R] for codes_BG in self.past]
+        new.ring = self.ring.select(
+            torch.cat([rows_R, rows_R + len(self.seeds)]) if self.guided else rows_R
+        )
         return new
 
     def state(self) -> dict[str, Tensor]:
-        """All that changes as the videos grow, for `load_state` of a session with the same decoder and params."""
+        """All that changes as the videos grow, for `load_state` of a session with the same
+        decoder and params."""
         past_TBG = torch.stack(self.past) if self.past else torch.zeros(0, dtype=torch.long)
         return {"frames": torch.tensor(self.frames), "past": past_TBG, **self.ring.state()}
 
     @torch.inference_mode()
     def load_state(self, state: dict[str, Tensor]) -> None:
-        self.frames, self.past, self._recorded = int(state["frames"]), list(state["past"].to(self.device)), None
+        self.frames = int(state["frames"])
+        self.past = list(state["past"].to(self.device))
+        self._recorded = None
         self.ring.load_state(state)

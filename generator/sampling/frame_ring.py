@@ -1,15 +1,17 @@
-"""The frame ring: keys and values of an endless video at constant memory and constant cost per frame.
+"""The frame ring: keys and values of an endless video at constant memory and constant cost per
+frame.
 
     | prefix | sinks: frames 0 .. S-1 | ring: frame t in slot (t - S) mod window | nowhere |
 
-Nothing is moved, concatenated or grown. Ring keys are rotated once, where they stand. Prefix and sinks (the anchors)
-also keep un-rotated keys and are rotated anew once per frame, so that they never seem further away than training saw.
-Tokens of the open frame may be written again and again, in any number and at other places in each row: a token sees
-those of its own and earlier steps (parallel.py) and never later ones, so a wrong guess is simply written over.
+Nothing is moved, concatenated or grown. Ring keys are rotated once, where they stand. Prefix and
+sinks (the anchors) also keep un-rotated keys and are rotated anew once per frame, so that they
+never seem further away than training saw. Tokens of the open frame may be written again and again,
+in any number and at other places in each row: a token sees those of its own and earlier steps
+(parallel.py) and never later ones, so a wrong guess is simply written over.
 
-Legend: B rows, P prefix tokens, S sink frames, L tokens (of a frame: header and cells), X = L + 1 with one that is
-nowhere, T tokens of one call, A = P + S * L anchors, C slots that are seen, N query heads, M key/value heads,
-H = N + M, K head size, R rotations.
+Legend: B rows, P prefix tokens, S sink frames, L tokens (of a frame: header and cells), X = L + 1
+with one that is nowhere, T tokens of one call, A = P + S * L anchors, C slots that are seen, N
+query heads, M key/value heads, H = N + M, K head size, R rotations.
 """
 
 import copy
@@ -29,8 +31,8 @@ from ..model.order import decode_order
 
 
 class OpenFrame(NamedTuple):
-    """Of the frame that grows: the slot of each of its tokens, what is added to the scores of slots (0, or -inf for
-    those that nobody sees), and how its tokens are rotated."""
+    """Of the frame that grows: the slot of each of its tokens, what is added to the scores of
+    slots (0, or -inf for those that nobody sees), and how its tokens are rotated."""
 
     slot_X: Tensor
     hidden_B1C: Tensor
@@ -38,17 +40,20 @@ class OpenFrame(NamedTuple):
 
 
 class FrameRing:
-    """Cache of a batch of videos: give it a prefix, then frame after frame, each by any tokens in any portions.
+    """Cache of a batch of videos: give it a prefix, then frame after frame, each by any tokens in
+    any portions.
 
     Args:
         config: of the decoder.
         rows: B.
         window: latent frames that a token sees, its own included; by default as trained.
-        undo: how many frames `rewind` can always take back; the window's memory grows by so many frames.
+        undo: how many frames `rewind` can always take back; the window's memory grows by so many
+            frames.
         dtype, device: of keys and values.
         backend: of `attend`.
-        static: all slots are looked at from the first frame on, and what `extend` and its attention work on keeps its
-            shape and its place in memory until a prefix, rows or a state are set: they can be recorded and replayed.
+        static: all slots are looked at from the first frame on, and what `extend` and its attention
+            work on keeps its shape and its place in memory until a prefix, rows or a state are set:
+            they can be recorded and replayed.
 
     Raises:
         ValueError: a window longer than training allows, or no frame to undo.
@@ -65,25 +70,39 @@ class FrameRing:
         backend: str = "sdpa",
         static: bool = False,
     ) -> None:
-        self.config, self.backend, self.static = config, backend, static
+        self.config = config
+        self.backend = backend
+        self.static = static
         self.window = config.window if window is None else window
         config.check_window(self.window)
         if undo < 1:
             raise ValueError(f"undo must be at least 1 latent frame; got {undo}")
         self.order = decode_order(config.grid, config.wavefront, torch.device(device))
         self.places_L2 = self.order.places_L2.cpu()
-        self.length, self.prefix = self.order.length, 0
+        self.length = self.order.length
+        self.prefix = 0
         self.kv = torch.zeros(
-            2, config.layers, rows, config.kv_heads, self.slots + 1, config.head_size, dtype=dtype, device=device
+            2,
+            config.layers,
+            rows,
+            config.kv_heads,
+            self.slots + 1,
+            config.head_size,
+            dtype=dtype,
+            device=device,
         )
         self.bare_keys = torch.zeros_like(self.kv[0, ..., : self.anchors + 1, :])
-        unseen_XL = pad(self.order.unseen_LL, (0, 0, 0, 1), value=True)  # the last row is for what is nowhere
+        # the last row is for what is nowhere
+        unseen_XL = pad(self.order.unseen_LL, (0, 0, 0, 1), value=True)
         self.later_XL = self.kv.new_zeros(unseen_XL.shape).masked_fill_(unseen_XL, -math.inf)
         self.speeds = rope.rotation_speeds(config.head_size, config.rope_base)
-        self.pushed_out: deque[Tensor] = deque(maxlen=undo)  # what the last frames have written over, newest last
-        self.frame, self.first = -1, 0  # the frame that is open, and the first that can be taken back
+        # what the last frames have written over, newest last
+        self.pushed_out: deque[Tensor] = deque(maxlen=undo)
+        self.frame = -1  # the frame that is open, and the first that can be taken back
+        self.first = 0
         self.open: OpenFrame | None = None
-        self.shift = 0  # frames by which the keys of the anchors are moved up; -1 if they are not in place
+        # frames by which the keys of the anchors are moved up; -1 if they are not in place
+        self.shift = 0
 
     @property
     def rows(self) -> int:
@@ -109,18 +128,27 @@ class FrameRing:
     # ---- writing ----
 
     def set_prefix(self, mask_BP: Tensor) -> LayerAttention:
-        """Make room for a prefix, the first one or another; returns the attention to run it with. Frames stay.
+        """Make room for a prefix, the first one or another; returns the attention to run it with.
+        Frames stay.
 
         Args:
             mask_BP: which prefix tokens are real.
         """
-        old, self.prefix = self.prefix, mask_BP.shape[1]
+        old = self.prefix
+        self.prefix = mask_BP.shape[1]
         room = (0, 0, self.prefix - old, 0)  # a negative number takes slots away
-        self.kv, self.bare_keys, self.shift, self.open = pad(self.kv, room), pad(self.bare_keys, room), -1, None
-        self.hidden_B1P = torch.zeros_like(mask_BP, dtype=self.kv.dtype).masked_fill_(~mask_BP, -math.inf)[:, None]
+        self.kv = pad(self.kv, room)
+        self.bare_keys = pad(self.bare_keys, room)
+        self.shift = -1
+        self.open = None
+        self.hidden_B1P = torch.zeros_like(mask_BP, dtype=self.kv.dtype).masked_fill_(
+            ~mask_BP, -math.inf
+        )[:, None]
         slots_BT = torch.arange(self.prefix, device=self.kv.device).expand(len(mask_BP), -1)
         rotation_LR = self._rotation(rope.prefix_positions(self.prefix))
-        return self._attention(slots_BT, rotation_LR, self.prefix, self.hidden_B1P[:, None], anchors=True)
+        return self._attention(
+            slots_BT, rotation_LR, self.prefix, self.hidden_B1P[:, None], anchors=True
+        )
 
     def begin_frame(self) -> None:
         """Open the next frame; all tokens of the one before should be in."""
@@ -135,13 +163,18 @@ class FrameRing:
         shift = self.config.anchor_shift(self.frame)
         if shift != self.shift:
             sinks = rope.frame_positions(torch.arange(self.config.sinks), self.places_L2)
-            positions = torch.cat([rope.prefix_positions(self.prefix), sinks]) + torch.tensor([shift, 0, 0])
-            near = rope.rotate(self.bare_keys[..., : self.anchors, :].transpose(2, 3), self._rotation(positions))
+            positions = torch.cat([rope.prefix_positions(self.prefix), sinks]) + torch.tensor(
+                [shift, 0, 0]
+            )
+            near = rope.rotate(
+                self.bare_keys[..., : self.anchors, :].transpose(2, 3), self._rotation(positions)
+            )
             self.kv[0, ..., : self.anchors, :] = near.transpose(2, 3)
             self.shift = shift
 
     def _open(self, start: int, written: int) -> None:
-        """Note where the frame begins and how many slots hold something, in the tensors of the last one if static."""
+        """Note where the frame begins and how many slots hold something, in the tensors of the
+        last one if static."""
         slots = torch.cat([torch.arange(start, start + self.length), torch.tensor([self.slots])])
         hidden_B1C = pad(self.hidden_B1P, (0, written - self.prefix))
         place_LR = self._rotation(rope.frame_positions(torch.tensor([self.frame]), self.places_L2))
@@ -159,17 +192,21 @@ class FrameRing:
     def extend(self, place_BT: Tensor) -> LayerAttention:
         """Take tokens of the open frame; returns the attention to run them with.
 
-        Each layer stores their keys and values, and each token sees all that a token at its place may see: the anchors,
-        the window, and of this frame what was last written at places of its own and earlier steps.
+        Each layer stores their keys and values, and each token sees all that a token at its place
+        may see: the anchors, the window, and of this frame what was last written at places of its
+        own and earlier steps.
 
         Args:
-            place_BT: int64, 0 for the first token of a frame to L - 1; L for one that is nowhere and is ignored.
+            place_BT: int64, 0 for the first token of a frame to L - 1; L for one that is nowhere
+                and is ignored.
         """
         assert self.open is not None, "extend goes behind begin_frame"
         bias_BTC = self.open.hidden_B1C.repeat(1, place_BT.shape[1], 1)
         bias_BTC.index_copy_(2, self.open.slot_X[:-1], self.later_XL[place_BT])
-        slots_BT, rotation = self.open.slot_X[place_BT], self.open.rotation_XR[place_BT]
-        anchors = self.frame < self.config.sinks or self.static  # frames behind the sinks write to no anchor's slot
+        slots_BT = self.open.slot_X[place_BT]
+        rotation = self.open.rotation_XR[place_BT]
+        # frames behind the sinks write to no anchor's slot
+        anchors = self.frame < self.config.sinks or self.static
         return self._attention(slots_BT, rotation, self.seen, bias_BTC[:, None], anchors)
 
     def _attention(
@@ -187,7 +224,9 @@ class FrameRing:
             if anchors:
                 self.bare_keys[layer][rows_B1, :, bare_slots_BT] = qk_BTHK[:, :, heads[0] :]
             q_BNTK = (q_BTNK * sharpness_N1).transpose(1, 2)
-            out_BNTK = attend(q_BNTK, keys[:, :, :seen], values[:, :, :seen], bias_B1TC, self.backend)
+            out_BNTK = attend(
+                q_BNTK, keys[:, :, :seen], values[:, :, :seen], bias_B1TC, self.backend
+            )
             return out_BNTK.transpose(1, 2).flatten(2)
 
         return attention
@@ -197,7 +236,11 @@ class FrameRing:
     @property
     def reach(self) -> int:
         """How many frames `rewind` can take back now."""
-        return self.frame + 1 - self.first if len(self.pushed_out) == self.over else len(self.pushed_out)
+        return (
+            self.frame + 1 - self.first
+            if len(self.pushed_out) == self.over
+            else len(self.pushed_out)
+        )
 
     def rewind(self, frames: int) -> None:
         """Take back the last frames: the ring is as it was before them.
@@ -217,19 +260,25 @@ class FrameRing:
             self.frame -= 1
 
     def flush(self, sinks: bool = False) -> None:
-        """Forget the window, and the sinks too if asked: the next frame is the one behind what is left."""
+        """Forget the window, and the sinks too if asked: the next frame is the one behind what
+        is left."""
         self.pushed_out.clear()
         self.first = min(self.frame + 1, self.config.sinks)
         self.frame = -1 if sinks else self.first - 1
 
     def select(self, rows: Tensor) -> "FrameRing":
-        """A ring of these rows, int64 [new B], each any number of times. This one stays as it is."""
+        """A ring of these rows, int64 [new B], each any number of times. This one stays as it
+        is."""
         new = copy.copy(self)
-        new.kv, new.bare_keys, new.hidden_B1P = self.kv[:, :, rows], self.bare_keys[:, rows], self.hidden_B1P[rows]
+        new.kv = self.kv[:, :, rows]
+        new.bare_keys = self.bare_keys[:, rows]
+        new.hidden_B1P = self.hidden_B1P[rows]
         if self.open is not None:
             slot_X, hidden_B1C, rotation_XR = self.open
             new.open = OpenFrame(slot_X.clone(), hidden_B1C[rows], rotation_XR.clone())
-        new.pushed_out = deque((frame[:, :, rows] for frame in self.pushed_out), self.pushed_out.maxlen)
+        new.pushed_out = deque(
+            (frame[:, :, rows] for frame in self.pushed_out), self.pushed_out.maxlen
+        )
         return new
 
     def state(self) -> dict[str, Tensor]:
@@ -241,7 +290,9 @@ class FrameRing:
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         kept = {name: tensor.to(self.kv.device, copy=True) for name, tensor in state.items()}
-        self.kv, self.bare_keys, self.hidden_B1P = kept["kv"], kept["bare_keys"], kept["hidden_prefix"]
+        self.kv = kept["kv"]
+        self.bare_keys = kept["bare_keys"]
+        self.hidden_B1P = kept["hidden_prefix"]
         self.prefix, self.frame, self.first, self.shift = state["counters"].tolist()
         self.open = None
         self.pushed_out.clear()

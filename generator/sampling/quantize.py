@@ -1,9 +1,11 @@
 """Weights for sampling: packed for the processor, in half precision, or in eight bits.
 
-oneDNN multiplies from a layout of its own, 1.5 times as fast as `F.linear` for one token (it reads memory in order) and
-2 times for twenty. A session packs a copy of the weights that it samples with; the decoder itself stays as it is.
+oneDNN multiplies from a layout of its own, 1.5 times as fast as `F.linear` for one token (it reads
+memory in order) and 2 times for twenty. A session packs a copy of the weights that it samples with;
+the decoder itself stays as it is.
 
-Eight bits are a number per weight in [-127, 127] and a scale per output channel, rounded to the nearest.
+Eight bits are a number per weight in [-127, 127] and a scale per output channel, rounded to the
+nearest.
 
 Legend: M tokens, N outputs, K inputs of a linear layer.
 """
@@ -21,7 +23,8 @@ from ..model.decoder import Decoder
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 LINEARS = ("qkv", "out", "gate_up", "down")  # of every block
-FEW = 4  # tokens up to which eight bits are multiplied as they are; above it pays to unpack them first
+# tokens up to which eight bits are multiplied as they are; above it pays to unpack them first
+FEW = 4
 
 
 class PackedLinear(nn.Module):
@@ -29,9 +32,12 @@ class PackedLinear(nn.Module):
 
     def __init__(self, weight_NK: Tensor) -> None:
         super().__init__()
-        self.weight_NK, self.packed = weight_NK, None
+        self.weight_NK = weight_NK
+        self.packed = None
         if weight_NK.device.type == "cpu" and packable(weight_NK.dtype):
-            self.packed = torch.ops.mkldnn._reorder_linear_weight(weight_NK.detach().contiguous(), None)
+            self.packed = torch.ops.mkldnn._reorder_linear_weight(
+                weight_NK.detach().contiguous(), None
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         if self.packed is None:
@@ -43,7 +49,9 @@ def packable(dtype: torch.dtype) -> bool:
     """Whether this processor multiplies numbers of this type from packed weights."""
     if not torch.backends.mkldnn.is_available():
         return False
-    return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return dtype == torch.float32 or (
+        dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
 
 
 class Int8Linear(nn.Module):
@@ -56,19 +64,24 @@ class Int8Linear(nn.Module):
         super().__init__()
         weight_NK = linear.weight.detach()
         scale_N = weight_NK.float().abs().amax(1).clamp(min=1e-12) / 127
-        self.register_buffer("weight_NK", (weight_NK.float() / scale_N[:, None]).round().to(torch.int8))
+        self.register_buffer(
+            "weight_NK", (weight_NK.float() / scale_N[:, None]).round().to(torch.int8)
+        )
         self.register_buffer("scale_N", scale_N.to(weight_NK.dtype))
 
     def forward(self, x: Tensor) -> Tensor:
         few = x.dtype == torch.bfloat16 and x.device.type == "cpu" and x[..., 0].numel() <= FEW
         if few:
-            out_MN = torch.ops.aten._weight_int8pack_mm(x.flatten(0, -2), self.weight_NK, self.scale_N)
+            out_MN = torch.ops.aten._weight_int8pack_mm(
+                x.flatten(0, -2), self.weight_NK, self.scale_N
+            )
             return out_MN.unflatten(0, x.shape[:-1])
         return F.linear(x, self.weight_NK.to(x.dtype)) * self.scale_N
 
 
 def pack(decoder: Decoder) -> Decoder:
-    """A decoder that shares the weights of this one and computes the same from packed copies of them."""
+    """A decoder that shares the weights of this one and computes the same from packed copies of
+    them."""
     packed = _shallow(decoder)
     packed.blocks = nn.ModuleList([_shallow(block) for block in decoder.blocks])
     _replace_linears(packed, lambda layer: PackedLinear(layer.weight))
@@ -76,11 +89,13 @@ def pack(decoder: Decoder) -> Decoder:
 
 
 def lighten(decoder: Decoder, dtype: str = "float32", quantize: str | None = None) -> None:
-    """Turn a decoder into a smaller and less exact one, in place. It can be sampled from and not be trained.
+    """Turn a decoder into a smaller and less exact one, in place. It can be sampled from and not be
+    trained.
 
     Args:
         dtype: one of `DTYPES`, of all weights and of what is computed with them.
-        quantize: "int8" for eight bits per weight of the linear layers, where nearly all weights of large models are.
+        quantize: "int8" for eight bits per weight of the linear layers, where nearly all weights of
+            large models are.
 
     Raises:
         ValueError: another dtype or way to quantize.

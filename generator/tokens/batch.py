@@ -1,4 +1,5 @@
-"""Batches of tokenised clips in stages of growing length; a step's batch does not depend on restarts."""
+"""Batches of tokenised clips in stages of growing length; a step's batch does not depend on
+restarts."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 
 class Tokens(Protocol):
-    """Numbered clips of one latent grid. `latents` is the length of the longest, `longest_text` that of its captions
-    in tokens."""
+    """Numbered clips of one latent grid. `latents` is the length of the longest, `longest_text`
+    that of its captions in tokens."""
 
     @property
     def latents(self) -> int: ...
@@ -30,16 +31,19 @@ class Tokens(Protocol):
         ...
 
     def batch(self, rows: Tensor, latents: int, turn: int = 0) -> dict[str, Tensor]:
-        """Clips cut to their first `latents` latent frames: codes int64 [B, T, H, W], objects bool [B, T, H, W], text
-        float [B, S, E] and text_mask bool [B, S]. Clips with several captions take turns with them."""
+        """Clips cut to their first `latents` latent frames: codes int64 [B, T, H, W], objects
+        bool [B, T, H, W], text float [B, S, E] and text_mask bool [B, S]. Clips with several
+        captions take turns with them."""
         ...
 
 
 @dataclass(frozen=True)
 class Stage:
-    """`steps` batches of `batch_size` clips, cut to their first `latents` latent frames. The last stage has no end.
+    """`steps` batches of `batch_size` clips, cut to their first `latents` latent frames. The last
+    stage has no end.
 
-    Short clips come first: an image costs a fraction of a clip and holds nearly all that a caption says of objects.
+    Short clips come first: an image costs a fraction of a clip and holds nearly all that a caption
+    says of objects.
     """
 
     steps: int
@@ -53,12 +57,14 @@ class Stage:
 
 
 class TokenBatches(IterableDataset[dict[str, Tensor]]):
-    """Endless shuffled batches of `Tokens`; use it with DataLoader(batch_size=None) and any number of workers.
+    """Endless shuffled batches of `Tokens`; use it with DataLoader(batch_size=None) and any number
+    of workers.
 
     Args:
         start: number of the first batch, so that a resumed run sees what it would have seen.
-        rank, ranks: which of the processes of a run this is. Each gets batches of its own, as many and as large as the
-            others'; together they are the batches of a single process with a batch `ranks` times as large.
+        rank, ranks: which of the processes of a run this is. Each gets batches of its own, as many
+            and as large as the others'; together they are the batches of a single process with a
+            batch `ranks` times as large.
     """
 
     def __init__(
@@ -75,9 +81,16 @@ class TokenBatches(IterableDataset[dict[str, Tensor]]):
             raise ValueError("at least one stage is needed")
         for stage in stages:
             if stage.latents > tokens.latents:
-                raise ValueError(f"a stage asks for {stage.latents} latent frames; the clips have {tokens.latents}")
-        self.tokens, self.stages, self.seed, self.start = tokens, tuple(stages), seed, start
-        self.rank, self.ranks = rank, ranks
+                raise ValueError(
+                    f"a stage asks for {stage.latents} latent frames; the clips have "
+                    f"{tokens.latents}"
+                )
+        self.tokens = tokens
+        self.stages = tuple(stages)
+        self.seed = seed
+        self.start = start
+        self.rank = rank
+        self.ranks = ranks
 
     def stage(self, step: int) -> Stage:
         for stage in self.stages:
@@ -88,18 +101,23 @@ class TokenBatches(IterableDataset[dict[str, Tensor]]):
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = get_worker_info()
-        turn, turns = (worker.id, worker.num_workers) if worker else (0, 1)  # a loader asks its workers in turn
+        # a loader asks its workers in turn
+        turn, turns = (worker.id, worker.num_workers) if worker else (0, 1)
         shuffle = lru_cache(maxsize=4)(self._shuffle)
-        seen = self.ranks * sum(self.stage(step).batch_size for step in range(self.start))  # by all ranks
+        # by all ranks
+        seen = self.ranks * sum(self.stage(step).batch_size for step in range(self.start))
         for step in count(self.start):
             stage = self.stage(step)
             if (step - self.start) % turns == turn:
                 yield self._batch(stage, seen + self.rank * stage.batch_size, shuffle)
             seen += self.ranks * stage.batch_size
 
-    def _batch(self, stage: Stage, seen: int, shuffle: Callable[[int, int], Tensor]) -> dict[str, Tensor]:
+    def _batch(
+        self, stage: Stage, seen: int, shuffle: Callable[[int, int], Tensor]
+    ) -> dict[str, Tensor]:
         """Clips number seen … seen + batch_size of an endless row of shuffles."""
-        total, stop = len(shuffle(stage.latents, 0)), seen + stage.batch_size
+        total = len(shuffle(stage.latents, 0))
+        stop = seen + stage.batch_size
         rounds = range(seen // total, (stop - 1) // total + 1)
         order = torch.cat([shuffle(stage.latents, index) for index in rounds])
         first = rounds.start * total
@@ -107,4 +125,8 @@ class TokenBatches(IterableDataset[dict[str, Tensor]]):
 
     def _shuffle(self, latents: int, index: int) -> Tensor:
         rows = self.tokens.rows(latents)
-        return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.seed * 1_000_003 + index))]
+        return rows[
+            torch.randperm(
+                len(rows), generator=torch.Generator().manual_seed(self.seed * 1_000_003 + index)
+            )
+        ]

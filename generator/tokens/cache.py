@@ -1,7 +1,8 @@
 """Clips as codes and captions as states, computed once and kept in a folder.
 
-The folder's name is made of the tokenizer's id, the text encoder's id and the data's key, so a changed tokenizer never
-meets old codes. Parts are written beside their place and renamed: a run that is killed goes on with the next part.
+The folder's name is made of the tokenizer's id, the text encoder's id and the data's key, so a
+changed tokenizer never meets old codes. Parts are written beside their place and renamed: a run
+that is killed goes on with the next part.
 
 Legend: C clips, T H W latent grid, S text length, E text width.
 """
@@ -32,8 +33,8 @@ BLOCK = 16  # clips tokenised at once
 
 @dataclass(frozen=True)
 class TokenSet:
-    """codes int16/int32 [C, T, H, W]; objects bool [C, T, H, W], where the data knows them (else all false);
-    text half [C, S, E]; text_length int64 [C]."""
+    """codes int16/int32 [C, T, H, W]; objects bool [C, T, H, W], where the data knows them (else
+    all false); text half [C, S, E]; text_length int64 [C]."""
 
     codes: Tensor
     objects: Tensor
@@ -56,7 +57,8 @@ class TokenSet:
         return torch.arange(len(self) if latents <= self.latents else 0)
 
     def batch(self, rows: Tensor, latents: int, turn: int = 0) -> dict[str, Tensor]:
-        """Training tensors of some clips, cut to their first `latents` latent frames and the longest caption."""
+        """Training tensors of some clips, cut to their first `latents` latent frames and the
+        longest caption."""
         length = self.text_length[rows]
         longest = max(1, int(length.max()))
         return {
@@ -88,14 +90,23 @@ def build_tokens(
 
 
 def _write_parts(
-    source: ClipSource, tokenizer: VideoTokenizer, text: TextEncoder, place: Path, codebooks: Codebooks
+    source: ClipSource,
+    tokenizer: VideoTokenizer,
+    text: TextEncoder,
+    place: Path,
+    codebooks: Codebooks,
 ) -> list[Path]:
     parts = [range(begin, min(begin + PART, len(source))) for begin in range(0, len(source), PART)]
     files = [place / f"{part.start:08d}-{part.stop:08d}.safetensors" for part in parts]
     missing = [(part, file) for part, file in zip(parts, files) if not file.exists()]
-    with Progress(sum(len(part) for part, _ in missing), label="tokenising, once: ", unit="clip") as progress:
+    with Progress(
+        sum(len(part) for part, _ in missing), label="tokenising, once: ", unit="clip"
+    ) as progress:
         for part, file in missing:
-            save_file(_tokenise(source, part, tokenizer, text, codebooks, progress.update), file.with_suffix(".part"))
+            save_file(
+                _tokenise(source, part, tokenizer, text, codebooks, progress.update),
+                file.with_suffix(".part"),
+            )
             file.with_suffix(".part").replace(file)
     return files
 
@@ -123,26 +134,38 @@ def _tokenise(
         captions += batch["caption"]
         done(len(indices))
     text, length = _embed(captions, encoder)
-    return {"codes": torch.cat(codes), "objects": torch.cat(objects), "text": text, "text_length": length}
+    return {
+        "codes": torch.cat(codes),
+        "objects": torch.cat(objects),
+        "text": text,
+        "text_length": length,
+    }
 
 
 def _embed(captions: list[str], encoder: TextEncoder) -> tuple[Tensor, Tensor]:
     """States half [C, S, E] and lengths [C]; a clip without a caption has length 0."""
     spoken = torch.tensor([bool(caption.strip()) for caption in captions])
-    states, mask = (x.cpu() for x in encoder.encode([caption for caption in captions if caption.strip()] or ["-"]))
+    states, mask = (
+        x.cpu()
+        for x in encoder.encode([caption for caption in captions if caption.strip()] or ["-"])
+    )
     text = states.new_zeros(len(captions), *states.shape[1:], dtype=torch.half)
     length = torch.zeros(len(captions), dtype=torch.int64)
     if spoken.any():
-        text[spoken], length[spoken] = states.half(), mask.sum(1)
+        text[spoken] = states.half()
+        length[spoken] = mask.sum(1)
     return text, length
 
 
 def _cells(foreground: Tensor | None, indices: Tensor, config: TokenizerConfig) -> Tensor:
-    """Cells [B, T, H, W] that show an object in any of their frames, from pixels [B, 1, F, Y, X]."""
+    """Cells [B, T, H, W] that show an object in any of their frames, from pixels [B, 1, F, Y,
+    X]."""
     if foreground is None:
         return torch.zeros(indices.shape[:4], dtype=torch.bool)
-    k, p = config.frames_per_latent, config.patch
-    (F_, Y, X), (T, H, W) = foreground.shape[2:], indices.shape[1:4]
+    k = config.frames_per_latent
+    p = config.patch
+    (F_, Y, X) = foreground.shape[2:]
+    (T, H, W) = indices.shape[1:4]
     padding = (0, W * p - X, 0, H * p - Y, k - 1, (T - 1) * k + 1 - F_)
     return F.max_pool3d(F.pad(foreground.float(), padding, mode="replicate"), (k, p, p))[:, 0] > 0
 
@@ -155,4 +178,9 @@ def _read(files: list[Path]) -> TokenSet:
     longest = max(part["text"].shape[1] for part in parts)
     for part in parts:
         part["text"] = F.pad(part["text"], (0, 0, 0, longest - part["text"].shape[1]))
-    return TokenSet(*(torch.cat([p[name] for p in parts]) for name in ("codes", "objects", "text", "text_length")))
+    return TokenSet(
+        *(
+            torch.cat([p[name] for p in parts])
+            for name in ("codes", "objects", "text", "text_length")
+        )
+    )

@@ -1,5 +1,5 @@
-"""Where the generator's training clips come from, as Lightning data modules: sources that are tokenised on the spot and
-kept, folders of videos, and shards that `kinetoscope prepare` wrote."""
+"""Where the generator's training clips come from, as Lightning data modules: sources that are
+tokenised on the spot and kept, folders of videos, and shards that `kinetoscope prepare` wrote."""
 
 from __future__ import annotations
 
@@ -21,19 +21,23 @@ SAMPLES = 4  # captions for a picture of samples
 
 
 class TokenData(pl.LightningDataModule):
-    """Serves stages of tokenised clips; every process of a run gets clips of its own. Subclasses say where from.
+    """Serves stages of tokenised clips; every process of a run gets clips of its own. Subclasses
+    say where from.
 
     A stage's batch size is that of one process.
     """
 
     def __init__(self, stages: list[Stage], seed: int, workers: int = 0) -> None:
         super().__init__()
-        self.stages, self.seed, self.workers = stages, seed, workers
+        self.stages = stages
+        self.seed = seed
+        self.workers = workers
         self.captions: list[str] = []
         self._start = 0
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
-        """Clips to train on, to validate on, and captions to show samples of, for the `GeneratorModule` in training."""
+        """Clips to train on, to validate on, and captions to show samples of, for the
+        `GeneratorModule` in training."""
         raise NotImplementedError
 
     def setup(self, stage: str | None = None) -> None:
@@ -48,7 +52,8 @@ class TokenData(pl.LightningDataModule):
         for tokens in (self.train_tokens, self.val_tokens):
             if tokens is not None and tokens.longest_text > most:
                 raise ValueError(
-                    f"the longest caption has {tokens.longest_text} tokens and the decoder takes {most}; "
+                    f"the longest caption has {tokens.longest_text} tokens and the decoder takes "
+                    f"{most}; "
                     f"shorten it, or set model.size.max_text to {tokens.longest_text}"
                 )
 
@@ -56,27 +61,35 @@ class TokenData(pl.LightningDataModule):
         first = self.train_tokens.rows(1)[:1]
         H, W = self.train_tokens.batch(first, 1)["codes"].shape[2:]
         if config.grid != (H, W):
-            rows, columns = config.grid[0], config.grid[1] // config.codebooks
+            rows = config.grid[0]
+            columns = config.grid[1] // config.codebooks
             raise ValueError(
-                f"the clips have {H} x {W // config.codebooks} cells and the model {rows} x {columns}; "
+                f"the clips have {H} x {W // config.codebooks} cells and the model {rows} x "
+                f"{columns}; "
                 f"set model.grid=[{H},{W // config.codebooks}], or take clips of another size"
             )
 
     def train_dataloader(self) -> DataLoader[Any]:
         assert self.trainer is not None
-        rank, ranks = self.trainer.global_rank, self.trainer.world_size
+        rank = self.trainer.global_rank
+        ranks = self.trainer.world_size
         batches = TokenBatches(self.train_tokens, self.stages, self.seed, self._start, rank, ranks)
         return DataLoader(batches, batch_size=None, num_workers=self.workers)
 
     def val_dataloader(self) -> Any:
-        """All of the validation clips, in batches as those of the last stage; Lightning deals them out to processes."""
+        """All of the validation clips, in batches as those of the last stage; Lightning deals
+        them out to processes."""
         if self.val_tokens is None:
             return []
         return DataLoader(_InOrder(self.val_tokens, self.stages[-1]), batch_size=None)
 
     def state_dict(self) -> dict[str, Any]:
         """A resumed run goes on with the batch after the last one seen."""
-        return {"batches_done": self.trainer.fit_loop.total_batch_idx + 1 if self.trainer else self._start}
+        return {
+            "batches_done": self.trainer.fit_loop.total_batch_idx + 1
+            if self.trainer
+            else self._start
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._start = state_dict["batches_done"]
@@ -86,8 +99,11 @@ class _InOrder(Dataset[dict[str, Tensor]]):
     """Every clip that is long enough for a stage once, in batches."""
 
     def __init__(self, tokens: Tokens, stage: Stage) -> None:
-        self.tokens, self.latents = tokens, stage.latents
-        self.parts = [part for part in tokens.rows(stage.latents).split(stage.batch_size) if len(part)]
+        self.tokens = tokens
+        self.latents = stage.latents
+        self.parts = [
+            part for part in tokens.rows(stage.latents).split(stage.batch_size) if len(part)
+        ]
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -97,7 +113,8 @@ class _InOrder(Dataset[dict[str, Tensor]]):
 
 
 class TokenDataModule(TokenData):
-    """Tokenises a source of clips once, with the models of the module in training, and keeps the result in memory.
+    """Tokenises a source of clips once, with the models of the module in training, and keeps the
+    result in memory.
 
     Args:
         train, validation: where clips come from.
@@ -115,7 +132,9 @@ class TokenDataModule(TokenData):
         seed: int = 0,
     ) -> None:
         super().__init__(stages, seed)
-        self.train, self.validation, self.cache_dir = train, validation, Path(cache_dir)
+        self.train = train
+        self.validation = validation
+        self.cache_dir = Path(cache_dir)
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
         arguments = module.tokenizer, module.text, self.cache_dir, module.codebooks
@@ -126,7 +145,8 @@ class TokenDataModule(TokenData):
 
 
 class FolderTokens(TokenDataModule):
-    """A folder of the user's own videos as a `TokenDataModule`; see `FolderSource` for the first settings."""
+    """A folder of the user's own videos as a `TokenDataModule`; see `FolderSource` for the first
+    settings."""
 
     def __init__(
         self,
@@ -141,18 +161,24 @@ class FolderTokens(TokenDataModule):
     ) -> None:
         train = FolderSource(root, frames, size, fps, rounds, seed)
         super().__init__(
-            train, FolderSource(root, frames, size, fps, seed=seed, validation=True), stages, cache_dir, seed
+            train,
+            FolderSource(root, frames, size, fps, seed=seed, validation=True),
+            stages,
+            cache_dir,
+            seed,
         )
 
 
 class ShardTokens(TokenData):
-    """Shards that `kinetoscope prepare` wrote, read where they lie: as many clips as the disk holds.
+    """Shards that `kinetoscope prepare` wrote, read where they lie: as many clips as the disk
+    holds.
 
     Args:
         root: the folder of the shards.
         held_out: share of the videos that validate and are never trained on.
-        stages: lengths and batch sizes, one after another. A stage takes the clips that are long enough for it and cuts
-            them to their first latent frames (`prepare --clip-frames` cuts long videos into clips of one length).
+        stages: lengths and batch sizes, one after another. A stage takes the clips that are long
+            enough for it and cuts them to their first latent frames (`prepare --clip-frames` cuts
+            long videos into clips of one length).
         workers: processes that read ahead.
         seed: of the shuffling.
     """
@@ -166,7 +192,8 @@ class ShardTokens(TokenData):
         seed: int = 0,
     ) -> None:
         super().__init__(stages, seed, workers)
-        self.shards, self.held_out = Shards(root), held_out
+        self.shards = Shards(root)
+        self.held_out = held_out
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
         arguments = module.tokenizer, module.text, self.held_out, self.seed, module.codebooks

@@ -1,6 +1,7 @@
 """One shard of codes out of its videos.
 
-Every clip is encoded as one stream: the tokenizer's state is carried through all of it, in chunks as they are decoded.
+Every clip is encoded as one stream: the tokenizer's state is carried through all of it, in chunks
+as they are decoded.
 
 Legend: T H W latent grid, F Y X frames and pixels.
 """
@@ -34,7 +35,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides what is in the shards, beside the videos and the models; see `commands.prepare`."""
+    """What decides what is in the shards, beside the videos and the models; see
+    `commands.prepare`."""
 
     size: tuple[int, int] | None = (64, 64)
     fps: float | None = None
@@ -74,7 +76,8 @@ def load_models(tokenizer: str, text: str | None, device: str | None) -> Models:
 def make_shard(
     folder: Path, number: int, videos: Iterable[DecodedVideo], models: Models, settings: Settings
 ) -> dict[str, Any]:
-    """Write a unit's shard and then its record, and return the record. Videos that cannot be used are listed in it."""
+    """Write a unit's shard and then its record, and return the record. Videos that cannot be
+    used are listed in it."""
     skipped: list[tuple[str, str]] = []
     short = 0
 
@@ -101,17 +104,24 @@ def video_clips(video: DecodedVideo, models: Models, settings: Settings) -> tupl
     """The clips of a video, and how many frames are in none since their shot was too short.
 
     Raises:
-        VideoError: the video is broken, has no clip that is long enough, or a caption that is too long.
+        VideoError: the video is broken, has no clip that is long enough, or a caption that is too
+            long.
     """
     words = video.video.words
     spoken = tuple(caption for caption in words.captions if caption)
     states = _states(spoken, models.text)
-    text, lengths = torch.cat(states).numpy() if states else None, tuple(len(part) for part in states)
+    text = torch.cat(states).numpy() if states else None
+    lengths = tuple(len(part) for part in states)
     clips: list[Clip] = []
     begin = short = 0
-    for _, pieces in groupby(split_shots(video, settings.cut, settings.clip_frames), key=lambda piece: piece[0]):
-        codes, (frames, height, width) = _encode((frames for _, frames in pieces), models, DTYPES[settings.dtype])
-        end, fps = begin + frames, video.fps
+    for _, pieces in groupby(
+        split_shots(video, settings.cut, settings.clip_frames), key=lambda piece: piece[0]
+    ):
+        codes, (frames, height, width) = _encode(
+            (frames for _, frames in pieces), models, DTYPES[settings.dtype]
+        )
+        end = begin + frames
+        fps = video.fps
         if frames >= settings.shortest:
             source = (video.video.name, begin / fps, end / fps)
             info = ClipInfo(spoken, *source, frames, height, width, fps, words.licence, lengths)
@@ -120,7 +130,9 @@ def video_clips(video: DecodedVideo, models: Models, settings: Settings) -> tupl
             short += frames
         begin = end
     if not clips:
-        raise VideoError(f"has no shot of at least {settings.shortest} frames (it has {begin} frames in all)")
+        raise VideoError(
+            f"has no shot of at least {settings.shortest} frames (it has {begin} frames in all)"
+        )
     return clips, short
 
 
@@ -131,8 +143,11 @@ def _states(captions: tuple[str, ...], encoder: TextEncoder | None) -> list[Tens
         raise VideoError(f"has a caption that cannot be embedded: {error}") from error
 
 
-def _encode(pieces: Iterable[Tensor], models: Models, dtype: torch.dtype) -> tuple[NDArray[Any], tuple[int, int, int]]:
-    """Frames uint8 [3, f, Y, X] of one clip to its codes [T, H, W], as one stream, and its F, Y and X."""
+def _encode(
+    pieces: Iterable[Tensor], models: Models, dtype: torch.dtype
+) -> tuple[NDArray[Any], tuple[int, int, int]]:
+    """Frames uint8 [3, f, Y, X] of one clip to its codes [T, H, W], as one stream, and its F, Y
+    and X."""
     size = (0, 0, 0)
 
     def pixels() -> Iterator[Tensor]:
@@ -145,4 +160,6 @@ def _encode(pieces: Iterable[Tensor], models: Models, dtype: torch.dtype) -> tup
 
     stream = computed(models.tokenizer.stream_encode(pixels()), models.device, dtype)
     codes = torch.cat([part.cpu() for part in stream], dim=1)[0]
-    return codes.numpy().astype(np.int16 if models.tokenizer.codebook_size <= 1 << 15 else np.int32), size
+    return codes.numpy().astype(
+        np.int16 if models.tokenizer.codebook_size <= 1 << 15 else np.int32
+    ), size

@@ -1,8 +1,10 @@
-"""`kinetoscope prepare`: videos to shards of codes, in units that can be done anywhere, at any time, and again.
+"""`kinetoscope prepare`: videos to shards of codes, in units that can be done anywhere, at any
+time, and again.
 
-The sorted list of videos is cut into units of one shard each, so that a unit's shard depends on nothing but its videos,
-the models and the settings. A unit is done when the record beside its shard is there, which is written last; whatever
-is half done is done anew. Whoever kills a run and starts it again ends with the same bytes.
+The sorted list of videos is cut into units of one shard each, so that a unit's shard depends on
+nothing but its videos, the models and the settings. A unit is done when the record beside its shard
+is there, which is written last; whatever is half done is done anew. Whoever kills a run and starts
+it again ends with the same bytes.
 
 Decoding happens in worker processes while the network runs here (`data.decoders`).
 """
@@ -36,8 +38,8 @@ from .make_shard import Models, Settings, load_models, make_shard
 
 @dataclass(frozen=True)
 class Work:
-    """How it is done: names of tokenizer and caption encoder (None stores captions as words alone), and the rest that
-    changes no shard."""
+    """How it is done: names of tokenizer and caption encoder (None stores captions as words
+    alone), and the rest that changes no shard."""
 
     tokenizer: str = "physics-64"
     text: str | None = None
@@ -60,13 +62,16 @@ def prepare(
         say: takes a line about each finished shard.
 
     Raises:
-        ValueError: `source` cannot be used, or `out` holds shards of other videos, models or settings, or is in use.
+        ValueError: `source` cannot be used, or `out` holds shards of other videos, models or
+            settings, or is in use.
         OSError: the disk is full; finished shards stay, and the next run goes on.
     """
     engines = {"local": _run_here, "ray": _run_on_ray}
     if work.engine not in engines:
         raise ValueError(f"engine must be one of {', '.join(engines)}; got {work.engine!r}")
-    videos, problems = list_videos(Path(source).absolute(), settings.captions, images=settings.shortest == 1)
+    videos, problems = list_videos(
+        Path(source).absolute(), settings.captions, images=settings.shortest == 1
+    )
     models = load_models(work.tokenizer, work.text, work.device)
     plan = _plan(videos, models, settings, work)
     folder = Path(out).resolve()
@@ -75,27 +80,38 @@ def prepare(
         with FileLock(folder / ".lock", timeout=0):
             _agree(folder, plan)
             size = settings.videos_per_shard
-            units = [(begin // size, videos[begin : begin + size]) for begin in range(0, len(videos), size)]
+            units = [
+                (begin // size, videos[begin : begin + size])
+                for begin in range(0, len(videos), size)
+            ]
             left = [unit for unit in units if not is_done(folder, unit[0])]
             if len(left) < len(units):
                 say(f"{len(units) - len(left)} of {len(units)} shards are there already")
             engines[work.engine](left, folder, settings, work, say)
             return _finish(folder, plan, len(units), problems)
     except Timeout:
-        raise ValueError(f"another run is writing to '{out}'; wait for it, or choose another folder") from None
+        raise ValueError(
+            f"another run is writing to '{out}'; wait for it, or choose another folder"
+        ) from None
 
 
 def summary(manifest: dict[str, Any], out: str) -> str:
     """What was made, in a line or two."""
     totals = manifest["totals"]
     lines = [
-        f"{out}: {_count(totals['clips'], 'clip')}, {totals['frames']} frames, {totals['codes']} codes in "
+        f"{out}: {_count(totals['clips'], 'clip')}, {totals['frames']} frames, {totals['codes']} "
+        "codes in "
         f"{_count(len(manifest['shards']), 'shard')}"
     ]
     if totals["short_frames"]:
-        lines.append(f"{totals['short_frames']} frames are in no clip, since what is left of their shot is too short")
+        lines.append(
+            f"{totals['short_frames']} frames are in no clip, since what is left of their shot is "
+            "too short"
+        )
     if totals["skipped"]:
-        lines.append(f"{_count(totals['skipped'], 'file')} could not be used; {Path(out) / SKIPPED} says why")
+        lines.append(
+            f"{_count(totals['skipped'], 'file')} could not be used; {Path(out) / SKIPPED} says why"
+        )
     return "\n".join(lines)
 
 
@@ -112,14 +128,21 @@ def is_done(folder: Path, number: int) -> bool:
 # ---- the plan, and whether it is the one that was begun ----
 
 
-def _plan(videos: list[ListedVideo], models: Models, settings: Settings, work: Work) -> dict[str, Any]:
-    listed = [[video.name, video.size, video.words.captions, video.words.licence] for video in videos]
+def _plan(
+    videos: list[ListedVideo], models: Models, settings: Settings, work: Work
+) -> dict[str, Any]:
+    listed = [
+        [video.name, video.size, video.words.captions, video.words.licence] for video in videos
+    ]
     return {
         "format": FORMAT,
         "tokenizer": {"name": work.tokenizer, "id": models.tokenizer.id},
         "text": {"name": work.text, "id": models.text.id} if models.text else None,
         "settings": json.loads(json.dumps(asdict(settings))),
-        "videos": {"count": len(videos), "sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest()},
+        "videos": {
+            "count": len(videos),
+            "sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
+        },
     }
 
 
@@ -128,17 +151,29 @@ def _agree(folder: Path, plan: dict[str, Any]) -> None:
     path = folder / MANIFEST
     if not path.exists():
         if any(folder.glob("*.tar")):
-            raise ValueError(f"'{folder}' holds .tar files of something else; choose another folder")
+            raise ValueError(
+                f"'{folder}' holds .tar files of something else; choose another folder"
+            )
         write_json(path, plan | {"complete": False}, indent=2)
         return
     begun = read_json(path)
-    told = {"tokenizer": "another tokenizer", "text": "another caption encoder", "videos": "other videos or captions"}
-    changes = [name for key, name in told.items() if _essence(begun.get(key)) != _essence(plan[key])]
+    told = {
+        "tokenizer": "another tokenizer",
+        "text": "another caption encoder",
+        "videos": "other videos or captions",
+    }
+    changes = [
+        name for key, name in told.items() if _essence(begun.get(key)) != _essence(plan[key])
+    ]
     before = begun.get("settings", {})
-    changes += [f"{k} {before.get(k)} (now {v})" for k, v in plan["settings"].items() if before.get(k) != v]
+    changes += [
+        f"{k} {before.get(k)} (now {v})" for k, v in plan["settings"].items() if before.get(k) != v
+    ]
     if begun.get("format") != FORMAT or changes:
         what = ", ".join(changes) or "another format"
-        raise ValueError(f"the shards in '{folder}' were begun with {what}; choose another folder for these")
+        raise ValueError(
+            f"the shards in '{folder}' were begun with {what}; choose another folder for these"
+        )
 
 
 def _essence(value: dict[str, Any] | None) -> Any:
@@ -146,9 +181,13 @@ def _essence(value: dict[str, Any] | None) -> Any:
     return {key: item for key, item in value.items() if key != "name"} if value else value
 
 
-def _finish(folder: Path, plan: dict[str, Any], units: int, problems: list[tuple[str, str]]) -> dict[str, Any]:
+def _finish(
+    folder: Path, plan: dict[str, Any], units: int, problems: list[tuple[str, str]]
+) -> dict[str, Any]:
     """Write the manifest and the table of skipped files, from the records of all shards."""
-    shards, skipped, totals = [], list(problems), {"clips": 0, "frames": 0, "codes": 0, "short_frames": 0}
+    shards = []
+    skipped = list(problems)
+    totals = {"clips": 0, "frames": 0, "codes": 0, "short_frames": 0}
     for number in range(units):
         path = shard_path(folder, number)
         record = read_json(path.with_suffix(".json"))
@@ -163,8 +202,14 @@ def _finish(folder: Path, plan: dict[str, Any], units: int, problems: list[tuple
     write_skipped(folder / SKIPPED, sorted(skipped))
     if not totals["clips"]:
         name, reason = skipped[0]
-        raise ValueError(f"none of {plan['videos']['count']} videos can be used; the first, '{name}', {reason}")
-    manifest = plan | {"complete": True, "totals": totals | {"skipped": len(skipped)}, "shards": shards}
+        raise ValueError(
+            f"none of {plan['videos']['count']} videos can be used; the first, '{name}', {reason}"
+        )
+    manifest = plan | {
+        "complete": True,
+        "totals": totals | {"skipped": len(skipped)},
+        "shards": shards,
+    }
     write_json(folder / MANIFEST, manifest, indent=2)
     return manifest
 
@@ -172,7 +217,9 @@ def _finish(folder: Path, plan: dict[str, Any], units: int, problems: list[tuple
 # ---- engines: they differ in where the units are done ----
 
 
-def _run_here(units: list[Unit], folder: Path, settings: Settings, work: Work, say: Callable[[str], None]) -> None:
+def _run_here(
+    units: list[Unit], folder: Path, settings: Settings, work: Work, say: Callable[[str], None]
+) -> None:
     if not units:
         return
     models = load_models(work.tokenizer, work.text, work.device)
@@ -180,18 +227,27 @@ def _run_here(units: list[Unit], folder: Path, settings: Settings, work: Work, s
         stream = decoders.read(video for _, videos in units for video in videos)
         for number, videos in units:
             record = make_shard(folder, number, islice(stream, len(videos)), models, settings)
-            say(_line(number, len(videos), record) + f"; the network waited {decoders.waiting:.0%} of the time")
+            say(
+                _line(number, len(videos), record)
+                + f"; the network waited {decoders.waiting:.0%} of the time"
+            )
 
 
-def _run_on_ray(units: list[Unit], folder: Path, settings: Settings, work: Work, say: Callable[[str], None]) -> None:
+def _run_on_ray(
+    units: list[Unit], folder: Path, settings: Settings, work: Work, say: Callable[[str], None]
+) -> None:
     """Each unit is a task of a Ray cluster, whose machines must see the same folders."""
     try:
         import ray
     except ImportError:
-        raise ValueError("--engine ray needs Ray; install it with pip install 'kinetoscope[ray]'") from None
+        raise ValueError(
+            "--engine ray needs Ray; install it with pip install 'kinetoscope[ray]'"
+        ) from None
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False)
-    work = replace(work, tokenizer=_absolute(work.tokenizer), text=work.text and _absolute(work.text))
+    work = replace(
+        work, tokenizer=_absolute(work.tokenizer), text=work.text and _absolute(work.text)
+    )
     gpus = 1 if work.device and work.device.startswith("cuda") else 0
     task = ray.remote(num_cpus=1, num_gpus=gpus)(_unit_alone)
     running = {task.remote(unit, folder, settings, work): unit for unit in units}
@@ -215,7 +271,8 @@ def _unit_alone(unit: Unit, folder: Path, settings: Settings, work: Work) -> dic
 
 
 def _line(number: int, videos: int, record: dict[str, Any]) -> str:
-    clips, skipped = len(record["samples"]), len(record["skipped"])
+    clips = len(record["samples"])
+    skipped = len(record["skipped"])
     made = f"{number:06d}.tar: {_count(clips, 'clip')} of {_count(videos - skipped, 'video')}"
     return made + f", {skipped} skipped" * bool(skipped)
 

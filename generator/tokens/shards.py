@@ -37,13 +37,14 @@ def shard_tokens(
         codebooks: which codes of a cell are taken; all, if not given.
 
     Raises:
-        ValueError: the codes are of another tokenizer or the caption states of another encoder, or the clips are not
-            of one size.
+        ValueError: the codes are of another tokenizer or the caption states of another encoder, or
+            the clips are not of one size.
     """
     made = shards.manifest["tokenizer"]
     if made["id"] != tokenizer.id:
         raise ValueError(
-            f"the shards in '{shards.folder}' are codes of tokenizer {made['name']} ({made['id']}), and the model's is "
+            f"the shards in '{shards.folder}' are codes of tokenizer {made['name']} "
+            f"({made['id']}), and the model's is "
             f"{tokenizer.id}; set model.tokenizer, or prepare them again"
         )
     sizes = Counter(tuple(record["shape"][1:]) for record in shards.records)
@@ -53,7 +54,8 @@ def shard_tokens(
     encoder = shards.manifest["text"]
     if encoder and encoder["id"] != text.id:
         raise ValueError(
-            f"the shards in '{shards.folder}' hold states of caption encoder {encoder['name']} ({encoder['id']}), and "
+            f"the shards in '{shards.folder}' hold states of caption encoder {encoder['name']} "
+            f"({encoder['id']}), and "
             f"the model's is {text.id}; set model.text, or prepare them again with --text"
         )
     spoken = None if encoder else _embedded(shards, text)
@@ -63,7 +65,9 @@ def shard_tokens(
     parts: tuple[list[int], list[int]] = ([], [])
     for index, record in enumerate(shards.records):
         parts[record["source"] in kept_back].append(index)
-    train, validation = (ShardSet(shards, clips, text.dim, codebooks, spoken) if clips else None for clips in parts)
+    train, validation = (
+        ShardSet(shards, clips, text.dim, codebooks, spoken) if clips else None for clips in parts
+    )
     assert train is not None
     return train, validation
 
@@ -75,7 +79,8 @@ class ShardSet:
         clips: their numbers in the shards.
         text_dim: E.
         codebooks: which codes of a cell are taken.
-        spoken: states half [S, E] of each caption of every clip of the shards, if they are not stored there.
+        spoken: states half [S, E] of each caption of every clip of the shards, if they are not
+            stored there.
     """
 
     def __init__(
@@ -86,7 +91,10 @@ class ShardSet:
         codebooks: Codebooks,
         spoken: list[list[Tensor]] | None = None,
     ) -> None:
-        self.shards, self.clips, self.text_dim, self.spoken = shards, list(clips), text_dim, spoken
+        self.shards = shards
+        self.clips = list(clips)
+        self.text_dim = text_dim
+        self.spoken = spoken
         self.codebooks = codebooks
         self._lengths = torch.tensor([shards.records[clip]["shape"][0] for clip in clips])
 
@@ -114,7 +122,9 @@ class ShardSet:
 
     def batch(self, rows: Tensor, latents: int, turn: int = 0) -> dict[str, Tensor]:
         clips = [self.clips[row] for row in rows.tolist()]
-        indices = torch.stack([torch.from_numpy(self.shards.codes(clip)[:latents]) for clip in clips])
+        indices = torch.stack(
+            [torch.from_numpy(self.shards.codes(clip)[:latents]) for clip in clips]
+        )
         codes = self.codebooks.in_rows(indices)
         states = [self._text(clip, turn) for clip in clips]
         length = torch.tensor([len(text) for text in states])
@@ -131,7 +141,11 @@ class ShardSet:
         """States float [S, E] of the caption whose turn it is; none without captions."""
         if self.spoken is not None:
             captions = self.spoken[clip]
-            return captions[turn % len(captions)].float() if captions else torch.zeros(0, self.text_dim)
+            return (
+                captions[turn % len(captions)].float()
+                if captions
+                else torch.zeros(0, self.text_dim)
+            )
         lengths = self.shards.records[clip]["text_lengths"]
         if not lengths:
             return torch.zeros(0, self.text_dim)

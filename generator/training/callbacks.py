@@ -1,5 +1,5 @@
-"""What can be seen of the generator's training, as Lightning callbacks: speed, gradients, codes, pictures; and the stop
-when a run is lost."""
+"""What can be seen of the generator's training, as Lightning callbacks: speed, gradients, codes,
+pictures; and the stop when a run is lost."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from ...training.stopwatch import Stopwatch
 
 
 class Watch(Guard):
-    """Logs, as often as the trainer logs: seconds per step, tokens per second, minutes left, the share of the time
-    spent waiting for data, the norm of the gradients (before they are clipped), codes used and their perplexity.
+    """Logs, as often as the trainer logs: seconds per step, tokens per second, minutes left, the
+    share of the time spent waiting for data, the norm of the gradients (before they are clipped),
+    codes used and their perplexity.
 
-    Stops the run with a ValueError when its loss is no number, or when nearly all codes are the same one. A checkpoint
-    is not written then: the last ones on the disk stay good.
+    Stops the run with a ValueError when its loss is no number, or when nearly all codes are the
+    same one. A checkpoint is not written then: the last ones on the disk stay good.
     """
 
     def __init__(self) -> None:
@@ -42,10 +43,14 @@ class Watch(Guard):
 
     def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
         if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:
-            norm = torch.nn.utils.get_total_norm([p.grad for p in module.model.parameters() if p.grad is not None])
+            norm = torch.nn.utils.get_total_norm(
+                [p.grad for p in module.model.parameters() if p.grad is not None]
+            )
             module.log("train/grad_norm", norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
-    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         codes: Tensor = batch["codes"]
         self.stopwatch.stop(codes.numel() * trainer.world_size)
         super().on_train_batch_end(trainer, module, outputs, batch, batch_idx)
@@ -56,7 +61,9 @@ class Watch(Guard):
         check_usage(usage)
         module.log("train/codes_used", float(usage.used))
         module.log("train/code_perplexity", usage.perplexity)
-        for name, value in self.stopwatch.read(trainer.estimated_stepping_batches - trainer.global_step).items():
+        for name, value in self.stopwatch.read(
+            trainer.estimated_stepping_batches - trainer.global_step
+        ).items():
             module.log(f"train/{name}", value, prog_bar=name != "data_wait")
 
     def on_validation_end(self, *_: Any) -> None:
@@ -68,17 +75,26 @@ class Watch(Guard):
 
 
 class Samples(Callback):
-    """Pictures of samples from captions of the validation clips, every so many steps: in TensorBoard and Weights &
-    Biases, else in the folder `samples` of the run. None while the decoder is divided over devices."""
+    """Pictures of samples from captions of the validation clips, every so many steps: in
+    TensorBoard and Weights & Biases, else in the folder `samples` of the run. None while the
+    decoder is divided over devices."""
 
     def __init__(self, every: int, stopwatch: Stopwatch) -> None:
-        self.every, self.stopwatch = every, stopwatch
+        self.every = every
+        self.stopwatch = stopwatch
 
     @rank_zero_only
     @torch.no_grad()
-    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         captions = getattr(getattr(trainer, "datamodule", None), "captions", [])
-        if module.divided or not captions or not trainer.global_step or trainer.global_step % self.every:
+        if (
+            module.divided
+            or not captions
+            or not trainer.global_step
+            or trainer.global_step % self.every
+        ):
             return
         frames = frame_count(batch["codes"].shape[1], module.config.frames_per_latent)
         with torch.autocast(module.device.type, enabled=False):

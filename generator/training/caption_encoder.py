@@ -1,14 +1,19 @@
-"""Makes the small text encoder of the physics world: an ordinary Hugging Face folder, from nothing, in minutes.
+"""Makes the small text encoder of the physics world: an ordinary Hugging Face folder, from nothing,
+in minutes.
 
 Facts of this encoder
-- Lower-case WordPiece tokenizer of the words of captions; single letters and digits are pieces, so every word is read.
+- Lower-case WordPiece tokenizer of the words of captions; single letters and digits are pieces, so
+  every word is read.
 - ModernBERT (rotary positions, no biases, no dropout) of about 0.6 M parameters.
-- Trained so that the state of the first token says what the whole sentence says, and the state of every word says
-  which object it speaks of and what that object is and does. Which colour belongs to which object is thus settled in
-  the text, and a video model that reads the frozen states need not find out.
-- It reads all colour-shape pairs in training; it is the video model that never sees some (`physics.HELD_OUT_PAIRS`).
+- Trained so that the state of the first token says what the whole sentence says, and the state of
+  every word says which object it speaks of and what that object is and does. Which colour belongs
+  to which object is thus settled in the text, and a video model that reads the frozen states need
+  not find out.
+- It reads all colour-shape pairs in training; it is the video model that never sees some
+  (`physics.HELD_OUT_PAIRS`).
 
-A plain loop rather than Lightning: it is over in minutes, on one device, without checkpoints to resume from.
+A plain loop rather than Lightning: it is over in minutes, on one device, without checkpoints to
+resume from.
 """
 
 from __future__ import annotations
@@ -50,15 +55,16 @@ IGNORED = -100
 # Entries of `Attributes.vector` in order; an object's entries have one more class for "not said".
 SENTENCE_SIZES = tuple(size + (1 <= index <= 12) for index, size in enumerate(VECTOR_SIZES))
 ENTRIES = ("count", *("colour", "shape", "size", "motion") * 3, "camera", "time", "collides")
-# What a word says: its tag, then colour, shape, size and motion of its object, then camera and time.
+# What a word says: its tag, then colour, shape, size and motion of its object, then camera and
+# time.
 WORD_SIZES = (len(TAGS), *SENTENCE_SIZES[1:5], *SENTENCE_SIZES[13:15])
 
 
 def fit_tokenizer(sentences: Iterable[str], rarest: int = 12) -> PreTrainedTokenizerFast:
     """A lower-casing WordPiece tokenizer with [CLS] first and [SEP] last.
 
-    Words that come at least `rarest` times are whole, all others are spelled. (The library's own trainer breaks ties by
-    chance, so equal seeds would not give equal tokenizers.)
+    Words that come at least `rarest` times are whole, all others are spelled. (The library's own
+    trainer breaks ties by chance, so equal seeds would not give equal tokenizers.)
     """
     unknown, first, last = (SPECIAL[key] for key in ("unk_token", "cls_token", "sep_token"))
     normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=True)
@@ -66,18 +72,27 @@ def fit_tokenizer(sentences: Iterable[str], rarest: int = 12) -> PreTrainedToken
     normalized = map(normalizer.normalize_str, sentences)
     counts = Counter(word for text in normalized for word, _ in splitter.pre_tokenize_str(text))
     words = sorted(word for word, count in counts.items() if count >= rarest)
-    vocabulary = dict.fromkeys([*SPECIAL.values(), *CHARACTERS, *(f"##{c}" for c in CHARACTERS), *MARKS, *words])
-    tokenizer = Tokenizer(models.WordPiece({token: i for i, token in enumerate(vocabulary)}, unk_token=unknown))
-    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
+    vocabulary = dict.fromkeys(
+        [*SPECIAL.values(), *CHARACTERS, *(f"##{c}" for c in CHARACTERS), *MARKS, *words]
+    )
+    tokenizer = Tokenizer(
+        models.WordPiece({token: i for i, token in enumerate(vocabulary)}, unk_token=unknown)
+    )
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = splitter
     tokenizer.decoder = decoders.WordPiece()
     ids = [(token, tokenizer.token_to_id(token)) for token in (first, last)]
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{first} $A {last}", pair=f"{first} $A {last} $B {last}", special_tokens=ids
     )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=MAX_TOKENS, **SPECIAL)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=MAX_TOKENS, **SPECIAL
+    )
 
 
-def make_encoder(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int, heads: int = 4) -> ModernBertModel:
+def make_encoder(
+    tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int, heads: int = 4
+) -> ModernBertModel:
     config = ModernBertConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden,
@@ -86,7 +101,8 @@ def make_encoder(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int, h
         intermediate_size=3 * hidden // 2,
         max_position_embeddings=MAX_TOKENS,
         initializer_range=0.05,
-        rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 100.0}},  # for some ten positions
+        # for some ten positions
+        rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 100.0}},
         layer_types=["full_attention"] * layers,  # sentences are shorter than any local window
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.cls_token_id,
@@ -98,7 +114,8 @@ def make_encoder(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int, h
 
 
 class ReadOut(nn.Module):
-    """Linear read-outs of the states: what the sentence says (first token), what each word says (all tokens)."""
+    """Linear read-outs of the states: what the sentence says (first token), what each word says
+    (all tokens)."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -106,7 +123,8 @@ class ReadOut(nn.Module):
         self.word = nn.Linear(hidden, sum(WORD_SIZES))
 
     def forward(self, states_BSD: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Logits [B, classes] of each entry of SENTENCE_SIZES and [B, S, classes] of each of WORD_SIZES."""
+        """Logits [B, classes] of each entry of SENTENCE_SIZES and [B, S, classes] of each of
+        WORD_SIZES."""
         sentence = self.sentence(states_BSD[:, 0]).split(SENTENCE_SIZES, -1)
         return sentence, self.word(states_BSD).split(WORD_SIZES, -1)
 
@@ -118,7 +136,8 @@ def _sentence_targets(said: Attributes) -> list[int]:
 
 
 def _word_targets(example: Tagged) -> list[list[int]]:
-    """For every word one class per entry of WORD_SIZES; IGNORED where the word's part of the sentence has no such."""
+    """For every word one class per entry of WORD_SIZES; IGNORED where the word's part of the
+    sentence has no such."""
     none = [IGNORED] * 4
     rows = []
     for tag in example.tags:
@@ -133,19 +152,29 @@ def _word_targets(example: Tagged) -> list[list[int]]:
 
 
 def _collate(tokenizer: PreTrainedTokenizerFast, examples: Sequence[Tagged]) -> dict[str, Tensor]:
-    """input_ids and attention_mask [B, S], sentence [B, 16], word [B, S, 7]; special tokens have no word targets."""
+    """input_ids and attention_mask [B, S], sentence [B, 16], word [B, S, 7]; special tokens have
+    no word targets."""
     words = [list(example.words) for example in examples]
-    batch = tokenizer(words, is_split_into_words=True, padding=True, truncation=True, return_tensors="pt")
+    batch = tokenizer(
+        words, is_split_into_words=True, padding=True, truncation=True, return_tensors="pt"
+    )
     targets = torch.full((*batch["input_ids"].shape, len(WORD_SIZES)), IGNORED)
     for row, example in enumerate(examples):
         table = torch.tensor([*_word_targets(example), [IGNORED] * len(WORD_SIZES)])
         targets[row] = table[[-1 if word is None else word for word in batch.word_ids(row)]]
     sentence = torch.tensor([_sentence_targets(example.said) for example in examples])
     mask = batch["attention_mask"]
-    return {"input_ids": batch["input_ids"], "attention_mask": mask, "sentence": sentence, "word": targets}
+    return {
+        "input_ids": batch["input_ids"],
+        "attention_mask": mask,
+        "sentence": sentence,
+        "word": targets,
+    }
 
 
-def _batches(tokenizer: PreTrainedTokenizerFast, rng: random.Random, size: int) -> Iterator[dict[str, Tensor]]:
+def _batches(
+    tokenizer: PreTrainedTokenizerFast, rng: random.Random, size: int
+) -> Iterator[dict[str, Tensor]]:
     """Endless batches of sentences of similar length, half of them roughened."""
     while True:
         drawn = [random_sentence(rng) for _ in range(8 * size)]
@@ -158,21 +187,31 @@ def _batches(tokenizer: PreTrainedTokenizerFast, rng: random.Random, size: int) 
 
 
 def _loss(encoder: ModernBertModel, read_out: ReadOut, batch: dict[str, Tensor]) -> Tensor:
-    states = encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+    states = encoder(
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+    ).last_hidden_state
     sentence, word = read_out(states)
     losses = [F.cross_entropy(logits, batch["sentence"][:, i]) for i, logits in enumerate(sentence)]
     for i, logits in enumerate(word):
         target = batch["word"][..., i]
-        total = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=IGNORED, reduction="sum")
+        total = F.cross_entropy(
+            logits.flatten(0, 1), target.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
         losses.append(total / (target != IGNORED).sum().clamp_min(1))
     return torch.stack(losses).sum()
 
 
 def _train(
-    encoder: ModernBertModel, read_out: ReadOut, batches: Iterator[dict[str, Tensor]], steps: int, learning_rate: float
+    encoder: ModernBertModel,
+    read_out: ReadOut,
+    batches: Iterator[dict[str, Tensor]],
+    steps: int,
+    learning_rate: float,
 ) -> None:
     parameters = [*encoder.parameters(), *read_out.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(
+        parameters, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, learning_rate, total_steps=steps + 1, pct_start=0.1, cycle_momentum=False
     )
@@ -200,10 +239,12 @@ def fit_text_encoder(
     learning_rate: float = 2e-3,
     test_captions: int = 1000,
 ) -> dict[str, float]:
-    """Train tokenizer and encoder from nothing and write them to the folder `out`, weights in half precision.
+    """Train tokenizer and encoder from nothing and write them to the folder `out`, weights in half
+    precision.
 
     Args:
-        test_captions: captions of simulated scenes, never trained on, that the accuracies come from.
+        test_captions: captions of simulated scenes, never trained on, that the accuracies come
+            from.
 
     Returns:
         Accuracies of `evaluate_text_encoder` of what was written.
@@ -211,7 +252,12 @@ def fit_text_encoder(
     Raises:
         ValueError: for numbers below 1, or if the folder that shall hold `out` does not exist.
     """
-    for name, value in (("steps", steps), ("threads", threads), ("batch_size", batch_size), ("layers", layers)):
+    for name, value in (
+        ("steps", steps),
+        ("threads", threads),
+        ("batch_size", batch_size),
+        ("layers", layers),
+    ):
         if value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
     if not out.absolute().parent.is_dir():
@@ -222,28 +268,38 @@ def fit_text_encoder(
     torch.manual_seed(seed)
     rng = random.Random(seed)
     examples = (random_sentence(rng) for _ in range(4000))
-    tokenizer = fit_tokenizer(roughen(e, rng).text if i % 2 else e.text for i, e in enumerate(examples))
-    encoder, read_out = make_encoder(tokenizer, hidden, layers), ReadOut(hidden)
+    tokenizer = fit_tokenizer(
+        roughen(e, rng).text if i % 2 else e.text for i, e in enumerate(examples)
+    )
+    encoder = make_encoder(tokenizer, hidden, layers)
+    read_out = ReadOut(hidden)
     _train(encoder, read_out, _batches(tokenizer, rng, batch_size), steps, learning_rate)
     _write(out, tokenizer, encoder, read_out)
     return evaluate_text_encoder(out, test_captions)
 
 
-def _write(out: Path, tokenizer: PreTrainedTokenizerFast, encoder: ModernBertModel, read_out: ReadOut) -> None:
+def _write(
+    out: Path, tokenizer: PreTrainedTokenizerFast, encoder: ModernBertModel, read_out: ReadOut
+) -> None:
     """Write beside `out`, then move each file into place."""
     with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".text-") as scratch:
         tokenizer.save_pretrained(scratch)
         encoder.half().save_pretrained(scratch)
-        encoder.config.dtype = torch.float32  # stored in half precision, but loaded and run in single precision
+        # stored in half precision, but loaded and run in single precision
+        encoder.config.dtype = torch.float32
         encoder.config.save_pretrained(scratch)
-        save_file({name: x.half() for name, x in read_out.state_dict().items()}, Path(scratch) / "read_out.safetensors")
+        save_file(
+            {name: x.half() for name, x in read_out.state_dict().items()},
+            Path(scratch) / "read_out.safetensors",
+        )
         out.mkdir(exist_ok=True)
         for path in Path(scratch).iterdir():
             os.replace(path, out / path.name)
 
 
 class TextReader:
-    """What the encoder in `folder` understands: a check of the encoder, not a part of any video model."""
+    """What the encoder in `folder` understands: a check of the encoder, not a part of any video
+    model."""
 
     def __init__(self, folder: Path) -> None:
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
@@ -253,9 +309,12 @@ class TextReader:
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """`Attributes.vector` of each text [B, 16], objects as named, and of each token [B, S, 7] (WORD_SIZES)."""
+        """`Attributes.vector` of each text [B, 16], objects as named, and of each token [B, S,
+        7] (WORD_SIZES)."""
         batch = self.tokenizer(list(texts), padding=True, return_tensors="pt")
-        states = self.encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+        states = self.encoder(
+            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+        ).last_hidden_state
         sentence, word = self.read_out(states)
         vector = torch.stack([logits.argmax(-1) for logits in sentence], -1)
         vector = vector.where(vector < torch.tensor(VECTOR_SIZES), -1)
@@ -263,11 +322,13 @@ class TextReader:
 
 
 def evaluate_text_encoder(folder: Path, captions: int = 1000) -> dict[str, float]:
-    """Share of attributes that the encoder reads right from captions of simulated scenes, never trained on.
+    """Share of attributes that the encoder reads right from captions of simulated scenes, never
+    trained on.
 
     Returns:
-        One value per attribute; `unsaid`, where nothing is said; `all` attributes; whole `sentences`; `words`, entries
-        read from single tokens; `pairs`, all attributes of sentences with a pair of `physics.HELD_OUT_PAIRS`.
+        One value per attribute; `unsaid`, where nothing is said; `all` attributes; whole
+        `sentences`; `words`, entries read from single tokens; `pairs`, all attributes of sentences
+        with a pair of `physics.HELD_OUT_PAIRS`.
     """
     reader = TextReader(folder)
     seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + captions)
@@ -276,11 +337,14 @@ def evaluate_text_encoder(folder: Path, captions: int = 1000) -> dict[str, float
         ("all", PhysicsConfig(max_objects=3)),
         ("pairs", PhysicsConfig(max_objects=3, only_held_out=True)),
     ):
-        examples = [tag_words(*pair) for pair in zip(*describe(sample_scenes(seeds, 33, config), seeds))]
+        examples = [
+            tag_words(*pair) for pair in zip(*describe(sample_scenes(seeds, 33, config), seeds))
+        ]
         target = torch.stack([example.said.vector() for example in examples])
         word_targets = _collate(reader.tokenizer, examples)["word"]
         vector, words = reader([example.text for example in examples])
-        right, said = vector == target, target >= 0
+        right = vector == target
+        said = target >= 0
         scores[key] = right[said].float().mean().item()
         if key == "all":
             scores |= {

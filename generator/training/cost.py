@@ -1,6 +1,8 @@
-"""What a generator costs, computed from its config alone: parameters, tokens, work per step, memory per device.
+"""What a generator costs, computed from its config alone: parameters, tokens, work per step, memory
+per device.
 
-Legend: B clips of a batch, T latent frames, G cells of one, L its tokens, S text length, D width, V codes.
+Legend: B clips of a batch, T latent frames, G cells of one, L its tokens, S text length, D width, V
+codes.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ class Plan:
 
     Args:
         latents: T of its longest clips; batch: B of them on each device; text: S.
-        matrix_state: bytes that the optimizer keeps for each weight of a linear layer: 8 for AdamW, 4 for Muon.
+        matrix_state: bytes that the optimizer keeps for each weight of a linear layer: 8 for AdamW,
+            4 for Muon.
         averaged: whether a second copy of the weights is averaged.
         half: whether activations are bfloat16.
         recompute: whether blocks are computed again in the backward pass.
@@ -49,7 +52,10 @@ class Plan:
 
 def parameter_counts(config: DecoderConfig) -> dict[str, int]:
     """Weights of the parts of a `Decoder`."""
-    D, N, M, K = config.dim, config.heads, config.kv_heads, config.head_size
+    D = config.dim
+    N = config.heads
+    M = config.kv_heads
+    K = config.head_size
     matrices = D * (N + 2 * M) * K + D * D + 3 * D * config.hidden
     table = (config.vocab_size + sum(config.levels)) * D
     ports = (config.num_actions + config.grid_vocab) * D
@@ -62,7 +68,11 @@ def parameter_counts(config: DecoderConfig) -> dict[str, int]:
 
 def matrix_count(config: DecoderConfig) -> int:
     """Weights of linear layers, which Muon takes."""
-    return parameter_counts(config)["blocks"] - config.layers * config.heads + config.text_dim * config.dim
+    return (
+        parameter_counts(config)["blocks"]
+        - config.layers * config.heads
+        + config.text_dim * config.dim
+    )
 
 
 def clip_tokens(config: DecoderConfig, latents: int, text: int) -> int:
@@ -81,7 +91,8 @@ def keys_seen(config: DecoderConfig, latents: int, text: int) -> int:
 
 
 def forward_flops(config: DecoderConfig, latents: int, text: int) -> int:
-    """Of one clip: 2 per weight and token, 4 per pair of query and key and channel, and the logits."""
+    """Of one clip: 2 per weight and token, 4 per pair of query and key and channel, and the
+    logits."""
     D = config.dim
     matrices = parameter_counts(config)["blocks"] - config.layers * config.heads
     work = 2 * matrices * clip_tokens(config, latents, text) + 2 * text * config.text_dim * D
@@ -90,7 +101,8 @@ def forward_flops(config: DecoderConfig, latents: int, text: int) -> int:
 
 
 def step_flops(plan: Plan) -> int:
-    """Of one device and step. The backward pass costs twice the forward pass; what is computed again counts not."""
+    """Of one device and step. The backward pass costs twice the forward pass; what is computed
+    again counts not."""
     return 3 * plan.batch * forward_flops(plan.decoder, plan.latents, plan.text)
 
 
@@ -100,13 +112,17 @@ def step_flops(plan: Plan) -> int:
 def activation_bytes(plan: Plan) -> int:
     """About what the backward pass needs of the forward pass, on one device.
 
-    A block keeps its normalised inputs in float32 and, in the precision of the matrices, the inputs of its four
-    products, queries, keys and values before and after they are rotated and scaled, the keys and values that frames
-    beyond the window gather, and both halves of the SwiGLU. Autocast keeps a copy of the matrices. Logits come and go
-    in blocks; what stays is the gradients of the last states and of the table of codes.
+    A block keeps its normalised inputs in float32 and, in the precision of the matrices, the inputs
+    of its four products, queries, keys and values before and after they are rotated and scaled, the
+    keys and values that frames beyond the window gather, and both halves of the SwiGLU. Autocast
+    keeps a copy of the matrices. Logits come and go in blocks; what stays is the gradients of the
+    last states and of the table of codes.
     """
-    config, size = plan.decoder, 2 if plan.half else FLOAT
-    D, M, K = config.dim, config.kv_heads, config.head_size
+    config = plan.decoder
+    size = 2 if plan.half else FLOAT
+    D = config.dim
+    M = config.kv_heads
+    K = config.head_size
     copied = size if plan.half else 0  # of what is float32
     seen = config.sinks + config.window
     gathered = 2 * M * K * seen * max(0, plan.latents - seen) // plan.latents
@@ -115,16 +131,27 @@ def activation_bytes(plan: Plan) -> int:
     loss = size * plan.batch * plan.latents * config.cells * D + FLOAT * config.vocab_size * D
     layers = 1 if plan.recompute else config.layers
     kept = tokens * config.layers * D * FLOAT if plan.recompute else 0
-    return kept + tokens * layers * block + copied * matrix_count(config) * layers // config.layers + loss
+    return (
+        kept
+        + tokens * layers * block
+        + copied * matrix_count(config) * layers // config.layers
+        + loss
+    )
 
 
 def memory_bytes(plan: Plan, devices: int, divided: bool) -> dict[str, int]:
-    """Of one of `devices`: whole copies (DDP), or weights divided over them (FSDP2), a block at a time gathered."""
+    """Of one of `devices`: whole copies (DDP), or weights divided over them (FSDP2), a block at
+    a time gathered."""
     counts = parameter_counts(plan.decoder)
-    total, matrices = sum(counts.values()), matrix_count(plan.decoder)
+    total = sum(counts.values())
+    matrices = matrix_count(plan.decoder)
     state = matrices * plan.matrix_state + (total - matrices) * 8
     share = devices if divided else 1
-    gathered = 2 * FLOAT * (counts["blocks"] // plan.decoder.layers + total - counts["blocks"]) if divided else 0
+    gathered = (
+        2 * FLOAT * (counts["blocks"] // plan.decoder.layers + total - counts["blocks"])
+        if divided
+        else 0
+    )
     parts = {
         "weights": FLOAT * total // share + gathered,
         "gradients": FLOAT * total // share,
@@ -142,7 +169,8 @@ def read_plan(config: str) -> Plan:
     """Of a YAML file, or of the one with this name that comes with the package.
 
     Raises:
-        ValueError: there is no such file, it configures no generator, or the models it names are not there.
+        ValueError: there is no such file, it configures no generator, or the models it names are
+            not there.
     """
     path = Path(config)
     known = Path(str(files("kinetoscope.configs"))) / "generator"
@@ -157,12 +185,14 @@ def read_plan(config: str) -> Plan:
 
     try:
         values: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-        model, stages = values["model"], values["data"]["init_args"]["stages"]
+        model = values["model"]
+        stages = values["data"]["init_args"]["stages"]
         longest = max(stages, key=lambda stage: stage["latents"] * stage["batch_size"])
         precision = str(values.get("trainer", {}).get("precision", "32-true"))
     except (YAMLError, OmegaConfBaseException, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"'{path}' is not the config of a generator's training ({type(error).__name__}: {error})"
+            f"'{path}' is not the config of a generator's training ({type(error).__name__}: "
+            f"{error})"
         ) from error
     return Plan(
         decoder=_decoder_of(model),
@@ -182,11 +212,14 @@ def _decoder_of(model: dict[str, Any]) -> DecoderConfig:
         values.pop("tokenizer", None)
         return DecoderConfig.from_dict(values)
     tokenizer = read_config(find_folder(_there(model.get("tokenizer"), "tokenizer"), "tokenizer"))
-    text = json.loads((find_folder(_there(model.get("text"), "text"), "text") / "config.json").read_text())
+    text = json.loads(
+        (find_folder(_there(model.get("text"), "text"), "text") / "config.json").read_text()
+    )
     quantizer = QuantizerConfig(**tokenizer["quantizer"])
     levels = tuple(quantizer.args["levels"])
     codebooks = Codebooks(prod(levels), quantizer.rates, model.get("codebooks") or quantizer.rates)
-    size, grid = DecoderSize(**model.get("size", {})), model.get("grid", (8, 8))
+    size = DecoderSize(**model.get("size", {}))
+    grid = model.get("grid", (8, 8))
     return DecoderConfig(
         vocab_size=codebooks.vocab_size,
         levels=codebooks.levels(levels),
@@ -200,32 +233,42 @@ def _decoder_of(model: dict[str, Any]) -> DecoderConfig:
 
 def _there(name: str | None, part: str) -> str:
     """A model that a recipe makes before it is needed counts as the one that ships."""
-    return "physics-64" if name is None or (name.startswith("runs/") and not Path(name).exists()) else name
+    return (
+        "physics-64"
+        if name is None or (name.startswith("runs/") and not Path(name).exists())
+        else name
+    )
 
 
 # ---- the table ----
 
 
 def describe(config: str) -> None:
-    """Print what training a generator costs, computed from its config: parameters, tokens, work and memory.
+    """Print what training a generator costs, computed from its config: parameters, tokens, work and
+    memory.
 
-    Memory of activations is an estimate, and what the allocator and the framework take comes on top. Batches are those
-    of one device.
+    Memory of activations is an estimate, and what the allocator and the framework take comes on
+    top. Batches are those of one device.
 
     Args:
-        config: a YAML file as for `python -m kinetoscope.generator fit`, or the name of one that comes with the
-            package, such as base.
+        config: a YAML file as for `python -m kinetoscope.generator fit`, or the name of one that
+            comes with the package, such as base.
     """
     print("\n".join(table(read_plan(config))))
 
 
 def table(plan: Plan) -> list[str]:
-    config, counts = plan.decoder, parameter_counts(plan.decoder)
-    tokens, frames = clip_tokens(config, plan.latents, plan.text), 1 + (plan.latents - 1) * config.frames_per_latent
+    config = plan.decoder
+    counts = parameter_counts(plan.decoder)
+    tokens = clip_tokens(config, plan.latents, plan.text)
+    frames = 1 + (plan.latents - 1) * config.frames_per_latent
     rows = [("parameters", _si(sum(counts.values())))]
     rows += [(f"  {name}", _si(count)) for name, count in counts.items()]
     rows += [
-        ("tokens per clip", f"{tokens} ({plan.latents} latent frames or {frames} frames; text {plan.text})"),
+        (
+            "tokens per clip",
+            f"{tokens} ({plan.latents} latent frames or {frames} frames; text {plan.text})",
+        ),
         ("clips per device and step", str(plan.batch)),
         ("FLOPs per token, forward", _si(forward_flops(config, plan.latents, plan.text) / tokens)),
         ("FLOPs per device and step", _si(step_flops(plan))),

@@ -1,4 +1,5 @@
-"""Flaws in the past that a clip is trained with, so that a long roll-out does not drift on its own mistakes.
+"""Flaws in the past that a clip is trained with, so that a long roll-out does not drift on its own
+mistakes.
 
 What is to be predicted stays true: only what the decoder looks back at is disturbed.
 
@@ -25,12 +26,15 @@ class ContextFlaws:
     """How the past is disturbed. Shares of codes add up to at most 1.
 
     Args:
-        clips: share of the clips with a disturbed past. In each, the first few frames are disturbed; how few is drawn.
+        clips: share of the clips with a disturbed past. In each, the first few frames are
+            disturbed; how few is drawn.
         random: share of their codes that any other code stands for.
         nearby: share that a neighbour stands for: one level off in one dimension of the FSQ code.
-        own: share that the model's own guess stands for, drawn from what it predicts there given the true past
-            (parallel scheduled sampling, arXiv:1906.04331); costs one more forward pass for each of `own_rounds`.
-        own_rounds: in every further round the guesses are made from the guesses of the one before, like a roll-out.
+        own: share that the model's own guess stands for, drawn from what it predicts there given
+            the true past (parallel scheduled sampling, arXiv:1906.04331); costs one more forward
+            pass for each of `own_rounds`.
+        own_rounds: in every further round the guesses are made from the guesses of the one before,
+            like a roll-out.
         frames: share of the disturbed frames that are hidden as a whole.
     """
 
@@ -42,9 +46,14 @@ class ContextFlaws:
     frames: float = 0.0
 
     def __post_init__(self) -> None:
-        check_shares(**{f"flaws.{name}": share for name, share in vars(self).items() if name != "own_rounds"})
+        check_shares(
+            **{f"flaws.{name}": share for name, share in vars(self).items() if name != "own_rounds"}
+        )
         if self.random + self.nearby + self.own > 1:
-            raise ValueError(f"flaws.random, nearby and own are shares of the same codes; together they are {self.sum}")
+            raise ValueError(
+                "flaws.random, nearby and own are shares of the same codes; together they are "
+                f"{self.sum}"
+            )
         if self.own_rounds < 1:
             raise ValueError(f"flaws.own_rounds must be at least 1; got {self.own_rounds}")
 
@@ -54,24 +63,30 @@ class ContextFlaws:
 
 
 def uniform(seed: int, rank: int, ranks: int, device: torch.device) -> Uniform:
-    """Numbers for one of `ranks` processes: together they draw what a single one with all of the batch would draw."""
+    """Numbers for one of `ranks` processes: together they draw what a single one with all of the
+    batch would draw."""
     dice = torch.Generator(device).manual_seed(seed)
 
     def draw(batch: int, *shape: int) -> Tensor:
-        return torch.rand(batch * ranks, *shape, generator=dice, device=device)[rank * batch :][:batch]
+        return torch.rand(batch * ranks, *shape, generator=dice, device=device)[rank * batch :][
+            :batch
+        ]
 
     return draw
 
 
 def nearby_codes(codes: Tensor, levels: tuple[int, ...], draw: Uniform) -> Tensor:
-    """For every code one that is a level off in one FSQ dimension, all equally likely; where only one side exists,
-    that one."""
+    """For every code one that is a level off in one FSQ dimension, all equally likely; where
+    only one side exists, that one."""
     if not levels:
-        raise ValueError("nearby codes need an FSQ tokenizer, whose codes have levels; set flaws.nearby to 0")
+        raise ValueError(
+            "nearby codes need an FSQ tokenizer, whose codes have levels; set flaws.nearby to 0"
+        )
     sizes = torch.tensor(levels, device=codes.device)
     strides = torch.tensor([math.prod(levels[:i]) for i in range(len(levels))], device=codes.device)
     which = (draw(*codes.shape) * len(levels)).long()
-    size, stride = sizes[which], strides[which]
+    size = sizes[which]
+    stride = strides[which]
     level = codes // stride % size
     step = torch.where(draw(*codes.shape) < 0.5, -1, 1)
     step = torch.where((level + step < 0) | (level + step >= size), -step, step)
@@ -82,7 +97,11 @@ def own_codes(logits_BTGV: Tensor, draw: Uniform) -> Tensor:
     """Codes [B, T, G] drawn from what a model predicts."""
     share_BTGV = logits_BTGV.float().softmax(-1).cumsum(-1)
     point_BTG1 = draw(*logits_BTGV.shape[:3])[..., None] * share_BTGV[..., -1:]
-    return torch.searchsorted(share_BTGV, point_BTG1, right=True).squeeze(-1).clamp_(max=logits_BTGV.shape[-1] - 1)
+    return (
+        torch.searchsorted(share_BTGV, point_BTG1, right=True)
+        .squeeze(-1)
+        .clamp_(max=logits_BTGV.shape[-1] - 1)
+    )
 
 
 def disturb(
@@ -92,14 +111,16 @@ def disturb(
     draw: Uniform,
     guess: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """What the decoder looks back at in place of the true codes, `[B, T, H, W]`, and which frames are hidden, `[B, T]`.
+    """What the decoder looks back at in place of the true codes, `[B, T, H, W]`, and which frames
+    are hidden, `[B, T]`.
 
     Args:
         guess: logits [B, T, G, V] given some past [B, T, H, W]; called if `own` is above 0.
     """
     B, T = codes_BTHW.shape[:2]
     chosen_B1 = draw(B, 1) < flaws.clips
-    past_B1 = 1 + (draw(B, 1) * max(1, T - 1)).long()  # the last frame stays as it is, unless it is the only one
+    # the last frame stays as it is, unless it is the only one
+    past_B1 = 1 + (draw(B, 1) * max(1, T - 1)).long()
     context_BT = chosen_B1 & (torch.arange(T, device=codes_BTHW.device) < past_B1)
     part = draw(*codes_BTHW.shape)
     past = codes_BTHW
@@ -121,6 +142,8 @@ def disturb(
     return past, context_BT & (draw(B, T) < flaws.frames)
 
 
-def _replace(past: Tensor, other: Tensor, first: float, last: float, *, context: Tensor, part: Tensor) -> Tensor:
+def _replace(
+    past: Tensor, other: Tensor, first: float, last: float, *, context: Tensor, part: Tensor
+) -> Tensor:
     """`other` where the cell's number lies in [first, last)."""
     return torch.where(context & (part >= first) & (part < last), other, past)

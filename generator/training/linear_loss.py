@@ -1,7 +1,9 @@
-"""Cross-entropy of codes against a table, a block of tokens at a time: logits of all tokens never exist together.
+"""Cross-entropy of codes against a table, a block of tokens at a time: logits of all tokens never
+exist together.
 
-With a large vocabulary they are the largest thing in a training step by far, and reading and writing them takes longer
-than computing them. Each block's gradients are computed right behind its logits (as in Liger Kernel, arXiv:2410.10989).
+With a large vocabulary they are the largest thing in a training step by far, and reading and
+writing them takes longer than computing them. Each block's gradients are computed right behind its
+logits (as in Liger Kernel, arXiv:2410.10989).
 
 Legend: N tokens, V codes, D width, K tokens of a block.
 """
@@ -13,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BLOCK_LOGITS = {"cpu": 2**22, "cuda": 2**27}  # few enough for a CPU's cache, enough to keep a GPU busy
+# few enough for a CPU's cache, enough to keep a GPU busy
+BLOCK_LOGITS = {"cpu": 2**22, "cuda": 2**27}
 
 
 def linear_loss(
@@ -21,33 +24,54 @@ def linear_loss(
 ) -> tuple[Tensor, Tensor]:
     """The weighted sum of the nats of codes, and the nats of each, which carry no gradient.
 
-    Logits are `states @ table.T`, in bfloat16 under autocast; everything behind them is float32 at least.
+    Logits are `states @ table.T`, in bfloat16 under autocast; everything behind them is float32 at
+    least.
 
     Args:
         states: [..., D].
         codes: int64 [...]; weights: as many, 1 unless given.
     """
     flat_N = codes.flatten()
-    weight_N = torch.ones_like(flat_N, dtype=torch.float32) if weights is None else weights.flatten()
-    total, nats_N = _LinearLoss.apply(states.flatten(0, -2), table_VD, flat_N, weight_N, torch.is_grad_enabled())
+    weight_N = (
+        torch.ones_like(flat_N, dtype=torch.float32) if weights is None else weights.flatten()
+    )
+    total, nats_N = _LinearLoss.apply(
+        states.flatten(0, -2), table_VD, flat_N, weight_N, torch.is_grad_enabled()
+    )
     return total, nats_N.view(codes.shape)
 
 
 class _LinearLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, states_ND: Tensor, table_VD: Tensor, codes_N: Tensor, weight_N: Tensor, training: bool
+        ctx: Any,
+        states_ND: Tensor,
+        table_VD: Tensor,
+        codes_N: Tensor,
+        weight_N: Tensor,
+        training: bool,
     ) -> tuple[Tensor, Tensor]:
         device = states_ND.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states_ND.dtype
+        dtype = (
+            torch.get_autocast_dtype(device)
+            if torch.is_autocast_enabled(device)
+            else states_ND.dtype
+        )
         exact = torch.promote_types(dtype, torch.float32)
-        x_ND, w_VD = states_ND.to(dtype), table_VD.to(dtype)
+        x_ND = states_ND.to(dtype)
+        w_VD = table_VD.to(dtype)
         d_states = torch.empty_like(x_ND) if training else None
-        d_table = torch.zeros_like(table_VD, dtype=exact) if training and ctx.needs_input_grad[1] else None
-        parts, size = [], max(1, BLOCK_LOGITS.get(device, BLOCK_LOGITS["cuda"]) // len(w_VD))
+        d_table = (
+            torch.zeros_like(table_VD, dtype=exact)
+            if training and ctx.needs_input_grad[1]
+            else None
+        )
+        parts = []
+        size = max(1, BLOCK_LOGITS.get(device, BLOCK_LOGITS["cuda"]) // len(w_VD))
         for start in range(0, len(x_ND), size):
             block = slice(start, start + size)
-            x_KD, codes_K1 = x_ND[block], codes_N[block, None]
+            x_KD = x_ND[block]
+            codes_K1 = codes_N[block, None]
             logp_KV = torch.log_softmax(x_KD @ w_VD.T, dim=-1, dtype=exact)
             parts.append(-logp_KV.gather(1, codes_K1).squeeze(1))
             if d_states is None:
@@ -67,5 +91,7 @@ class _LinearLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         saved = zip(ctx.saved_tensors, ctx.dtypes)
-        d_states, d_table = (None if part is None else part.to(dtype) * grads[0] for part, dtype in saved)
+        d_states, d_table = (
+            None if part is None else part.to(dtype) * grads[0] for part, dtype in saved
+        )
         return d_states, d_table, None, None, None

@@ -1,7 +1,8 @@
-"""Training of the generator as a LightningModule, on clips and captions that were tokenised before (token_cache.py).
+"""Training of the generator as a LightningModule, on clips and captions that were tokenised before
+(token_cache.py).
 
-The decoder is whole on every device (one device, or several under DDP), or divided over them (FSDP2), which
-Lightning's `ModelParallelStrategy` asks for. Neither changes what is computed.
+The decoder is whole on every device (one device, or several under DDP), or divided over them
+(FSDP2), which Lightning's `ModelParallelStrategy` asks for. Neither changes what is computed.
 
 Legend: B batch, T latent frames, G cells of a frame, S text length, E text width, V vocabulary.
 """
@@ -36,38 +37,52 @@ from .linear_loss import linear_loss
 from .lora import LoraSize, add_lora, save_adapter
 from .token_weights import TokenLoss
 
-__all__ = ["DecoderSize", "FolderTokens", "GeneratorModule", "ShardTokens", "TokenDataModule", "TokenLoss"]
+__all__ = [
+    "DecoderSize",
+    "FolderTokens",
+    "GeneratorModule",
+    "ShardTokens",
+    "TokenDataModule",
+    "TokenLoss",
+]
 
 Batch = dict[str, Tensor]
 
 
 class GeneratorModule(pl.LightningModule):
-    """Fits a `Decoder` to the codes of one tokenizer; every checkpoint also exports a whole `VideoGenerator`.
+    """Fits a `Decoder` to the codes of one tokenizer; every checkpoint also exports a whole
+    `VideoGenerator`.
 
     Args:
         tokenizer: shipped name, folder or hub id of the tokenizer.
         text: folder or hub id of a Hugging Face text encoder; it stays frozen.
-        fit_text: make the encoder for captions of the physics world in the folder `text` first, if it is not there yet.
+        fit_text: make the encoder for captions of the physics world in the folder `text` first, if
+            it is not there yet.
         size: sizes of the decoder.
         grid: latent rows and columns of the training clips, in cells.
-        codebooks: how many codes of a cell are learned, of a tokenizer that has several; None for all.
-        wavefront: in which order codes are drawn, as in `DecoderConfig`; None for that of `init_from`, or raster.
+        codebooks: how many codes of a cell are learned, of a tokenizer that has several; None for
+            all.
+        wavefront: in which order codes are drawn, as in `DecoderConfig`; None for that of
+            `init_from`, or raster.
         loss: weights of the tokens.
-        lr: peak rate of AdamW (tables, norms); `muon_lr` is that of Muon (matrices), 0 gives them to AdamW as well.
+        lr: peak rate of AdamW (tables, norms); `muon_lr` is that of Muon (matrices), 0 gives them
+            to AdamW as well.
         warmup_steps: steps of linear warm-up.
         cooldown: share of the steps, at the end, over which the rates fall to zero.
-        caption_dropout: share of the clips that are trained without their caption (classifier-free guidance).
-        hidden_clips: share of the clips in whose input some codes are hidden, a share of them that is drawn for each
-            clip. What is hidden from the past must be read from the caption.
+        caption_dropout: share of the clips that are trained without their caption (classifier-free
+            guidance).
+        hidden_clips: share of the clips in whose input some codes are hidden, a share of them that
+            is drawn for each clip. What is hidden from the past must be read from the caption.
         flaws: how the past of a clip is disturbed besides, for long roll-outs.
         ema_decay: of the averaged weights that are validated and exported; 0 turns averaging off.
         backend: of `attention.attend`.
         recompute: compute each block again in the backward pass, to save memory.
-        lora: with a rank above 0, `init_from` stays as it is and only low-rank adapters beside its layers are trained
-            (by AdamW at `lr`) and exported, for `kinetoscope sample --adapter`.
-        samples_every: steps between pictures of samples, from captions of the validation clips; 0 for none.
-        init_from: a model to start from (shipped name, folder or hub id) in place of fresh weights: its tokenizer, text
-            encoder and sizes replace those given here.
+        lora: with a rank above 0, `init_from` stays as it is and only low-rank adapters beside its
+            layers are trained (by AdamW at `lr`) and exported, for `kinetoscope sample --adapter`.
+        samples_every: steps between pictures of samples, from captions of the validation clips; 0
+            for none.
+        init_from: a model to start from (shipped name, folder or hub id) in place of fresh weights:
+            its tokenizer, text encoder and sizes replace those given here.
         export_dir: where to export to; `generator` in the log folder if not given.
     """
 
@@ -108,7 +123,8 @@ class GeneratorModule(pl.LightningModule):
         self._start: Decoder | None = None  # weights to begin with
         self.base = ("", "")  # the model that adapters belong to
         if init_from is None:
-            codec, encoder = VideoTokenizer.from_pretrained(tokenizer), TextEncoder.from_pretrained(text)
+            codec = VideoTokenizer.from_pretrained(tokenizer)
+            encoder = TextEncoder.from_pretrained(text)
             self.codebooks = Codebooks.of(codec, codebooks)
             self.config = DecoderConfig(
                 vocab_size=self.codebooks.vocab_size,
@@ -122,17 +138,30 @@ class GeneratorModule(pl.LightningModule):
             )
         else:
             shipped = VideoGenerator.from_pretrained(init_from)
-            codec, encoder, self._start = shipped.tokenizer, shipped.text, shipped.decoder.train()
+            codec = shipped.tokenizer
+            encoder = shipped.text
+            self._start = shipped.decoder.train()
             order = self._start.config.wavefront if wavefront is None else wavefront
             self._start.config = self.config = replace(self._start.config, wavefront=order)
-            self.base, self.codebooks = (init_from, shipped.id), shipped.codebooks
+            self.base = (init_from, shipped.id)
+            self.codebooks = shipped.codebooks
         # In a tuple torch does not find them: they are not in checkpoints.
         self._frozen = (codec.requires_grad_(False), encoder)
-        self.loss, self.lr, self.muon_lr, self.weight_decay = loss, lr, muon_lr, weight_decay
-        self.warmup_steps, self.cooldown = warmup_steps, cooldown
-        self.caption_dropout, self.hidden_clips, self.flaws = caption_dropout, hidden_clips, flaws
-        self.ema_decay, self.backend, self.export_dir = ema_decay, backend, export_dir
-        self.recompute, self.lora, self.samples_every = recompute, lora, samples_every
+        self.loss = loss
+        self.lr = lr
+        self.muon_lr = muon_lr
+        self.weight_decay = weight_decay
+        self.warmup_steps = warmup_steps
+        self.cooldown = cooldown
+        self.caption_dropout = caption_dropout
+        self.hidden_clips = hidden_clips
+        self.flaws = flaws
+        self.ema_decay = ema_decay
+        self.backend = backend
+        self.export_dir = export_dir
+        self.recompute = recompute
+        self.lora = lora
+        self.samples_every = samples_every
         self.divided = False
         with torch.device("meta"):
             self.model = Decoder(self.config)
@@ -172,7 +201,8 @@ class GeneratorModule(pl.LightningModule):
         self._start = None
 
     def cpu(self) -> GeneratorModule:
-        """Lightning calls it at the end of a run, also of one whose data were refused before there were weights."""
+        """Lightning calls it at the end of a run, also of one whose data were refused before
+        there were weights."""
         return self if self.model.no_text.is_meta else super().cpu()
 
     def _whole(self) -> Decoder:
@@ -185,27 +215,37 @@ class GeneratorModule(pl.LightningModule):
 
     def configure_callbacks(self) -> list[Callback]:
         watch = Watch()
-        return [watch, Samples(self.samples_every, watch.stopwatch)] if self.samples_every else [watch]
+        return (
+            [watch, Samples(self.samples_every, watch.stopwatch)] if self.samples_every else [watch]
+        )
 
     def configure_optimizers(self) -> Any:
         muon_lr = 0.0 if self.lora.rank else self.muon_lr
         optimizer = MuonAdamW(self.model, self.lr, muon_lr, self.weight_decay)
         total = self.trainer.estimated_stepping_batches
         if math.isinf(total):
-            raise ValueError("the learning rate needs to know its end: set trainer.max_steps or trainer.max_epochs")
+            raise ValueError(
+                "the learning rate needs to know its end: set trainer.max_steps or "
+                "trainer.max_epochs"
+            )
         fall = max(1.0, self.cooldown * total)
 
         def factor(step: int) -> float:
             return max(0.0, min((step + 1) / max(1, self.warmup_steps), (total - step) / fall, 1.0))
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
 
     # ---- steps ----
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        codes_BTHW, text = batch["codes"], batch["text"]
-        B, device = len(codes_BTHW), codes_BTHW.device
+        codes_BTHW = batch["codes"]
+        text = batch["text"]
+        B = len(codes_BTHW)
+        device = codes_BTHW.device
         ranks = self.trainer.world_size if self._trainer else 1
         # the same after a restart, and with any number of devices
         draw = uniform(torch.initial_seed() + self.global_step, self.global_rank, ranks, device)
@@ -224,14 +264,20 @@ class GeneratorModule(pl.LightningModule):
             corrupt = corrupt | dark[..., None, None]
         weight_BTG = self.loss.weights(codes_BTHW, batch["objects"])
         picked_N, weight_N = self.loss.pick(weight_BTG, draw(1))
-        summed, nats = self._nats(self.model, codes_BTHW, past, text, mask, corrupt, picked_N, weight_N)
+        summed, nats = self._nats(
+            self.model, codes_BTHW, past, text, mask, corrupt, picked_N, weight_N
+        )
         total = weight_BTG.sum()
         if self._trainer and ranks > 1:
-            total = self.trainer.strategy.reduce(total, reduce_op="mean")  # each token counts as much as elsewhere
+            # each token counts as much as elsewhere
+            total = self.trainer.strategy.reduce(total, reduce_op="mean")
         loss = summed / total
         self.log("train/loss", loss, sync_dist=True)
-        alike_BTG = ~hidden[..., 0] / weight_BTG  # every token of an undisturbed input counts the same here
-        alike_N = weight_N * (alike_BTG.flatten() if picked_N is None else alike_BTG.flatten()[picked_N])
+        # every token of an undisturbed input counts the same here
+        alike_BTG = ~hidden[..., 0] / weight_BTG
+        alike_N = weight_N * (
+            alike_BTG.flatten() if picked_N is None else alike_BTG.flatten()[picked_N]
+        )
         if alike_N.any():
             bits = (nats.flatten() * alike_N).sum() / alike_N.sum() / math.log(2)
             self.log("train/bits_per_token", bits, prog_bar=True)
@@ -248,10 +294,19 @@ class GeneratorModule(pl.LightningModule):
         only_N: Tensor | None = None,
         weight_N: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Weighted sum, and nats of each code `[B, T, G]`, or of some `[N]`, given what comes before it in `past`."""
+        """Weighted sum, and nats of each code `[B, T, G]`, or of some `[N]`, given what comes
+        before it in `past`."""
         codes = codes_BTHW.flatten(2) if only_N is None else codes_BTHW.flatten()[only_N]
         read = partial(linear_loss, codes=codes, weights=weight_N)
-        return model(past_BTHW, text, mask, corrupt_mask=corrupt, backend=self.backend, only_N=only_N, read=read)
+        return model(
+            past_BTHW,
+            text,
+            mask,
+            corrupt_mask=corrupt,
+            backend=self.backend,
+            only_N=only_N,
+            read=read,
+        )
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
@@ -262,14 +317,24 @@ class GeneratorModule(pl.LightningModule):
                     average.lerp_(parameter, share)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Bits per token, and what the captions are worth: the extra bits of a clip under another's."""
-        model, codes, text, mask = self.averaged or self.model, batch["codes"], batch["text"], batch["text_mask"]
+        """Bits per token, and what the captions are worth: the extra bits of a clip under
+        another's."""
+        model = self.averaged or self.model
+        codes = batch["codes"]
+        text = batch["text"]
+        mask = batch["text_mask"]
         bits_BTG = self._nats(model, codes, codes, text, mask)[1] / math.log(2)
-        swapped_BTG = self._nats(model, codes, codes, text.roll(1, 0), mask.roll(1, 0))[1] / math.log(2)
+        swapped_BTG = self._nats(model, codes, codes, text.roll(1, 0), mask.roll(1, 0))[
+            1
+        ] / math.log(2)
         values = {"bits_per_token": bits_BTG.mean()}
         values |= {f"bits_frame_{t}": bits for t, bits in enumerate(bits_BTG.mean((0, 2)))}
         values["caption_bits_per_clip"] = (swapped_BTG - bits_BTG).sum((1, 2)).mean()
-        self.log_dict({f"val/{name}": value for name, value in values.items()}, batch_size=len(codes), sync_dist=True)
+        self.log_dict(
+            {f"val/{name}": value for name, value in values.items()},
+            batch_size=len(codes),
+            sync_dist=True,
+        )
 
     # ---- what a run leaves behind ----
 
@@ -298,4 +363,7 @@ class GeneratorModule(pl.LightningModule):
 
     @property
     def export_folder(self) -> Path:
-        return Path(self.export_dir or Path(self.trainer.log_dir or self.trainer.default_root_dir) / "generator")
+        return Path(
+            self.export_dir
+            or Path(self.trainer.log_dir or self.trainer.default_root_dir) / "generator"
+        )

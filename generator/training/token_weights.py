@@ -13,11 +13,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class TokenLoss:
-    """How much a token counts: 1, plus `changed` if it differs from the same cell of the frame before (or there is
-    none before), plus `objects` if its cell shows an object (where the data knows).
+    """How much a token counts: 1, plus `changed` if it differs from the same cell of the frame
+    before (or there is none before), plus `objects` if its cell shows an object (where the data
+    knows).
 
-    With a `share` below 1 the loss is an estimate from so many of the tokens, drawn in proportion to what they count:
-    a large vocabulary costs as much as all layers together, and most tokens count little.
+    With a `share` below 1 the loss is an estimate from so many of the tokens, drawn in proportion
+    to what they count: a large vocabulary costs as much as all layers together, and most tokens
+    count little.
     """
 
     changed: float = 1.0
@@ -26,7 +28,9 @@ class TokenLoss:
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
-            raise ValueError(f"loss.share is a share of the tokens, above 0 and at most 1; got {self.share}")
+            raise ValueError(
+                f"loss.share is a share of the tokens, above 0 and at most 1; got {self.share}"
+            )
 
     def weights(self, codes_BTHW: Tensor, objects_BTHW: Tensor) -> Tensor:
         """Weights [B, T, G], given which cells show objects."""
@@ -35,10 +39,11 @@ class TokenLoss:
         return (1 + self.changed * changed + self.objects * objects_BTHW).flatten(2)
 
     def pick(self, weight_BTG: Tensor, chance: Tensor) -> tuple[Tensor | None, Tensor]:
-        """The tokens of the flattened [B, T, G] to compute the loss on, int64 [N] or None for all, and what they count.
+        """The tokens of the flattened [B, T, G] to compute the loss on, int64 [N] or None for all,
+        and what they count.
 
-        Tokens at even distances along the sum of all weights, from a random start `chance` in [0, 1) on (systematic
-        sampling): on average the picks add up to the sum over all tokens.
+        Tokens at even distances along the sum of all weights, from a random start `chance` in [0,
+        1) on (systematic sampling): on average the picks add up to the sum over all tokens.
         """
         weight = weight_BTG.flatten()
         if self.share == 1:

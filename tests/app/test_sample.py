@@ -37,16 +37,31 @@ def tiny_generator() -> VideoGenerator:
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     torch.manual_seed(0)
-    split = Tokenizer(models.WordLevel({word: index for index, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    split = Tokenizer(
+        models.WordLevel({word: index for index, word in enumerate(WORDS)}, unk_token="[UNK]")
+    )
     split.pre_tokenizer = pre_tokenizers.Whitespace()
-    words = PreTrainedTokenizerFast(tokenizer_object=split, pad_token="[PAD]", unk_token="[UNK]", model_max_length=8)
-    sizes: dict[str, Any] = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
-    text = TextEncoder(BertModel(BertConfig(vocab_size=len(WORDS), max_position_embeddings=8, **sizes)), words)
+    words = PreTrainedTokenizerFast(
+        tokenizer_object=split, pad_token="[PAD]", unk_token="[UNK]", model_max_length=8
+    )
+    sizes: dict[str, Any] = {
+        "hidden_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 8,
+    }
+    text = TextEncoder(
+        BertModel(BertConfig(vocab_size=len(WORDS), max_position_embeddings=8, **sizes)), words
+    )
     stack = StackConfig(width=8, depth=1, spatial=(), temporal=())
     quantizer = QuantizerConfig("FSQ", {"levels": [4, 4]})
-    tokenizer = VideoTokenizer(TokenizerConfig(encoder=stack, decoder=stack, refine_channels=0, quantizer=quantizer))
+    tokenizer = VideoTokenizer(
+        TokenizerConfig(encoder=stack, decoder=stack, refine_channels=0, quantizer=quantizer)
+    )
     tokenizer.fit_whitening([2 * torch.rand(2, 3, 5, 16, 16) - 1])
-    decoder = Decoder(DecoderConfig(16, text_dim=8, grid=(1, 2), dim=16, layers=1, heads=2, kv_heads=1))
+    decoder = Decoder(
+        DecoderConfig(16, text_dim=8, grid=(1, 2), dim=16, layers=1, heads=2, kv_heads=1)
+    )
     for parameter in decoder.parameters():  # a fresh decoder does not read its caption yet
         torch.nn.init.normal_(parameter, std=0.5)
     return VideoGenerator(decoder, tokenizer, text)
@@ -85,7 +100,8 @@ def test_help_and_mistakes_load_nothing_heavy() -> None:
         "import sys; from kinetoscope.app.cli.main import main; main(['--help']); "
         "main(['sample', 'a', '--frames', '0']); main(['sample', ' ']); "
         "main(['reconstruct', 'a.mp4', '-o', 'no/b.mp4']); "
-        "print([name for name in ('torch', 'transformers', 'lightning', 'av') if name in sys.modules])"
+        "print([name for name in ('torch', 'transformers', 'lightning', 'av') if name in "
+        "sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
@@ -118,17 +134,37 @@ def test_help_and_mistakes_load_nothing_heavy() -> None:
         (["sample", "--prompts", "no.txt"], "'no.txt' does not exist"),
         (["sample", "a", "--model", "nobody"], "unknown model 'nobody'; shipped models: "),
         (["sample", "a", "--model", "weights.ckpt"], "is a pickle"),
-        (["sample", "a", "--model", "<model>", "--window", "999"], "--window must be 1 to 32 frames for this model"),
-        (["sample", "a", "--model", "<model>", "--accelerate", "fast"], "accelerate must be one of exact"),
-        (["sample", "a", "--model", "<model>", "--top-p", "2"], "top_p must be above 0 and at most 1"),
+        (
+            ["sample", "a", "--model", "<model>", "--window", "999"],
+            "--window must be 1 to 32 frames for this model",
+        ),
+        (
+            ["sample", "a", "--model", "<model>", "--accelerate", "fast"],
+            "accelerate must be one of exact",
+        ),
+        (
+            ["sample", "a", "--model", "<model>", "--top-p", "2"],
+            "top_p must be above 0 and at most 1",
+        ),
         (["sample", "a " * 30, "--model", "<model>"], "has 30 tokens; the model takes 8"),
         (["sample", "a", "--model", "<model>", "--init", "no.mp4"], "'no.mp4' does not exist"),
-        (["sample", "a", "--model", "<model>", "--init", "<clip>", "--frames", "9"], "give --frames 10 or more"),
-        (["sample", "a", "--model", "<model>", "--device", "moon"], "device 'moon' cannot be used here"),
+        (
+            ["sample", "a", "--model", "<model>", "--init", "<clip>", "--frames", "9"],
+            "give --frames 10 or more",
+        ),
+        (
+            ["sample", "a", "--model", "<model>", "--device", "moon"],
+            "device 'moon' cannot be used here",
+        ),
     ],
 )
 def test_mistakes_end_in_one_line(
-    here: Path, model: Path, clip: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    here: Path,
+    model: Path,
+    clip: Path,
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     names = {"model": model, "clip": clip}
     words = [re.sub(r"<(\w+)>", lambda match: str(names[match[1]]), word) for word in arguments]
@@ -141,8 +177,22 @@ def test_mistakes_end_in_one_line(
     assert os.listdir(here) == []
 
 
-def test_a_sentence_becomes_a_video(here: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["sample", "a red ball", "-m", str(model), "--frames", "6", "--seed", "5", "--top-k", "9", "-o"]
+def test_a_sentence_becomes_a_video(
+    here: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "sample",
+        "a red ball",
+        "-m",
+        str(model),
+        "--frames",
+        "6",
+        "--seed",
+        "5",
+        "--top-k",
+        "9",
+        "-o",
+    ]
     assert main([*arguments, "ball.mp4"]) == 0
     printed = capsys.readouterr()
     assert "ball.mp4: 6 frames, seed 5" in printed.out
@@ -151,20 +201,42 @@ def test_a_sentence_becomes_a_video(here: Path, model: Path, capsys: pytest.Capt
     assert (info.frames, info.width, info.height, info.fps) == (6, 512, 256, 12)
     tags = read_metadata("ball.mp4")
     assert tags["comment"] == "made by a generative model"
-    assert (tags["prompt"], tags["seed"], tags["model"], tags["top_k"]) == ("a red ball", "5", str(model), "9")
+    assert (tags["prompt"], tags["seed"], tags["model"], tags["top_k"]) == (
+        "a red ball",
+        "5",
+        str(model),
+        "9",
+    )
     assert tags["version"].startswith("kinetoscope ")
     generator = VideoGenerator.from_pretrained(model)
-    made = to_uint8(generator.generate("a red ball", frames=6, seed=5, params=SamplingParams(top_k=9)))[0].float()
-    other = to_uint8(generator.generate("a red ball", frames=6, seed=6, params=SamplingParams(top_k=9)))[0].float()
+    made = to_uint8(
+        generator.generate("a red ball", frames=6, seed=5, params=SamplingParams(top_k=9))
+    )[0].float()
+    other = to_uint8(
+        generator.generate("a red ball", frames=6, seed=6, params=SamplingParams(top_k=9))
+    )[0].float()
     assert apart(shown("ball.mp4"), made) < 6 < apart(shown("ball.mp4"), other)
     assert main([*arguments, "again.mp4"]) == 0
     assert torch.equal(shown("again.mp4"), shown("ball.mp4"))
 
 
-def test_several_videos_go_to_a_folder_and_a_grid(here: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_videos_go_to_a_folder_and_a_grid(
+    here: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (here / "out").mkdir()
     (here / "list.txt").write_text("# two things\na red ball\n\na blue cube\n")
-    options = ["--prompts", "list.txt", "--num-samples", "2", "--seed", "3", "--frames", "2", "-m", str(model)]
+    options = [
+        "--prompts",
+        "list.txt",
+        "--num-samples",
+        "2",
+        "--seed",
+        "3",
+        "--frames",
+        "2",
+        "-m",
+        str(model),
+    ]
     assert main(["sample", *options, "-o", "out", "--grid-out", "grid.mp4", "--scale", "16"]) == 0
     assert sorted(os.listdir("out")) == [
         "a-blue-cube-5.mp4",
@@ -180,8 +252,21 @@ def test_several_videos_go_to_a_folder_and_a_grid(here: Path, model: Path, capsy
     assert apart(shown("out/a-blue-cube-6.mp4"), to_uint8(alone)[0].float()) < 6
 
 
-def test_a_video_goes_on_from_a_clip(here: Path, model: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["sample", "a ball", "-m", str(model), "--init", str(clip), "--frames", "12", "-o", "on.mp4"]
+def test_a_video_goes_on_from_a_clip(
+    here: Path, model: Path, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "sample",
+        "a ball",
+        "-m",
+        str(model),
+        "--init",
+        str(clip),
+        "--frames",
+        "12",
+        "-o",
+        "on.mp4",
+    ]
     assert main(words) == 0
     given = to_float(read_clip(clip, size=(8, 16)).video)[None]
     tokenizer = VideoTokenizer.from_pretrained(model)
@@ -228,7 +313,10 @@ def test_a_full_disk_ends_in_one_line_and_leaves_nothing(
 
     monkeypatch.setattr(VideoWriter, "write", write_until_full)
     assert main(["sample", "a ball", "-m", str(model), "-o", "ball.mp4"]) == 2
-    assert "ball.mp4: No space left on device; free some space" in capsys.readouterr().err.splitlines()[-1]
+    assert (
+        "ball.mp4: No space left on device; free some space"
+        in capsys.readouterr().err.splitlines()[-1]
+    )
     assert os.listdir(here) == []
 
 
@@ -248,8 +336,17 @@ def test_models_that_do_not_fit_are_refused(
 
 def test_the_demo_writes_a_video_per_sentence_and_a_grid(here: Path, model: Path) -> None:
     (here / "list.txt").write_text("a red ball\na blue cube\n")
-    assert main(["demo", "--prompts", "list.txt", "-m", str(model), "--frames", "2", "-o", "made/demo"]) == 0
-    assert sorted(os.listdir("made/demo")) == ["01-a-red-ball-0.mp4", "02-a-blue-cube-1.mp4", "grid.mp4"]
+    assert (
+        main(
+            ["demo", "--prompts", "list.txt", "-m", str(model), "--frames", "2", "-o", "made/demo"]
+        )
+        == 0
+    )
+    assert sorted(os.listdir("made/demo")) == [
+        "01-a-red-ball-0.mp4",
+        "02-a-blue-cube-1.mp4",
+        "grid.mp4",
+    ]
 
 
 def test_the_demo_has_sentences_of_its_own() -> None:

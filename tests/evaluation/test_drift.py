@@ -18,15 +18,22 @@ PLAIN = SamplingParams(guidance=1.0, temperature=1.0, min_p=0.0)
 def clips(frames: int = 6) -> tuple[Tensor, Tensor, Tensor]:
     draw = torch.Generator().manual_seed(0)
     codes = torch.randint(0, 12, (3, frames, 2, 3), generator=draw)
-    return codes, torch.randn(3, 4, 10, generator=draw, dtype=torch.float64), torch.ones(3, 4, dtype=torch.bool)
+    return (
+        codes,
+        torch.randn(3, 4, 10, generator=draw, dtype=torch.float64),
+        torch.ones(3, 4, dtype=torch.bool),
+    )
 
 
 def test_age_nought_is_teacher_forcing(make_decoder: Make) -> None:
-    decoder, (codes, text, mask) = make_decoder(), clips()
+    decoder = make_decoder()
+    (codes, text, mask) = clips()
     with torch.no_grad():
         logits = decoder(codes, text, mask)[:, -1].flatten(0, 1)
     wanted = float(nn.functional.cross_entropy(logits, codes[:, -1].flatten())) / math.log(2)
-    assert bits_by_age(decoder, codes, text, mask, [0], PLAIN) == pytest.approx({0: wanted}, rel=1e-5)
+    assert bits_by_age(decoder, codes, text, mask, [0], PLAIN) == pytest.approx(
+        {0: wanted}, rel=1e-5
+    )
 
 
 def test_a_model_that_knows_nothing_does_not_drift(make_decoder: Make) -> None:
@@ -38,8 +45,10 @@ def test_a_model_that_knows_nothing_does_not_drift(make_decoder: Make) -> None:
 
 
 def test_own_frames_stand_in_for_real_ones(make_decoder: Make) -> None:
-    """Drawn at temperature 0, twice the same; a clip that is such a roll-out costs the same at every age."""
-    decoder, (codes, text, mask) = make_decoder(), clips()
+    """Drawn at temperature 0, twice the same; a clip that is such a roll-out costs the same at
+    every age."""
+    decoder = make_decoder()
+    (codes, text, mask) = clips()
     greedy = SamplingParams(guidance=1.0, temperature=0.0)
     bits = bits_by_age(decoder, codes, text, mask, [0, 1, 4], greedy)
     assert len({round(value, 4) for value in bits.values()}) == 3
@@ -49,12 +58,16 @@ def test_own_frames_stand_in_for_real_ones(make_decoder: Make) -> None:
             with torch.no_grad():
                 own.flatten(2)[:, t, cell] = decoder(own, text, mask)[:, t, cell].argmax(-1)
     values = bits_by_age(decoder, own, text, mask, [0, 1, 4], greedy)
-    assert values[1] == pytest.approx(values[0], rel=1e-5) and values[4] == pytest.approx(values[0], rel=1e-5)
+    assert values[1] == pytest.approx(values[0], rel=1e-5) and values[4] == pytest.approx(
+        values[0], rel=1e-5
+    )
 
 
 def test_videos_that_change_are_told_from_those_that_do_not() -> None:
     draw = torch.Generator().manual_seed(0)
-    still = torch.randint(0, 256, (8, 3, 1, 2, 2), generator=draw, dtype=torch.uint8).repeat(1, 1, 40, 1, 1)
+    still = torch.randint(0, 256, (8, 3, 1, 2, 2), generator=draw, dtype=torch.uint8).repeat(
+        1, 1, 40, 1, 1
+    )
 
     def features(frames: Tensor) -> Tensor:
         assert frames.shape == (8 * 16, 3, 1, 2, 2)
@@ -62,7 +75,10 @@ def test_videos_that_change_are_told_from_those_that_do_not() -> None:
 
     fading = (still * torch.linspace(1, 0.2, 40)[:, None, None]).to(torch.uint8)
     assert frame_drift(still, features) < 1e-3 < 0.1 < frame_drift(fading, features)
-    ends = [video.transpose(1, 2).flatten(0, 1).flatten(1) / 255 for video in (fading[:, :, :16], fading[:, :, -16:])]
+    ends = [
+        video.transpose(1, 2).flatten(0, 1).flatten(1) / 255
+        for video in (fading[:, :, :16], fading[:, :, -16:])
+    ]
     assert frame_drift(fading, features) == pytest.approx(frechet(*ends), rel=1e-4)
 
 

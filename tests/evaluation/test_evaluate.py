@@ -1,4 +1,5 @@
-"""The tables of `evaluate`: what they are made of, with a tiny untrained model and with one that obeys perfectly."""
+"""The tables of `evaluate`: what they are made of, with a tiny untrained model and with one that
+obeys perfectly."""
 
 import json
 import math
@@ -50,7 +51,9 @@ class TinyText(torch.nn.Module):
         for row, line in enumerate(words):
             mask[row, : len(line)] = True
             for column, word in enumerate(line):
-                generator = torch.Generator().manual_seed(sum(ord(c) * 31**i for i, c in enumerate(word)))
+                generator = torch.Generator().manual_seed(
+                    sum(ord(c) * 31**i for i, c in enumerate(word))
+                )
                 states[row, column] = torch.randn(WIDTH, generator=generator)
         return states, mask
 
@@ -61,8 +64,12 @@ def tiny() -> VideoGenerator:
     torch.manual_seed(0)
     stack = StackConfig(width=8, depth=1, spatial=(), temporal=())
     quantizer = QuantizerConfig("FSQ", {"levels": [4, 4]})
-    sizes = TokenizerConfig(patch=16, encoder=stack, decoder=stack, refine_channels=0, quantizer=quantizer)
-    decoder = Decoder(DecoderConfig(16, text_dim=WIDTH, grid=(4, 4), dim=16, layers=1, heads=2, kv_heads=1))
+    sizes = TokenizerConfig(
+        patch=16, encoder=stack, decoder=stack, refine_channels=0, quantizer=quantizer
+    )
+    decoder = Decoder(
+        DecoderConfig(16, text_dim=WIDTH, grid=(4, 4), dim=16, layers=1, heads=2, kv_heads=1)
+    )
     for parameter in decoder.parameters():  # a fresh decoder does not read its caption yet
         torch.nn.init.normal_(parameter, std=0.3)
     return VideoGenerator(decoder, VideoTokenizer(sizes), TinyText()).eval()
@@ -84,15 +91,22 @@ def oracle() -> Oracle:
 
 
 def test_a_swapped_caption_differs_where_it_should() -> None:
-    truth = Attributes(((RED, BALL, 1, FALLS), (BLUE, CUBE, -1, 0)), camera=0, time=0, collides=False)
+    truth = Attributes(
+        ((RED, BALL, 1, FALLS), (BLUE, CUBE, -1, 0)), camera=0, time=0, collides=False
+    )
     swapped = swapped_captions(truth, seed=5)
     assert set(swapped) == set(SWAPS) - {"collision"}
     true = sentence(truth, 5)[0].split()
     for name in ("colour", "shape", "size"):
         assert sum(a != b for a, b in zip(true, swapped[name].split(), strict=True)) == 1, name
-    assert swapped["binding"] == sentence(replace(truth, objects=((BLUE, BALL, 1, FALLS), (RED, CUBE, -1, 0))), 5)[0]
+    assert (
+        swapped["binding"]
+        == sentence(replace(truth, objects=((BLUE, BALL, 1, FALLS), (RED, CUBE, -1, 0))), 5)[0]
+    )
     crash = Attributes(((RED, BALL, 1, 2), (BLUE, CUBE, -1, 0)), camera=0, time=0, collides=True)
-    assert {"motion", "count"}.isdisjoint(swapped_captions(crash, 5)) and "collision" in swapped_captions(crash, 5)
+    assert {"motion", "count"}.isdisjoint(
+        swapped_captions(crash, 5)
+    ) and "collision" in swapped_captions(crash, 5)
 
 
 def test_swaps_tell_a_lie_and_name_no_unseen_pair() -> None:
@@ -113,7 +127,9 @@ def test_extra_bits_are_what_the_lie_costs() -> None:
         return [100.0 if caption == captions[0] else 108.0 for caption in captions]
 
     extra = extra_bits(truth, 1, (), bits_of)
-    assert set(extra.values()) == {8.0} and {"colour", "shape", "motion", "camera", "time"} == set(extra)
+    assert set(extra.values()) == {8.0} and {"colour", "shape", "motion", "camera", "time"} == set(
+        extra
+    )
 
 
 @torch.inference_mode()
@@ -128,10 +144,15 @@ def test_clip_bits_do_not_depend_on_the_batch(tiny: VideoGenerator) -> None:
 
 
 def test_a_generator_that_obeys_gets_full_marks_and_another_does_not(oracle: Oracle) -> None:
-    world, first = PhysicsConfig(hold_out=True), HELD_OUT_SEED + 123
+    world = PhysicsConfig(hold_out=True)
+    first = HELD_OUT_SEED + 123
     table = module.obedience_table(world_as_sampler(world), oracle, world, first, 6, 13)
-    assert min(table[name] for name in ("objects", "count", "time")) == 1.0 and table["all"] >= 0.8, table
-    table = module.obedience_table(world_as_sampler(PhysicsConfig(only_held_out=True)), oracle, world, first, 6, 13)
+    assert (
+        min(table[name] for name in ("objects", "count", "time")) == 1.0 and table["all"] >= 0.8
+    ), table
+    table = module.obedience_table(
+        world_as_sampler(PhysicsConfig(only_held_out=True)), oracle, world, first, 6, 13
+    )
     assert table["objects"] <= 0.2 and table["all"] == 0.0, table
 
 
@@ -142,17 +163,31 @@ def test_every_table_is_made_and_written(
     monkeypatch.setattr(module.VideoGenerator, "from_pretrained", lambda name: tiny)
     monkeypatch.setattr(evaluate_drift, "REFERENCE_FRAMES", 12)
     file = tmp_path / "numbers.json"
-    report = module.evaluate("physics-64", prompts=3, frames=9, long_prompts=2, long_frames=11, json=str(file))
+    report = module.evaluate(
+        "physics-64", prompts=3, frames=9, long_prompts=2, long_frames=11, json=str(file)
+    )
     assert json.loads(file.read_text())["tables"] == report
-    assert report["same seed, same video"] == {"called twice": 1.0, "in a batch": 1.0, "as a stream": 1.0}
-    for title in ("prompt obeyed, any motions", "oracle on renders", "oracle on renders, any motions"):
+    assert report["same seed, same video"] == {
+        "called twice": 1.0,
+        "in a batch": 1.0,
+        "as a stream": 1.0,
+    }
+    for title in (
+        "prompt obeyed, any motions",
+        "oracle on renders",
+        "oracle on renders, any motions",
+    ):
         assert set(report[title]) == set(report["prompt obeyed"])
     assert report["prompt obeyed"]["all"] == 0.0
     assert report["long clips"].keys() == report["renders as long"].keys()
     assert len(report["bits per token by age of the past"]) == 5
     assert report["tokenizer"]["bits per pixel"] == pytest.approx(4 * 3 * 16 / (9 * 64 * 64))
     printed = capsys.readouterr().out
-    assert "PSNR dB" in printed and "(target 36)" in printed and "extra bits with a word swapped" in printed
+    assert (
+        "PSNR dB" in printed
+        and "(target 36)" in printed
+        and "extra bits with a word swapped" in printed
+    )
 
 
 def test_drift_can_be_measured_alone(tiny: VideoGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,19 +195,32 @@ def test_drift_can_be_measured_alone(tiny: VideoGenerator, monkeypatch: pytest.M
     monkeypatch.setattr(module.VideoGenerator, "from_pretrained", lambda name: tiny)
     monkeypatch.setattr(evaluate_drift, "REFERENCE_FRAMES", 2)
     report = module.evaluate("model", long_prompts=2, long_frames=9, drift=True)
-    assert list(report) == ["long clips", "renders as long", "bits per token by age of the past", "run"]
+    assert list(report) == [
+        "long clips",
+        "renders as long",
+        "bits per token by age of the past",
+        "run",
+    ]
     with pytest.raises(ValueError, match="give it some long_prompts"):
         module.evaluate("model", long_prompts=0, drift=True)
     with pytest.raises(ValueError, match="'tokenizer' is a tokenizer, which does not drift"):
         module.evaluate("tokenizer", drift=True)
 
 
-def test_long_clips_of_the_world_itself_score_like_renders(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_clips_of_the_world_itself_score_like_renders(
+    oracle: Oracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(evaluate_drift, "REFERENCE_FRAMES", 12)
-    tables = evaluate_drift.long_tables(world_as_sampler(PhysicsConfig(hold_out=True)), oracle, 1, 3, 40)
-    own, real = tables["long clips"], tables["renders as long"]
+    tables = evaluate_drift.long_tables(
+        world_as_sampler(PhysicsConfig(hold_out=True)), oracle, 1, 3, 40
+    )
+    own = tables["long clips"]
+    real = tables["renders as long"]
     assert (
-        own["named objects at frame 33"] == own["named objects at frame 40"] == 1.0 == real["named objects at frame 40"]
+        own["named objects at frame 33"]
+        == own["named objects at frame 40"]
+        == 1.0
+        == real["named objects at frame 40"]
     )
     assert own["clips with objects nobody named"] == 0.0
     assert own["distance at frame 40"] == pytest.approx(real["distance at frame 40"], rel=0.3)
@@ -187,47 +235,72 @@ def test_a_world_that_fades_is_found_out(oracle: Oracle, monkeypatch: pytest.Mon
         return (world(captions, frames, seed) * left + 128 * (1 - left)).to(torch.uint8)
 
     tables = evaluate_drift.long_tables(fading, oracle, 1, 3, 40)
-    own, real = tables["long clips"], tables["renders as long"]
+    own = tables["long clips"]
+    real = tables["renders as long"]
     assert own["named objects at frame 40"] == 0.0
     for name in ("distance at frame 40", "last 16 frames from first 16"):
         assert own[name] > 2 * real[name], name
 
 
 @torch.inference_mode()
-def test_bits_by_age_are_those_of_held_out_clips(tiny: VideoGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bits_by_age_are_those_of_held_out_clips(
+    tiny: VideoGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(evaluate_tokenizer, "BATCH", 2)  # the mean is over clips, not over batches
     table = evaluate_drift.bits_table(tiny, SamplingParams(), 5, 3)
     assert list(table) == [f"{age} latent frames of its own" for age in (0, 1, 2, 4, 8)]
     bits = []
-    for batch in evaluate_tokenizer.held_out_batches(evaluate_drift.PAST_SEED + 5, 3, 33, evaluate_drift.SEEN):
+    for batch in evaluate_tokenizer.held_out_batches(
+        evaluate_drift.PAST_SEED + 5, 3, 33, evaluate_drift.SEEN
+    ):
         codes = tiny.tokenizer.encode(to_float(batch["video"])).indices
         logits = tiny.decoder(codes, *tiny.text.encode(batch["caption"]))[:, -1]
-        nats = torch.nn.functional.cross_entropy(logits.flatten(0, 1), codes[:, -1].flatten(), reduction="none")
+        nats = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), codes[:, -1].flatten(), reduction="none"
+        )
         bits.append(nats.view(len(codes), -1).mean(1) / math.log(2))
-    assert table["0 latent frames of its own"] == pytest.approx(float(torch.cat(bits).mean()), rel=1e-4)
+    assert table["0 latent frames of its own"] == pytest.approx(
+        float(torch.cat(bits).mean()), rel=1e-4
+    )
 
 
-def test_a_tokenizer_alone_gets_its_own_tables(tiny: VideoGenerator, tmp_path: Path, capsys: Any) -> None:
+def test_a_tokenizer_alone_gets_its_own_tables(
+    tiny: VideoGenerator, tmp_path: Path, capsys: Any
+) -> None:
     (tmp_path / "clips").mkdir()
     clip = torch.randint(256, (3, 12, 40, 48), dtype=torch.uint8)
     write_video(tmp_path / "clips" / "noise.mp4", clip, fps=10)
     tiny.tokenizer.save_pretrained(tmp_path / "model" / "tokenizer")
     for folder in ("model", "model/tokenizer"):
-        report = module.evaluate(str(tmp_path / folder), 3, 9, size=32, real_clips=str(tmp_path / "clips"))
+        report = module.evaluate(
+            str(tmp_path / folder), 3, 9, size=32, real_clips=str(tmp_path / "clips")
+        )
         steady = "seams and flicker"
-        assert list(report) == ["tokenizer", f"tokenizer, {steady}", "real clips", f"real clips, {steady}", "run"]
+        assert list(report) == [
+            "tokenizer",
+            f"tokenizer, {steady}",
+            "real clips",
+            f"real clips, {steady}",
+            "run",
+        ]
     assert report["tokenizer"]["bits per pixel"] == pytest.approx(4 * 3 * 4 / (9 * 32 * 32))
     assert report["real clips"]["clips"] == 1
     assert report["real clips"].keys() - report["tokenizer"].keys() == {"clips"}
-    assert report[f"tokenizer, {steady}"]["seam between streamed chunks"] == pytest.approx(1, abs=1e-4)
+    assert report[f"tokenizer, {steady}"]["seam between streamed chunks"] == pytest.approx(
+        1, abs=1e-4
+    )
     assert "(target" not in capsys.readouterr().out  # only shipped models have targets
 
 
 def test_real_clips_of_some_sources_only(tiny: VideoGenerator, tmp_path: Path) -> None:
     for name in ("kept/a", "kept/b", "held out/c"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        write_video(tmp_path / f"{name}.mp4", torch.randint(256, (3, 9, 32, 32), dtype=torch.uint8), fps=10)
-    tables = evaluate_tokenizer.real_tables(tiny.tokenizer, str(tmp_path), 9, 32, "held out/*, */b.mp4")
+        write_video(
+            tmp_path / f"{name}.mp4", torch.randint(256, (3, 9, 32, 32), dtype=torch.uint8), fps=10
+        )
+    tables = evaluate_tokenizer.real_tables(
+        tiny.tokenizer, str(tmp_path), 9, 32, "held out/*, */b.mp4"
+    )
     assert tables["real clips"]["clips"] == 2
 
 
@@ -240,11 +313,16 @@ def test_every_rate_has_a_table() -> None:
     torch.manual_seed(0)
     stack = StackConfig(width=8, depth=1, spatial=(), temporal=())
     quantizer = QuantizerConfig("ResidualFSQ", {"levels": [4, 4], "num_quantizers": 3})
-    tokenizer = VideoTokenizer(TokenizerConfig(patch=16, encoder=stack, decoder=stack, quantizer=quantizer)).eval()
+    tokenizer = VideoTokenizer(
+        TokenizerConfig(patch=16, encoder=stack, decoder=stack, quantizer=quantizer)
+    ).eval()
     quality = evaluate_tokenizer.Quality(tokenizer)
     quality.add(2 * torch.rand(1, 3, 9, 32, 32) - 1)
     tables = quality.tables("t")
-    bits = [tables[title]["bits per pixel"] for title in ("t, 1 of 3 codebooks", "t, 2 of 3 codebooks", "t")]
+    bits = [
+        tables[title]["bits per pixel"]
+        for title in ("t, 1 of 3 codebooks", "t, 2 of 3 codebooks", "t")
+    ]
     assert bits == pytest.approx([4 * 4 * 3 / (9 * 32 * 32) * rate for rate in (1, 2, 3)])
     assert "code perplexity, codebook 3" in tables["t"]
 

@@ -1,4 +1,5 @@
-"""The distance between sets of frames: right on known Gaussians, small between renders, large to anything else."""
+"""The distance between sets of frames: right on known Gaussians, small between renders, large to
+anything else."""
 
 import pytest
 import torch
@@ -19,7 +20,10 @@ def test_frechet_of_moved_and_stretched_sets() -> None:
 
 
 def test_renders_are_near_each_other_and_noise_is_far() -> None:
-    oracle, world = Oracle.from_pretrained(), PhysicsConfig()
+    oracle = Oracle.from_pretrained()
+    world = PhysicsConfig()
     a, b = (rendered_features(oracle, HELD_OUT_SEED + first, 24, 12, world) for first in (0, 100))
-    noise = torch.randint(0, 256, (24, 3, 1, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    noise = torch.randint(
+        0, 256, (24, 3, 1, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
     assert frechet(oracle.features(noise), b) > 3 * frechet(a, b)

@@ -34,7 +34,9 @@ def test_the_same_seed_gives_the_same_video_however_it_is_called(generator):
 
 def test_every_prompt_of_a_batch_gives_what_it_gives_alone(generator):
     both = generator.generate(PROMPTS, frames=9, seed=10)
-    torch.testing.assert_close(both[1:], generator.generate(PROMPTS[1], frames=9, seed=11), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        both[1:], generator.generate(PROMPTS[1], frames=9, seed=11), atol=1e-5, rtol=0
+    )
 
 
 def test_clips_may_be_far_longer_than_in_training(generator):
@@ -65,11 +67,26 @@ def test_what_cannot_be_done_is_refused_before_anything_is_sampled(generator):
         (dict(prompt=[]), "at least one sentence"),
         (dict(prompt="a ball " * 4), "has 8 tokens; the model takes 6"),
         (dict(prompt="a ball", seed=-1), "seed must be 0 or more; got -1"),
-        (dict(prompt="a ball", params=SamplingParams(window=9)), "window must be 1 to 4 latent frames"),
-        (dict(prompt="a ball", init=torch.zeros(1, 3, 1, 8, 8)), "init must be 8 x 12 pixels; got 8 x 8"),
-        (dict(prompt="a ball", init=torch.zeros(1, 3, 7, 8, 12)), r"1 \+ a multiple of 4 frames; got 7: give 5 or 9"),
-        (dict(prompt="a ball", init=picture.expand(2, -1, -1, -1, -1)), r"one per prompt \(1\); got 2"),
-        (dict(prompt="a ball", init=torch.zeros(1, 3, 5, 8, 12), frames=5), "frames must be at least 6; got 5"),
+        (
+            dict(prompt="a ball", params=SamplingParams(window=9)),
+            "window must be 1 to 4 latent frames",
+        ),
+        (
+            dict(prompt="a ball", init=torch.zeros(1, 3, 1, 8, 8)),
+            "init must be 8 x 12 pixels; got 8 x 8",
+        ),
+        (
+            dict(prompt="a ball", init=torch.zeros(1, 3, 7, 8, 12)),
+            r"1 \+ a multiple of 4 frames; got 7: give 5 or 9",
+        ),
+        (
+            dict(prompt="a ball", init=picture.expand(2, -1, -1, -1, -1)),
+            r"one per prompt \(1\); got 2",
+        ),
+        (
+            dict(prompt="a ball", init=torch.zeros(1, 3, 5, 8, 12), frames=5),
+            "frames must be at least 6; got 5",
+        ),
     ]
     for arguments, message in cases:
         with pytest.raises(ValueError, match=message):
@@ -108,7 +125,9 @@ def test_tables_of_codes_take_a_byte_per_number(generator, tmp_path):
 def test_a_model_can_be_saved_in_full(generator, tmp_path):
     generator.save_pretrained(tmp_path, half=False)
     loaded = VideoGenerator.from_pretrained(tmp_path).decoder.state_dict()
-    assert all(torch.equal(tensor, loaded[name]) for name, tensor in generator.decoder.state_dict().items())
+    assert all(
+        torch.equal(tensor, loaded[name]) for name, tensor in generator.decoder.state_dict().items()
+    )
 
 
 def test_folders_that_do_not_fit_are_refused(generator, tmp_path):
@@ -137,15 +156,29 @@ def test_pickles_and_unknown_names_are_refused(tmp_path):
 def test_parts_that_do_not_fit_are_refused(generator):
     sizes: dict[str, Any] = dict(text_dim=16, grid=(2, 3), dim=32, layers=1)
     with pytest.raises(ValueError, match="made for 13 codes, but these parts have 12"):
-        VideoGenerator(Decoder(DecoderConfig(vocab_size=13, **sizes)), generator.tokenizer, generator.text)
+        VideoGenerator(
+            Decoder(DecoderConfig(vocab_size=13, **sizes)), generator.tokenizer, generator.text
+        )
     with pytest.raises(ValueError, match="made for 2 frames per latent, but these parts have 4"):
         config = DecoderConfig(vocab_size=12, frames_per_latent=2, **sizes)
         VideoGenerator(Decoder(config), generator.tokenizer, generator.text)
-    with pytest.raises(ValueError, match="codebooks must be 1 to 1, as many as the tokenizer has; got 2"):
-        config = DecoderConfig(vocab_size=24, codebooks=2, text_dim=16, grid=(2, 6), dim=32, layers=1)
+    with pytest.raises(
+        ValueError, match="codebooks must be 1 to 1, as many as the tokenizer has; got 2"
+    ):
+        config = DecoderConfig(
+            vocab_size=24, codebooks=2, text_dim=16, grid=(2, 6), dim=32, layers=1
+        )
         VideoGenerator(Decoder(config), generator.tokenizer, generator.text)
 
 
 def test_importing_the_package_imports_no_heavy_library():
-    code = "import sys, kinetoscope.generator; print(*{'torch', 'transformers', 'lightning'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == []
+    code = (
+        "import sys, kinetoscope.generator; "
+        "print(*{'torch', 'transformers', 'lightning'} & set(sys.modules))"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+        == []
+    )

@@ -24,7 +24,8 @@ def start(generator):
 
 
 def test_goes_on_after_every_loop_that_was_left(generator, start):
-    session, parts = start(), []
+    session = start()
+    parts = []
     assert session.frames == 0
     for chunk in session:
         parts.append(chunk)
@@ -60,7 +61,8 @@ def test_forks_share_the_past(start):
     take(session, 3)
     fork = session.fork([4, 90])
     assert fork.seeds == (4, 90, 4, 90) and fork.prompts == [PROMPTS[0]] * 2 + [PROMPTS[1]] * 2
-    forked, video = take(fork, 3), take(session, 3)
+    forked = take(fork, 3)
+    video = take(session, 3)
     assert torch.equal(forked[0], video[0]) and not torch.equal(forked[1], video[0])
     other = start(seed=[4, 90])
     assert torch.equal(take(other, 6)[0, :, 9:], forked[0])
@@ -88,7 +90,10 @@ def test_another_prompt_and_a_cut_change_what_follows(start):
     quiet = after(lambda session: None)
     assert torch.equal(after(lambda session: session.set_prompt(PROMPTS)), quiet)
     changes: list[Any] = [lambda session: session.cut()]
-    changes += [lambda session, w=w: session.set_prompt("a ball", window=w) for w in ("keep", "recompute", "flush")]
+    changes += [
+        lambda session, w=w: session.set_prompt("a ball", window=w)
+        for w in ("keep", "recompute", "flush")
+    ]
     results = [quiet, *map(after, changes)]
     assert not any(torch.equal(x, y) for x, y in itertools.combinations(results, 2))
 
@@ -100,7 +105,11 @@ def test_a_saved_session_goes_on_bit_for_bit(generator, start, tmp_path, latents
     take(session, latents) if latents else None
     session.save(tmp_path / "session.safetensors")
     loaded = generator.load_session(tmp_path / "session.safetensors")
-    assert loaded.frames == session.frames and loaded.seeds == session.seeds and loaded.prompts == PROMPTS
+    assert (
+        loaded.frames == session.frames
+        and loaded.seeds == session.seeds
+        and loaded.prompts == PROMPTS
+    )
     assert torch.equal(take(loaded, 4), take(session, 4))
     loaded.rewind(2)
     session.rewind(2)
@@ -114,7 +123,9 @@ def test_sessions_of_other_models_and_other_files_are_refused(generator, start, 
     weights = generator.decoder.frame_start.detach().clone()
     with torch.no_grad():
         generator.decoder.frame_start.add_(1)
-        with pytest.raises(ValueError, match=r"is a session of model \w{12}, and this one is \w{12}"):
+        with pytest.raises(
+            ValueError, match=r"is a session of model \w{12}, and this one is \w{12}"
+        ):
             other.load_session(path)
         generator.decoder.frame_start.copy_(weights)
     generator.tokenizer.encode(torch.zeros(1, 3, 1, 8, 12)).save(tmp_path / "codes.safetensors")
@@ -141,7 +152,10 @@ def test_mistakes_name_the_number_and_the_way_out(generator, start):
         (lambda: session.keep([]), r"numbers from 0 to 1; got \[\]"),
         (lambda: start(seed=[1]), r"seed must be one number or one per prompt \(2\); got 1"),
         (lambda: start(undo=0), "undo must be at least 1"),
-        (lambda: generator.generate(PROMPTS, frames=[5]), r"frames must be one number or one per prompt \(2\); got 1"),
+        (
+            lambda: generator.generate(PROMPTS, frames=[5]),
+            r"frames must be one number or one per prompt \(2\); got 1",
+        ),
     ]
     for act, message in cases:
         with pytest.raises(ValueError, match=message):

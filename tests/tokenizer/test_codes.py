@@ -37,7 +37,8 @@ def test_a_file_is_written_and_read_in_slices(tmp_path: Path) -> None:
             writer.write(part)
         assert not path.exists()
         writer.finish(25)
-    assert torch.equal(load_file(path)["indices"], indices.int())  # a safetensors file like any other
+    # a safetensors file like any other
+    assert torch.equal(load_file(path)["indices"], indices.int())
     file = CodesFile.open(path)
     assert (file.shape, file.num_frames, file.fps, file.rates) == ((1, 7, 2, 3), 25, 24, 1)
     assert (file.notes, file.version) == ({"why": "a test"}, version("kinetoscope"))
@@ -49,7 +50,10 @@ def test_half_written_codes_leave_nothing(tmp_path: Path) -> None:
     with CodesWriter(path, 8, 8) as writer:
         writer.write(torch.zeros(1, 1, 2, 3))
     for other in (torch.zeros(1, 1, 2, 2), torch.zeros(2, 1, 2, 3)):
-        with CodesWriter(path, 8, 8) as writer, pytest.raises(ValueError, match="must continue one video"):
+        with (
+            CodesWriter(path, 8, 8) as writer,
+            pytest.raises(ValueError, match="must continue one video"),
+        ):
             writer.write(torch.zeros(1, 1, 2, 3))
             writer.write(other)
     with CodesWriter(path, 8, 8) as writer, pytest.raises(ValueError, match="no codes to write"):
@@ -67,7 +71,8 @@ def test_the_first_codebooks_are_codes_too() -> None:
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    text, foreign = tmp_path / "text.safetensors", tmp_path / "foreign.safetensors"
+    text = tmp_path / "text.safetensors"
+    foreign = tmp_path / "foreign.safetensors"
     text.write_text("no tensors here")
     save_file({"indices": torch.zeros(1, 1, 1, 1)}, foreign)
     with pytest.raises(ValueError, match="not a readable safetensors"):
@@ -76,7 +81,9 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         VideoCodes.load(foreign)
     header = {"format": "kinetoscope-codes-2", "version": "9.8"}
     save_file({"indices": torch.zeros(1, 1, 1, 1)}, foreign, header)
-    with pytest.raises(ValueError, match=r"in format 2, of kinetoscope 9\.8; this is .* reads format 1: update it"):
+    with pytest.raises(
+        ValueError, match=r"in format 2, of kinetoscope 9\.8; this is .* reads format 1: update it"
+    ):
         VideoCodes.load(foreign)
     save_file({"indices": torch.zeros(1, 1, 1, 1)}, foreign, {"format": "kinetoscope-codes-1"})
     with pytest.raises(ValueError, match=r"damaged header \('num_frames'\)"):
@@ -84,13 +91,18 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not exist"):
         VideoCodes.load(tmp_path / "absent.safetensors")
     with pytest.raises(ValueError, match="create it first"):
-        VideoCodes(torch.zeros(1, 1, 1, 1, dtype=torch.int64), 1, 1, 1).save(tmp_path / "absent" / "codes.safetensors")
+        VideoCodes(torch.zeros(1, 1, 1, 1, dtype=torch.int64), 1, 1, 1).save(
+            tmp_path / "absent" / "codes.safetensors"
+        )
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"indices": torch.zeros(1, 2, 3, dtype=torch.int64)}, r"\[B, T, H, W, Q\]; got shape \[1, 2, 3\]"),
+        (
+            {"indices": torch.zeros(1, 2, 3, dtype=torch.int64)},
+            r"\[B, T, H, W, Q\]; got shape \[1, 2, 3\]",
+        ),
         ({"indices": torch.zeros(1, 1, 1, 1)}, "int64; got torch.float32"),
         ({"num_frames": 0}, "num_frames must be at least 1; got 0"),
         ({"width": -3}, "width must be at least 1; got -3"),

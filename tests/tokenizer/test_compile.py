@@ -16,12 +16,14 @@ Call = tuple[nn.Module, list[tuple[Tensor, State]]]
 def calls(request: pytest.FixtureRequest, tiny: VideoTokenizer, clip: Tensor) -> Call:
     """A step and the three inputs that a stream gives it: at the beginning and twice later."""
     indices = tiny.encode(clip).indices
-    encode, decode = EncodeStep(tiny), DecodeStep(tiny)
+    encode = EncodeStep(tiny)
+    decode = DecodeStep(tiny)
     step, parts = {
         "encode": (encode, clip.split([1, 3, 3, 3], dim=2)[:3]),
         "decode": (decode, indices.split(1, dim=1)[:3]),
     }[request.param]
-    inputs, state = [], State()
+    inputs = []
+    state = State()
     for part in parts:
         inputs.append((part, state))
         _, state = step(part, state)
@@ -64,7 +66,9 @@ def test_an_exported_step_is_saved_and_takes_any_batch(calls: Call, tmp_path: Pa
     step, inputs = calls
     part, state = inputs[1]
     batch = torch.export.Dim("batch", min=1, max=64)
-    program = torch.export.export(step, (part, state), dynamic_shapes=({0: batch}, {key: {0: batch} for key in state}))
+    program = torch.export.export(
+        step, (part, state), dynamic_shapes=({0: batch}, {key: {0: batch} for key in state})
+    )
     torch.export.save(program, tmp_path / "step.pt2")
     loaded = torch.export.load(tmp_path / "step.pt2").module()
     for index in ([0, 1], [1], [0, 1, 1]):
@@ -84,9 +88,13 @@ def test_an_exported_decoder_takes_any_number_of_latents(tiny: VideoTokenizer) -
     _, state = tiny.decode_step(indices[:, :1], {})
     latents = torch.export.Dim("latents", min=1, max=64)
     still: dict[str, dict[int, None]] = {key: {} for key in state}
-    program = torch.export.export(DecodeStep(tiny), (indices[:, :3], state), dynamic_shapes=({1: latents}, still))
+    program = torch.export.export(
+        DecodeStep(tiny), (indices[:, :3], state), dynamic_shapes=({1: latents}, still)
+    )
     for count in (1, 2, 7):
-        assert_same(program.module()(indices[:, :count], state), tiny.decode_step(indices[:, :count], state))
+        assert_same(
+            program.module()(indices[:, :count], state), tiny.decode_step(indices[:, :count], state)
+        )
 
 
 @pytest.mark.slow
@@ -103,9 +111,13 @@ def test_other_quantizers_are_one_graph_too(quantizer: QuantizerConfig, clip: Te
     torch.manual_seed(0)
     torch._dynamo.reset()
     small = StackConfig(16, 1, 2, 3, (0,), (0,))
-    config = TokenizerConfig(patch=4, frames_per_latent=3, encoder=small, decoder=small, quantizer=quantizer)
+    config = TokenizerConfig(
+        patch=4, frames_per_latent=3, encoder=small, decoder=small, quantizer=quantizer
+    )
     tokenizer = VideoTokenizer(config).eval()
     indices, state = torch.compile(tokenizer.encode_step, fullgraph=True, backend="eager")(clip, {})
     assert_same((indices, state), tokenizer.encode_step(clip, {}))
-    pixels, state = torch.compile(tokenizer.decode_step, fullgraph=True, backend="eager")(indices, {})
+    pixels, state = torch.compile(tokenizer.decode_step, fullgraph=True, backend="eager")(
+        indices, {}
+    )
     assert_same((pixels, state), tokenizer.decode_step(indices, {}))

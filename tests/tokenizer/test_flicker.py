@@ -1,4 +1,5 @@
-"""Seams and flicker: each measure finds the fault that it is named after, and nothing where there is none."""
+"""Seams and flicker: each measure finds the fault that it is named after, and nothing where
+there is none."""
 
 import math
 
@@ -8,8 +9,10 @@ from kinetoscope.tokenizer import VideoTokenizer
 from kinetoscope.tokenizer.flicker import Ratio, Steadiness, border_places, error_jumps
 from torch import Tensor
 
-K, P = 4, 8
-F, SIDE = 1 + 4 * K, 4 * P
+K = 4
+P = 8
+F = 1 + 4 * K
+SIDE = 4 * P
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -41,7 +44,9 @@ def test_an_error_that_ignores_the_grid_has_no_seam(target: Tensor) -> None:
 
 def test_an_offset_per_latent_frame_is_a_seam_in_time_alone(target: Tensor) -> None:
     video = target + 0.01 * noise(2, 3, F, SIDE, SIDE, seed=1)
-    video += 0.1 * noise(2, 1, 1 + (F - 1) // K, 1, 1, seed=2).repeat_interleave(K, dim=2)[:, :, K - 1 :]
+    video += (
+        0.1 * noise(2, 1, 1 + (F - 1) // K, 1, 1, seed=2).repeat_interleave(K, dim=2)[:, :, K - 1 :]
+    )
     table = measured(video, target)
     assert table["seam between latent frames"] > 4
     assert table["seam between patches"] == pytest.approx(1, abs=0.02)
@@ -111,7 +116,9 @@ def test_a_stream_of_ours_has_none(tiny: VideoTokenizer) -> None:
     codes = tiny.encode(target)
     chunks = list(tiny.stream_decode(codes.indices.split(2, dim=1)))
     lengths = [chunk.shape[2] for chunk in chunks]
-    assert chunk_seam(torch.cat(chunks, dim=2), tiny.decode(codes), target, lengths) == pytest.approx(1, abs=1e-4)
+    assert chunk_seam(
+        torch.cat(chunks, dim=2), tiny.decode(codes), target, lengths
+    ) == pytest.approx(1, abs=1e-4)
 
 
 def test_a_ratio_of_nothing_is_not_a_number() -> None:

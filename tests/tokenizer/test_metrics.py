@@ -35,7 +35,8 @@ def test_ssim_knows_same_from_different() -> None:
     assert ssim(video, video).tolist() == pytest.approx([1.0, 1.0])
     assert ssim(-video, video).max() < 0
     constant = torch.zeros(1, 3, 1, 16, 16)
-    # without contrast only the luminance term is left: (2ab + c1) / (a^2 + b^2 + c1) with a = 0.5, b = 0.6
+    # without contrast only the luminance term is left: (2ab + c1) / (a^2 + b^2 + c1) with a = 0.5,
+    # b = 0.6
     expected = (2 * 0.5 * 0.6 + 1e-4) / (0.5**2 + 0.6**2 + 1e-4)
     assert ssim(constant + 0.2, constant).item() == pytest.approx(expected, abs=1e-4)
     assert ssim(torch.zeros(1, 3, 1, 2, 1), torch.zeros(1, 3, 1, 2, 1)).item() == pytest.approx(1.0)

@@ -14,12 +14,16 @@ from kinetoscope.tokenizer import (
 from torch import Tensor
 from torch.nn import functional
 
-shared_model = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+shared_model = settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @shared_model
 @given(frames=st.integers(1, 8), height=st.integers(1, 13), width=st.integers(1, 13))
-def test_any_size_comes_back_at_its_size(tiny: VideoTokenizer, frames: int, height: int, width: int) -> None:
+def test_any_size_comes_back_at_its_size(
+    tiny: VideoTokenizer, frames: int, height: int, width: int
+) -> None:
     video = torch.rand(1, 3, frames, height, width)
     codes = tiny.encode(video, fps=12.5)
     assert codes.indices.shape == (1, latent_count(frames, 3), -(-height // 4), -(-width // 4))
@@ -37,13 +41,15 @@ def test_a_batch_is_its_clips(tiny: VideoTokenizer, clip: Tensor) -> None:
 
 
 def test_training_and_inference_agree(tiny: VideoTokenizer, clip: Tensor) -> None:
-    result, codes = tiny(clip), tiny.encode(clip)
+    result = tiny(clip)
+    codes = tiny.encode(clip)
     assert torch.equal(result.indices, codes.indices)
     torch.testing.assert_close(result.video.clamp(-1, 1), tiny.decode(codes))
 
 
 def test_no_latent_looks_ahead(tiny: VideoTokenizer, clip: Tensor) -> None:
-    """The gradient of a latent frame's vector reaches its own frames and earlier ones, and no later pixel."""
+    """The gradient of a latent frame's vector reaches its own frames and earlier ones, and no
+    later pixel."""
     video = clip[:1].requires_grad_()
     latents = tiny._encode_latents(tiny._lead_in(video), {}, {})
     for latent in range(latents.shape[1]):
@@ -64,7 +70,9 @@ def test_no_frame_is_decoded_from_later_codes(tiny: VideoTokenizer) -> None:
         assert reached[latents - 1] and not reached[latents:].any()
 
 
-def test_a_still_scene_has_the_same_codes_from_its_first_frame_on(tiny: VideoTokenizer, clip: Tensor) -> None:
+def test_a_still_scene_has_the_same_codes_from_its_first_frame_on(
+    tiny: VideoTokenizer, clip: Tensor
+) -> None:
     indices = tiny.encode(clip[:, :, :1].expand(-1, -1, 13, -1, -1)).indices
     assert torch.equal(indices, indices[:, :1].expand_as(indices))
 
@@ -73,7 +81,9 @@ def test_a_mover_leaves_distant_codes_alone() -> None:
     """With one 3x3 block, the encoder sees one cell around each cell."""
     torch.manual_seed(0)
     encoder = StackConfig(width=16, depth=3, kernel=3, spatial=(1,), temporal=(1,))
-    tokenizer = VideoTokenizer(TokenizerConfig(patch=4, encoder=encoder, decoder=StackConfig(16, 1, 2, 3, (), ())))
+    tokenizer = VideoTokenizer(
+        TokenizerConfig(patch=4, encoder=encoder, decoder=StackConfig(16, 1, 2, 3, (), ()))
+    )
     video = torch.rand(1, 3, 5, 32, 32)
     moved = video.clone()
     moved[:, :, :, 12:16, 12:16] = -1.0
@@ -97,24 +107,38 @@ def test_the_refiner_is_two_causal_3d_convolutions(tiny: VideoTokenizer) -> None
     torch.testing.assert_close(refined, expected)
 
 
-def test_larger_stacks_begin_with_the_same_codes_and_pixels(tiny: VideoTokenizer, clip: Tensor) -> None:
+def test_larger_stacks_begin_with_the_same_codes_and_pixels(
+    tiny: VideoTokenizer, clip: Tensor
+) -> None:
     encoder = StackConfig(width=16, depth=4, kernel=3, spatial=(0, 1, 2, 3), temporal=(0, 1, 2, 3))
-    decoder = StackConfig(width=16, depth=5, kernel=5, spatial=(0, 1, 2, 3, 4), temporal=(0, 1, 2, 4))
+    decoder = StackConfig(
+        width=16, depth=5, kernel=5, spatial=(0, 1, 2, 3, 4), temporal=(0, 1, 2, 4)
+    )
     before = tiny.config.encoder, tiny.config.decoder
     assert {*before[0].spatial} < {*encoder.spatial} and {*before[1].temporal} < {*decoder.temporal}
-    larger, codes = tiny.with_stacks(encoder, decoder), tiny.encode(clip)
-    assert (larger.config.encoder, larger.config.decoder) == (encoder, decoder) and not larger.training
+    larger = tiny.with_stacks(encoder, decoder)
+    codes = tiny.encode(clip)
+    assert (larger.config.encoder, larger.config.decoder) == (
+        encoder,
+        decoder,
+    ) and not larger.training
     assert torch.equal(larger.encode(clip).indices, codes.indices)
-    torch.testing.assert_close(larger.decode(larger.encode(clip)), tiny.decode(codes), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        larger.decode(larger.encode(clip)), tiny.decode(codes), atol=1e-6, rtol=0
+    )
     larger(clip).video.sum().backward()
     for block in (*larger.encoder.blocks, *larger.decoder.blocks):
-        assert block.project.weight.grad.any() and (block.spatial is None or block.spatial.weight.requires_grad)
+        assert block.project.weight.grad.any() and (
+            block.spatial is None or block.spatial.weight.requires_grad
+        )
     for name in ("encoder", "decoder"):
         with pytest.raises(ValueError, match=f"the {name}'s width is 16"):
             tiny.with_stacks(**{name: StackConfig(width=32)})
 
 
-def test_code_vectors_are_what_the_decoder_was_trained_on(tiny: VideoTokenizer, clip: Tensor) -> None:
+def test_code_vectors_are_what_the_decoder_was_trained_on(
+    tiny: VideoTokenizer, clip: Tensor
+) -> None:
     latents = tiny._encode_latents(tiny._lead_in(clip), {}, {})
     vectors, indices, _ = tiny.quantizer(latents)
     torch.testing.assert_close(tiny.code_vectors(indices), vectors)
@@ -152,7 +176,10 @@ def test_whitening_keeps_dead_coefficients_small(tiny: VideoTokenizer) -> None:
         (torch.zeros(1, 1, 5, 8, 8), "none of them 0; got shape"),
         (torch.zeros(1, 3, 0, 8, 8), "none of them 0; got shape"),
         (torch.zeros(1, 3, 5, 8, 8, dtype=torch.uint8), "floating point in .* got torch.uint8"),
-        (torch.linspace(0, 255, 960).view(1, 3, 5, 8, 8), r"in \[-1, 1\]; got 0 to 255; use video / 127.5 - 1"),
+        (
+            torch.linspace(0, 255, 960).view(1, 3, 5, 8, 8),
+            r"in \[-1, 1\]; got 0 to 255; use video / 127.5 - 1",
+        ),
         (torch.full((1, 3, 5, 8, 8), torch.nan), "got nan to nan"),
     ],
 )
@@ -176,8 +203,14 @@ def test_codes_of_another_tokenizer_or_grid_are_refused(tiny: VideoTokenizer, cl
     [
         (lambda: TokenizerConfig(patch=0), "patch must be at least 1; got 0"),
         (lambda: StackConfig(kernel=4), "kernel must be odd"),
-        (lambda: StackConfig(depth=2, spatial=(2,), temporal=()), "block 2 does not exist in a stack of depth 2"),
-        (lambda: QuantizerConfig("ResidualVQ", {}), "quantizer must be one of FSQ, LFQ, ResidualFSQ, VectorQuantize"),
+        (
+            lambda: StackConfig(depth=2, spatial=(2,), temporal=()),
+            "block 2 does not exist in a stack of depth 2",
+        ),
+        (
+            lambda: QuantizerConfig("ResidualVQ", {}),
+            "quantizer must be one of FSQ, LFQ, ResidualFSQ, VectorQuantize",
+        ),
         (lambda: TokenizerConfig.from_dict({"patches": 8}), "not a tokenizer config.*patches"),
     ],
 )

@@ -14,14 +14,18 @@ from torch import Tensor
 
 
 @pytest.mark.parametrize("half", [True, False])
-def test_a_saved_tokenizer_comes_back(tiny: VideoTokenizer, clip: Tensor, tmp_path: Path, half: bool) -> None:
+def test_a_saved_tokenizer_comes_back(
+    tiny: VideoTokenizer, clip: Tensor, tmp_path: Path, half: bool
+) -> None:
     tiny.save_pretrained(tmp_path, half)
     loaded = VideoTokenizer.from_pretrained(tmp_path)
     assert loaded.config == tiny.config
     assert loaded.id == tiny.id and len(tiny.id) == 12
     assert all(parameter.dtype == torch.float32 for parameter in loaded.parameters())
     assert not loaded.training
-    torch.testing.assert_close(loaded.decode(tiny.encode(clip)), tiny.decode(tiny.encode(clip)), atol=0.02, rtol=0)
+    torch.testing.assert_close(
+        loaded.decode(tiny.encode(clip)), tiny.decode(tiny.encode(clip)), atol=0.02, rtol=0
+    )
     assert sorted(file.name for file in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
 
 
@@ -62,13 +66,27 @@ def measure_whitening(model: VideoTokenizer) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [write_in_place, write_in_inference_mode, take_a_step, load, replace, take_averages, measure_whitening],
+    [
+        write_in_place,
+        write_in_inference_mode,
+        take_a_step,
+        load,
+        replace,
+        take_averages,
+        measure_whitening,
+    ],
 )
-def test_the_id_follows_the_weights(tiny: VideoTokenizer, change: Callable[[VideoTokenizer], None]) -> None:
+def test_the_id_follows_the_weights(
+    tiny: VideoTokenizer, change: Callable[[VideoTokenizer], None]
+) -> None:
     before = tiny.id
     assert tiny.id == before
     change(tiny)
-    assert tiny.id == checkpoint.fingerprint(dataclasses.asdict(tiny.config), tiny.state_dict()) != before
+    assert (
+        tiny.id
+        == checkpoint.fingerprint(dataclasses.asdict(tiny.config), tiny.state_dict())
+        != before
+    )
 
 
 def test_the_id_follows_a_codebook_that_learns(tiny_config: TokenizerConfig, clip: Tensor) -> None:
@@ -77,11 +95,15 @@ def test_the_id_follows_a_codebook_that_learns(tiny_config: TokenizerConfig, cli
     before = tokenizer.id
     tokenizer.train()(clip)
     assert (
-        tokenizer.id == checkpoint.fingerprint(dataclasses.asdict(tokenizer.config), tokenizer.state_dict()) != before
+        tokenizer.id
+        == checkpoint.fingerprint(dataclasses.asdict(tokenizer.config), tokenizer.state_dict())
+        != before
     )
 
 
-def test_weights_are_hashed_once(tiny: VideoTokenizer, clip: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_hashed_once(
+    tiny: VideoTokenizer, clip: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = tiny.id
     monkeypatch.delattr(checkpoint, "fingerprint")
     assert tiny.encode(clip).tokenizer == tiny.eval().id == before
@@ -146,7 +168,9 @@ def _grow(weights: dict[str, Tensor]) -> None:
         (_grow, r"embed.bias has shape \[99\] instead of \[16\]"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(tiny: VideoTokenizer, tmp_path: Path, spoil, problem: str) -> None:
+def test_weights_that_do_not_fit_are_refused(
+    tiny: VideoTokenizer, tmp_path: Path, spoil, problem: str
+) -> None:
     tiny.save_pretrained(tmp_path)
     weights = load_file(tmp_path / "model.safetensors")
     spoil(weights)
@@ -173,7 +197,15 @@ def test_broken_configs_are_refused(tiny: VideoTokenizer, tmp_path: Path) -> Non
 
 def test_the_tokenizer_is_a_library_on_its_own() -> None:
     """Importing it must not pay for, or depend on, what only training and generation need."""
-    heavy = ["lightning", "torchmetrics", "transformers", "xformers", "gradio", "jsonargparse", "av"]
+    heavy = [
+        "lightning",
+        "torchmetrics",
+        "transformers",
+        "xformers",
+        "gradio",
+        "jsonargparse",
+        "av",
+    ]
     heavy += ["kinetoscope.data", "kinetoscope.generator"]
     code = f"import sys, kinetoscope.tokenizer; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

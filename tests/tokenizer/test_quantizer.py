@@ -1,4 +1,5 @@
-"""What codes mean: every quantizer trains, decodes to the vectors that it gave, and serves any prefix of codebooks."""
+"""What codes mean: every quantizer trains, decodes to the vectors that it gave, and serves any
+prefix of codebooks."""
 
 from pathlib import Path
 from typing import Any
@@ -19,20 +20,30 @@ from torch import Tensor
 ONE: list[Any] = [
     pytest.param(QuantizerConfig("vector_quantize_pytorch.FSQ", {"levels": [3, 5]}), 15, id="FSQ"),
     pytest.param(QuantizerConfig("LFQ", {"codebook_size": 16}), 16, id="LFQ"),
-    pytest.param(QuantizerConfig("VectorQuantize", {"dim": 4, "codebook_size": 32}), 32, id="VectorQuantize"),
+    pytest.param(
+        QuantizerConfig("VectorQuantize", {"dim": 4, "codebook_size": 32}), 32, id="VectorQuantize"
+    ),
 ]
 NESTED = QuantizerConfig("FSQ", {"levels": [4, 3], "num_codebooks": 3, "preserve_symmetry": True})
 SEVERAL: list[Any] = [
     pytest.param(NESTED, 12, id="nested FSQ"),
-    pytest.param(QuantizerConfig("LFQ", {"codebook_size": 8, "num_codebooks": 3}), 8, id="nested LFQ"),
-    pytest.param(QuantizerConfig("ResidualFSQ", {"levels": [4, 3], "num_quantizers": 3}), 12, id="ResidualFSQ"),
+    pytest.param(
+        QuantizerConfig("LFQ", {"codebook_size": 8, "num_codebooks": 3}), 8, id="nested LFQ"
+    ),
+    pytest.param(
+        QuantizerConfig("ResidualFSQ", {"levels": [4, 3], "num_quantizers": 3}),
+        12,
+        id="ResidualFSQ",
+    ),
 ]
 
 
 def tokenizer_with(quantizer: QuantizerConfig) -> VideoTokenizer:
     torch.manual_seed(0)
     small = StackConfig(16, 2, 2, 3, (0,), (1,))
-    config = TokenizerConfig(patch=4, frames_per_latent=3, encoder=small, decoder=small, quantizer=quantizer)
+    config = TokenizerConfig(
+        patch=4, frames_per_latent=3, encoder=small, decoder=small, quantizer=quantizer
+    )
     tokenizer = VideoTokenizer(config)
     with torch.no_grad():
         tokenizer.quantizer.project.weight.mul_(3)
@@ -52,14 +63,20 @@ def test_every_quantizer_trains_decodes_and_is_saved(
         losses.append((result.video - clip).square().mean())
         optimizer.zero_grad()
         (losses[-1] + result.loss).backward()
-        assert tokenizer.embed.weight.grad is not None and tokenizer.embed.weight.grad.abs().sum() > 0
+        assert (
+            tokenizer.embed.weight.grad is not None and tokenizer.embed.weight.grad.abs().sum() > 0
+        )
         optimizer.step()
     assert losses[-1] < losses[0] - 0.01
     tokenizer.eval()
     tokenizer.save_pretrained(tmp_path, half=False)
     loaded = VideoTokenizer.from_pretrained(tmp_path)
     codes = loaded.encode(clip)
-    assert codes.indices.dtype == torch.int64 and codes.indices.max() < size and loaded.id == tokenizer.id
+    assert (
+        codes.indices.dtype == torch.int64
+        and codes.indices.max() < size
+        and loaded.id == tokenizer.id
+    )
     assert torch.equal(codes.indices, tokenizer.encode(clip).indices)
     torch.testing.assert_close(loaded.decode(codes), tokenizer(clip).video.clamp(-1, 1))
 
@@ -96,7 +113,9 @@ def unbound(layer: Quantizer, vectors: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(("quantizer", "size"), SEVERAL)
-def test_any_prefix_decodes_as_it_was_trained(quantizer: QuantizerConfig, size: int, clip: Tensor) -> None:
+def test_any_prefix_decodes_as_it_was_trained(
+    quantizer: QuantizerConfig, size: int, clip: Tensor
+) -> None:
     tokenizer = tokenizer_with(quantizer)
     codes = tokenizer.encode(clip)
     assert codes.indices.shape == (2, 4, 3, 2, 3) and codes.rates == 3
@@ -113,7 +132,9 @@ def test_any_prefix_decodes_as_it_was_trained(quantizer: QuantizerConfig, size: 
 
 
 @pytest.mark.parametrize(("quantizer", "size"), SEVERAL)
-def test_the_clips_of_a_batch_have_rates_of_their_own(quantizer: QuantizerConfig, size: int, clip: Tensor) -> None:
+def test_the_clips_of_a_batch_have_rates_of_their_own(
+    quantizer: QuantizerConfig, size: int, clip: Tensor
+) -> None:
     tokenizer = tokenizer_with(quantizer).train()
     mixed = tokenizer(clip, rate=torch.tensor([3, 1]))
     assert torch.equal(mixed.indices, tokenizer(clip).indices)
@@ -122,20 +143,26 @@ def test_the_clips_of_a_batch_have_rates_of_their_own(quantizer: QuantizerConfig
 
 
 @pytest.mark.parametrize(("quantizer", "size"), SEVERAL)
-def test_several_codebooks_stream_exactly(quantizer: QuantizerConfig, size: int, clip: Tensor) -> None:
+def test_several_codebooks_stream_exactly(
+    quantizer: QuantizerConfig, size: int, clip: Tensor
+) -> None:
     tokenizer = tokenizer_with(quantizer)
     whole = tokenizer.encode(clip)
     streamed = torch.cat(list(tokenizer.stream_encode(clip.split([1, 2, 4, 3], dim=2))), dim=1)
     assert torch.equal(streamed, whole.indices)
     for rate in (2, 3):
         chunks = tokenizer.stream_decode(streamed[..., :rate].split([1, 2, 1], dim=1), 12, 8)
-        torch.testing.assert_close(torch.cat(list(chunks), dim=2), tokenizer.decode(whole.prefix(rate)))
+        torch.testing.assert_close(
+            torch.cat(list(chunks), dim=2), tokenizer.decode(whole.prefix(rate))
+        )
 
 
 def test_nested_codebooks_are_ordered_by_training() -> None:
     """Of two numbers worth keeping, the one that matters more goes into the first codebook."""
     torch.manual_seed(0)
-    layer = Quantizer(QuantizerConfig("FSQ", {"levels": [5], "num_codebooks": 2, "preserve_symmetry": True}), 2)
+    layer = Quantizer(
+        QuantizerConfig("FSQ", {"levels": [5], "num_codebooks": 2, "preserve_symmetry": True}), 2
+    )
     lift = torch.nn.Linear(2, 2)
     parameters = [*layer.project.parameters(), *lift.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=0.03)
@@ -166,7 +193,8 @@ def test_half_precision_never_reaches_the_codes(clip: Tensor) -> None:
 
 @pytest.mark.parametrize(("quantizer", "size"), [*ONE[:2], *SEVERAL])
 def test_the_library_compiles_without_a_break(quantizer: QuantizerConfig, size: int) -> None:
-    """But for VectorQuantize, which asks in mid-forward whether its codebook has been initialised."""
+    """But for VectorQuantize, which asks in mid-forward whether its codebook has been
+    initialised."""
     layer = tokenizer_with(quantizer).quantizer
     latents = torch.randn(1, 2, 4, 4, 16)
     with torch.no_grad():
@@ -183,7 +211,9 @@ def test_codes_of_another_rate_are_refused(clip: Tensor) -> None:
         codes.prefix(4)
     with pytest.raises(ValueError, match="have 3 codebooks per cell; got rate 0"):
         codes.prefix(0)
-    with pytest.raises(ValueError, match=r"\[B, t, H, W, q\] with q from 1 to 3.*got shape \[2, 4, 3, 2\]"):
+    with pytest.raises(
+        ValueError, match=r"\[B, t, H, W, q\] with q from 1 to 3.*got shape \[2, 4, 3, 2\]"
+    ):
         tokenizer.decode(VideoCodes(codes.indices[..., 0], 10, 12, 8, tokenizer=tokenizer.id))
     with pytest.raises(ValueError, match="rate must be from 1 to 3; got 4"):
         tokenizer(clip, rate=4)
@@ -197,11 +227,19 @@ def test_codes_of_another_rate_are_refused(clip: Tensor) -> None:
         ("ResidualFSQ", {"levels": [4]}, "num_quantizers is missing"),
         ("FSQ", {"levels": [4], "num_codebooks": 0}, "at least 1 codebook; got 0"),
         ("FSQ", {"levels": [4], "dim": 8}, "FSQ cannot be used with dim here"),
-        ("ResidualFSQ", {"levels": [4], "num_quantizers": 2, "quantize_dropout": True}, "with quantize_dropout here"),
+        (
+            "ResidualFSQ",
+            {"levels": [4], "num_quantizers": 2, "quantize_dropout": True},
+            "with quantize_dropout here",
+        ),
         ("FSQ", {"levels": [2, 2]}, "FSQ does not take the arguments.*preserve_symmetry"),
         ("FSQ", {"levels": [4], "colour": 1}, "FSQ does not take the arguments.*colour"),
         ("LFQ", {"codebook_size": 20}, "LFQ does not take the arguments.*power of 2"),
-        ("VectorQuantize", {"dim": 4, "codebook_size": 8, "levels": [4]}, "VectorQuantize does not take.*levels"),
+        (
+            "VectorQuantize",
+            {"dim": 4, "codebook_size": 8, "levels": [4]},
+            "VectorQuantize does not take.*levels",
+        ),
     ],
 )
 def test_impossible_quantizers_are_refused(name: str, args: dict[str, Any], message: str) -> None:

@@ -11,7 +11,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 shared_model = settings(
-    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 plans = st.lists(st.integers(1, 7), min_size=1, max_size=6)
 sides = st.integers(1, 13)
@@ -39,7 +42,9 @@ def test_streamed_pixels_are_those_of_the_whole_clip(
 ) -> None:
     codes = tiny.encode(noise(batch, 3, frame_count(sum(plan), 3), height, width))
     chunks = list(tiny.stream_decode(codes.indices.split(plan, dim=1), height, width))
-    assert [chunk.shape[2] for chunk in chunks] == [3 * n - (2 if i == 0 else 0) for i, n in enumerate(plan)]
+    assert [chunk.shape[2] for chunk in chunks] == [
+        3 * n - (2 if i == 0 else 0) for i, n in enumerate(plan)
+    ]
     torch.testing.assert_close(torch.cat(chunks, dim=2), tiny.decode(codes), atol=1e-5, rtol=0)
 
 
@@ -55,7 +60,9 @@ def test_a_large_picture_is_worked_on_in_steps_that_do_not_show(tiny: VideoToken
 
 @shared_model
 @given(frames=st.integers(1, 10), cut=st.integers(1, 10))
-def test_later_frames_never_change_earlier_codes(tiny: VideoTokenizer, frames: int, cut: int) -> None:
+def test_later_frames_never_change_earlier_codes(
+    tiny: VideoTokenizer, frames: int, cut: int
+) -> None:
     video = noise(1, 3, frames + cut, 9, 7)
     changed = video.clone()
     changed[:, :, frames:] = 1.0
@@ -75,7 +82,9 @@ def test_a_latent_comes_out_with_its_last_frame(tiny: VideoTokenizer, clip: Tens
 
 def test_pixels_come_out_with_their_latent(tiny: VideoTokenizer, clip: Tensor) -> None:
     codes = tiny.encode(clip)
-    video, state, done = tiny.decode(codes), dict[str, Tensor](), 0
+    video = tiny.decode(codes)
+    state = dict[str, Tensor]()
+    done = 0
     for latent in range(codes.indices.shape[1]):
         pixels, state = tiny.decode_step(codes.indices[:, latent : latent + 1], state)
         assert pixels.shape[2] == (3 if latent else 1)
@@ -85,7 +94,8 @@ def test_pixels_come_out_with_their_latent(tiny: VideoTokenizer, clip: Tensor) -
 
 
 def test_the_state_is_a_value(tiny: VideoTokenizer, clip: Tensor) -> None:
-    """Two continuations of one state do not disturb each other, and a state stays as small as it was."""
+    """Two continuations of one state do not disturb each other, and a state stays as small as it
+    was."""
     first, state = tiny.encode_step(clip[:, :, :5], {})
     kept = {key: value.clone() for key, value in state.items()}
     once, later = tiny.encode_step(clip[:, :, 5:], state)
@@ -94,7 +104,10 @@ def test_the_state_is_a_value(tiny: VideoTokenizer, clip: Tensor) -> None:
     assert torch.equal(once, again)
     assert kept.keys() == state.keys() and all(torch.equal(kept[key], state[key]) for key in kept)
     size = sum(value.numel() for key, value in state.items() if key != "frames")
-    assert sum(value.untyped_storage().nbytes() for key, value in later.items() if key != "frames") == 4 * size
+    assert (
+        sum(value.untyped_storage().nbytes() for key, value in later.items() if key != "frames")
+        == 4 * size
+    )
     assert first.shape[1] == 2
 
 
@@ -121,12 +134,16 @@ def test_a_saved_state_goes_on_bit_by_bit(
             expected, state = step(part, state)
             output, resumed = step(part, resumed)
             assert torch.equal(output, expected)
-        assert resumed.keys() == state.keys() and all(torch.equal(resumed[key], state[key]) for key in state)
+        assert resumed.keys() == state.keys() and all(
+            torch.equal(resumed[key], state[key]) for key in state
+        )
 
 
 def test_streams_can_be_joined_and_parted_like_a_batch(tiny: VideoTokenizer, clip: Tensor) -> None:
     (_, one), (_, two) = (tiny.encode_step(video[None, :, :4], {}) for video in clip)
-    indices, _ = tiny.encode_step(clip[:, :, 4:], {key: torch.cat([one[key], two[key]]) for key in one})
+    indices, _ = tiny.encode_step(
+        clip[:, :, 4:], {key: torch.cat([one[key], two[key]]) for key in one}
+    )
     assert torch.equal(indices, tiny.encode(clip).indices[:, 2:])
 
 
@@ -136,19 +153,25 @@ def test_an_empty_stream_gives_nothing(tiny: VideoTokenizer) -> None:
 
 
 def test_a_picture_of_another_size_is_refused_in_mid_video(tiny: VideoTokenizer) -> None:
-    with pytest.raises(ValueError, match=r"pictures of one video have one size; after 8 x 8 .* came 8 x 12"):
+    with pytest.raises(
+        ValueError, match=r"pictures of one video have one size; after 8 x 8 .* came 8 x 12"
+    ):
         list(tiny.stream_encode([noise(1, 3, 2, 8, 8), noise(1, 3, 2, 8, 9)]))
 
 
 def agreement_between_plans(device: str) -> float:
-    """The share of equal codes of the shipped tokenizer in bfloat16, chunk by chunk against the whole clip."""
+    """The share of equal codes of the shipped tokenizer in bfloat16, chunk by chunk against the
+    whole clip."""
     tokenizer = VideoTokenizer.from_pretrained("physics-64").to(device)
     coarse = torch.rand(2, 3, 9, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
     video = torch.nn.functional.interpolate(coarse, size=(33, 64, 64), mode="trilinear").to(device)
     with torch.autocast(device, torch.bfloat16):
         whole = tokenizer.encode(video).indices
         plans = ([1] * 33, [5, 1, 20, 7], [1] + [4] * 8)
-        streamed = [torch.cat(list(tokenizer.stream_encode(video.split(plan, dim=2))), dim=1) for plan in plans]
+        streamed = [
+            torch.cat(list(tokenizer.stream_encode(video.split(plan, dim=2))), dim=1)
+            for plan in plans
+        ]
     return torch.stack([codes == whole for codes in streamed]).double().mean().item()
 
 

@@ -4,14 +4,29 @@ import kinetoscope.tokenizer.training.losses  # noqa: F401 (its classes are amon
 import pytest
 from kinetoscope.training.did_you_mean import name_nearest
 
-KNOWN = {"config", "model", "model.lr", "model.warmup_steps", "model.size.dim", "trainer", "trainer.max_steps", "data"}
+KNOWN = {
+    "config",
+    "model",
+    "model.lr",
+    "model.warmup_steps",
+    "model.size.dim",
+    "trainer",
+    "trainer.max_steps",
+    "data",
+}
 
 
 @pytest.mark.parametrize(
     ("message", "answer"),
     [
-        ("Subcommand 'fit' does not accept option 'model.warmup_step'", "did you mean 'model.warmup_steps'?"),
-        ("Subcommand 'fit' does not accept option 'model.size.dims'", "did you mean 'model.size.dim'?"),
+        (
+            "Subcommand 'fit' does not accept option 'model.warmup_step'",
+            "did you mean 'model.warmup_steps'?",
+        ),
+        (
+            "Subcommand 'fit' does not accept option 'model.size.dims'",
+            "did you mean 'model.size.dim'?",
+        ),
         ("Subcommand 'fit' does not accept option 'trainr.max_steps'", "did you mean 'trainer'?"),
         ("Option 'calmm' is not accepted", "did you mean 'calm'?"),
     ],

@@ -9,12 +9,16 @@ from torch import Tensor, nn
 
 
 class Mixture(nn.Module):
-    """Linear layers, one of them frozen and two that share a weight, a table, a kernel and vectors."""
+    """Linear layers, one of them frozen and two that share a weight, a table, a kernel and
+    vectors."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.table, self.kernel = nn.Embedding(50, 8), nn.Parameter(torch.randn(3, 8))
-        self.one, self.two, self.frozen = nn.Linear(8, 8), nn.Linear(8, 8, bias=False), nn.Linear(8, 8)
+        self.table = nn.Embedding(50, 8)
+        self.kernel = nn.Parameter(torch.randn(3, 8))
+        self.one = nn.Linear(8, 8)
+        self.two = nn.Linear(8, 8, bias=False)
+        self.frozen = nn.Linear(8, 8)
         self.norm = nn.RMSNorm(8)
         self.two.weight = self.one.weight
         self.frozen.requires_grad_(False)
@@ -32,11 +36,21 @@ def test_every_trained_parameter_has_exactly_one_rule(muon_lr: float) -> None:
     groups = [{id(p) for p in group["params"]} for group in optimizer.param_groups]
     given = [p for group in groups for p in group]
     assert sorted(given) == sorted(id(p) for p in model.parameters() if p.requires_grad)
-    decayed = {p for group, ids in zip(optimizer.param_groups, groups) if group["weight_decay"] for p in ids}
+    decayed = {
+        p
+        for group, ids in zip(optimizer.param_groups, groups)
+        if group["weight_decay"]
+        for p in ids
+    }
     assert decayed == {id(p) for p in (model.table.weight, model.kernel, model.one.weight)}
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     assert rates[id(model.one.weight)] == (muon_lr or 1e-3)
-    assert rates[id(model.table.weight)] == rates[id(model.one.bias)] == rates[id(model.kernel)] == 1e-3
+    assert (
+        rates[id(model.table.weight)]
+        == rates[id(model.one.bias)]
+        == rates[id(model.kernel)]
+        == 1e-3
+    )
 
 
 def test_muon_steps_are_of_equal_size_in_all_directions() -> None:

@@ -1,13 +1,13 @@
 """A discriminator that teaches a decoder detail that no average error asks for.
 
-- judges patches, never the whole clip (PatchGAN, Isola et al. 2017): strided 3-D convolutions that see 38 pixels of 7
-  frames, without statistics over a clip
+- judges patches, never the whole clip (PatchGAN, Isola et al. 2017): strided 3-D convolutions that
+  see 38 pixels of 7 frames, without statistics over a clip
 - spectral normalisation keeps it smooth (Miyato et al. 2018), hinge loss (Lim and Ye 2017)
-- its pull on the pixels is a share of the pull of all other losses, so its own scale does not matter and one number
-  fits any recipe (the balancer of Défossez et al. 2022)
+- its pull on the pixels is a share of the pull of all other losses, so its own scale does not
+  matter and one number fits any recipe (the balancer of Défossez et al. 2022)
 
-It trains beside the decoder in the same step. Only the decoder may follow it: codes that please a discriminator would
-no longer say what is in the video.
+It trains beside the decoder in the same step. Only the decoder may follow it: codes that please a
+discriminator would no longer say what is in the video.
 
 Legend: B batch, C channels, F Y X frames and pixels.
 """
@@ -25,7 +25,8 @@ HALVINGS = 3
 
 
 class PatchDiscriminator(nn.Module):
-    """Video `[B, 3, F, Y, X]` to logits `[B, F, y, x]`, one per 8x8 pixels: above 0 for real, below for decoded."""
+    """Video `[B, 3, F, Y, X]` to logits `[B, F, y, x]`, one per 8x8 pixels: above 0 for real,
+    below for decoded."""
 
     def __init__(self, channels: int = 32) -> None:
         super().__init__()
@@ -34,7 +35,9 @@ class PatchDiscriminator(nn.Module):
         for inner, outer in pairwise(widths):
             halving = nn.Conv3d(inner, outer, (3, 4, 4), stride=(1, 2, 2), padding=1)
             layers += [spectral_norm(halving), nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*layers, spectral_norm(nn.Conv3d(widths[-1], 1, (1, 3, 3), padding=(0, 1, 1))))
+        self.layers = nn.Sequential(
+            *layers, spectral_norm(nn.Conv3d(widths[-1], 1, (1, 3, 3), padding=(0, 1, 1)))
+        )
 
     def forward(self, video: Tensor) -> Tensor:
         logits: Tensor = self.layers(pad_pictures(video, 2**HALVINGS))
@@ -49,11 +52,15 @@ class Adversary(nn.Module):
         self.strength = strength
         self.discriminator = PatchDiscriminator()
 
-    def forward(self, video: Tensor, target: Tensor, loss: Tensor, pulling: bool = True) -> tuple[Tensor, Tensor]:
-        """What to add to `loss`, a function of the decoded `video`, for one step of both; and the discriminator's part.
+    def forward(
+        self, video: Tensor, target: Tensor, loss: Tensor, pulling: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """What to add to `loss`, a function of the decoded `video`, for one step of both; and the
+        discriminator's part.
 
-        That part, a scalar of 2 for one that cannot tell decoded from real, reaches the discriminator alone. The rest
-        is 0, and its gradient reaches the video alone; it is left out if not `pulling`.
+        That part, a scalar of 2 for one that cannot tell decoded from real, reaches the
+        discriminator alone. The rest is 0, and its gradient reaches the video alone; it is left out
+        if not `pulling`.
         """
         decoded = video.detach().requires_grad_()
         fake, real = self.discriminator(torch.cat([decoded, target])).chunk(2)
@@ -67,4 +74,9 @@ class Adversary(nn.Module):
 
     def parameter_group(self, lr: float) -> dict[str, Any]:
         """For AdamW; the momenta are those usual for discriminators, whose target moves."""
-        return {"params": list(self.parameters()), "lr": lr, "betas": (0.5, 0.9), "weight_decay": 0.0}
+        return {
+            "params": list(self.parameters()),
+            "lr": lr,
+            "betas": (0.5, 0.9),
+            "weight_decay": 0.0,
+        }

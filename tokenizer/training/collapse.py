@@ -11,6 +11,8 @@ def check_usage(usage: CodeUsage, least: float = 1.5) -> None:
     seen = int(usage.counts.sum())
     if seen and usage.perplexity < least:
         raise ValueError(
-            f"the codebook has collapsed: {seen} tokens used {usage.used} of {len(usage.counts)} codes (perplexity "
-            f"{usage.perplexity:.2f}), so training has stopped; {ADVICE}, or look whether the videos show anything"
+            f"the codebook has collapsed: {seen} tokens used {usage.used} of {len(usage.counts)} "
+            "codes (perplexity "
+            f"{usage.perplexity:.2f}), so training has stopped; {ADVICE}, or look whether the "
+            "videos show anything"
         )

@@ -1,4 +1,5 @@
-"""Lightning data modules: the rendered world (with real clips mixed in) and a folder of the user's own videos."""
+"""Lightning data modules: the rendered world (with real clips mixed in) and a folder of the
+user's own videos."""
 
 from __future__ import annotations
 
@@ -30,13 +31,16 @@ class PhysicsDataModule(lightning.LightningDataModule):
         frames: frames per clip.
         size: side of the picture in pixels.
         world: which scenes are drawn.
-        compiled: render through torch.compile (half a minute of compilation, then several times faster).
-        real_root: folder of real videos to mix in; without it, or if it is not there (a warning), all is rendered.
+        compiled: render through torch.compile (half a minute of compilation, then several times
+            faster).
+        real_root: folder of real videos to mix in; without it, or if it is not there (a warning),
+            all is rendered.
         real_per_batch: how many clips of a batch are real.
         real_pool: real clips kept in memory, 3 * frames * size^2 bytes each.
         real_zoom: real clips are cut from pictures scaled up to this many times the size needed.
         real_jitter: how much their brightness, contrast and colours change at random, from 0 to 1.
-        real_held_out: sources of real videos to validate on and not to train on, as in `split_by_source`.
+        real_held_out: sources of real videos to validate on and not to train on, as in
+            `split_by_source`.
         real_validation: clips that are cut from the videos held out.
         seed: first seed of the training scenes; everything below HELD_OUT_SEED may be trained on.
     """
@@ -59,15 +63,28 @@ class PhysicsDataModule(lightning.LightningDataModule):
     ) -> None:
         super().__init__()
         if real_root is not None and not 0 <= real_per_batch < batch_size:
-            raise ValueError(f"real_per_batch must be 0 to batch_size - 1; got {real_per_batch} of {batch_size}")
-        self.batch_size, self.frames, self.size, self.world, self.compiled = batch_size, frames, size, world, compiled
+            raise ValueError(
+                f"real_per_batch must be 0 to batch_size - 1; got {real_per_batch} of {batch_size}"
+            )
+        self.batch_size = batch_size
+        self.frames = frames
+        self.size = size
+        self.world = world
+        self.compiled = compiled
         if real_held_out and real_root is None:
-            raise ValueError("real_held_out is about real videos: set real_root to the folder that holds them")
+            raise ValueError(
+                "real_held_out is about real videos: set real_root to the folder that holds them"
+            )
         if not 0 <= real_jitter <= 1:
             raise ValueError(f"real_jitter must be from 0 to 1; got {real_jitter}")
-        self.real_root, self.real_per_batch, self.real_pool, self.seed = real_root, real_per_batch, real_pool, seed
-        self.real_zoom, self.real_jitter = real_zoom, real_jitter
-        self.real_held_out, self.real_validation = real_held_out or [], real_validation
+        self.real_root = real_root
+        self.real_per_batch = real_per_batch
+        self.real_pool = real_pool
+        self.seed = seed
+        self.real_zoom = real_zoom
+        self.real_jitter = real_jitter
+        self.real_held_out = real_held_out or []
+        self.real_validation = real_validation
         self._pool: ClipPool | None = None
         self._held_out: ClipPool | None = None
         self._batches_done = 0
@@ -76,10 +93,17 @@ class PhysicsDataModule(lightning.LightningDataModule):
         if self.real_root is None or self.real_per_batch == 0 or self._pool is not None:
             return
         if not Path(self.real_root).is_dir():
-            log.warning("real_root %s is not a folder; training on rendered clips alone", self.real_root)
+            log.warning(
+                "real_root %s is not a folder; training on rendered clips alone", self.real_root
+            )
             return
         folder = ClipFolder(
-            self.real_root, self.frames, self.size, captions="none", zoom=self.real_zoom, seed=self.seed
+            self.real_root,
+            self.frames,
+            self.size,
+            captions="none",
+            zoom=self.real_zoom,
+            seed=self.seed,
         )
         rows, held_out = split_by_source(folder, self.real_held_out)
         self._pool = ClipPool(folder, self.real_pool, rows)
@@ -90,15 +114,33 @@ class PhysicsDataModule(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         rendered = self.batch_size - (self.real_per_batch if self._pool else 0)
         clips = PhysicsClips(
-            MANY_BATCHES, rendered, self.frames, self.size, self.world, self.seed, self._batches_done, self.compiled
+            MANY_BATCHES,
+            rendered,
+            self.frames,
+            self.size,
+            self.world,
+            self.seed,
+            self._batches_done,
+            self.compiled,
         )
-        dataset = _WithRealClips(clips, self._pool, self.real_per_batch, self.real_jitter) if self._pool else clips
+        dataset = (
+            _WithRealClips(clips, self._pool, self.real_per_batch, self.real_jitter)
+            if self._pool
+            else clips
+        )
         return DataLoader(dataset, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """Eight batches of scenes, then the real clips, that are never trained on; their "kind" says which."""
+        """Eight batches of scenes, then the real clips, that are never trained on; their "kind"
+        says which."""
         clips = PhysicsClips(
-            8, self.batch_size, self.frames, self.size, self.world, HELD_OUT_SEED, compiled=self.compiled
+            8,
+            self.batch_size,
+            self.frames,
+            self.size,
+            self.world,
+            HELD_OUT_SEED,
+            compiled=self.compiled,
         )
         return DataLoader(_Validation(clips, self._held_out), batch_size=None)
 
@@ -116,7 +158,10 @@ class _WithRealClips(IterableDataset[dict[str, Any]]):
 
     def __init__(self, clips: PhysicsClips, pool: ClipPool, per_batch: int, jitter: float) -> None:
         super().__init__()
-        self.clips, self.pool, self.per_batch, self.jitter = clips, pool, per_batch, jitter
+        self.clips = clips
+        self.pool = pool
+        self.per_batch = per_batch
+        self.jitter = jitter
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -151,13 +196,16 @@ class _Validation(IterableDataset[dict[str, Any]]):
 
 
 class FolderDataModule(lightning.LightningDataModule):
-    """A folder of the user's own videos; batches are {"video" uint8 [B, 3, F, Y, X], "caption" list of str}.
+    """A folder of the user's own videos; batches are {"video" uint8 [B, 3, F, Y, X], "caption" list
+    of str}.
 
     Args:
-        root: folder with videos and, for captions, a manifest.csv, sidecar .txt files or telling folder names.
+        root: folder with videos and, for captions, a manifest.csv, sidecar .txt files or telling
+            folder names.
         fps: frames per second that clips are read at; None keeps each file's own.
         flip: mirror half of the clips; by default only clips without captions.
-        validation: share of the clips kept for validation (at least one when there are two or more).
+        validation: share of the clips kept for validation (at least one when there are two or
+            more).
         workers: processes that decode.
     """
 
@@ -176,13 +224,24 @@ class FolderDataModule(lightning.LightningDataModule):
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1; got {batch_size}")
-        self.root, self.batch_size, self.frames, self.size, self.fps = root, batch_size, frames, size, fps
-        self.flip, self.validation, self.workers, self.seed = flip, validation, workers, seed
+        self.root = root
+        self.batch_size = batch_size
+        self.frames = frames
+        self.size = size
+        self.fps = fps
+        self.flip = flip
+        self.validation = validation
+        self.workers = workers
+        self.seed = seed
 
     def setup(self, stage: str | None = None) -> None:
-        self.train_clips = ClipFolder(self.root, self.frames, self.size, fps=self.fps, flip=self.flip, seed=self.seed)
+        self.train_clips = ClipFolder(
+            self.root, self.frames, self.size, fps=self.fps, flip=self.flip, seed=self.seed
+        )
         self.val_clips = self.train_clips.fixed()
-        self._train_rows, self._val_rows = split_rows(len(self.train_clips), self.validation, self.seed)
+        self._train_rows, self._val_rows = split_rows(
+            len(self.train_clips), self.validation, self.seed
+        )
 
     def train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(
@@ -199,10 +258,14 @@ class FolderDataModule(lightning.LightningDataModule):
 
 
 class _NewClips(Sampler[int]):
-    """Rows of a folder in another order, and other clips of its videos, every epoch; Lightning tells it the epoch."""
+    """Rows of a folder in another order, and other clips of its videos, every epoch; Lightning
+    tells it the epoch."""
 
     def __init__(self, clips: ClipFolder, rows: list[int], seed: int) -> None:
-        self.clips, self.rows, self.seed, self.epoch = clips, rows, seed, 0
+        self.clips = clips
+        self.rows = rows
+        self.seed = seed
+        self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -213,4 +276,7 @@ class _NewClips(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        return (self.rows[place] for place in torch.randperm(len(self.rows), generator=generator).tolist())
+        return (
+            self.rows[place]
+            for place in torch.randperm(len(self.rows), generator=generator).tolist()
+        )

@@ -1,10 +1,10 @@
 """What a reconstruction is asked for: plain functions of two videos, and their weighted sum.
 
-Legend: B batch, C colours, F Y X frames and pixels. Videos are float `[B, 3, F, Y, X]` in [-1, 1], pixel weights
-`[B, 1, F, Y, X]`.
+Legend: B batch, C colours, F Y X frames and pixels. Videos are float `[B, 3, F, Y, X]` in [-1, 1],
+pixel weights `[B, 1, F, Y, X]`.
 
-Squared error leads, because it is what PSNR measures and what keeps large areas right; the others are small and keep
-edges and motion sharp. None of the default ones needs downloaded weights.
+Squared error leads, because it is what PSNR measures and what keeps large areas right; the others
+are small and keep edges and motion sharp. None of the default ones needs downloaded weights.
 """
 
 from collections.abc import Callable
@@ -23,11 +23,11 @@ ALMOST_NOTHING = 1e-5  # squared error of a clip that is as good as perfect, 56 
 class LossWeights:
     """Weight of each term; 0 leaves a term out (and costs nothing).
 
-    `foreground` is added to the weight of object pixels, which is 1 as everywhere. `calm` is the price of a code that
-    changes where the video stands still. `log_squared` is PSNR itself: each clip counts for its relative error, so hard
-    clips do not outweigh all others. `perceptual` needs a network of the user's (see `perceptual.py`).
-    `adversarial` is no weight of a sum: it says how strongly a discriminator pulls at the pixels beside everything else
-    (see `adversarial.py`).
+    `foreground` is added to the weight of object pixels, which is 1 as everywhere. `calm` is the
+    price of a code that changes where the video stands still. `log_squared` is PSNR itself: each
+    clip counts for its relative error, so hard clips do not outweigh all others. `perceptual` needs
+    a network of the user's (see `perceptual.py`). `adversarial` is no weight of a sum: it says how
+    strongly a discriminator pulls at the pixels beside everything else (see `adversarial.py`).
     """
 
     squared: float = 1.0
@@ -54,7 +54,8 @@ def squared_error(video: Tensor, target: Tensor, pixel_weight: Tensor | None = N
 
 
 def log_squared_error(video: Tensor, target: Tensor, pixel_weight: Tensor | None = None) -> Tensor:
-    """Mean over clips of the logarithm (base 10) of their squared error: PSNR as a loss (arXiv:2204.04676)."""
+    """Mean over clips of the logarithm (base 10) of their squared error: PSNR as a loss
+    (arXiv:2204.04676)."""
     error = (video - target).square().mean(1, keepdim=True)
     if pixel_weight is not None:
         error = error * pixel_weight / pixel_weight.mean((1, 2, 3, 4), keepdim=True)
@@ -68,14 +69,19 @@ def absolute_error(video: Tensor, target: Tensor, pixel_weight: Tensor | None = 
 def haar_gradient(video: Tensor, target: Tensor, scales: int = 3) -> Tensor:
     """Mean absolute error of the Haar details (across, down, diagonal) at octaves of the frame."""
     error = (video - target).movedim(2, 1).flatten(0, 2)
-    total, used = error.new_zeros(()), 0
+    total = error.new_zeros(())
+    used = 0
     for _ in range(scales):
-        Y, X = error.shape[-2] // 2 * 2, error.shape[-1] // 2 * 2
+        Y = error.shape[-2] // 2 * 2
+        X = error.shape[-1] // 2 * 2
         if Y < 2 or X < 2:
             break
-        upper, lower = error[:, 0:Y:2, :X], error[:, 1:Y:2, :X]
-        low, high = upper + lower, upper - lower
-        across, diagonal = low[..., 0::2] - low[..., 1::2], high[..., 0::2] - high[..., 1::2]
+        upper = error[:, 0:Y:2, :X]
+        lower = error[:, 1:Y:2, :X]
+        low = upper + lower
+        high = upper - lower
+        across = low[..., 0::2] - low[..., 1::2]
+        diagonal = high[..., 0::2] - high[..., 1::2]
         down = high[..., 0::2] + high[..., 1::2]
         total = total + (across.abs().mean() + down.abs().mean() + diagonal.abs().mean()) / 3
         error = (low[..., 0::2] + low[..., 1::2]) / 4
@@ -99,15 +105,18 @@ def structure(video: Tensor, target: Tensor, scales: int = 3) -> Tensor:
         if scale and min(video.shape[-2:]) < 22:
             break
         if scale:
-            video, target = functional.avg_pool2d(video, 2), functional.avg_pool2d(target, 2)
+            video = functional.avg_pool2d(video, 2)
+            target = functional.avg_pool2d(target, 2)
         losses.append(1 - ssim(video.unsqueeze(2), target.unsqueeze(2)).mean())
     return torch.stack(losses).mean()
 
 
 def calm_loss(vectors: Tensor, still: Tensor) -> Tensor:
-    """Mean squared change of code vectors `[B, T, H, W, d]` over still cells, bool `[B, T-1, H, W]`; 0 without any.
+    """Mean squared change of code vectors `[B, T, H, W, d]` over still cells, bool `[B, T-1, H,
+    W]`; 0 without any.
 
-    Quantized vectors that agree cost nothing and get no gradient, so nothing pulls on a cell that is calm already.
+    Quantized vectors that agree cost nothing and get no gradient, so nothing pulls on a cell that
+    is calm already.
     """
     change = (vectors[:, 1:] - vectors[:, :-1]).square().sum(-1)
     return (change * still).sum() / still.sum().clamp_min(1)
@@ -122,8 +131,9 @@ def reconstruction_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum, and its terms (unweighted, detached) by name.
 
-    `foreground` marks object pixels, bool or 0 to 1, `[B, 1, F, Y, X]`; `perceptual` says how different videos look.
-    The weights `calm` and `adversarial` belong to losses that need more than two videos.
+    `foreground` marks object pixels, bool or 0 to 1, `[B, 1, F, Y, X]`; `perceptual` says how
+    different videos look. The weights `calm` and `adversarial` belong to losses that need more than
+    two videos.
     """
     pixel_weight = None
     if foreground is not None and weights.foreground > 0:

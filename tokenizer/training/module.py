@@ -1,7 +1,7 @@
 """Training of the tokenizer as a LightningModule.
 
-A batch is a dict: `video` uint8 `[B, 3, F, Y, X]`, and optionally `foreground` bool or uint8 `[B, 1, F, Y, X]` and
-`kind`, a word for clips that validation should also measure apart from others.
+A batch is a dict: `video` uint8 `[B, 3, F, Y, X]`, and optionally `foreground` bool or uint8 `[B,
+1, F, Y, X]` and `kind`, a word for clips that validation should also measure apart from others.
 """
 
 import math
@@ -39,29 +39,39 @@ def to_float(video: Tensor) -> Tensor:
 
 
 class TokenizerModule(pl.LightningModule):
-    """Fits a `VideoTokenizer`; at every checkpoint and at the end exports a folder for `from_pretrained`, in float16.
+    """Fits a `VideoTokenizer`; at every checkpoint and at the end exports a folder for
+    `from_pretrained`, in float16.
 
-    With several codebooks each clip is trained at a rate drawn at random; validation measures every rate.
+    With several codebooks each clip is trained at a rate drawn at random; validation measures every
+    rate.
 
     Args:
         tokenizer: sizes of the model; those of `TokenizerConfig` if not given.
         loss: weights of the loss terms.
         perceptual: file of the network that `loss.perceptual` looks with, see `PerceptualLoss`.
-        still_tolerance: change of a pixel, of 2 from black to white, up to which `loss.calm` takes a cell for still.
-        lr: peak learning rate of AdamW, reached after `warmup_steps`, then a cosine down to a fiftieth of it.
+        still_tolerance: change of a pixel, of 2 from black to white, up to which `loss.calm` takes
+            a cell for still.
+        lr: peak learning rate of AdamW, reached after `warmup_steps`, then a cosine down to a
+            fiftieth of it.
         muon_lr: that of Muon, which takes the linear layers; 0 leaves them to AdamW.
-        discriminator_lr: that of the discriminator which `loss.adversarial` asks for; during warm-up it learns alone.
+        discriminator_lr: that of the discriminator which `loss.adversarial` asks for; during
+            warm-up it learns alone.
         warmup_steps: steps of linear warm-up.
         weight_decay: of matrices and kernels only.
-        quantizer_warmup: share of the steps, at the start, without quantizer (none if there is an `init_from`).
-        rate_weights: how often a clip is trained with 1, 2, ... codebooks, one number each; equally often if not given.
+        quantizer_warmup: share of the steps, at the start, without quantizer (none if there is an
+            `init_from`).
+        rate_weights: how often a clip is trained with 1, 2, ... codebooks, one number each; equally
+            often if not given.
         ema_decay: of the averaged weights that are validated and exported; 0 turns averaging off.
         whitening_batches: batches that the patch statistics are measured on before the first step.
         grid_every: steps between pictures of reconstructions; 0 for none.
         usage_every: steps between reports of code usage.
-        init_from: a tokenizer to start from (shipped name, folder or hub id), not from `tokenizer` and noise.
-        decoder_only: keep the encoder, and with it every code, and train what turns codes into pixels (no averaging).
-        encoder: with `init_from`, another encoder that takes over what both have, see `VideoTokenizer.with_stacks`.
+        init_from: a tokenizer to start from (shipped name, folder or hub id), not from `tokenizer`
+            and noise.
+        decoder_only: keep the encoder, and with it every code, and train what turns codes into
+            pixels (no averaging).
+        encoder: with `init_from`, another encoder that takes over what both have, see
+            `VideoTokenizer.with_stacks`.
         decoder: the same for the decoder: a deeper one, say.
         export_dir: where to export to; `tokenizer` in the log folder if not given.
     """
@@ -91,46 +101,79 @@ class TokenizerModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         if not 0 <= quantizer_warmup < 1:
-            raise ValueError(f"quantizer_warmup is a share of the steps, from 0 to below 1; got {quantizer_warmup}")
+            raise ValueError(
+                "quantizer_warmup is a share of the steps, from 0 to below 1; got "
+                f"{quantizer_warmup}"
+            )
         if bool(perceptual) != bool(loss.perceptual):
-            raise ValueError(f"loss.perceptual, {loss.perceptual}, and its file, {perceptual}, go together: set both")
+            raise ValueError(
+                f"loss.perceptual, {loss.perceptual}, and its file, {perceptual}, go together: set "
+                "both"
+            )
         if loss.adversarial and not decoder_only:
-            raise ValueError("loss.adversarial would spoil the codes: set decoder_only, in a run after the first")
-        self.loss, self.still_tolerance, self.lr, self.muon_lr = loss, still_tolerance, lr, muon_lr
-        self.discriminator_lr, self.warmup_steps, self.weight_decay = discriminator_lr, warmup_steps, weight_decay
-        self.quantizer_warmup, self.ema_decay = 0.0 if init_from else quantizer_warmup, ema_decay
-        self.whitening_batches, self.grid_every, self.usage_every = whitening_batches, grid_every, usage_every
+            raise ValueError(
+                "loss.adversarial would spoil the codes: set decoder_only, in a run after the first"
+            )
+        self.loss = loss
+        self.still_tolerance = still_tolerance
+        self.lr = lr
+        self.muon_lr = muon_lr
+        self.discriminator_lr = discriminator_lr
+        self.warmup_steps = warmup_steps
+        self.weight_decay = weight_decay
+        self.quantizer_warmup = 0.0 if init_from else quantizer_warmup
+        self.ema_decay = ema_decay
+        self.whitening_batches = whitening_batches
+        self.grid_every = grid_every
+        self.usage_every = usage_every
         self.export_dir = export_dir
         if init_from is None:
             self.model = VideoTokenizer(tokenizer)
         else:
             self.model = VideoTokenizer.from_pretrained(init_from).train()
             if tokenizer not in (None, self.model.config):
-                raise ValueError(f"{init_from} has other sizes than `tokenizer`; leave that out to take them over")
+                raise ValueError(
+                    f"{init_from} has other sizes than `tokenizer`; leave that out to take them "
+                    "over"
+                )
         if decoder_only and init_from is None:
             raise ValueError("decoder_only needs a trained encoder: set init_from")
         if init_from is None and (encoder or decoder):
-            raise ValueError("encoder and decoder change what init_from names; without it, set those of `tokenizer`")
+            raise ValueError(
+                "encoder and decoder change what init_from names; without it, set those of "
+                "`tokenizer`"
+            )
         if decoder_only and encoder is not None:
             raise ValueError("decoder_only keeps the encoder; leave out one of the two")
         if encoder or decoder:
             self.model = self.model.with_stacks(encoder, decoder)
         self.decoder_only = decoder_only
-        for part in (self.model.embed, self.model.encoder, self.model.quantizer) if decoder_only else ():
+        for part in (
+            (self.model.embed, self.model.encoder, self.model.quantizer) if decoder_only else ()
+        ):
             part.requires_grad_(False)
         self.adversary = Adversary(loss.adversarial) if loss.adversarial else None
         # in a tuple torch does not find it: it is neither trained nor saved
         self._perceptual = (PerceptualLoss.from_file(perceptual) if perceptual else None,)
         self.rate_weights = rate_weights or [1.0] * self.model.rates
-        if len(self.rate_weights) != self.model.rates or min(self.rate_weights) < 0 or not any(self.rate_weights):
-            raise ValueError(f"rate_weights needs {self.model.rates} numbers of 0 or more; got {rate_weights}")
+        if (
+            len(self.rate_weights) != self.model.rates
+            or min(self.rate_weights) < 0
+            or not any(self.rate_weights)
+        ):
+            raise ValueError(
+                f"rate_weights needs {self.model.rates} numbers of 0 or more; got {rate_weights}"
+            )
         codes = self.model.codebook_size
-        self.usage = {stage: [CodeUsage(codes) for _ in range(self.model.rates)] for stage in ("train", "val")}
+        self.usage = {
+            stage: [CodeUsage(codes) for _ in range(self.model.rates)] for stage in ("train", "val")
+        }
 
     # ---- set-up ----
 
     def configure_callbacks(self) -> list[Callback]:
-        if not self.ema_decay or self.decoder_only:  # averaging would round weights that must not change
+        # averaging would round weights that must not change
+        if not self.ema_decay or self.decoder_only:
             return [Guard()]
         # averaging buffers would round the integer tables of the quantizer down
         return [Guard(), EMAWeightAveraging(decay=self.ema_decay, use_buffers=False)]
@@ -139,12 +182,18 @@ class TokenizerModule(pl.LightningModule):
         others = [self.adversary.parameter_group(self.discriminator_lr)] if self.adversary else []
         optimizer = MuonAdamW(self.model, self.lr, self.muon_lr, self.weight_decay, others)
         factor = partial(warm_cosine, warmup=self.warmup_steps, total=self._total_steps())
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"},
+        }
 
     def _total_steps(self) -> int:
         total = self.trainer.estimated_stepping_batches
         if math.isinf(total):
-            raise ValueError("the learning rate needs to know its end: set trainer.max_steps or trainer.max_epochs")
+            raise ValueError(
+                "the learning rate needs to know its end: set trainer.max_steps or "
+                "trainer.max_epochs"
+            )
         return int(total)
 
     def on_train_epoch_start(self) -> None:
@@ -159,7 +208,9 @@ class TokenizerModule(pl.LightningModule):
         if self.model.whitening.fitted:
             return
         loader: Any = self.trainer.train_dataloader
-        self.model.fit_whitening(to_float(batch["video"]) for batch in islice(loader, self.whitening_batches))
+        self.model.fit_whitening(
+            to_float(batch["video"]) for batch in islice(loader, self.whitening_batches)
+        )
         for name in ("mean", "scale"):  # every process must see the same patches
             buffer = getattr(self.model.whitening, name)
             buffer.copy_(self.trainer.strategy.broadcast(buffer))
@@ -170,9 +221,13 @@ class TokenizerModule(pl.LightningModule):
         target = to_float(batch["video"])
         quantize = self.global_step >= self.quantizer_warmup * self._total_steps()
         result = self.model(target, quantize, self._draw_rates(len(target)))
-        loss, terms = reconstruction_loss(result.video, target, self.loss, batch.get("foreground"), self._perceptual[0])
+        loss, terms = reconstruction_loss(
+            result.video, target, self.loss, batch.get("foreground"), self._perceptual[0]
+        )
         if self.loss.calm:
-            still = still_cells(self.model.pad(target), *self.model.config.cell, self.still_tolerance)
+            still = still_cells(
+                self.model.pad(target), *self.model.config.cell, self.still_tolerance
+            )
             terms["calm"] = calm_loss(result.vectors, still)
             loss = loss + self.loss.calm * terms["calm"]
         self.log("train/loss", loss)
@@ -211,28 +266,49 @@ class TokenizerModule(pl.LightningModule):
         weights = torch.tensor(self.rate_weights, dtype=torch.float)
         return 1 + torch.multinomial(weights, clips, replacement=True, generator=generator)
 
-    def _log_quality(self, stage: str, video: Tensor, target: Tensor, batch: Batch, suffix: str = "") -> None:
+    def _log_quality(
+        self, stage: str, video: Tensor, target: Tensor, batch: Batch, suffix: str = ""
+    ) -> None:
         size = len(target)
-        self._log_kinds(f"{stage}/psnr{suffix}", psnr(video, target).mean(), batch, size, prog_bar=stage == "train")
+        self._log_kinds(
+            f"{stage}/psnr{suffix}",
+            psnr(video, target).mean(),
+            batch,
+            size,
+            prog_bar=stage == "train",
+        )
         if "foreground" in batch:
             foreground = psnr(video, target, batch["foreground"])
             if not foreground.isnan().all():
-                self.log(f"{stage}/psnr_fg{suffix}", foreground.nanmean(), prog_bar=stage == "train", batch_size=size)
+                self.log(
+                    f"{stage}/psnr_fg{suffix}",
+                    foreground.nanmean(),
+                    prog_bar=stage == "train",
+                    batch_size=size,
+                )
 
-    def _log_validation(self, video: Tensor, indices: Tensor, target: Tensor, batch: Batch, suffix: str = "") -> None:
+    def _log_validation(
+        self, video: Tensor, indices: Tensor, target: Tensor, batch: Batch, suffix: str = ""
+    ) -> None:
         self._log_quality("val", video, target, batch, suffix)
         self._log_kinds(f"val/ssim{suffix}", ssim(video, target).mean(), batch, len(target))
         still = still_cells(self.model.pad(target), *self.model.config.cell)
         if still.any():
             self._log_kinds(f"val/calm{suffix}", calm_rate(indices, still), batch, int(still.sum()))
 
-    def _log_kinds(self, name: str, value: Any, batch: Batch, size: int, prog_bar: bool = False) -> None:
+    def _log_kinds(
+        self, name: str, value: Any, batch: Batch, size: int, prog_bar: bool = False
+    ) -> None:
         """Log a mean over everything, and one over clips of this kind."""
         for key in (name, f"{name}_{batch['kind']}") if "kind" in batch else (name,):
-            self.log(key, value, prog_bar=prog_bar, batch_size=size, sync_dist=name.startswith("val"))
+            self.log(
+                key, value, prog_bar=prog_bar, batch_size=size, sync_dist=name.startswith("val")
+            )
 
     def _count_codes(self, stage: str, indices: Tensor) -> None:
-        for usage, codebook in zip(self.usage[stage], indices.unflatten(-1, (-1, self.model.rates)).unbind(-1)):
+        for usage, codebook in zip(
+            self.usage[stage], indices.unflatten(-1, (-1, self.model.rates)).unbind(-1)
+        ):
             usage.update(codebook)
 
     def _log_usage(self, stage: str) -> None:
@@ -240,7 +316,11 @@ class TokenizerModule(pl.LightningModule):
             suffix = str(number) if self.model.rates > 1 else ""
             self.log(f"{stage}/codes_used{suffix}", float(usage.used))
             self.log(f"{stage}/perplexity{suffix}", usage.perplexity, prog_bar=stage == "train")
-            if stage == "train" and self.global_step >= self.quantizer_warmup * self._total_steps() + self.usage_every:
+            if (
+                stage == "train"
+                and self.global_step
+                >= self.quantizer_warmup * self._total_steps() + self.usage_every
+            ):
                 check_usage(usage)
             usage.reset()
 
@@ -265,7 +345,11 @@ class TokenizerModule(pl.LightningModule):
         if self.trainer.is_global_zero:
             averaged = VideoTokenizer(self.model.config)
             prefix = "model."
-            weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
+            weights = {
+                k.removeprefix(prefix): v
+                for k, v in checkpoint["state_dict"].items()
+                if k.startswith(prefix)
+            }
             averaged.load_state_dict(weights)
             averaged.save_pretrained(self.export_folder)
 

@@ -1,17 +1,18 @@
-"""How different two videos look to a network that learned to name pictures: LPIPS (Zhang et al. 2018).
+"""How different two videos look to a network that learned to name pictures: LPIPS (Zhang et al.
+2018).
 
-The network is the user's own VGG in one safetensors file, its layers numbered as torchvision numbers them: a ReLU
-after every convolution, and a halving where the next number but one is no convolution. Save torchvision's weights so:
+The network is the user's own VGG in one safetensors file, its layers numbered as torchvision
+numbers them: a ReLU after every convolution, and a halving where the next number but one is no
+convolution. Save torchvision's weights so:
 
     vgg = torchvision.models.vgg16(weights="DEFAULT")
     save_file(vgg.features.state_dict(), "vgg16.safetensors")
 
 and those of the package lpips, which learned how much every channel counts, so:
 
-    loss = lpips.LPIPS(net="vgg")
-    weights = {name.split(".", 1)[1]: value for name, value in loss.net.state_dict().items()}
-    weights |= {f"channels.{level}": layer.model[-1].weight.flatten() for level, layer in enumerate(loss.lins)}
-    save_file(weights, "lpips-vgg.safetensors")
+    loss = lpips.LPIPS(net="vgg") weights = {name.split(".", 1)[1]: value for name, value in
+    loss.net.state_dict().items()} weights |= {f"channels.{level}": layer.model[-1].weight.flatten()
+    for level, layer in enumerate(loss.lins)} save_file(weights, "lpips-vgg.safetensors")
 
 Legend: N frames of all clips, C channels, Y X pixels (fewer after each halving).
 """
@@ -26,16 +27,18 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet in [0, 1], which its networks expect
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet in [0, 1], which its networks expect
+STD = (0.229, 0.224, 0.225)
 
 
 class PerceptualLoss(nn.Module):
-    """Two videos `[B, 3, F, Y, X]` in [-1, 1] to a scalar, 0 if they are equal. The network stays as it is.
+    """Two videos `[B, 3, F, Y, X]` in [-1, 1] to a scalar, 0 if they are equal. The network stays
+    as it is.
 
     Args:
-        weights: `{n}.weight` `[C', C, 3, 3]` and `{n}.bias` `[C']` of the convolutions, and if you like
-            `channels.{level}` `[C]`: how much each channel counts before the first, the second, ... halving and at the
-            end (1 if not given).
+        weights: `{n}.weight` `[C', C, 3, 3]` and `{n}.bias` `[C']` of the convolutions, and if you
+            like `channels.{level}` `[C]`: how much each channel counts before the first, the
+            second, ... halving and at the end (1 if not given).
 
     Raises:
         ValueError: these are not the weights of such a network.
@@ -52,17 +55,21 @@ class PerceptualLoss(nn.Module):
         for level, numbers in enumerate(_levels(weights)):
             layers: list[nn.Module] = []
             for number in numbers:
-                weight, bias = weights[f"{number}.weight"], weights.get(f"{number}.bias")
+                weight = weights[f"{number}.weight"]
+                bias = weights.get(f"{number}.bias")
                 if bias is None or weight.shape != (len(bias), channels, 3, 3):
                     raise ValueError(
-                        f"not a VGG: layer {number} should be a 3x3 convolution of {channels} channels with a bias; "
+                        f"not a VGG: layer {number} should be a 3x3 convolution of {channels} "
+                        "channels with a bias; "
                         f"its weight is {list(weight.shape)}"
                     )
                 channels = len(bias)
                 layers += [_convolution(weight, bias), nn.ReLU()]
             importance = weights.get(f"channels.{level}", torch.ones(channels))
             if importance.shape != (channels,):
-                raise ValueError(f"channels.{level} must be {channels} numbers; got {list(importance.shape)}")
+                raise ValueError(
+                    f"channels.{level} must be {channels} numbers; got {list(importance.shape)}"
+                )
             self.levels.append(nn.Sequential(*layers))
             self.importance.append(importance.float())
         if not self.levels:
@@ -99,7 +106,10 @@ class PerceptualLoss(nn.Module):
             wanted = self.features(target)
         levels = zip(self.features(video), wanted, self.importance)
         return torch.stack(
-            [torch.einsum("ncyx,c->nyx", (a - b).square(), importance).mean() for a, b, importance in levels]
+            [
+                torch.einsum("ncyx,c->nyx", (a - b).square(), importance).mean()
+                for a, b, importance in levels
+            ]
         ).mean()
 
 
@@ -107,7 +117,9 @@ def _levels(weights: dict[str, Tensor]) -> list[list[int]]:
     """Numbers of the convolutions, those before the first halving, before the second, ..."""
     levels: list[list[int]] = []
     for number in sorted(
-        int(match[1]) for match in (re.fullmatch(r"(\d+)\.weight", name) for name in weights) if match
+        int(match[1])
+        for match in (re.fullmatch(r"(\d+)\.weight", name) for name in weights)
+        if match
     ):
         if levels and number - levels[-1][-1] == 2:  # nothing but a ReLU between them
             levels[-1].append(number)

@@ -8,9 +8,11 @@ from torch import Tensor
 
 
 def reconstruction_grid(video: Tensor, target: Tensor, clips: int = 4, frames: int = 4) -> Tensor:
-    """uint8 `[3, rows, columns]`: a band per clip with its original, reconstruction and error (4 times) in three rows.
+    """uint8 `[3, rows, columns]`: a band per clip with its original, reconstruction and error (4
+    times) in three rows.
 
-    Both videos are float `[B, 3, F, Y, X]` in [-1, 1]; the frames shown are spread evenly over the clip.
+    Both videos are float `[B, 3, F, Y, X]` in [-1, 1]; the frames shown are spread evenly over the
+    clip.
     """
     shown = torch.linspace(0, video.shape[2] - 1, min(frames, video.shape[2])).round().long()
     a, b = (x[:clips].detach().float().cpu()[:, :, shown].clamp(-1, 1) for x in (target, video))

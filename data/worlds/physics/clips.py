@@ -17,13 +17,17 @@ HELD_OUT_SEED = 1_000_000_000
 
 
 def physics_batch(
-    seeds: range, frames: int, size: int = 64, config: PhysicsConfig = PhysicsConfig(), compiled: bool = False
+    seeds: range,
+    frames: int,
+    size: int = 64,
+    config: PhysicsConfig = PhysicsConfig(),
+    compiled: bool = False,
 ) -> dict[str, Any]:
     """Scenes, pictures and sentences of the given seeds.
 
     Returns:
-        video uint8 [B, 3, F, Y, X]; foreground bool [B, 1, F, Y, X]; caption list of B str; attributes list of B;
-        scenes, the exact state.
+        video uint8 [B, 3, F, Y, X]; foreground bool [B, 1, F, Y, X]; caption list of B str;
+        attributes list of B; scenes, the exact state.
     """
     scenes: Scenes = sample_scenes(seeds, frames, config)
     video, slots = render(scenes, size, compiled=compiled)
@@ -31,15 +35,22 @@ def physics_batch(
     said: list[Attributes]
     texts, said = describe(scenes, seeds)
     foreground: Tensor = slots[:, None] > 0
-    return {"video": video, "foreground": foreground, "caption": texts, "attributes": said, "scenes": scenes}
+    return {
+        "video": video,
+        "foreground": foreground,
+        "caption": texts,
+        "attributes": said,
+        "scenes": scenes,
+    }
 
 
 class PhysicsClips(IterableDataset[dict[str, Any]]):
-    """Yields whole batches {"video", "foreground", "caption"}: use it with DataLoader(batch_size=None).
+    """Yields whole batches {"video", "foreground", "caption"}: use it with
+    DataLoader(batch_size=None).
 
     Args:
-        batches: how many before it ends; batch i holds the seeds first_seed + i * batch_size and up, so a resumed
-            run can go on with `start_batch`.
+        batches: how many before it ends; batch i holds the seeds first_seed + i * batch_size and
+            up, so a resumed run can go on with `start_batch`.
         compiled: render through torch.compile.
     """
 
@@ -56,9 +67,17 @@ class PhysicsClips(IterableDataset[dict[str, Any]]):
     ) -> None:
         super().__init__()
         if batches < 1 or batch_size < 1:
-            raise ValueError(f"batches and batch_size must be at least 1; got {batches} and {batch_size}")
-        self.batches, self.batch_size, self.frames, self.size = batches, batch_size, frames, size
-        self.config, self.first_seed, self.start_batch, self.compiled = config, first_seed, start_batch, compiled
+            raise ValueError(
+                f"batches and batch_size must be at least 1; got {batches} and {batch_size}"
+            )
+        self.batches = batches
+        self.batch_size = batch_size
+        self.frames = frames
+        self.size = size
+        self.config = config
+        self.first_seed = first_seed
+        self.start_batch = start_batch
+        self.compiled = compiled
 
     def __len__(self) -> int:
         return self.batches

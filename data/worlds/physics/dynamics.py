@@ -1,7 +1,7 @@
 """How the objects of the physics world move: gravity, bounces, rolling friction and collisions.
 
-Semi-implicit Euler steps of fixed length. Objects collide as discs on the floor and lose a part of their closing speed.
-Metres, seconds; y is up and the floor is y = 0.
+Semi-implicit Euler steps of fixed length. Objects collide as discs on the floor and lose a part of
+their closing speed. Metres, seconds; y is up and the floor is y = 0.
 
 Shapes: B clips, F frames, N object slots.
 """
@@ -21,14 +21,24 @@ SUBSTEPS = 4
 
 
 def simulate(
-    start: Tensor, velocity: Tensor, size: Tensor, shape: Tensor, present: Tensor, frames: int, fps: float
+    start: Tensor,
+    velocity: Tensor,
+    size: Tensor,
+    shape: Tensor,
+    present: Tensor,
+    frames: int,
+    fps: float,
 ) -> tuple[Tensor, Tensor]:
     """Positions [B, F, N, 3] and contacts bool [B, F, N, N] by semi-implicit Euler steps."""
     dt = 1.0 / (fps * SUBSTEPS)
-    position, velocity = start.clone(), velocity.clone()
-    radius, reach, bounce = torch.tensor(RADII)[size], _reach(size, shape), torch.tensor(BOUNCE)[shape]
+    position = start.clone()
+    velocity = velocity.clone()
+    radius = torch.tensor(RADII)[size]
+    reach = _reach(size, shape)
+    bounce = torch.tensor(BOUNCE)[shape]
     mass = radius**3
-    positions, contacts = [], []
+    positions = []
+    contacts = []
     for frame in range(frames):
         touching = torch.zeros(*present.shape, present.shape[1], dtype=torch.bool)
         for _ in range(SUBSTEPS if frame else 0):
@@ -49,9 +59,15 @@ def simulate(
 
 
 def _collide(
-    position: Tensor, velocity: Tensor, reach: Tensor, mass: Tensor, present: Tensor, touching: Tensor
+    position: Tensor,
+    velocity: Tensor,
+    reach: Tensor,
+    mass: Tensor,
+    present: Tensor,
+    touching: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Push overlapping pairs apart and exchange momentum along the line between them; marks pairs in `touching`."""
+    """Push overlapping pairs apart and exchange momentum along the line between them; marks
+    pairs in `touching`."""
     for i, j in ((0, 1), (0, 2), (1, 2)):
         delta = (position[:, j] - position[:, i])[:, [0, 2]]
         distance = delta.norm(dim=-1).clamp_min(1e-6)
@@ -74,7 +90,8 @@ def _collide(
 
 def spread_apart(start: Tensor, size: Tensor, shape: Tensor, present: Tensor) -> Tensor:
     """Start positions [B, 3, 3] in which objects of a crowded scene have been pushed apart."""
-    reach, mass = _reach(size, shape) * 1.02, torch.tensor(RADII)[size] ** 3
+    reach = _reach(size, shape) * 1.02
+    mass = torch.tensor(RADII)[size] ** 3
     floor = start * torch.tensor([1.0, 0.0, 1.0])
     unused = torch.zeros(*present.shape, present.shape[1], dtype=torch.bool)
     for _ in range(16):

@@ -1,10 +1,14 @@
-"""A world of balls, cubes and cylinders on a checker floor: endless captioned video with known truth.
+"""A world of balls, cubes and cylinders on a checker floor: endless captioned video with known
+truth.
 
 Facts of this world
-- Right-handed metres: x to the right, y up, z away from the camera; the floor is y = 0. Time in seconds.
-- 1 to 3 objects of different colours; each is still, rolls or slides in one of four directions, or falls and bounces.
+- Right-handed metres: x to the right, y up, z away from the camera; the floor is y = 0. Time in
+  seconds.
+- 1 to 3 objects of different colours; each is still, rolls or slides in one of four directions, or
+  falls and bounces.
 - Gravity, bounces, rolling friction and collisions: see `dynamics`.
-- The camera is still, pans, orbits or moves in; every move eases in and out over `camera_seconds` and then holds.
+- The camera is still, pans, orbits or moves in; every move eases in and out over `camera_seconds`
+  and then holds.
 - Everything follows from one integer seed per clip, whatever the batch it is drawn in.
 
 Shapes: B clips, F frames, N object slots (slots beyond `count` are empty).
@@ -34,19 +38,26 @@ HELD_OUT_PAIRS = (("orange", "cube"), ("cyan", "ball"), ("purple", "cylinder"), 
 CANDIDATES = 24  # random placements tried per clip before the roomiest of them is taken
 UNIFORMS = 16  # random numbers per object and candidate
 
-CAMERA_DISTANCE, CAMERA_HEIGHT, CAMERA_TARGET = 5.2, 2.3, 0.62
-PAN, ORBIT, MOVE_IN = 0.12, 0.32, 0.16  # half the range of each move: radians, radians, share of the distance
+CAMERA_DISTANCE = 5.2
+CAMERA_HEIGHT = 2.3
+CAMERA_TARGET = 0.62
+PAN = 0.12  # half the range of each move: radians, radians, share of the distance
+ORBIT = 0.32
+MOVE_IN = 0.16
 
 
 @dataclass(frozen=True)
 class PhysicsConfig:
-    """Which scenes are drawn. `hold_out` leaves HELD_OUT_PAIRS out; `only_held_out` draws at least one of them."""
+    """Which scenes are drawn. `hold_out` leaves HELD_OUT_PAIRS out; `only_held_out` draws at
+    least one of them."""
 
     max_objects: int = 2
-    collisions: float = 0.4  # share of clips with two or more objects in which one object is aimed at another
+    # share of clips with two or more objects in which one object is aimed at another
+    collisions: float = 0.4
     moving_camera: float = 0.5  # share of clips whose camera moves
     moving_objects: float = 0.8  # share of objects that move
-    any_motions: bool = False  # objects that move sideways also stay clear of others; else they nearly always hit one
+    # objects that move sideways also stay clear of others; else they nearly always hit one
+    any_motions: bool = False
     fps: float = 12.0
     camera_seconds: float = 2.7
     hold_out: bool = False
@@ -69,9 +80,10 @@ class PhysicsConfig:
 class Scenes:
     """The exact state of B clips.
 
-    count [B]; colour, shape, size, motion int64 [B, N]; yaw [B, N]; time, camera int64 [B]; position [B, F, N, 3] of
-    the centres; contact bool [B, F, N, N], true where two objects have touched since the frame before; eye [B, F, 3]
-    and view [B, F, 2] (yaw, pitch in radians) of the camera.
+    count [B]; colour, shape, size, motion int64 [B, N]; yaw [B, N]; time, camera int64 [B];
+    position [B, F, N, 3] of the centres; contact bool [B, F, N, N], true where two objects have
+    touched since the frame before; eye [B, F, 3] and view [B, F, 2] (yaw, pitch in radians) of the
+    camera.
     """
 
     count: Tensor
@@ -112,10 +124,14 @@ class Scenes:
 def uniforms(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:
     """Random numbers in [0, 1), [len(seeds), *shape]; row b depends on seeds[b] alone."""
     generator = torch.Generator()
-    return torch.stack([torch.rand(shape, generator=generator.manual_seed(int(seed))) for seed in seeds])
+    return torch.stack(
+        [torch.rand(shape, generator=generator.manual_seed(int(seed))) for seed in seeds]
+    )
 
 
-def sample_scenes(seeds: Sequence[int], frames: int, config: PhysicsConfig = PhysicsConfig()) -> Scenes:
+def sample_scenes(
+    seeds: Sequence[int], frames: int, config: PhysicsConfig = PhysicsConfig()
+) -> Scenes:
     """Draw and simulate one scene per seed. Slots are ordered from left to right as first seen.
 
     Raises ValueError for frames below 1.
@@ -123,11 +139,13 @@ def sample_scenes(seeds: Sequence[int], frames: int, config: PhysicsConfig = Phy
     if frames < 1:
         raise ValueError(f"frames must be at least 1; got {frames}")
     draws = uniforms(seeds, (1 + CANDIDATES * 3, UNIFORMS))
-    u_clip, u_object = draws[:, 0], draws[:, 1:].unflatten(1, (CANDIDATES, 3))
+    u_clip = draws[:, 0]
+    u_object = draws[:, 1:].unflatten(1, (CANDIDATES, 3))
     count = 1 + (u_clip[:, 0] * config.max_objects).long()
     present = torch.arange(3) < count[:, None]
     colour, shape = _colours_and_shapes(u_clip, u_object[:, 0], present, config)
-    size = ((u_object[:, 0, :, 2] < 0.5) & (count < 3)[:, None]).long()  # three fit into the frame when they are small
+    # three fit into the frame when they are small
+    size = ((u_object[:, 0, :, 2] < 0.5) & (count < 3)[:, None]).long()
     aimed = (count > 1) & (u_clip[:, 1] < config.collisions)
     motion, start, velocity = _place(u_object, size, present, aimed, config)
     start = spread_apart(start, size, shape, present)
@@ -142,12 +160,18 @@ def sample_scenes(seeds: Sequence[int], frames: int, config: PhysicsConfig = Phy
     position, contact = simulate(start, velocity, size, shape, present, frames, config.fps)
     slots = config.max_objects
     colour, shape, size, motion, yaw = (x[:, :slots] for x in (colour, shape, size, motion, yaw))
-    position, contact = position[:, :, :slots], contact[:, :, :slots, :slots]
-    return Scenes(count, colour, shape, size, motion, yaw, time, camera, position, contact, eye, view)
+    position = position[:, :, :slots]
+    contact = contact[:, :, :slots, :slots]
+    return Scenes(
+        count, colour, shape, size, motion, yaw, time, camera, position, contact, eye, view
+    )
 
 
-def _colours_and_shapes(u_clip: Tensor, u: Tensor, present: Tensor, config: PhysicsConfig) -> tuple[Tensor, Tensor]:
-    """Different colours by a random permutation; a pair that is not wanted moves on to the next shape."""
+def _colours_and_shapes(
+    u_clip: Tensor, u: Tensor, present: Tensor, config: PhysicsConfig
+) -> tuple[Tensor, Tensor]:
+    """Different colours by a random permutation; a pair that is not wanted moves on to the next
+    shape."""
     colour = u_clip[:, 8:].argsort(1)[:, :3]
     shape = (u[:, :, 1] * len(SHAPES)).long()
     held_out = torch.zeros(len(COLOURS), len(SHAPES), dtype=torch.bool)
@@ -158,7 +182,8 @@ def _colours_and_shapes(u_clip: Tensor, u: Tensor, present: Tensor, config: Phys
             shape = torch.where(held_out[colour, shape], (shape + 1) % len(SHAPES), shape)
     if config.only_held_out:
         pairs = held_out.nonzero()[(u_clip[:, 7] * len(HELD_OUT_PAIRS)).long()]
-        others = torch.where(colour == pairs[:, :1], colour[:, :1], colour)  # keep the colours different
+        # keep the colours different
+        others = torch.where(colour == pairs[:, :1], colour[:, :1], colour)
         colour = torch.cat([pairs[:, :1], others[:, 1:]], 1)
         shape = torch.cat([pairs[:, 1:], shape[:, 1:]], 1)
     return torch.where(present, colour, 0), torch.where(present, shape, 0)
@@ -167,7 +192,8 @@ def _colours_and_shapes(u_clip: Tensor, u: Tensor, present: Tensor, config: Phys
 def _place(
     u: Tensor, size: Tensor, present: Tensor, aimed: Tensor, config: PhysicsConfig
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Motions, start positions and velocities [B, 3(, 3)]: the first candidate whose paths keep apart."""
+    """Motions, start positions and velocities [B, 3(, 3)]: the first candidate whose paths keep
+    apart."""
     radius = torch.tensor(RADII)[size][:, None]  # [B, 1, 3]
     motion = torch.where(
         u[..., 4] < config.moving_objects,
@@ -176,11 +202,14 @@ def _place(
     )
     if config.any_motions:
         motion = motion[:, :1].repeat(1, CANDIDATES, 1)
-    lead = u[:, :, 0, 6] < 0.5  # an aimed object comes from the left and moves right, or the other way round
+    # an aimed object comes from the left and moves right, or the other way round
+    lead = u[:, :, 0, 6] < 0.5
     hits = aimed[:, None].expand_as(lead)
     motion[..., 0] = torch.where(hits, torch.where(lead, 2, 1), motion[..., 0])
     motion[..., 1] = torch.where(hits, 0, motion[..., 1])
-    along_x, along_z, falls = (motion == 1) | (motion == 2), (motion == 3) | (motion == 4), motion == 5
+    along_x = (motion == 1) | (motion == 2)
+    along_z = (motion == 3) | (motion == 4)
+    falls = motion == 5
     sign = torch.where((motion == 1) | (motion == 3), -1.0, 1.0)
     speed = torch.where(along_x, 1.2 + 0.3 * u[..., 7], 1.1 + 0.25 * u[..., 7])
     middle = (u[..., 8] - 0.5) * 0.5  # of a path from side to side
@@ -210,7 +239,8 @@ def _place(
 def _clearance(
     start: Tensor, velocity: Tensor, travel: Tensor, radius: Tensor, present: Tensor, hits: Tensor
 ) -> Tensor:
-    """Index [B] of the first candidate in which all pairs keep apart (an aimed pair: only at the start)."""
+    """Index [B] of the first candidate in which all pairs keep apart (an aimed pair: only at the
+    start)."""
     direction = velocity / velocity.norm(dim=-1, keepdim=True).clamp_min(1e-6)
     moments = torch.linspace(0, 1, 12)
     path = (
@@ -229,7 +259,8 @@ def _clearance(
 
 
 def _across(position: Tensor, eye: Tensor, view: Tensor) -> Tensor:
-    """Horizontal places [..., N] in the picture, in units of the focal length, of points [..., N, 3].
+    """Horizontal places [..., N] in the picture, in units of the focal length, of points [..., N,
+    3].
 
     eye [..., 1, 3] and view [..., 1, 2] are the camera's.
     """
@@ -239,10 +270,14 @@ def _across(position: Tensor, eye: Tensor, view: Tensor) -> Tensor:
     return (yaw.cos() * x - yaw.sin() * z) / depth
 
 
-def camera_path(camera: Tensor, frames: int, config: PhysicsConfig = PhysicsConfig()) -> tuple[Tensor, Tensor]:
-    """Camera positions [B, F, 3] and (yaw, pitch) [B, F, 2] of the moves `camera` (indices into CAMERAS, [B])."""
+def camera_path(
+    camera: Tensor, frames: int, config: PhysicsConfig = PhysicsConfig()
+) -> tuple[Tensor, Tensor]:
+    """Camera positions [B, F, 3] and (yaw, pitch) [B, F, 2] of the moves `camera` (indices into
+    CAMERAS, [B])."""
     progress = (torch.arange(frames) / config.fps / config.camera_seconds).clamp(max=1.0)
-    eased = 2 * (0.75 * progress + 0.25 * (3 * progress**2 - 2 * progress**3)) - 1  # from -1 to 1, gentle ends
+    # from -1 to 1, gentle ends
+    eased = 2 * (0.75 * progress + 0.25 * (3 * progress**2 - 2 * progress**3)) - 1
     along = eased.expand(len(camera), frames)
     zero = torch.zeros_like(along)
     is_move = [(camera == index)[:, None] for index in range(len(CAMERAS))]

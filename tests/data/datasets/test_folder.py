@@ -1,4 +1,5 @@
-"""A folder of videos: captions are found, clips are random but reproducible, and bad files are named and left out."""
+"""A folder of videos: captions are found, clips are random but reproducible, and bad files are
+named and left out."""
 
 import logging
 import pickle
@@ -15,7 +16,9 @@ from torch.utils.data import DataLoader
 def make_video(path: Path, frames: int = 12, shade: int = 0) -> Path:
     """Red rises from left to right, green from top to bottom, blue with time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    f, y, x = torch.meshgrid(torch.arange(frames), torch.arange(24), torch.arange(40), indexing="ij")
+    f, y, x = torch.meshgrid(
+        torch.arange(frames), torch.arange(24), torch.arange(40), indexing="ij"
+    )
     write_video(path, torch.stack([x * 5 + 20, y * 8 + 20, f * 8 + shade]).to(torch.uint8), fps=10)
     return path
 
@@ -39,7 +42,9 @@ def test_clips_have_the_shape_asked_for_and_the_folders_name(folder: Path) -> No
 def test_captions_come_from_a_manifest_then_text_files_then_folders(folder: Path) -> None:
     (folder / "star_jump/one.txt").write_text("a child jumps\nsomeone jumps up\n")
     clips = ClipFolder(folder, frames=2, size=8, clips_per_video=20)
-    captions: dict[str, set[str]] = {clips.entries[index % 3].path.name: set() for index in range(3)}
+    captions: dict[str, set[str]] = {
+        clips.entries[index % 3].path.name: set() for index in range(3)
+    }
     for index in range(len(clips)):
         captions[clips.entries[index % 3].path.name].add(clips[index]["caption"])
     assert captions == {
@@ -47,7 +52,9 @@ def test_captions_come_from_a_manifest_then_text_files_then_folders(folder: Path
         "two.mp4": {"star jump"},
         "three.mp4": {"cartwheel"},
     }
-    (folder / "manifest.csv").write_text("\ufeffCaption; File ; licence\nwheels, many;cartwheel/three.mp4;MIT\n")
+    (folder / "manifest.csv").write_text(
+        "\ufeffCaption; File ; licence\nwheels, many;cartwheel/three.mp4;MIT\n"
+    )
     listed = ClipFolder(folder, frames=2, size=8)
     assert [listed[index]["caption"] for index in range(len(listed))] == ["wheels, many"]
     assert ClipFolder(folder, frames=2, size=8, captions="folder")[0]["caption"] == "cartwheel"
@@ -57,7 +64,10 @@ def test_captions_come_from_a_manifest_then_text_files_then_folders(folder: Path
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("name,words\na.mp4,x\n", "needs the columns file and caption in its first line; found name, words"),
+        (
+            "name,words\na.mp4,x\n",
+            "needs the columns file and caption in its first line; found name, words",
+        ),
         ("", "found none"),
         ("file,caption\n", "lists no files"),
         ("file,caption\nno.mp4,x\n", "none of the 1 files .* does not exist"),
@@ -76,7 +86,9 @@ def test_a_clip_depends_on_seed_epoch_and_index_alone(folder: Path) -> None:
     clips = ClipFolder(folder, frames=4, size=16, clips_per_video=3)
     first = epoch(clips)
     assert torch.equal(first, epoch(ClipFolder(folder, frames=4, size=16, clips_per_video=3)))
-    assert not torch.equal(first, epoch(ClipFolder(folder, frames=4, size=16, clips_per_video=3, seed=1)))
+    assert not torch.equal(
+        first, epoch(ClipFolder(folder, frames=4, size=16, clips_per_video=3, seed=1))
+    )
     clips.set_epoch(1)
     assert not torch.equal(first, epoch(clips))
     clips.set_epoch(0)
@@ -92,7 +104,9 @@ def test_a_copy_in_another_process_gives_the_same_clips(folder: Path) -> None:
 @pytest.mark.slow
 def test_spawned_workers_give_the_same_clips_and_follow_the_epoch(folder: Path) -> None:
     clips = ClipFolder(folder, frames=4, size=16, clips_per_video=2)
-    workers = DataLoader(clips, batch_size=2, num_workers=1, multiprocessing_context="spawn", persistent_workers=True)
+    workers = DataLoader(
+        clips, batch_size=2, num_workers=1, multiprocessing_context="spawn", persistent_workers=True
+    )
     for epoch in (0, 1):
         clips.set_epoch(epoch)
         alone = torch.stack([clips[index]["video"] for index in range(len(clips))])
@@ -101,7 +115,9 @@ def test_spawned_workers_give_the_same_clips_and_follow_the_epoch(folder: Path) 
 
 def test_random_clips_move_in_time_and_space(folder: Path) -> None:
     clips = ClipFolder(folder, frames=4, size=16, clips_per_video=20, zoom=1.5)
-    means = torch.stack([clips[index]["video"].float().mean(dim=(1, 2, 3)) for index in range(0, len(clips), 3)])
+    means = torch.stack(
+        [clips[index]["video"].float().mean(dim=(1, 2, 3)) for index in range(0, len(clips), 3)]
+    )
     assert (means.std(dim=0) > 3).all()  # left-right, top-bottom, early-late
 
 
@@ -110,7 +126,9 @@ def test_fixed_clips_are_the_middle_of_each_video(folder: Path) -> None:
     assert len(clips) == 3
     video = clips[0]["video"].float()
     assert video[0].mean() == pytest.approx(20 + 5 * 19.5, abs=6)
-    assert video[2].mean(dim=(1, 2)).tolist() == pytest.approx([80 + 8 * f for f in (4, 5, 6, 7)], abs=6)
+    assert video[2].mean(dim=(1, 2)).tolist() == pytest.approx(
+        [80 + 8 * f for f in (4, 5, 6, 7)], abs=6
+    )
     assert torch.equal(clips[0]["video"], clips[0]["video"])
 
 
@@ -129,7 +147,9 @@ def test_clips_are_mirrored_only_where_no_word_belies_it(tmp_path: Path) -> None
     assert mirrored(ClipFolder(tmp_path, 2, 16, clips_per_video=20, flip=True)) == 0
 
 
-def test_bad_files_are_named_once_counted_and_left_out(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_bad_files_are_named_once_counted_and_left_out(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (folder / "empty.mp4").touch()
     (folder / "letter.mp4").write_text("not a video" * 99)
     make_video(folder / "short.mp4", frames=3)
@@ -152,7 +172,9 @@ def test_short_videos_can_hold_their_last_frame(tmp_path: Path) -> None:
     assert not torch.equal(video[:, 0], video[:, 2])
 
 
-def test_a_file_that_breaks_off_is_replaced_while_reading(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_breaks_off_is_replaced_while_reading(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     good = make_video(folder / "cut.mp4", frames=60)
     data = good.read_bytes()
     good.write_bytes(data[: len(data) * 2 // 3])  # the index in front promises all the frames
@@ -173,9 +195,12 @@ def test_images_are_used_for_clips_of_one_frame(tmp_path: Path) -> None:
 
 
 def test_clips_at_another_rate_last_as_long_as_asked(folder: Path) -> None:
-    slow = ClipFolder(folder, frames=4, size=24, fps=5, captions="none", flip=False).fixed()[0]["video"]
+    slow = ClipFolder(folder, frames=4, size=24, fps=5, captions="none", flip=False).fixed()[0][
+        "video"
+    ]
     blue = slow[2].float().mean(dim=(1, 2))
-    assert blue.diff().tolist() == pytest.approx([16, 16, 16], abs=4)  # two frames of the file at each step
+    # two frames of the file at each step
+    assert blue.diff().tolist() == pytest.approx([16, 16, 16], abs=4)
 
 
 def test_folders_and_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:

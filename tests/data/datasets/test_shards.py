@@ -1,4 +1,5 @@
-"""Lists of videos, decoding ahead, shots, and shards: what is read is what was written, and faults are named."""
+"""Lists of videos, decoding ahead, shots, and shards: what is read is what was written, and
+faults are named."""
 
 import csv
 import errno
@@ -44,13 +45,19 @@ def scene(frames: int, seed: int, drift: int = 1, size: int = 48) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     wide = torch.rand(1, 3, 6, 40, generator=generator)
     picture = torch.nn.functional.interpolate(wide, (size, 7 * size), mode="bicubic").clamp(0, 1)[0]
-    return torch.stack([picture[:, :, f * drift : f * drift + size] for f in range(frames)], 1).mul(255).byte()
+    return (
+        torch.stack([picture[:, :, f * drift : f * drift + size] for f in range(frames)], 1)
+        .mul(255)
+        .byte()
+    )
 
 
 # ---- files that are whole or not there ----
 
 
-def test_a_full_disk_leaves_the_old_file_and_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_old_file_and_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "a.json"
     path.write_text("old")
 
@@ -71,7 +78,16 @@ def clip(seed: int, latents: int = 3, text: bool = True) -> Clip:
     draw = np.random.default_rng(seed)
     lengths = (2, 3) if text else ()
     info = ClipInfo(
-        ("a ball", "ein roter Ball, größer"), f"videos/{seed}.mp4", 0.5, 1.5, 9, 16, 16, 9.0, "MIT", lengths
+        ("a ball", "ein roter Ball, größer"),
+        f"videos/{seed}.mp4",
+        0.5,
+        1.5,
+        9,
+        16,
+        16,
+        9.0,
+        "MIT",
+        lengths,
     )
     states = draw.standard_normal((5, 4)).astype(np.float16) if text else None
     return Clip(info, draw.integers(0, 99, (latents, 2, 2)).astype(np.int16), states)
@@ -112,11 +128,16 @@ def test_webdataset_reads_the_shards(tmp_path: Path) -> None:
     assert [sample["__key__"] for sample in samples] == ["000007-00000", "000007-00001"]
     for sample, expected in zip(samples, clips):
         assert np.array_equal(sample["codes.npy"], expected.codes)
-        assert sample["json"]["licence"] == "MIT" and sample["json"]["captions"][1] == "ein roter Ball, größer"
+        assert (
+            sample["json"]["licence"] == "MIT"
+            and sample["json"]["captions"][1] == "ein roter Ball, größer"
+        )
     assert np.array_equal(samples[0]["text.npy"], clips[0].text) and "text.npy" not in samples[1]
 
 
-def test_a_shard_holds_no_time_and_no_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shard_holds_no_time_and_no_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         write_shard(tmp_path / name / "000000.tar", [clip(0)])
@@ -124,11 +145,15 @@ def test_a_shard_holds_no_time_and_no_owner(tmp_path: Path, monkeypatch: pytest.
     a, b = ((tmp_path / name / "000000.tar").read_bytes() for name in ("a", "b"))
     assert a == b
     with tarfile.open(fileobj=io.BytesIO(a)) as tar:
-        assert {(member.mtime, member.uid, member.gid, member.uname) for member in tar} == {(0, 0, 0, "")}
+        assert {(member.mtime, member.uid, member.gid, member.uname) for member in tar} == {
+            (0, 0, 0, "")
+        }
 
 
 @pytest.mark.parametrize("damage", ["truncated", "gone"])
-def test_a_damaged_shard_is_named_and_left_out(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_shard_is_named_and_left_out(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
     finish(tmp_path, [[clip(0), clip(1)], [clip(2)]])
     path = shard_path(tmp_path, 0)
     path.write_bytes(path.read_bytes()[:3000]) if damage == "truncated" else path.unlink()
@@ -200,17 +225,22 @@ def endless(tmp_path: Path) -> Path:
     path = tmp_path / "endless.mkv"
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("mjpeg", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuvj420p"
+        stream.width = 16
+        stream.height = 16
+        stream.pix_fmt = "yuvj420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, 25)
         for time in (0, 1, 25 * 86400 * 100):
             frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), "rgb24")
-            frame.pts, frame.time_base = time, Fraction(1, 25)
+            frame.pts = time
+            frame.time_base = Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
 
 
-def decoded(folder: Path, workers: int, time_limit: float = 30.0) -> Iterator[tuple[str, Tensor | str]]:
+def decoded(
+    folder: Path, workers: int, time_limit: float = 30.0
+) -> Iterator[tuple[str, Tensor | str]]:
     videos, _ = list_videos(folder, "none")
     with Decoders(Reading((8, 8), 25.0, time_limit), workers) as decoders:
         for video in decoders.read(videos):
@@ -221,7 +251,9 @@ def decoded(folder: Path, workers: int, time_limit: float = 30.0) -> Iterator[tu
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_video_that_hangs_or_breaks_costs_no_other(tmp_path: Path, endless: Path, workers: int) -> None:
+def test_a_video_that_hangs_or_breaks_costs_no_other(
+    tmp_path: Path, endless: Path, workers: int
+) -> None:
     for name in "abfgh":
         write_video(tmp_path / f"{name}.mp4", noise(70 if name == "b" else 5), fps=25)
     (tmp_path / "c.mp4").write_bytes((tmp_path / "b.mp4").read_bytes()[:2000])
@@ -242,7 +274,8 @@ def test_a_crash_of_the_decoder_costs_one_video(tmp_path: Path) -> None:
         lengths = []
         for index, video in enumerate(decoders.read(videos)):
             if index == 1:
-                os.kill(decoders._workers[0].process.pid, signal.SIGSTOP)  # so that it cannot have finished
+                # so that it cannot have finished
+                os.kill(decoders._workers[0].process.pid, signal.SIGSTOP)
                 os.kill(decoders._workers[0].process.pid, signal.SIGKILL)
                 decoders._workers[0].process.join()
                 with pytest.raises(VideoError, match=r"crashed the decoder \(exit status -9\)"):
@@ -266,7 +299,10 @@ def test_a_list_names_videos_anywhere(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"?")
     (tmp_path / "x/2.txt").write_text("two jumps\n")
     (tmp_path / "list.txt").write_text("x/star_jump/1.mp4\n\nx/2.mp4\nx/./2.mp4\n")
-    assert names(tmp_path / "list.txt") == {"x/2.mp4": ("two jumps",), "x/star_jump/1.mp4": ("star jump",)}
+    assert names(tmp_path / "list.txt") == {
+        "x/2.mp4": ("two jumps",),
+        "x/star_jump/1.mp4": ("star jump",),
+    }
     (tmp_path / "list.csv").write_text("file,caption,license\nx/2.mp4,hop,CC0\n")
     (video,), _ = list_videos(tmp_path / "list.csv")
     assert (video.words.captions, video.words.licence, video.size) == (("hop",), "CC0", 1)
@@ -287,7 +323,10 @@ def test_videos_that_no_row_names_are_counted_however_the_folder_is_written(
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_manifest_with_repeated_rows_and_a_licence(tmp_path: Path, encoding: str) -> None:
-    rows = "caption;file;Licence\nein größerer Ball;a.mp4;MIT\nein größerer Ball;./a.mp4;\nzwei\u2028Zeilen;a.mp4;\n"
+    rows = (
+        "caption;file;Licence\nein größerer Ball;a.mp4;MIT\n"
+        "ein größerer Ball;./a.mp4;\nzwei\u2028Zeilen;a.mp4;\n"
+    )
     (tmp_path / "manifest.csv").write_text(rows + ";b.mp4\n", encoding=encoding)
     videos, problems = list_videos(tmp_path)
     assert [(v.name, v.words.captions, v.words.licence) for v in videos] == [
@@ -298,13 +337,16 @@ def test_a_manifest_with_repeated_rows_and_a_licence(tmp_path: Path, encoding: s
 
 
 def test_a_manifest_in_an_unknown_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / "manifest.csv").write_bytes("file,caption\na.mp4,ok\nb.mp4,größer\n".encode("cp1252"))
+    (tmp_path / "manifest.csv").write_bytes(
+        "file,caption\na.mp4,ok\nb.mp4,größer\n".encode("cp1252")
+    )
     with pytest.raises(ValueError, match=r"is not UTF-8 text \(line 3\); save it as CSV UTF-8"):
         list_videos(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("nowhere", "does not exist; give a folder"), ("a.pdf", "neither a folder nor a list")]
+    ("name", "message"),
+    [("nowhere", "does not exist; give a folder"), ("a.pdf", "neither a folder nor a list")],
 )
 def test_sources_that_cannot_be_are_refused(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "a.pdf").write_bytes(b"?")

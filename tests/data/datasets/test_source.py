@@ -1,4 +1,5 @@
-"""Numbered clips: a number is the same clip today and after a restart, and every setting has a part in the key."""
+"""Numbered clips: a number is the same clip today and after a restart, and every setting has a
+part in the key."""
 
 import os
 from pathlib import Path
@@ -21,7 +22,8 @@ def one_thread() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Four videos of 9 frames, each with its own grey that brightens with time, and a caption for each."""
+    """Four videos of 9 frames, each with its own grey that brightens with time, and a caption
+    for each."""
     root = tmp_path / "videos"
     for index in range(4):
         place = root / ("dark" if index < 2 else "light")
@@ -34,7 +36,8 @@ def folder(tmp_path: Path) -> Path:
 
 def test_physics_rows_do_not_depend_on_their_company() -> None:
     source = PhysicsSource(**TINY)
-    everything, some = source.clips(range(6)), source.clips(range(2, 4))
+    everything = source.clips(range(6))
+    some = source.clips(range(2, 4))
     assert len(source) == 6
     assert (everything["video"][2:4].int() - some["video"].int()).abs().max() <= 1
     assert everything["caption"][2:4] == some["caption"]
@@ -42,7 +45,8 @@ def test_physics_rows_do_not_depend_on_their_company() -> None:
 
 
 def test_validation_never_meets_training() -> None:
-    train, validation = PhysicsSource(**TINY), PhysicsSource(**TINY, validation=True)
+    train = PhysicsSource(**TINY)
+    validation = PhysicsSource(**TINY, validation=True)
     assert train.key != validation.key
     truth = physics_batch(range(HELD_OUT_SEED, HELD_OUT_SEED + 6), 3, 8)
     assert torch.equal(validation.clips(range(6))["video"], truth["video"])
@@ -75,7 +79,10 @@ def test_physics_batches_go_on_where_they_stopped() -> None:
     whole = list(PhysicsClips(3, 2, frames=2, size=8))
     resumed = list(PhysicsClips(1, 2, frames=2, size=8, start_batch=2))
     assert [len(batch["caption"]) for batch in whole] == [2, 2, 2]
-    assert torch.equal(whole[2]["video"], resumed[0]["video"]) and whole[2]["caption"] == resumed[0]["caption"]
+    assert (
+        torch.equal(whole[2]["video"], resumed[0]["video"])
+        and whole[2]["caption"] == resumed[0]["caption"]
+    )
 
 
 def test_a_share_is_kept_for_validation() -> None:
@@ -94,7 +101,10 @@ def test_folder_rows_are_repeatable_and_rounds_differ(folder: Path) -> None:
     clips = source.clips(range(12))
     assert clips["video"].shape == (12, 3, 3, 8, 8) and len(clips["caption"]) == 12
     again = FolderSource(str(folder), frames=3, size=8, rounds=3, held_out=0.0).clips(range(5, 7))
-    assert torch.equal(again["video"], clips["video"][5:7]) and again["caption"] == clips["caption"][5:7]
+    assert (
+        torch.equal(again["video"], clips["video"][5:7])
+        and again["caption"] == clips["caption"][5:7]
+    )
     rounds = clips["video"].view(3, 4, -1)
     assert not torch.equal(rounds[0], rounds[1])  # another clip of the same videos
     assert (rounds.float().mean(2).amax(0) - rounds.float().mean(2).amin(0)).max() < 35
@@ -102,7 +112,9 @@ def test_folder_rows_are_repeatable_and_rounds_differ(folder: Path) -> None:
 
 def test_validation_videos_are_not_trained_on(folder: Path) -> None:
     train = FolderSource(str(folder), frames=3, size=8, rounds=2, held_out=0.25)
-    validation = FolderSource(str(folder), frames=3, size=8, rounds=2, held_out=0.25, validation=True)
+    validation = FolderSource(
+        str(folder), frames=3, size=8, rounds=2, held_out=0.25, validation=True
+    )
     assert (len(train), len(validation)) == (6, 1)
     grey = validation.clips(range(1))["video"].float().mean()
     assert (train.clips(range(6))["video"].float().mean((1, 2, 3, 4)) - grey).abs().min() > 15
@@ -114,7 +126,13 @@ def test_whatever_changes_a_folder_changes_its_key(folder: Path) -> None:
 
     before = key()
     assert key() == before == key(rounds=7)
-    settings: list[dict[str, Any]] = [{"frames": 4}, {"size": 16}, {"fps": 4.0}, {"seed": 1}, {"validation": True}]
+    settings: list[dict[str, Any]] = [
+        {"frames": 4},
+        {"size": 16},
+        {"fps": 4.0},
+        {"seed": 1},
+        {"validation": True},
+    ]
     keys = [before, *(key(**change) for change in settings)]
     (folder / "dark").rename(folder / "gloomy")  # the folder's name is the caption
     keys.append(key())

@@ -1,4 +1,5 @@
-"""Files of video to files of codes and back: equal to whole clips in memory, at bounded memory, clean when it fails."""
+"""Files of video to files of codes and back: equal to whole clips in memory, at bounded memory,
+clean when it fails."""
 
 import dataclasses
 import errno
@@ -39,7 +40,12 @@ def make_tokenizer(codebooks: int = 1) -> VideoTokenizer:
     quantizer = QuantizerConfig("FSQ", {"levels": [5, 4], "num_codebooks": codebooks})
     tokenizer = VideoTokenizer(
         TokenizerConfig(
-            patch=4, frames_per_latent=3, encoder=stack, decoder=stack, refine_channels=4, quantizer=quantizer
+            patch=4,
+            frames_per_latent=3,
+            encoder=stack,
+            decoder=stack,
+            refine_channels=4,
+            quantizer=quantizer,
         )
     )
     with torch.no_grad():
@@ -61,7 +67,9 @@ def tokenizer() -> VideoTokenizer:
 
 
 def drifting(frames: int, height: int, width: int) -> Tensor:
-    f, y, x = torch.meshgrid(torch.arange(frames), torch.arange(height), torch.arange(width), indexing="ij")
+    f, y, x = torch.meshgrid(
+        torch.arange(frames), torch.arange(height), torch.arange(width), indexing="ij"
+    )
     return torch.stack([x * 8 + f, y * 12 + 3 * f, f * 20 + x]).to(torch.uint8)
 
 
@@ -76,10 +84,14 @@ def workers() -> int:
     return sum(thread.name == "prefetch" for thread in threading.enumerate())
 
 
-def test_a_file_of_codes_holds_those_of_the_whole_video(tokenizer: VideoTokenizer, clip: Path, tmp_path: Path) -> None:
+def test_a_file_of_codes_holds_those_of_the_whole_video(
+    tokenizer: VideoTokenizer, clip: Path, tmp_path: Path
+) -> None:
     done: list[int] = []
     out = tmp_path / "clip.safetensors"
-    file = encode_file(tokenizer, clip, out, model="tiny", notes={"why": "a test"}, progress=done.append)
+    file = encode_file(
+        tokenizer, clip, out, model="tiny", notes={"why": "a test"}, progress=done.append
+    )
     whole = tokenizer.encode(to_float(read_clip(clip).video)[None])
     codes = VideoCodes.load(out)
     assert torch.equal(codes.indices, whole.indices)
@@ -90,12 +102,17 @@ def test_a_file_of_codes_holds_those_of_the_whole_video(tokenizer: VideoTokenize
     assert sorted(os.listdir(tmp_path)) == ["clip.mp4", "clip.safetensors"] and workers() == 0
 
 
-def test_codes_become_the_video_that_they_stand_for(tokenizer: VideoTokenizer, clip: Path, tmp_path: Path) -> None:
+def test_codes_become_the_video_that_they_stand_for(
+    tokenizer: VideoTokenizer, clip: Path, tmp_path: Path
+) -> None:
     codes = tokenizer.encode(to_float(read_clip(clip).video)[None], fps=12)
     codes.save(tmp_path / "clip.safetensors")
     done: list[int] = []
     settings = {"upscale": 8, "metadata": {"why": "a test"}, "progress": done.append}
-    assert decode_file(tokenizer, tmp_path / "clip.safetensors", tmp_path / "back.mp4", **settings) == 40
+    assert (
+        decode_file(tokenizer, tmp_path / "clip.safetensors", tmp_path / "back.mp4", **settings)
+        == 40
+    )
     info = probe(tmp_path / "back.mp4")
     assert (info.frames, info.height, info.width, info.fps) == (40, 18 * 8, 22 * 8, 12)
     shown = to_float(read_clip(tmp_path / "back.mp4", size=(18, 22)).video)
@@ -117,9 +134,11 @@ def test_an_image_is_a_video_of_one_frame(tokenizer: VideoTokenizer, tmp_path: P
 def test_tiles_and_other_sizes(
     tokenizer: VideoTokenizer, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written, write = list[Tensor](), VideoWriter.write
+    written = list[Tensor]()
+    write = VideoWriter.write
 
-    def keep(writer: VideoWriter, chunk: Tensor) -> None:  # before MP4 makes more of a difference than there was
+    # before MP4 makes more of a difference than there was
+    def keep(writer: VideoWriter, chunk: Tensor) -> None:
         written.append(chunk)
         write(writer, chunk)
 
@@ -135,10 +154,13 @@ def test_tiles_and_other_sizes(
     written.clear()
     decode_file(tokenizer, tiled.path, tmp_path / "tiled.mp4", tile=8)
     assert pixels.shape == (3, 40, 18, 22)
-    assert (torch.cat(written, 1) - pixels).abs().max() <= 1  # sums in another order may round to the next level
+    # sums in another order may round to the next level
+    assert (torch.cat(written, 1) - pixels).abs().max() <= 1
 
 
-def test_half_precision_changes_few_codes(tokenizer: VideoTokenizer, clip: Path, tmp_path: Path) -> None:
+def test_half_precision_changes_few_codes(
+    tokenizer: VideoTokenizer, clip: Path, tmp_path: Path
+) -> None:
     full = encode_file(tokenizer, clip, tmp_path / "full.safetensors").read()
     half = encode_file(tokenizer, clip, tmp_path / "half.safetensors", dtype=torch.bfloat16).read()
     assert half.shape == full.shape
@@ -154,18 +176,28 @@ def test_fewer_codebooks_are_a_prefix(clip: Path, tmp_path: Path) -> None:
     assert (whole.rates, less.rates) == (3, 2)
     decode_file(tokenizer, whole.path, tmp_path / "whole.mp4", rate=2)
     decode_file(tokenizer, less.path, tmp_path / "less.mp4")
-    assert torch.equal(read_clip(tmp_path / "whole.mp4").video, read_clip(tmp_path / "less.mp4").video)
+    assert torch.equal(
+        read_clip(tmp_path / "whole.mp4").video, read_clip(tmp_path / "less.mp4").video
+    )
     for rate in (0, 4):
-        with pytest.raises(ValueError, match=f"at least 1 and at most 3, the codebooks .* this tokenizer; got {rate}"):
+        with pytest.raises(
+            ValueError,
+            match=f"at least 1 and at most 3, the codebooks .* this tokenizer; got {rate}",
+        ):
             encode_file(tokenizer, clip, tmp_path / "no.safetensors", rate=rate)
     with pytest.raises(ValueError, match=r"at most 2, .*less.safetensors'; got 3"):
         decode_file(tokenizer, less.path, tmp_path / "no.mp4", rate=3)
 
 
 def test_codes_of_others_are_refused(tokenizer: VideoTokenizer, tmp_path: Path) -> None:
-    codes = VideoCodes(torch.zeros(2, 1, 2, 2, dtype=torch.int64), 1, 8, 8, tokenizer="stranger", model="its-name")
+    codes = VideoCodes(
+        torch.zeros(2, 1, 2, 2, dtype=torch.int64), 1, 8, 8, tokenizer="stranger", model="its-name"
+    )
     codes.save(tmp_path / "codes.safetensors")
-    with pytest.raises(ValueError, match=rf"by tokenizer stranger \(its-name\), and this tokenizer is {tokenizer.id}"):
+    with pytest.raises(
+        ValueError,
+        match=rf"by tokenizer stranger \(its-name\), and this tokenizer is {tokenizer.id}",
+    ):
         decode_file(tokenizer, tmp_path / "codes.safetensors", tmp_path / "no.mp4")
     dataclasses.replace(codes, tokenizer=tokenizer.id).save(tmp_path / "codes.safetensors")
     with pytest.raises(ValueError, match="holds 2 videos"):
@@ -174,7 +206,10 @@ def test_codes_of_others_are_refused(tokenizer: VideoTokenizer, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"indices": torch.full((1, 3, 2, 2), 20)}, "codes run from 0 to 19"), ({"num_frames": 8}, "7 of its 8 frames")],
+    [
+        ({"indices": torch.full((1, 3, 2, 2), 20)}, "codes run from 0 to 19"),
+        ({"num_frames": 8}, "7 of its 8 frames"),
+    ],
 )
 def test_damaged_codes_leave_no_video(
     tokenizer: VideoTokenizer, tmp_path: Path, change: dict[str, object], message: str
@@ -221,7 +256,9 @@ def test_an_error_in_any_stage_ends_all_of_them(
     assert sorted(os.listdir(tmp_path)) == sorted([*before, "codes.safetensors"]) and workers() == 0
 
 
-def test_a_video_ends_where_it_is_stopped(tokenizer: VideoTokenizer, clip: Path, tmp_path: Path) -> None:
+def test_a_video_ends_where_it_is_stopped(
+    tokenizer: VideoTokenizer, clip: Path, tmp_path: Path
+) -> None:
     file = encode_file(tokenizer, clip, tmp_path / "codes.safetensors")
     written = decode_file(tokenizer, file.path, tmp_path / "back.mp4", stop=lambda: True)
     assert written == probe(tmp_path / "back.mp4").frames <= 40
@@ -249,9 +286,14 @@ for work, *files in ((encode_file, clip, codes), (decode_file, codes, back)):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is read as Linux tells it")
-def test_a_large_picture_needs_the_memory_of_few_frames(tokenizer: VideoTokenizer, tmp_path: Path) -> None:
-    """Of a float frame of 1280 x 720 pixels: three that make a latent frame, two of the past, and what FFmpeg keeps."""
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="peak memory is read as Linux tells it"
+)
+def test_a_large_picture_needs_the_memory_of_few_frames(
+    tokenizer: VideoTokenizer, tmp_path: Path
+) -> None:
+    """Of a float frame of 1280 x 720 pixels: three that make a latent frame, two of the past,
+    and what FFmpeg keeps."""
     tokenizer.save_pretrained(tmp_path / "model")
     write_video(tmp_path / "large.mp4", drifting(9, 720, 1280), fps=24)
     words = [sys.executable, "-c", PEAK, str(tmp_path / "model"), str(tmp_path / "large.mp4")]
@@ -277,8 +319,12 @@ print(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read as Linux tells it")
-def test_a_long_video_needs_no_more_memory_than_a_short_one(tokenizer: VideoTokenizer, tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="peak memory is read as Linux tells it"
+)
+def test_a_long_video_needs_no_more_memory_than_a_short_one(
+    tokenizer: VideoTokenizer, tmp_path: Path
+) -> None:
     tokenizer.save_pretrained(tmp_path / "model")
     peaks = []
     for frames in (64, 4096):
@@ -286,5 +332,7 @@ def test_a_long_video_needs_no_more_memory_than_a_short_one(tokenizer: VideoToke
         write_video(clip, (drifting(64, 64, 64) for _ in range(frames // 64)), fps=24)
         words = [sys.executable, "-c", MEASURE, str(tmp_path / "model"), str(clip), str(frames)]
         peaks.append(int(subprocess.run(words, capture_output=True, text=True, check=True).stdout))
-    print(f"peak memory for 64 and 4,096 frames: {peaks[0] / 1024:.0f} and {peaks[1] / 1024:.0f} MiB")
+    print(
+        f"peak memory for 64 and 4,096 frames: {peaks[0] / 1024:.0f} and {peaks[1] / 1024:.0f} MiB"
+    )
     assert peaks[1] < 1.05 * peaks[0]

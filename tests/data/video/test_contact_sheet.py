@@ -8,7 +8,9 @@ from torch import Tensor
 
 
 def plain(colour: tuple[int, int, int], frames: int, height: int, width: int) -> Tensor:
-    return torch.tensor(colour, dtype=torch.uint8)[:, None, None, None].expand(3, frames, height, width)
+    return torch.tensor(colour, dtype=torch.uint8)[:, None, None, None].expand(
+        3, frames, height, width
+    )
 
 
 def count(pixels: Tensor, colour: tuple[int, int, int]) -> int:
@@ -17,8 +19,14 @@ def count(pixels: Tensor, colour: tuple[int, int, int]) -> int:
 
 
 def test_a_sheet_shows_frames_of_every_clip(tmp_path) -> None:
-    clips = [plain((200, 0, 0), 9, 16, 16), plain((0, 200, 0), 2, 16, 24), plain((0, 0, 200), 5, 40, 80)]
-    sheet = contact_sheet(clips, ["red", "green", "a long sentence " * 9], columns=2, frames_shown=4, frame_height=32)
+    clips = [
+        plain((200, 0, 0), 9, 16, 16),
+        plain((0, 200, 0), 2, 16, 24),
+        plain((0, 0, 200), 5, 40, 80),
+    ]
+    sheet = contact_sheet(
+        clips, ["red", "green", "a long sentence " * 9], columns=2, frames_shown=4, frame_height=32
+    )
     pixels = torch.frombuffer(bytearray(sheet.tobytes()), dtype=torch.uint8)
     pixels = pixels.view(sheet.height, sheet.width, 3).permute(2, 0, 1)
     assert count(pixels, (200, 0, 0)) == 4 * 32 * 32
@@ -30,7 +38,9 @@ def test_a_sheet_shows_frames_of_every_clip(tmp_path) -> None:
 
 def test_a_grid_shows_every_clip_in_full_and_can_be_written(tmp_path) -> None:
     clips = torch.stack([plain((40 * i, 0, 99), 3, 8, 10) for i in range(1, 6)])
-    grid = caption_grid(clips, ["short", "a sentence that needs several lines"] * 2 + [""], scale=4, columns=3)
+    grid = caption_grid(
+        clips, ["short", "a sentence that needs several lines"] * 2 + [""], scale=4, columns=3
+    )
     assert grid.shape[:2] == (3, 3)
     for index in range(1, 6):
         assert count(grid[:, 2], (40 * index, 0, 99)) == 8 * 10 * 16

@@ -1,4 +1,5 @@
-"""Video files: what is written comes back, every kind of file is read by time, and mistakes end in one clear line."""
+"""Video files: what is written comes back, every kind of file is read by time, and mistakes end
+in one clear line."""
 
 import errno
 import os
@@ -30,7 +31,9 @@ REAL_CLIPS = Path(__file__).parents[3] / "../shared/real-clips"
 
 def staircase(frames: int, height: int = 32, width: int = 48) -> Tensor:
     """Frame i is plain grey of level 20 + 8 i, so that a frame can be told by its brightness."""
-    return (20 + 8 * torch.arange(frames, dtype=torch.uint8))[None, :, None, None].expand(3, -1, height, width)
+    return (20 + 8 * torch.arange(frames, dtype=torch.uint8))[None, :, None, None].expand(
+        3, -1, height, width
+    )
 
 
 def steps(video: Tensor) -> list[int]:
@@ -38,16 +41,22 @@ def steps(video: Tensor) -> list[int]:
     return ((video.float().mean(dim=(0, 2, 3)) - 20) / 8).round().int().tolist()
 
 
-def encode(path: Path, codec: str, times: Iterable[int], rate: int = 25, pixel_format: str = "yuv420p") -> Path:
-    """A staircase written by PyAV alone, with the given time stamps in units of 1 / rate seconds."""
+def encode(
+    path: Path, codec: str, times: Iterable[int], rate: int = 25, pixel_format: str = "yuv420p"
+) -> Path:
+    """A staircase written by PyAV alone, with the given time stamps in units of 1 / rate
+    seconds."""
     times = list(times)
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=rate)
-        stream.width, stream.height, stream.pix_fmt = 48, 32, pixel_format
+        stream.width = 48
+        stream.height = 32
+        stream.pix_fmt = pixel_format
         stream.time_base = stream.codec_context.time_base = Fraction(1, rate)
         for time, image in zip(times, staircase(len(times)).unbind(1), strict=True):
             frame = av.VideoFrame.from_ndarray(image.permute(1, 2, 0).contiguous().numpy(), "rgb24")
-            frame.pts, frame.time_base = time, Fraction(1, rate)
+            frame.pts = time
+            frame.time_base = Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
@@ -56,7 +65,9 @@ def encode(path: Path, codec: str, times: Iterable[int], rate: int = 25, pixel_f
 def sound_file(path: Path) -> Path:
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=8000)
-        frame = av.AudioFrame.from_ndarray(torch.zeros(1, 1024).numpy(), format="fltp", layout="mono")
+        frame = av.AudioFrame.from_ndarray(
+            torch.zeros(1, 1024).numpy(), format="fltp", layout="mono"
+        )
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -66,7 +77,9 @@ def sound_file(path: Path) -> Path:
 def smooth_picture(frames: int, height: int, width: int) -> Tensor:
     """Coloured gradients that drift."""
     f, y, x = torch.meshgrid(*(torch.arange(n) for n in (frames, height, width)), indexing="ij")
-    return torch.stack([(x * 3 + f) % 200 + 20, y * 2 + 10, 120 + 0 * x]).clamp(0, 255).to(torch.uint8)
+    return (
+        torch.stack([(x * 3 + f) % 200 + 20, y * 2 + 10, 120 + 0 * x]).clamp(0, 255).to(torch.uint8)
+    )
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (63, 65), (1, 1), (2, 7)])
@@ -89,7 +102,8 @@ def test_colours_survive_in_every_player(tmp_path: Path) -> None:
     assert (back[:, :, :, 16::32].int() - bars[:, :, :, 16::32].int()).abs().max() < 8
     with av.open(str(tmp_path / "a.mp4")) as container:
         assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
-        assert next(container.decode(video=0)).colorspace == 1  # BT.709 is named, so no player has to guess
+        # BT.709 is named, so no player has to guess
+        assert next(container.decode(video=0)).colorspace == 1
 
 
 def test_chunks_upscaling_and_metadata(tmp_path: Path) -> None:
@@ -111,7 +125,9 @@ class Stop(BaseException):
 
 
 @pytest.mark.parametrize("failure", [RuntimeError, Stop])
-def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, failure: type[BaseException]) -> None:
+def test_a_failure_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, failure: type[BaseException]
+) -> None:
     target = tmp_path / "a.mp4"
     target.write_text("the old one")
 
@@ -125,7 +141,9 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, failure:
     assert target.read_text() == "the old one"
 
 
-def test_a_full_disk_is_reported_and_cleaned_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_cleaned_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writer = VideoWriter(tmp_path / "a.mp4", fps=10)
     with pytest.raises(OSError, match="No space left") as caught, writer:
         writer.write(staircase(2))
@@ -153,7 +171,9 @@ def test_a_full_disk_is_reported_and_cleaned_up(tmp_path: Path, monkeypatch: pyt
         ("a.mp4", {"crf": 99}, "crf must be between"),
     ],
 )
-def test_impossible_outputs_are_refused(tmp_path: Path, name: str, options: dict[str, int], message: str) -> None:
+def test_impossible_outputs_are_refused(
+    tmp_path: Path, name: str, options: dict[str, int], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         write_video(tmp_path / name, staircase(2), **{"fps": 10, **options})
     assert os.listdir(tmp_path) == []
@@ -186,7 +206,9 @@ def test_float_and_uint8_are_inverse() -> None:
         ("a.gif", "gif", "gray"),
     ],
 )
-def test_formats_are_read_by_time_and_by_stride(tmp_path: Path, name: str, codec: str, pixel_format: str) -> None:
+def test_formats_are_read_by_time_and_by_stride(
+    tmp_path: Path, name: str, codec: str, pixel_format: str
+) -> None:
     path = encode(tmp_path / name, codec, range(25), pixel_format=pixel_format)
     assert probe(path).fps == pytest.approx(25)
     assert probe(path).frames == 25
@@ -250,7 +272,10 @@ def test_a_turned_phone_video_is_shown_upright(tmp_path: Path) -> None:
     data = path.read_bytes()
     upright, turned = (
         struct.pack(">9i", *m)
-        for m in ([1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30], [0, 1 << 16, 0, -1 << 16, 0, 0, 32 << 16, 0, 1 << 30])
+        for m in (
+            [1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30],
+            [0, 1 << 16, 0, -1 << 16, 0, 0, 32 << 16, 0, 1 << 30],
+        )
     )
     track = data.index(b"tkhd")
     path.write_bytes(data[:track] + data[track:].replace(upright, turned, 1))
@@ -287,7 +312,12 @@ def broken_files(folder: Path) -> dict[str, Path]:
     for name, content in contents.values():
         (folder / name).write_bytes(content)
     files = {kind: folder / name for kind, (name, _) in contents.items()}
-    return {**files, "missing": folder / "no.mp4", "a folder": folder, "only sound": sound_file(folder / "sound.mp4")}
+    return {
+        **files,
+        "missing": folder / "no.mp4",
+        "a folder": folder,
+        "only sound": sound_file(folder / "sound.mp4"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -343,4 +373,6 @@ def test_real_files(name: str, frames: int) -> None:
     whole = read_clip(REAL_CLIPS / name, size=32)
     assert whole.video.shape[1] == frames
     start = (frames // 2) / whole.fps
-    assert torch.equal(read_clip(REAL_CLIPS / name, start, 3, size=32).video, whole.video[:, frames // 2 :][:, :3])
+    assert torch.equal(
+        read_clip(REAL_CLIPS / name, start, 3, size=32).video, whole.video[:, frames // 2 :][:, :3]
+    )

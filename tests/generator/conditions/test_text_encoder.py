@@ -46,7 +46,12 @@ def test_a_lower_limit_can_be_set(text_encoder):
 
 def test_words_that_it_never_read_are_named():
     shipped = TextEncoder.from_pretrained("physics-64")
-    assert shipped.unknown_words(["A red ball rolls to the right.", "a crimson cube is at rest (night)"]) == []
+    assert (
+        shipped.unknown_words(
+            ["A red ball rolls to the right.", "a crimson cube is at rest (night)"]
+        )
+        == []
+    )
     assert shipped.unknown_words(["A dog runs in a park", "the dog is big"]) == ["dog", "park"]
     assert shipped.unknown_words(read_prompts(str(files("kinetoscope.configs") / "demo.txt"))) == []
 

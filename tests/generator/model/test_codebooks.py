@@ -30,9 +30,12 @@ LEVELS = (4, 3)
 
 
 @given(st.integers(1, 3), st.data(), st.integers(0, 2**32))
-def test_rows_and_cells_are_two_ways_to_write_the_same(rates: int, data: st.DataObject, seed: int) -> None:
+def test_rows_and_cells_are_two_ways_to_write_the_same(
+    rates: int, data: st.DataObject, seed: int
+) -> None:
     used = data.draw(st.integers(1, rates))
-    books, dice = Codebooks(SIZE, rates, used), torch.Generator().manual_seed(seed)
+    books = Codebooks(SIZE, rates, used)
+    dice = torch.Generator().manual_seed(seed)
     last = (rates,) if rates > 1 else ()
     indices = torch.randint(SIZE, (2, 3, 4, 5, *last), generator=dice, dtype=torch.int32)
     codes = books.in_rows(indices)
@@ -47,18 +50,25 @@ def test_rows_and_cells_are_two_ways_to_write_the_same(rates: int, data: st.Data
 def test_levels_tell_codebooks_apart() -> None:
     books = Codebooks(SIZE, 3, 2)
     sizes: dict[str, Any] = dict(codebooks=2, dim=8, layers=1, heads=1, kv_heads=1)
-    digits = Decoder(DecoderConfig(books.vocab_size, 8, books.levels(LEVELS), (2, 4), **sizes)).codes.digits
+    digits = Decoder(
+        DecoderConfig(books.vocab_size, 8, books.levels(LEVELS), (2, 4), **sizes)
+    ).codes.digits
     assert isinstance(digits, torch.Tensor)
-    assert torch.equal(digits[:SIZE, :7], digits[SIZE:, :7])  # the same code of both has the same levels
+    # the same code of both has the same levels
+    assert torch.equal(digits[:SIZE, :7], digits[SIZE:, :7])
     assert torch.equal(digits[:, 7:], torch.eye(2).repeat_interleave(SIZE, 0))
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="codebooks must be 1 to 2, as many as the tokenizer has; got 3"):
+    with pytest.raises(
+        ValueError, match="codebooks must be 1 to 2, as many as the tokenizer has; got 3"
+    ):
         Codebooks(SIZE, 2, 3)
     with pytest.raises(ValueError, match="codes of 2 codebooks per cell are needed; these have 1"):
         Codebooks(SIZE, 3, 2).in_rows(torch.zeros(1, 1, 2, 2, 1, dtype=torch.long))
-    with pytest.raises(ValueError, match=r"divide vocab_size=24 and the grid's columns \(3\); got 2"):
+    with pytest.raises(
+        ValueError, match=r"divide vocab_size=24 and the grid's columns \(3\); got 2"
+    ):
         DecoderConfig(24, 8, grid=(2, 3), codebooks=2)
 
 
@@ -68,19 +78,27 @@ def tokenizer() -> VideoTokenizer:
     torch.manual_seed(3)
     stack = StackConfig(width=16, depth=1, kernel=3, spatial=(0,), temporal=(0,))
     quantizer = QuantizerConfig("FSQ", {"levels": list(LEVELS), "num_codebooks": 3})
-    made = VideoTokenizer(TokenizerConfig(patch=4, encoder=stack, decoder=stack, quantizer=quantizer)).eval()
+    made = VideoTokenizer(
+        TokenizerConfig(patch=4, encoder=stack, decoder=stack, quantizer=quantizer)
+    ).eval()
     made.quantizer.project.weight.data.mul_(3)
     return made
 
 
 @pytest.fixture(params=[1, 2, 3])
-def several(request: pytest.FixtureRequest, tokenizer: VideoTokenizer, text_encoder: TextEncoder) -> VideoGenerator:
+def several(
+    request: pytest.FixtureRequest, tokenizer: VideoTokenizer, text_encoder: TextEncoder
+) -> VideoGenerator:
     """Uses the first codebooks of it; 8 x 12 pixels."""
     torch.manual_seed(4)
     books = Codebooks.of(tokenizer, request.param)
-    sizes: dict[str, Any] = dict(dim=32, layers=2, heads=4, kv_heads=2, window=3, max_distance=4, max_text=6)
+    sizes: dict[str, Any] = dict(
+        dim=32, layers=2, heads=4, kv_heads=2, window=3, max_distance=4, max_text=6
+    )
     grid = (2, 3 * books.used)
-    config = DecoderConfig(books.vocab_size, 16, books.levels(LEVELS), grid, codebooks=books.used, **sizes)
+    config = DecoderConfig(
+        books.vocab_size, 16, books.levels(LEVELS), grid, codebooks=books.used, **sizes
+    )
     decoder = Decoder(config)
     for block in decoder.blocks:
         nn.init.normal_(block.out.weight, std=0.3)
@@ -96,7 +114,9 @@ def test_a_video_is_its_codes_decoded(several: VideoGenerator) -> None:
     rows = torch.stack(session.codes.past, 1).unflatten(2, several.decoder.config.grid)
     indices = several.codebooks.in_cells(rows)
     assert indices.shape == (1, 3, 2, 3, several.codebooks.used)
-    torch.testing.assert_close(torch.cat(list(several.tokenizer.stream_decode([indices])), dim=2), pixels)
+    torch.testing.assert_close(
+        torch.cat(list(several.tokenizer.stream_decode([indices])), dim=2), pixels
+    )
     torch.testing.assert_close(pixels, video, atol=1e-5, rtol=0)
     slow = several.generate("a red ball", 9, 1, SamplingParams(accelerate="off"))
     assert torch.equal(slow, video)
@@ -127,7 +147,9 @@ def test_tokenised_clips_hold_the_codebooks_asked_for(
             return 2
 
         def clips(self, rows: range) -> dict[str, Any]:
-            video = torch.randint(256, (2, 3, 5, 8, 12), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+            video = torch.randint(
+                256, (2, 3, 5, 8, 12), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+            )
             foreground = torch.zeros(2, 1, 5, 8, 12, dtype=torch.bool)
             foreground[:, :, :, :4, 4:8] = True
             return {"video": video, "caption": ["a red ball", ""], "foreground": foreground}
@@ -135,7 +157,9 @@ def test_tokenised_clips_hold_the_codebooks_asked_for(
     video = Source().clips(range(2))["video"].float() / 127.5 - 1
     indices = tokenizer.encode(video).indices
     for used in (3, 2, 1):
-        tokens = build_tokens(Source(), tokenizer, text_encoder, tmp_path, Codebooks.of(tokenizer, used))
+        tokens = build_tokens(
+            Source(), tokenizer, text_encoder, tmp_path, Codebooks.of(tokenizer, used)
+        )
         assert torch.equal(tokens.codes.long(), Codebooks.of(tokenizer, used).in_rows(indices))
         cells = torch.tensor([[False, True, False], [False] * 3]).repeat_interleave(used, 1)
         assert torch.equal(tokens.objects, cells.expand(2, 2, -1, -1))
@@ -157,28 +181,78 @@ def test_from_a_folder_to_a_sample(
         write_clip(tmp_path / f"films/{index}.mp4", index)
     tokenizer.save_pretrained(tmp_path / "tokenizer")
     films, shards, model = (str(tmp_path / name) for name in ("films", "shards", "model"))
-    prepare = ["prepare", films, shards, "--tokenizer", str(tmp_path / "tokenizer"), "--size", "8", "--width", "12"]
+    prepare = [
+        "prepare",
+        films,
+        shards,
+        "--tokenizer",
+        str(tmp_path / "tokenizer"),
+        "--size",
+        "8",
+        "--width",
+        "12",
+    ]
     assert main([*prepare, "--workers", "1", "--min-frames", "5"]) == 0, capsys.readouterr().err
     fit = [
         *("fit", "--model.tokenizer", str(tmp_path / "tokenizer"), "--model.text", parts["text"]),
-        *("--model.export_dir", model, "--model.warmup_steps=1", *([f"--model.codebooks={used}"] if used else [])),
+        *(
+            "--model.export_dir",
+            model,
+            "--model.warmup_steps=1",
+            *([f"--model.codebooks={used}"] if used else []),
+        ),
         '--model.size={"dim":32,"layers":1,"heads":2,"kv_heads":1,"window":2,"max_distance":2}',
         '--model.flaws={"clips":1.0,"random":0.1,"nearby":0.1,"own":0.5}',
         *("--data", "ShardTokens", "--data.root", shards, "--data.held_out=0.3"),
         '--data.stages=[{"steps":2,"latents":3,"batch_size":2}]',
-        *("--trainer.max_steps=2", "--trainer.default_root_dir", str(tmp_path), "--trainer.accelerator=cpu"),
+        *(
+            "--trainer.max_steps=2",
+            "--trainer.default_root_dir",
+            str(tmp_path),
+            "--trainer.accelerator=cpu",
+        ),
         *("--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"),
     ]
     with pytest.raises(SystemExit):
         run(GeneratorModule, [*fit, "--model.grid=[4,4]"])
-    wanted = r"the clips have 2 x 3 cells and the model 4 x 4; set model.grid=[2,3], or take clips of another size"
+    wanted = (
+        "the clips have 2 x 3 cells and the model 4 x 4; set model.grid=[2,3], "
+        "or take clips of another size"
+    )
     assert wanted in capsys.readouterr().err
     run(GeneratorModule, [*fit, "--model.grid=[2,3]"])
     generator = VideoGenerator.from_pretrained(model)
     assert generator.codebooks == Codebooks.of(tokenizer, used)
     out = str(tmp_path / "clip.mp4")
-    assert main(["sample", "a red ball", "--model", model, "--frames", "6", "--out", out, "--scale", "1"]) == 0
+    assert (
+        main(
+            [
+                "sample",
+                "a red ball",
+                "--model",
+                model,
+                "--frames",
+                "6",
+                "--out",
+                out,
+                "--scale",
+                "1",
+            ]
+        )
+        == 0
+    )
     assert read_clip(out).video.shape == (3, 6, 8, 12)
-    longer = ["sample", "a red ball", "--model", model, "--frames", "10", "--init", out, "--out", f"{out}.2.mp4"]
+    longer = [
+        "sample",
+        "a red ball",
+        "--model",
+        model,
+        "--frames",
+        "10",
+        "--init",
+        out,
+        "--out",
+        f"{out}.2.mp4",
+    ]
     assert main([*longer, "--scale", "1"]) == 0, capsys.readouterr().err
     assert read_clip(f"{out}.2.mp4").video.shape == (3, 10, 8, 12)

@@ -1,4 +1,5 @@
-"""The decoder against an independent dense implementation, and who sees whom, proven by gradients."""
+"""The decoder against an independent dense implementation, and who sees whom, proven by
+gradients."""
 
 import math
 
@@ -10,7 +11,10 @@ from kinetoscope.generator.model.layers import CodeTable, RMSNorm
 from torch import Tensor
 from vector_quantize_pytorch import FSQ
 
-B, S, E, G = 2, 4, 10, 6  # batch, text length, text width, cells
+B = 2  # batch, text length, text width, cells
+S = 4
+E = 10
+G = 6
 
 
 def inputs(frames: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -21,7 +25,8 @@ def inputs(frames: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def sees(config: DecoderConfig, query: tuple[int, int], key: tuple[int, int]) -> bool:
-    """The rule in words, for (frame, place in it); the prefix is frame -1, a header is at place 0."""
+    """The rule in words, for (frame, place in it); the prefix is frame -1, a header is at place
+    0."""
     if key[0] < 0:
         return True
     recent = key[0] < config.sinks or query[0] - key[0] < config.window
@@ -29,14 +34,21 @@ def sees(config: DecoderConfig, query: tuple[int, int], key: tuple[int, int]) ->
 
 
 def dense_logits(decoder: Decoder, codes: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
-    """Every query against every key in one big matrix, for the prefix and sinks at a clamped distance."""
-    config, T = decoder.config, codes.shape[1]
+    """Every query against every key in one big matrix, for the prefix and sinks at a clamped
+    distance."""
+    config = decoder.config
+    T = codes.shape[1]
     prefix, prefix_mask = decoder.embed_prefix(len(codes), text, text_mask)
     x = torch.cat([prefix, decoder.embed_frames(codes.flatten(2)).flatten(1, 2)], dim=1)
     places = [(-1, j) for j in range(S)] + [(t, i) for t in range(T) for i in range(1 + G)]
     visible = torch.tensor([[sees(config, q, k) for k in places] for q in places])
-    visible = visible & torch.cat([prefix_mask, torch.ones(len(codes), T * (1 + G)).bool()], dim=1)[:, None, None]
-    positions = torch.cat([rope.prefix_positions(S), rope.frame_positions(torch.arange(T), decoder.order.places_L2)])
+    visible = (
+        visible
+        & torch.cat([prefix_mask, torch.ones(len(codes), T * (1 + G)).bool()], dim=1)[:, None, None]
+    )
+    positions = torch.cat(
+        [rope.prefix_positions(S), rope.frame_positions(torch.arange(T), decoder.order.places_L2)]
+    )
     clamped = positions.clone()
     clamped[:, 0].clamp_(max=config.max_distance)
     speeds = rope.rotation_speeds(config.head_size, config.rope_base)
@@ -44,8 +56,10 @@ def dense_logits(decoder: Decoder, codes: Tensor, text: Tensor, text_mask: Tenso
     anchor = torch.tensor([t < config.sinks for t, _ in places])
 
     def attention(layer: int, qk: Tensor, v: Tensor, sharpness: Tensor) -> Tensor:
-        q, k = qk[:, :, : config.heads], qk[:, :, config.heads :].repeat_interleave(config.heads // config.kv_heads, 2)
-        k, v = rope.rotate(k, there), v.repeat_interleave(config.heads // config.kv_heads, 2)
+        q = qk[:, :, : config.heads]
+        k = qk[:, :, config.heads :].repeat_interleave(config.heads // config.kv_heads, 2)
+        k = rope.rotate(k, there)
+        v = v.repeat_interleave(config.heads // config.kv_heads, 2)
         far_scores, near_scores = (
             torch.einsum("blnk,bcnk->bnlc", rope.rotate(q, rotation), k) * sharpness[:, None]
             for rotation in (there, near)
@@ -88,7 +102,9 @@ def seen_by_gradient(decoder: Decoder, frames: int, frame: int, cell: int) -> Te
 def test_one_layer_sees_exactly_prefix_sinks_and_window(make_decoder, sinks, frame, cell):
     decoder = make_decoder(layers=1, sinks=sinks)
     found = seen_by_gradient(decoder, 9, frame, cell)
-    expected = [True] * S + [sees(decoder.config, (frame, cell), (t, i)) for t in range(9) for i in range(1 + G)]
+    expected = [True] * S + [
+        sees(decoder.config, (frame, cell), (t, i)) for t in range(9) for i in range(1 + G)
+    ]
     assert found.tolist() == expected
 
 
@@ -189,7 +205,8 @@ def test_hidden_states_give_the_logits(make_decoder):
 
 
 def test_code_table_reads_the_digits_of_fsq():
-    """Codes that share a level share a vector: per-level tables set to the levels give FSQ's own code vectors."""
+    """Codes that share a level share a vector: per-level tables set to the levels give FSQ's own
+    code vectors."""
     levels = (5, 4, 3)
     table = CodeTable(60, levels, dim=3, std=1.0)
     with torch.no_grad():
@@ -200,7 +217,9 @@ def test_code_table_reads_the_digits_of_fsq():
             table.by_level[row : row + size, d] = torch.arange(size) - size // 2
             row += size
     fsq = FSQ(list(levels))
-    vectors = fsq.indices_to_codes(torch.arange(60)[None])[0] * torch.tensor(levels).div(2, rounding_mode="floor")
+    vectors = fsq.indices_to_codes(torch.arange(60)[None])[0] * torch.tensor(levels).div(
+        2, rounding_mode="floor"
+    )
     torch.testing.assert_close(table(), vectors)
 
 
@@ -212,7 +231,8 @@ def test_rms_norm_gradient():
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")
 @pytest.mark.parametrize("wavefront", [0, 2])
 def test_compiles_as_one_graph(make_decoder, wavefront):
-    decoder, codes = make_decoder(wavefront=wavefront), torch.randint(12, (2, 6, 2, 3))
+    decoder = make_decoder(wavefront=wavefront)
+    codes = torch.randint(12, (2, 6, 2, 3))
     text = torch.randn(2, 3, 10, dtype=torch.float64)
     compiled = torch.compile(decoder, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(codes, text), decoder(codes, text))
@@ -228,7 +248,9 @@ def test_trains_in_bfloat16(make_decoder):
     for _ in range(20):
         with torch.autocast("cpu", torch.bfloat16):
             logits = decoder(codes, text.float(), mask, backend="matmul")
-        losses.append(torch.nn.functional.cross_entropy(logits.flatten(0, 2).float(), codes.flatten()))
+        losses.append(
+            torch.nn.functional.cross_entropy(logits.flatten(0, 2).float(), codes.flatten())
+        )
         losses[-1].backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -1,5 +1,6 @@
-"""Recorded forwards against those that run call by call. Here operators are recorded one by one and run again with the
-tensors that they had, as a GPU does it with a graph: what depends on anything else comes out wrong, or is refused."""
+"""Recorded forwards against those that run call by call. Here operators are recorded one by one
+and run again with the tensors that they had, as a GPU does it with a graph: what depends on
+anything else comes out wrong, or is refused."""
 
 from typing import Any
 
@@ -12,7 +13,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal")  # for the device
+# for the device
+WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal")
 ACCELERATE = ["off", "exact", "distribution"]
 
 
@@ -26,7 +28,9 @@ class Recorder(TorchDispatchMode):
             work()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        by_mask = func.name() == "aten::index.Tensor" and any(x is not None and x.dtype == torch.bool for x in args[1])
+        by_mask = func.name() == "aten::index.Tensor" and any(
+            x is not None and x.dtype == torch.bool for x in args[1]
+        )
         if func.name() in WAITS or by_mask:
             raise RuntimeError(f"{func.name()} waits for the device")
         result = func(*args, **(kwargs or {}))
@@ -62,7 +66,9 @@ class Counter:
 @pytest.fixture
 def text() -> tuple[Tensor, Tensor]:
     torch.manual_seed(6)
-    return torch.randn(2, 3, 10, dtype=torch.float64), torch.tensor([[True] * 3, [True, True, False]])
+    return torch.randn(2, 3, 10, dtype=torch.float64), torch.tensor(
+        [[True] * 3, [True, True, False]]
+    )
 
 
 def draw(session: Session, frames: int) -> Tensor:
@@ -73,19 +79,24 @@ def draw(session: Session, frames: int) -> Tensor:
 @pytest.mark.parametrize("wavefront", [0, 1])
 def test_a_recorded_round_draws_the_same(make_decoder, text, accelerate, wavefront):
     decoder: Decoder = make_decoder(wavefront=wavefront)
-    params, counter = SamplingParams(guidance=3.0, accelerate=accelerate), Counter()
+    params = SamplingParams(guidance=3.0, accelerate=accelerate)
+    counter = Counter()
     recorded = Session(decoder, *text, [5, 6], params, record=counter)
     called = Session(decoder, *text, [5, 6], params)
     assert torch.equal(draw(recorded, 12), draw(called, 12))
     assert counter.recordings == 1
-    # the first frame is drawn before there is a recording, and the last round of a frame may be one too many
+    # the first frame is drawn before there is a recording, and the last round of a frame may be one
+    # too many
     assert counter.replays >= called.forwards - recorded.ring.order.steps > 0
 
 
 def test_it_is_recorded_anew_where_its_tensors_are_others(make_decoder, text):
-    decoder, counter = make_decoder(), Counter()
+    decoder = make_decoder()
+    counter = Counter()
     params = SamplingParams(guidance=3.0, guidance_frames=5)
-    recorded, called = (Session(decoder, *text, [5, 6], params, record=how) for how in (counter, None))
+    recorded, called = (
+        Session(decoder, *text, [5, 6], params, record=how) for how in (counter, None)
+    )
     pairs = [(recorded, called)]
 
     def step(frames: int) -> None:
@@ -125,7 +136,9 @@ def test_it_is_recorded_anew_where_its_tensors_are_others(make_decoder, text):
 )
 def test_all_ways_to_draw_can_be_recorded(make_decoder, text, params):
     decoder = make_decoder(vocab_size=256, levels=(4, 8, 8))  # blocks of codes
-    codes = [draw(Session(decoder, *text, [5, 6], params, record=how), 4) for how in (Counter(), None)]
+    codes = [
+        draw(Session(decoder, *text, [5, 6], params, record=how), 4) for how in (Counter(), None)
+    ]
     assert torch.equal(*codes)
 
 
@@ -139,7 +152,9 @@ def test_what_waits_is_refused(make_decoder, text):
 def test_the_fastest_backend_is_what_a_session_takes_elsewhere(make_decoder, text, monkeypatch):
     """Also where one is missing. Which is the fastest depends on the machine."""
     tried = {"sdpa": 3.0, "matmul": 2.0}  # seconds; xformers needs a GPU
-    monkeypatch.setattr(attention, "_seconds", lambda call, device: call() is None or tried[call.args[-1]])
+    monkeypatch.setattr(
+        attention, "_seconds", lambda call, device: call() is None or tried[call.args[-1]]
+    )
     session = Session(make_decoder(), *text, [5, 6])
     attention.fastest_backend.cache_clear()
     assert session.ring.backend == "matmul" == session._fastest_backend()
@@ -159,9 +174,13 @@ def test_the_fastest_backend_is_what_a_session_takes_elsewhere(make_decoder, tex
 def test_a_graph_draws_the_same(text, accelerate):
     generator = VideoGenerator.from_pretrained("physics-64").to("cuda")
     params = SamplingParams(accelerate=accelerate)
-    session = generator.session(["a red ball rolls to the left", "a blue cube bounces"], params=params).codes
+    session = generator.session(
+        ["a red ball rolls to the left", "a blue cube bounces"], params=params
+    ).codes
     assert session.record is cuda_graph
-    called = generator.session(["a red ball rolls to the left", "a blue cube bounces"], params=params).codes
+    called = generator.session(
+        ["a red ball rolls to the left", "a blue cube bounces"], params=params
+    ).codes
     called.record = None
     assert torch.equal(draw(session, 12), draw(called, 12))
     assert session._recorded is not None and called._recorded is None

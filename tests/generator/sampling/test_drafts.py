@@ -16,7 +16,8 @@ from kinetoscope.generator.sampling.params import FrameNoise, gumbel_bits, unifo
 from torch import Tensor
 
 CPU = torch.device("cpu")
-QUANTILE = 4.0  # of a normal deviate: one in 30,000 right samplers would fail, and the seeds are fixed
+# of a normal deviate: one in 30,000 right samplers would fail, and the seeds are fixed
+QUANTILE = 4.0
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +26,25 @@ def physics() -> VideoGenerator:
 
 
 def deviation(counts: Tensor, probability: Tensor) -> float:
-    """Chi-square of counts as a normal deviate (Wilson and Hilferty); outcomes expected below 5 times are pooled."""
+    """Chi-square of counts as a normal deviate (Wilson and Hilferty); outcomes expected below 5
+    times are pooled."""
     expected = probability.double() * counts.sum()
     rare = expected < 5
     counts = torch.cat([counts[~rare], counts[rare].sum()[None]]).double()
     expected = torch.cat([expected[~rare], expected[rare].sum()[None]]).clamp(min=1e-9)
     freedom = int((expected >= 1).sum()) - 1
     chi_square = float(((counts - expected) ** 2 / expected)[expected >= 1].sum())
-    return ((chi_square / freedom) ** (1 / 3) - 1 + 2 / (9 * freedom)) / math.sqrt(2 / (9 * freedom))
+    return ((chi_square / freedom) ** (1 / 3) - 1 + 2 / (9 * freedom)) / math.sqrt(
+        2 / (9 * freedom)
+    )
 
 
 # ---- exact ----
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     seeds=st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=4),
     tokens=st.integers(2, 40),
@@ -60,7 +66,8 @@ def test_exact_gives_the_codes_of_the_sequential_sampler(
 ):
     monkeypatch.setitem(drafts.TOKENS_AT_ONCE, "cpu", tokens)
     monkeypatch.setattr(drafts, "SHORTEST", 1)
-    decoder, text = make_decoder(sinks=sinks, wavefront=wavefront), torch.randn(len(seeds), 3, 10, dtype=torch.float64)
+    decoder = make_decoder(sinks=sinks, wavefront=wavefront)
+    text = torch.randn(len(seeds), 3, 10, dtype=torch.float64)
     mask = torch.ones(len(seeds), 3, dtype=torch.bool)
     exact = Session(decoder, text, mask, seeds, params)
     off = Session(decoder, text, mask, seeds, dataclasses.replace(params, accelerate="off"))
@@ -71,10 +78,13 @@ def test_exact_gives_the_codes_of_the_sequential_sampler(
 
 @pytest.mark.parametrize("frames", [1, pytest.param(9, marks=pytest.mark.slow)])
 def test_exact_on_the_shipped_model(physics, frames):
-    codes, forwards = {}, {}
+    codes = {}
+    forwards = {}
     for accelerate in ("exact", "off"):
         params = SamplingParams(accelerate=accelerate)
-        session = physics.session("a large red ball rolls to the right", seed=3, params=params).codes
+        session = physics.session(
+            "a large red ball rolls to the right", seed=3, params=params
+        ).codes
         codes[accelerate] = torch.stack([session.draw() for _ in range(frames)])
         forwards[accelerate] = session.forwards
     assert torch.equal(codes["exact"], codes["off"])
@@ -82,7 +92,8 @@ def test_exact_on_the_shipped_model(physics, frames):
 
 
 def test_drafts_are_as_long_as_a_forward_is_cheap():
-    params, order = SamplingParams(), decode_order((8, 8), 0, CPU)
+    params = SamplingParams()
+    order = decode_order((8, 8), 0, CPU)
     assert [draft_steps(params, rows, order, "cpu") for rows in (1, 2, 4, 100)] == [40, 20, 10, 8]
     assert draft_steps(params, 2, decode_order((2, 3), 0, CPU), "cpu") == 7
     assert draft_steps(params, 1, order, "cuda") == 65
@@ -91,8 +102,10 @@ def test_drafts_are_as_long_as_a_forward_is_cheap():
 
 
 def test_forwards_are_no_longer_than_what_is_left_of_a_frame(make_decoder):
-    params, noise = SamplingParams(), torch.zeros(2, 6, 3, dtype=torch.int32)
-    order, guess = decode_order((2, 3), 0, CPU), torch.zeros(2, 6).long()
+    params = SamplingParams()
+    noise = torch.zeros(2, 6, 3, dtype=torch.int32)
+    order = decode_order((2, 3), 0, CPU)
+    guess = torch.zeros(2, 6).long()
     draft = FrameDraft(order, guess, 3, FrameNoise(noise, params, CPU), params, 5)
     draft.step_B = torch.tensor([6, 4])
     assert draft.next_places().tolist() == [[6, 7, 7], [4, 5, 6]]
@@ -105,25 +118,40 @@ def test_forwards_are_no_longer_than_what_is_left_of_a_frame(make_decoder):
 def frame_probabilities(decoder: Decoder, begin: Tensor, vocab: int) -> Tensor:
     """Of every possible next frame after the frame `begin`, by running them all."""
     frames = torch.tensor(list(itertools.product(range(vocab), repeat=len(begin))))
-    codes = torch.stack([begin.expand(len(frames), -1), frames], dim=1).unflatten(-1, decoder.config.grid)
+    codes = torch.stack([begin.expand(len(frames), -1), frames], dim=1).unflatten(
+        -1, decoder.config.grid
+    )
     logp = decoder(codes)[:, 1].log_softmax(-1)
     return logp.gather(-1, frames[..., None])[..., 0].sum(-1).exp()
 
 
 @pytest.mark.parametrize("accelerate", ["off", "exact", "distribution"])
-@pytest.mark.parametrize(("tokens", "grid", "wavefront"), [(2, (1, 3), 0), (4, (1, 3), 0), (4, (2, 2), 1)])
-def test_frames_of_a_toy_model_have_their_probabilities(make_decoder, monkeypatch, accelerate, tokens, grid, wavefront):
+@pytest.mark.parametrize(
+    ("tokens", "grid", "wavefront"), [(2, (1, 3), 0), (4, (1, 3), 0), (4, (2, 2), 1)]
+)
+def test_frames_of_a_toy_model_have_their_probabilities(
+    make_decoder, monkeypatch, accelerate, tokens, grid, wavefront
+):
     """Thousands of videos that share their first frame, against all possible second frames."""
-    count, cells, vocab = 4000, grid[0] * grid[1], 3
+    count = 4000
+    cells = grid[0] * grid[1]
+    vocab = 3
     monkeypatch.setitem(drafts.TOKENS_AT_ONCE, "cpu", tokens * count)
     monkeypatch.setattr(drafts, "SHORTEST", 1)
     decoder = make_decoder(vocab_size=vocab, levels=(), grid=grid, wavefront=wavefront, dim=16)
     begin = torch.tensor([1, 1, 0, 2])[:cells]
     params = SamplingParams(temperature=1.0, min_p=0.0, guidance=1.0, accelerate=accelerate)
-    nothing = torch.zeros(count, 1, 10, dtype=torch.float64), torch.zeros(count, 1, dtype=torch.bool)
+    nothing = (
+        torch.zeros(count, 1, 10, dtype=torch.float64),
+        torch.zeros(count, 1, dtype=torch.bool),
+    )
     session = Session(decoder, *nothing, range(count), params)
     session.feed(begin.expand(count, -1))
-    drawn = (session.draw() * vocab ** torch.arange(cells - 1, -1, -1)).sum(1).bincount(minlength=vocab**cells)
+    drawn = (
+        (session.draw() * vocab ** torch.arange(cells - 1, -1, -1))
+        .sum(1)
+        .bincount(minlength=vocab**cells)
+    )
     probability = frame_probabilities(decoder, begin, vocab)
     assert deviation(drawn, probability) < QUANTILE
     assert deviation(drawn, probability.roll(1)) > 10
@@ -131,7 +159,8 @@ def test_frames_of_a_toy_model_have_their_probabilities(make_decoder, monkeypatc
 
 @torch.inference_mode()
 def test_recorded_logits_have_their_probabilities_whatever_was_guessed(physics):
-    """Real logits of one cell: guessed from those of another context, then decided; the draws follow the last ones."""
+    """Real logits of one cell: guessed from those of another context, then decided; the draws
+    follow the last ones."""
     count = 10000
     torch.manual_seed(0)
     states = physics.decoder(torch.randint(4096, (1, 1, 8, 8)), return_hidden=True)[0, 0]
@@ -149,32 +178,41 @@ def test_recorded_logits_have_their_probabilities_whatever_was_guessed(physics):
         3,
         uniform_noise(range(count), 1, 3),
     )
-    wrong = torch.full((24,), -math.inf).index_fill(0, torch.tensor(7), 0.0)  # cell 0 is 7, which nobody has guessed
+    # cell 0 is 7, which nobody has guessed
+    wrong = torch.full((24,), -math.inf).index_fill(0, torch.tensor(7), 0.0)
     draft.verify(draft.next_places(), torch.stack([wrong, before, before]).expand(count, -1, -1))
-    guessed, place = draft.codes_BG[:, 1].clone(), draft.next_places()
+    guessed = draft.codes_BG[:, 1].clone()
+    place = draft.next_places()
     draft.verify(place, torch.stack([after, after, after]).expand(count, -1, -1))
     decided = draft.codes_BG[:, 1]
     assert (place[:, 0] == 1).all() and (draft.codes_BG[:, 0] == 7).all()
-    p, q = after.softmax(-1), before.softmax(-1)
+    p = after.softmax(-1)
+    q = before.softmax(-1)
     assert deviation(guessed.bincount(minlength=24), q) < QUANTILE
     assert deviation(decided.bincount(minlength=24), p) < QUANTILE
     assert deviation(decided.bincount(minlength=24), q) > 10
     kept = (guessed == decided).double().mean()
-    torch.testing.assert_close(kept, torch.minimum(p, q).sum().double(), atol=0.02, rtol=0)  # the most there can be
+    # the most there can be
+    torch.testing.assert_close(kept, torch.minimum(p, q).sum().double(), atol=0.02, rtol=0)
 
 
 def test_a_row_goes_on_while_its_guesses_hold():
     sure = torch.full((1, 3, 4), -20.0).scatter(-1, torch.tensor([[[1], [2], [3]]]), 20.0)
-    order, params, noise = decode_order((1, 3), 0, CPU), SamplingParams(), torch.zeros(1, 3, 4, dtype=torch.int32)
+    order = decode_order((1, 3), 0, CPU)
+    params = SamplingParams()
+    noise = torch.zeros(1, 3, 4, dtype=torch.int32)
     for guess, done in (([1, 2, 3], 3), ([1, 2, 0], 3), ([1, 0, 3], 2), ([0, 2, 3], 1)):
         for make in (FrameDraft, SpeculativeDraft):
             extra = (torch.full((1, 2, 3), 0.5),) if make is SpeculativeDraft else ()
-            draft = make(order, torch.tensor([guess]), 4, FrameNoise(noise, params, CPU), params, 3, *extra)
+            draft = make(
+                order, torch.tensor([guess]), 4, FrameNoise(noise, params, CPU), params, 3, *extra
+            )
             draft.verify(draft.next_places(), sure)
             assert draft.step_B.tolist() == [done] and draft.codes_BG.tolist() == [[1, 2, 3]]
             while not draft.complete:
                 place = draft.next_places()
                 draft.verify(place, sure[:, place[0].clamp(max=2)])
             needed = draft.rounds_B.tolist()
-            draft.verify(torch.tensor([[4, 4, 4]]), sure)  # as on a GPU, which is not asked after every round
+            # as on a GPU, which is not asked after every round
+            draft.verify(torch.tensor([[4, 4, 4]]), sure)
             assert draft.rounds_B.tolist() == needed and draft.codes_BG.tolist() == [[1, 2, 3]]

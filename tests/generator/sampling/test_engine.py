@@ -1,4 +1,5 @@
-"""The session against a sampler without a cache, token for token, and against sessions that went another way."""
+"""The session against a sampler without a cache, token for token, and against sessions that went
+another way."""
 
 import dataclasses
 
@@ -8,18 +9,28 @@ from kinetoscope.generator import Decoder, SamplingParams, Session
 from kinetoscope.generator.sampling.params import guide, gumbel_noise, sample
 from torch import Tensor
 
-FRAMES, SEEDS = 8, [5, 6]
-PLAIN, GUIDED = SamplingParams(guidance=1), SamplingParams(guidance=3.0, temperature=0.7)
+FRAMES = 8
+SEEDS = [5, 6]
+PLAIN = SamplingParams(guidance=1)
+GUIDED = SamplingParams(guidance=3.0, temperature=0.7)
 
 
 @pytest.fixture
 def text() -> tuple[Tensor, Tensor]:
     torch.manual_seed(6)
-    return torch.randn(2, 3, 10, dtype=torch.float64), torch.tensor([[True] * 3, [True, True, False]])
+    return torch.randn(2, 3, 10, dtype=torch.float64), torch.tensor(
+        [[True] * 3, [True, True, False]]
+    )
 
 
 @torch.inference_mode()
-def naive(decoder: Decoder, text: Tensor, mask: Tensor, params: SamplingParams, begin: Tensor | None = None) -> Tensor:
+def naive(
+    decoder: Decoder,
+    text: Tensor,
+    mask: Tensor,
+    params: SamplingParams,
+    begin: Tensor | None = None,
+) -> Tensor:
     """Runs the whole sequence again for every token, and once more for guidance."""
     codes = torch.zeros(len(text), FRAMES, 2, 3, dtype=torch.long)
     given = 0 if begin is None else begin.shape[1]
@@ -31,7 +42,9 @@ def naive(decoder: Decoder, text: Tensor, mask: Tensor, params: SamplingParams, 
             past = codes[:, : t + 1]
             logits = decoder(past, text, mask, window=params.window)[:, t, cell]
             if params.guided(t):
-                logits = guide(logits, decoder(past, window=params.window)[:, t, cell], params.guidance)
+                logits = guide(
+                    logits, decoder(past, window=params.window)[:, t, cell], params.guidance
+                )
             codes[:, t, cell // 3, cell % 3] = sample(logits, params, noise[:, cell])
     return codes.flatten(2)
 
@@ -62,15 +75,19 @@ def test_equals_the_sampler_without_a_cache(make_decoder, text, params, accelera
 
 
 def test_goes_on_from_given_frames(make_decoder, text):
-    decoder, begin = make_decoder(), torch.randint(12, (2, 3, 6))
+    decoder = make_decoder()
+    begin = torch.randint(12, (2, 3, 6))
     session = Session(decoder, *text, SEEDS)
     for codes in begin.unbind(1):
         session.feed(codes)
-    assert torch.equal(draw(session, FRAMES - 3), naive(decoder, *text, SamplingParams(), begin)[:, 3:])
+    assert torch.equal(
+        draw(session, FRAMES - 3), naive(decoder, *text, SamplingParams(), begin)[:, 3:]
+    )
 
 
 def test_a_row_depends_on_its_own_seed_and_prompt_only(make_decoder, text):
-    decoder, (states, mask) = make_decoder(), text
+    decoder = make_decoder()
+    (states, mask) = text
     codes = draw(Session(decoder, states, mask, SEEDS), FRAMES)
     alone = draw(Session(decoder, states[1:, :2], mask[1:, :2], SEEDS[1:]), FRAMES)
     assert torch.equal(codes[1:], alone)
@@ -80,7 +97,8 @@ def test_a_row_depends_on_its_own_seed_and_prompt_only(make_decoder, text):
 def test_rows_without_a_prompt_run_as_long_as_there_is_guidance(make_decoder, text):
     decoder = make_decoder()
     assert Session(decoder, *text, SEEDS, PLAIN).ring.rows == 2
-    session, rows = Session(decoder, *text, SEEDS, SamplingParams(guidance=2.0, guidance_frames=2)), []
+    session = Session(decoder, *text, SEEDS, SamplingParams(guidance=2.0, guidance_frames=2))
+    rows = []
     for _ in range(4):
         session.draw()
         rows.append(session.ring.rows)
@@ -91,7 +109,8 @@ def test_rows_without_a_prompt_run_as_long_as_there_is_guidance(make_decoder, te
 
 
 def test_keeps_the_window_under_another_prompt(make_decoder, text):
-    decoder, (states, mask) = make_decoder(), text
+    decoder = make_decoder()
+    (states, mask) = text
     codes = {}
     for window in (None, "keep", "recompute", "flush"):
         session = Session(decoder, states, mask, SEEDS, PLAIN)
@@ -105,7 +124,8 @@ def test_keeps_the_window_under_another_prompt(make_decoder, text):
 
 
 def test_the_old_prompt_put_back_changes_nothing(make_decoder, text):
-    decoder, (states, mask) = make_decoder(), text
+    decoder = make_decoder()
+    (states, mask) = text
     session = Session(decoder, states, mask, SEEDS, GUIDED)
     first = draw(session, 5)
     session.set_text(states[:, :1], mask[:, :1])
@@ -117,7 +137,8 @@ def test_the_old_prompt_put_back_changes_nothing(make_decoder, text):
 @pytest.mark.parametrize("frames", [2, 7])
 def test_recomputes_the_window_under_another_prompt(make_decoder, text, frames):
     """As if sinks and window had been given under the new prompt from the start."""
-    decoder, (states, mask) = make_decoder(), text
+    decoder = make_decoder()
+    (states, mask) = text
     session = Session(decoder, states, mask, SEEDS, GUIDED)
     codes = draw(session, frames)
     session.set_text(states.flip(0), mask.flip(0), window="recompute")
@@ -130,7 +151,8 @@ def test_recomputes_the_window_under_another_prompt(make_decoder, text, frames):
 
 @pytest.mark.parametrize("with_prompt", [False, True])
 def test_a_cut_keeps_the_sinks_alone(make_decoder, text, with_prompt):
-    decoder, (states, mask) = make_decoder(), text
+    decoder = make_decoder()
+    (states, mask) = text
     session = Session(decoder, states, mask, SEEDS, GUIDED)
     codes = draw(session, 7)
     if with_prompt:
@@ -155,7 +177,9 @@ def test_no_way_back_across_a_cut(make_decoder, text):
 
 def test_an_unknown_window_is_refused(make_decoder, text):
     session = Session(make_decoder(), *text, SEEDS)
-    with pytest.raises(ValueError, match="window must be one of keep, flush, recompute; got 'drop'"):
+    with pytest.raises(
+        ValueError, match="window must be one of keep, flush, recompute; got 'drop'"
+    ):
         session.set_text(*text, window="drop")
 
 
@@ -181,25 +205,31 @@ def test_takes_frames_back_and_draws_them_again_or_anew(make_decoder, text, fram
 def test_what_has_left_the_window_cannot_be_taken_back(make_decoder, text):
     session = Session(make_decoder(), *text, SEEDS)
     draw(session, 7)
-    with pytest.raises(ValueError, match=r"take back 0 to 1 latent frames here; got 2.*larger undo"):
+    with pytest.raises(
+        ValueError, match=r"take back 0 to 1 latent frames here; got 2.*larger undo"
+    ):
         session.rewind(2)
 
 
 def test_frames_under_guidance_cannot_be_taken_back_once_it_has_ended(make_decoder, text):
     session = Session(make_decoder(), *text, SEEDS, SamplingParams(guidance_frames=2))
     draw(session, 4)
-    with pytest.raises(ValueError, match="guidance has ended, so rewind can take back 0 to 2 latent frames; got 3"):
+    with pytest.raises(
+        ValueError, match="guidance has ended, so rewind can take back 0 to 2 latent frames; got 3"
+    ):
         session.rewind(3)
     session.rewind(2)
 
 
 @pytest.mark.parametrize("params", [PLAIN, GUIDED], ids=["plain", "guided"])
 def test_selected_videos_go_on_as_they_would_have(make_decoder, text, params):
-    decoder, (states, mask) = make_decoder(), text
+    decoder = make_decoder()
+    (states, mask) = text
     session = Session(decoder, states, mask, SEEDS, params)
     begin = draw(session, 5)
     chosen = session.select([1, 0, 1], seeds=[6, 5, 99])
-    expected, several = draw(session, 3), draw(chosen, 3)
+    expected = draw(session, 3)
+    several = draw(chosen, 3)
     assert torch.equal(several[:2], expected[[1, 0]])
     other = Session(decoder, states[1:], mask[1:], [99], params)
     for frame in begin[1:].unbind(1):
@@ -209,7 +239,8 @@ def test_selected_videos_go_on_as_they_would_have(make_decoder, text, params):
 
 @pytest.mark.parametrize("frames", [0, 2, 7])
 def test_goes_on_from_its_state_bit_for_bit(make_decoder, text, frames):
-    decoder, (states, mask) = make_decoder(), text
+    decoder = make_decoder()
+    (states, mask) = text
     session = Session(decoder, states, mask, SEEDS, GUIDED)
     for _ in range(frames):
         session.draw()
@@ -218,4 +249,7 @@ def test_goes_on_from_its_state_bit_for_bit(make_decoder, text, frames):
     again = Session(decoder, states[:, :1], mask[:, :1], SEEDS, GUIDED)
     again.load_state(state)
     assert torch.equal(draw(again, 4), expected)
-    assert all(torch.equal(x, y) for x, y in zip(again.state().values(), session.state().values(), strict=True))
+    assert all(
+        torch.equal(x, y)
+        for x, y in zip(again.state().values(), session.state().values(), strict=True)
+    )

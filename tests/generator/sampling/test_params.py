@@ -27,34 +27,49 @@ def kept(logits: torch.Tensor) -> list[int]:
 
 
 def test_guidance_goes_from_without_to_with_and_beyond():
-    with_prompt, without = torch.tensor([[1.0, 3.0]]), torch.tensor([[2.0, 1.0]])
+    with_prompt = torch.tensor([[1.0, 3.0]])
+    without = torch.tensor([[2.0, 1.0]])
     assert guide(with_prompt, without, 0.0).tolist() == [[2.0, 1.0]]
     assert guide(with_prompt, without, 1.0).tolist() == [[1.0, 3.0]]
     assert guide(with_prompt, without, 3.0).tolist() == [[-1.0, 7.0]]
 
 
-@pytest.mark.parametrize(("k", "codes"), [(1, [1]), (2, [1, 3]), (4, [0, 1, 2, 3]), (9, [0, 1, 2, 3])])
+@pytest.mark.parametrize(
+    ("k", "codes"), [(1, [1]), (2, [1, 3]), (4, [0, 1, 2, 3]), (9, [0, 1, 2, 3])]
+)
 def test_top_k(k, codes):
     assert kept(keep_top_k(LOGITS, k)) == codes
 
 
 @pytest.mark.parametrize(
-    ("p", "codes"), [(0.01, [1]), (0.39, [1]), (0.6, [1, 3]), (0.75, [1, 2, 3]), (0.95, [0, 1, 2, 3])]
+    ("p", "codes"),
+    [(0.01, [1]), (0.39, [1]), (0.6, [1, 3]), (0.75, [1, 2, 3]), (0.95, [0, 1, 2, 3])],
 )
 def test_top_p_keeps_the_smallest_set_that_reaches_p(p, codes):
     assert kept(keep_top_p(LOGITS, p)) == codes
 
 
-@pytest.mark.parametrize(("p", "codes"), [(1, [1]), (0.7, [1, 3]), (0.4, [1, 2, 3]), (0.2, [0, 1, 2, 3])])
+@pytest.mark.parametrize(
+    ("p", "codes"), [(1, [1]), (0.7, [1, 3]), (0.4, [1, 2, 3]), (0.2, [0, 1, 2, 3])]
+)
 def test_min_p_keeps_what_is_not_far_less_likely_than_the_likeliest(p, codes):
     assert kept(keep_min_p(LOGITS, p)) == codes
 
 
 def test_filters_treat_rows_alone():
     logits = torch.stack([LOGITS[0], LOGITS[0].flip(0)])
-    assert (keep_top_k(logits, 1) > -INF).tolist() == [[False, True, False, False], [False, False, True, False]]
-    assert (keep_top_p(logits, 0.3) > -INF).tolist() == [[False, True, False, False], [False, False, True, False]]
-    assert (keep_min_p(logits, 0.9) > -INF).tolist() == [[False, True, False, False], [False, False, True, False]]
+    assert (keep_top_k(logits, 1) > -INF).tolist() == [
+        [False, True, False, False],
+        [False, False, True, False],
+    ]
+    assert (keep_top_p(logits, 0.3) > -INF).tolist() == [
+        [False, True, False, False],
+        [False, False, True, False],
+    ]
+    assert (keep_min_p(logits, 0.9) > -INF).tolist() == [
+        [False, True, False, False],
+        [False, False, True, False],
+    ]
 
 
 def draws(params: SamplingParams, count: int = 4000) -> torch.Tensor:
@@ -64,12 +79,16 @@ def draws(params: SamplingParams, count: int = 4000) -> torch.Tensor:
 
 
 def test_draws_follow_the_softmax():
-    torch.testing.assert_close(draws(SamplingParams(temperature=1.0, min_p=0)), LOGITS.exp()[0], atol=0.03, rtol=0)
+    torch.testing.assert_close(
+        draws(SamplingParams(temperature=1.0, min_p=0)), LOGITS.exp()[0], atol=0.03, rtol=0
+    )
 
 
 def test_temperature_sharpens():
     expected = (LOGITS * 2).softmax(-1)[0]
-    torch.testing.assert_close(draws(SamplingParams(temperature=0.5, min_p=0)), expected, atol=0.03, rtol=0)
+    torch.testing.assert_close(
+        draws(SamplingParams(temperature=0.5, min_p=0)), expected, atol=0.03, rtol=0
+    )
     assert draws(SamplingParams(temperature=0)).tolist() == [0, 1, 0, 0]
 
 
@@ -91,10 +110,13 @@ def test_noise_depends_on_seed_and_place_only():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("spread", [0.0, 1.0, 8.0])
 @pytest.mark.parametrize(
-    "params", [SamplingParams(), SamplingParams(temperature=0.5, min_p=1.0), SamplingParams(min_p=1e-9)]
+    "params",
+    [SamplingParams(), SamplingParams(temperature=0.5, min_p=1.0), SamplingParams(min_p=1e-9)],
 )
 def test_a_frame_is_drawn_block_by_block_as_it_is_drawn_whole(params, spread, dtype):
-    cells, rows, dice = torch.tensor([[3, 0, 4], [1, 1, 2]]), torch.tensor([[0], [1]]), torch.manual_seed(0)
+    cells = torch.tensor([[3, 0, 4], [1, 1, 2]])
+    rows = torch.tensor([[0], [1]])
+    dice = torch.manual_seed(0)
     bits = gumbel_bits([4, 5], 0, 5, 384)
     bits[1, 1] = 0  # all of the same noise: with logits that are alike the first code comes out
     logits = (spread * torch.randn(2, 3, 384, generator=dice)).to(dtype)
@@ -112,14 +134,24 @@ def test_a_frame_is_drawn_block_by_block_as_it_is_drawn_whole(params, spread, dt
     ):
         whole = FrameNoise(bits, other, torch.device("cpu"))
         assert not whole.few
-        assert torch.equal(whole.draw(logits, rows, cells), sample(logits, other, gumbel(bits)[rows, cells]))
+        assert torch.equal(
+            whole.draw(logits, rows, cells), sample(logits, other, gumbel(bits)[rows, cells])
+        )
 
 
 def test_uniform_noise_depends_on_seed_and_frame_and_stays_below_one():
     noise = uniform_noise([7, 8], frame=2, cells=500)
     assert noise.shape == (2, 2, 500) and noise.min() >= 0 and noise.max() < 1
     assert torch.equal(uniform_noise([8], 2, 500)[0], noise[1])
-    assert len({round(float(x), 5) for x in (noise[0, 0, 0], noise[0, 1, 0], uniform_noise([7], 3, 1)[0, 0, 0])}) == 3
+    assert (
+        len(
+            {
+                round(float(x), 5)
+                for x in (noise[0, 0, 0], noise[0, 1, 0], uniform_noise([7], 3, 1)[0, 0, 0])
+            }
+        )
+        == 3
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""Packed, half-precision and eight-bit weights: what they share with the float32 decoder, and what they refuse."""
+"""Packed, half-precision and eight-bit weights: what they share with the float32 decoder, and
+what they refuse."""
 
 import copy
 
@@ -25,7 +26,8 @@ VARIANTS = [("bfloat16", None), ("float32", "int8"), ("bfloat16", "int8")]
 @torch.inference_mode()
 def test_a_packed_layer_computes_the_same(tokens, dtype):
     torch.manual_seed(0)
-    weight, x = torch.randn(48, 32, dtype=dtype), torch.randn(2, tokens, 32, dtype=dtype)
+    weight = torch.randn(48, 32, dtype=dtype)
+    x = torch.randn(2, tokens, 32, dtype=dtype)
     layer = PackedLinear(weight)
     assert (layer.packed is not None) == (dtype != torch.float64 and packable(dtype))
     tolerance = {torch.float32: 1e-5, torch.bfloat16: 0.1, torch.float64: 0}[dtype]
@@ -52,13 +54,16 @@ def test_sampling_leaves_the_decoder_as_it_is(make_decoder):
     decoder = make_decoder().float()
     before = copy.deepcopy(decoder.state_dict())
     Session(decoder, torch.randn(1, 3, 10), torch.ones(1, 3, dtype=torch.bool), [0]).draw()
-    assert all(type(getattr(block, name)) is nn.Linear for block in decoder.blocks for name in LINEARS)
+    assert all(
+        type(getattr(block, name)) is nn.Linear for block in decoder.blocks for name in LINEARS
+    )
     assert before.keys() == decoder.state_dict().keys()
     assert all(torch.equal(before[name], tensor) for name, tensor in decoder.state_dict().items())
 
 
 def test_a_session_follows_weights_that_have_changed(make_decoder):
-    decoder, text = make_decoder().float(), torch.randn(1, 3, 10)
+    decoder = make_decoder().float()
+    text = torch.randn(1, 3, 10)
     arguments = text, torch.ones(1, 3, dtype=torch.bool), [0], SamplingParams(temperature=0.3)
     first = Session(decoder, *arguments).draw()
     with torch.no_grad():
@@ -70,8 +75,14 @@ def test_a_session_follows_weights_that_have_changed(make_decoder):
 def test_a_packed_decoder_shares_what_it_does_not_pack(make_decoder):
     decoder = make_decoder().float()
     packed = pack(decoder)
-    assert packed.codes is decoder.codes and packed.blocks[0].sharpness is decoder.blocks[0].sharpness
-    assert all(isinstance(getattr(block, name), PackedLinear) for block in packed.blocks for name in LINEARS)
+    assert (
+        packed.codes is decoder.codes and packed.blocks[0].sharpness is decoder.blocks[0].sharpness
+    )
+    assert all(
+        isinstance(getattr(block, name), PackedLinear)
+        for block in packed.blocks
+        for name in LINEARS
+    )
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -79,10 +90,11 @@ def test_a_packed_decoder_shares_what_it_does_not_pack(make_decoder):
 def test_variants_are_smaller_and_nearly_the_same(variant):
     exact = VideoGenerator.from_pretrained("physics-64")
     light = VideoGenerator.from_pretrained("physics-64", *variant)
-    assert weight_bytes(light.decoder) < 0.8 * weight_bytes(exact.decoder)  # half of it is tables of codes
-    codes = torch.stack([exact.session("a red ball rolls", 0).codes.draw() for _ in range(1)], dim=1).unflatten(
-        -1, (8, 8)
-    )
+    # half of it is tables of codes
+    assert weight_bytes(light.decoder) < 0.8 * weight_bytes(exact.decoder)
+    codes = torch.stack(
+        [exact.session("a red ball rolls", 0).codes.draw() for _ in range(1)], dim=1
+    ).unflatten(-1, (8, 8))
     text, mask = exact.encode_text(["a red ball rolls"])
     logits = exact.decoder(codes, text, mask)
     others = light.decoder(codes, text.to(light.decoder.no_text), mask)
@@ -94,7 +106,10 @@ def test_variants_sample_what_they_sample_one_by_one(generator, variant):
     light = copy.deepcopy(generator).lighten(*variant)
     video = light.generate("a red ball", frames=9)
     assert video.shape == (1, 3, 9, 8, 12) and video.dtype == torch.float32
-    sessions = [light.session("a red ball", params=SamplingParams(accelerate=how)).codes for how in ("exact", "off")]
+    sessions = [
+        light.session("a red ball", params=SamplingParams(accelerate=how)).codes
+        for how in ("exact", "off")
+    ]
     codes = [torch.stack([session.draw() for _ in range(4)]) for session in sessions]
     assert (codes[0] == codes[1]).float().mean() > 0.5  # the same up to rounding
 
@@ -124,7 +139,10 @@ def test_the_command_line_makes_variants(tmp_path, capsys):
 @pytest.mark.parametrize("variant", [("float32", None), *VARIANTS])
 def test_variants_sample_on_a_gpu(generator, variant):
     light = copy.deepcopy(generator).lighten(*variant).to("cuda")
-    exact, off = (light.generate("a red ball", 9, params=SamplingParams(accelerate=how)) for how in ("exact", "off"))
+    exact, off = (
+        light.generate("a red ball", 9, params=SamplingParams(accelerate=how))
+        for how in ("exact", "off")
+    )
     assert exact.is_cuda and exact.shape == (1, 3, 9, 8, 12)
     if variant == ("float32", None):
         torch.testing.assert_close(exact, off, atol=1e-3, rtol=0)

@@ -16,7 +16,12 @@ def tokens() -> TokenSet:
     """Codes that say which clip they are of."""
     codes = torch.arange(CLIPS, dtype=torch.int16).view(-1, 1, 1, 1).expand(-1, 3, 2, 2)
     lengths = torch.ones(CLIPS, dtype=torch.int64)
-    return TokenSet(codes, torch.zeros(CLIPS, 3, 2, 2, dtype=torch.bool), torch.zeros(CLIPS, 1, 4).half(), lengths)
+    return TokenSet(
+        codes,
+        torch.zeros(CLIPS, 3, 2, 2, dtype=torch.bool),
+        torch.zeros(CLIPS, 1, 4).half(),
+        lengths,
+    )
 
 
 def clips(batches: TokenBatches, count: int) -> list[list[int]]:
@@ -40,7 +45,9 @@ def test_every_clip_comes_once_in_a_round_and_each_round_has_its_order(tokens: T
     assert len(rounds) > 8
     assert all(sorted(order) == list(range(CLIPS)) for order in rounds)
     assert len({tuple(order) for order in rounds}) > 6
-    assert row != [clip for batch in clips(TokenBatches(tokens, STAGES, seed=1), 30) for clip in batch]
+    assert row != [
+        clip for batch in clips(TokenBatches(tokens, STAGES, seed=1), 30) for clip in batch
+    ]
 
 
 def test_a_batch_may_be_larger_than_the_set(tokens: TokenSet) -> None:

@@ -1,4 +1,5 @@
-"""Tokenised clips: what is on disk is what the tokenizer says, however often the work was interrupted."""
+"""Tokenised clips: what is on disk is what the tokenizer says, however often the work was
+interrupted."""
 
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,16 @@ class Noise:
     """Clips of noise, 8 x 12 pixels. `broken` is the first row that cannot be read."""
 
     def __init__(
-        self, key: str = "noise", frames: int = 9, broken: int = CLIPS, foreground: Tensor | None = None
+        self,
+        key: str = "noise",
+        frames: int = 9,
+        broken: int = CLIPS,
+        foreground: Tensor | None = None,
     ) -> None:
-        self.key, self.frames, self.broken, self.foreground = key, frames, broken, foreground
+        self.key = key
+        self.frames = frames
+        self.broken = broken
+        self.foreground = foreground
         self.read: list[int] = []
 
     def __len__(self) -> int:
@@ -30,13 +38,18 @@ class Noise:
 
     def video(self, row: int) -> Tensor:
         generator = torch.Generator().manual_seed(row)
-        return torch.randint(0, 256, (3, self.frames, 8, 12), generator=generator, dtype=torch.uint8)
+        return torch.randint(
+            0, 256, (3, self.frames, 8, 12), generator=generator, dtype=torch.uint8
+        )
 
     def clips(self, rows: range) -> dict[str, Any]:
         if rows.stop > self.broken:
             raise KeyboardInterrupt
         self.read += rows
-        clips = {"video": torch.stack([self.video(row) for row in rows]), "caption": [CAPTIONS[r % 5] for r in rows]}
+        clips = {
+            "video": torch.stack([self.video(row) for row in rows]),
+            "caption": [CAPTIONS[r % 5] for r in rows],
+        }
         return (
             clips
             if self.foreground is None
@@ -58,10 +71,15 @@ def tokenizer(generator: VideoGenerator, tmp_path: Path) -> VideoTokenizer:
 
 
 def same(a: TokenSet, b: TokenSet) -> bool:
-    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in ("codes", "objects", "text", "text_length"))
+    return all(
+        torch.equal(getattr(a, name), getattr(b, name))
+        for name in ("codes", "objects", "text", "text_length")
+    )
 
 
-def test_codes_are_those_of_the_tokenizer(tokenizer: VideoTokenizer, text_encoder: TextEncoder, tmp_path: Path) -> None:
+def test_codes_are_those_of_the_tokenizer(
+    tokenizer: VideoTokenizer, text_encoder: TextEncoder, tmp_path: Path
+) -> None:
     source = Noise()
     tokens = build_tokens(source, tokenizer, text_encoder, tmp_path)
     assert len(tokens) == CLIPS and tokens.codes.shape == (CLIPS, 3, 2, 3)
@@ -95,12 +113,17 @@ def test_captions_are_those_of_the_encoder_and_no_caption_has_no_length(
     assert tokens.text_length[:6].tolist() == [3, 0, 7, 1, 0, 3]
     for row in (0, 2, 7):
         states, _ = text_encoder.encode([CAPTIONS[row % 5]])
-        torch.testing.assert_close(tokens.text[row, : states.shape[1]].float(), states[0], atol=2e-3, rtol=2e-3)
+        torch.testing.assert_close(
+            tokens.text[row, : states.shape[1]].float(), states[0], atol=2e-3, rtol=2e-3
+        )
     assert not tokens.text[1].any()
 
 
 def test_a_folder_without_any_caption_can_be_tokenised(
-    tokenizer: VideoTokenizer, text_encoder: TextEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tokenizer: VideoTokenizer,
+    text_encoder: TextEncoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(f"{__name__}.CAPTIONS", ("",) * 5)
     tokens = build_tokens(Noise(), tokenizer, text_encoder, tmp_path)
@@ -121,7 +144,9 @@ def test_a_killed_run_goes_on_with_the_next_part(
     assert same(build_tokens(again, tokenizer, text_encoder, tmp_path / "killed"), whole)
 
 
-def test_a_half_written_part_is_not_read(tokenizer: VideoTokenizer, text_encoder: TextEncoder, tmp_path: Path) -> None:
+def test_a_half_written_part_is_not_read(
+    tokenizer: VideoTokenizer, text_encoder: TextEncoder, tmp_path: Path
+) -> None:
     whole = build_tokens(Noise(), tokenizer, text_encoder, tmp_path)
     last = sorted(tmp_path.glob("*-noise/*.safetensors"))[-1]
     last.rename(last.with_suffix(".part"))
@@ -158,14 +183,22 @@ def test_other_data_and_another_encoder_have_their_own_files(
 
 
 @pytest.mark.parametrize(
-    ("frames", "frame", "latent"), [(9, 0, 0), (9, 1, 1), (9, 4, 1), (9, 5, 2), (7, 6, 2), (7, 4, 1)]
+    ("frames", "frame", "latent"),
+    [(9, 0, 0), (9, 1, 1), (9, 4, 1), (9, 5, 2), (7, 6, 2), (7, 4, 1)],
 )
 def test_objects_are_marked_in_the_cell_that_shows_them(
-    tokenizer: VideoTokenizer, text_encoder: TextEncoder, tmp_path: Path, frames: int, frame: int, latent: int
+    tokenizer: VideoTokenizer,
+    text_encoder: TextEncoder,
+    tmp_path: Path,
+    frames: int,
+    frame: int,
+    latent: int,
 ) -> None:
     foreground = torch.zeros(1, 1, frames, 8, 12, dtype=torch.bool)
     foreground[0, 0, frame, 4, 7] = True
-    tokens = build_tokens(Noise(frames=frames, foreground=foreground), tokenizer, text_encoder, tmp_path)
+    tokens = build_tokens(
+        Noise(frames=frames, foreground=foreground), tokenizer, text_encoder, tmp_path
+    )
     expected = torch.zeros(3, 2, 3, dtype=torch.bool)
     expected[latent, 1, 1] = True
     assert torch.equal(tokens.objects[3], expected)
@@ -176,7 +209,10 @@ def test_a_batch_is_cut_to_its_latents_and_its_longest_caption(
 ) -> None:
     tokens = build_tokens(Noise(), tokenizer, text_encoder, tmp_path)
     batch = tokens.batch(torch.tensor([5, 1]), latents=2)
-    assert torch.equal(batch["codes"], tokens.codes[[5, 1], :2].long()) and batch["codes"].dtype == torch.int64
+    assert (
+        torch.equal(batch["codes"], tokens.codes[[5, 1], :2].long())
+        and batch["codes"].dtype == torch.int64
+    )
     assert batch["objects"].shape == (2, 2, 2, 3)
     assert batch["text"].shape == (2, 3, text_encoder.dim) and batch["text"].dtype == torch.float32
     assert batch["text_mask"].tolist() == [[True] * 3, [False] * 3]

@@ -1,4 +1,5 @@
-"""`kinetoscope prepare`: shards hold what the tokenizer says, and a run that was killed ends with the same bytes."""
+"""`kinetoscope prepare`: shards hold what the tokenizer says, and a run that was killed ends
+with the same bytes."""
 
 import csv
 import errno
@@ -45,7 +46,8 @@ def model(generator: VideoGenerator, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five videos (one of two shots), one broken file, one too short, and one that is only listed."""
+    """Five videos (one of two shots), one broken file, one too short, and one that is only
+    listed."""
     root = tmp_path_factory.mktemp("videos")
     for name, frames in {"a": 9, "b": 11, "d": 70, "e": 6, "short": 3}.items():
         write_video(root / f"{name}.mp4", moving(frames, ord(name[0])), fps=10)
@@ -67,7 +69,9 @@ def quiet(_: str) -> None: ...
 
 def content(folder: Path) -> dict[str, bytes]:
     """Every file that is not hidden."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+    return {
+        path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +83,15 @@ def whole(videos: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_every_clip_is_one_stream_of_the_tokenizer(whole: Path, videos: Path, model: Path) -> None:
-    tokenizer, shards = VideoTokenizer.from_pretrained(model), Shards(whole)
+    tokenizer = VideoTokenizer.from_pretrained(model)
+    shards = Shards(whole)
     found = {}
     for index in range(len(shards)):
         info = shards.info(index)
         found[info.source, round(info.start, 3), round(info.end, 3)] = info.frames
-        video = read_clip(videos / info.source, size=(8, 12)).video[:, round(info.start * 10) :][:, : info.frames]
+        video = read_clip(videos / info.source, size=(8, 12)).video[:, round(info.start * 10) :][
+            :, : info.frames
+        ]
         expected = tokenizer.encode(to_float(video)[None]).indices[0]
         assert np.array_equal(shards.codes(index), expected.numpy().astype(np.int16))
         assert (info.height, info.width, info.fps) == (8, 12, 10)
@@ -98,7 +105,9 @@ def test_every_clip_is_one_stream_of_the_tokenizer(whole: Path, videos: Path, mo
     }
 
 
-def test_captions_their_states_and_licences_come_along(whole: Path, text_encoder: TextEncoder) -> None:
+def test_captions_their_states_and_licences_come_along(
+    whole: Path, text_encoder: TextEncoder
+) -> None:
     shards = Shards(whole)
     infos = {shards.info(index).source: (shards.info(index), index) for index in range(len(shards))}
     info, index = infos["a.mp4"]
@@ -129,13 +138,18 @@ def test_the_manifest_counts_and_hashes(whole: Path, model: Path) -> None:
 def test_clips_of_one_length(videos: Path, tmp_path: Path, work: Work) -> None:
     settings = Settings(size=(8, 12), clip_frames=9, videos_per_shard=9, dtype="bfloat16")
     manifest = prepare(str(videos), str(tmp_path), settings, work, quiet)
-    assert manifest["totals"]["clips"] == 1 + 1 + 1 + 7 and manifest["totals"]["short_frames"] == 2 + 8 + 7
+    assert (
+        manifest["totals"]["clips"] == 1 + 1 + 1 + 7
+        and manifest["totals"]["short_frames"] == 2 + 8 + 7
+    )
     shards = Shards(tmp_path)
     assert {shards.codes(index).shape for index in range(len(shards))} == {(3, 2, 3)}
     assert [shards.info(index).start for index in range(3, 6)] == [0, 0.9, 1.8]
 
 
-def test_a_caption_that_is_too_long_costs_its_video(videos: Path, model: Path, tmp_path: Path) -> None:
+def test_a_caption_that_is_too_long_costs_its_video(
+    videos: Path, model: Path, tmp_path: Path
+) -> None:
     rows = ["file,caption", f"d.mp4,{'a red ball ' * 9}", "a.mp4,a red ball"]
     (tmp_path / "list.csv").write_text("\n".join(rows) + "\n")
     for name in ("a.mp4", "d.mp4"):
@@ -143,7 +157,10 @@ def test_a_caption_that_is_too_long_costs_its_video(videos: Path, model: Path, t
     work = Work(str(model), str(model), "cpu", 1)
     manifest = prepare(str(tmp_path / "list.csv"), str(tmp_path / "s"), SETTINGS, work, quiet)
     assert (manifest["totals"]["clips"], manifest["totals"]["skipped"]) == (1, 1)
-    assert "d.mp4,has a caption that cannot be embedded: " in (tmp_path / "s" / "skipped.csv").read_text()
+    assert (
+        "d.mp4,has a caption that cannot be embedded: "
+        in (tmp_path / "s" / "skipped.csv").read_text()
+    )
 
 
 # ---- faults ----
@@ -166,7 +183,8 @@ def strike(moment: str, blow: Callable[[], Any], patch: Callable[[Any, str, Any]
     import tarfile
 
     name, number = moment.split()
-    owner, left = (tarfile.TarFile if name == "addfile" else os), [int(number)]
+    owner = tarfile.TarFile if name == "addfile" else os
+    left = [int(number)]
     original = getattr(owner, name)
 
     def counted(*args: Any, **options: Any) -> Any:
@@ -215,7 +233,13 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(
     videos: Path, model: Path, whole: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "run.py").write_text(SCRIPT.format(here=str(Path(__file__).parent)))
-    command = [sys.executable, str(tmp_path / "run.py"), str(videos), str(tmp_path / "shards"), str(model)]
+    command = [
+        sys.executable,
+        str(tmp_path / "run.py"),
+        str(videos),
+        str(tmp_path / "shards"),
+        str(model),
+    ]
     for moment in ("addfile 3", "replace 3", "replace 4", "replace 4"):
         assert subprocess.run([*command, moment]).returncode == -9, moment
     assert subprocess.run([*command, ""]).returncode == 0
@@ -223,13 +247,25 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(
 
 
 def test_a_full_disk_ends_in_one_line_and_the_next_run_goes_on(
-    videos: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    videos: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def full(handle: int) -> None:
         if shard_path(tmp_path / "s", 1).with_name(".000001.tar.part").exists():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    words = ["prepare", str(videos), str(tmp_path / "s"), "--tokenizer", str(model), "--videos-per-shard", "2"]
+    words = [
+        "prepare",
+        str(videos),
+        str(tmp_path / "s"),
+        "--tokenizer",
+        str(model),
+        "--videos-per-shard",
+        "2",
+    ]
     words += ["--size", "8", "--width", "12", "--workers", "1"]
     with monkeypatch.context() as patch:
         patch.setattr(whole_file.os, "fsync", full)
@@ -253,8 +289,14 @@ def test_a_damaged_shard_is_made_anew_and_no_other(
     path = shard_path(tmp_path, 2)
     path.write_bytes(path.read_bytes()[:700]) if damage == "truncated" else path.unlink()
     lines: list[str] = []
-    prepare(str(videos), str(tmp_path), SETTINGS, Work(str(model), str(model), "cpu", 1), lines.append)
-    assert lines[0] == "3 of 4 shards are there already" and lines[1].startswith("000002.tar: ") and len(lines) == 2
+    prepare(
+        str(videos), str(tmp_path), SETTINGS, Work(str(model), str(model), "cpu", 1), lines.append
+    )
+    assert (
+        lines[0] == "3 of 4 shards are there already"
+        and lines[1].startswith("000002.tar: ")
+        and len(lines) == 2
+    )
     assert content(tmp_path) == content(whole)
 
 
@@ -271,7 +313,9 @@ def test_shards_of_other_settings_are_not_mixed(
     change: dict[str, Any], message: str, videos: Path, model: Path, whole: Path, tmp_path: Path
 ) -> None:
     before = content(whole)
-    source, settings, text = videos, SETTINGS, str(model)
+    source = videos
+    settings = SETTINGS
+    text = str(model)
     if "videos" in change:
         (tmp_path / "list.csv").write_text(f"file,caption,licence\n{change['videos']}\n")
         source = tmp_path / "list.csv"
@@ -298,11 +342,23 @@ def test_mistakes_end_in_one_line(
     (tmp_path / "bad" / "a.mp4").write_bytes(b"no video")
     base = ["--tokenizer", str(model), "--workers", "1"]
     for words, message in (
-        ([str(tmp_path / "bad"), str(tmp_path / "s")], "none of 1 videos can be used; the first, 'a.mp4', cannot be"),
-        ([str(videos), str(videos / "out"), "--dtype", "int8"], "dtype must be one of float32, bfloat16; got 'int8'"),
-        ([str(videos), str(videos / "out"), "--engine", "x"], "engine must be one of local, ray; got 'x'"),
+        (
+            [str(tmp_path / "bad"), str(tmp_path / "s")],
+            "none of 1 videos can be used; the first, 'a.mp4', cannot be",
+        ),
+        (
+            [str(videos), str(videos / "out"), "--dtype", "int8"],
+            "dtype must be one of float32, bfloat16; got 'int8'",
+        ),
+        (
+            [str(videos), str(videos / "out"), "--engine", "x"],
+            "engine must be one of local, ray; got 'x'",
+        ),
         ([str(videos), str(videos / "out"), "--cut", "2"], "cut must be above 0, up to 1"),
-        ([str(videos), str(videos / "out"), "--clip-frames", "0"], "--clip-frames must be at least 1; got 0"),
+        (
+            [str(videos), str(videos / "out"), "--clip-frames", "0"],
+            "--clip-frames must be at least 1; got 0",
+        ),
         ([str(videos)], "SHARDS must be given"),
     ):
         assert main(["prepare", *words, *base]) == 2
@@ -311,7 +367,9 @@ def test_mistakes_end_in_one_line(
 
 
 @pytest.mark.slow
-def test_a_ray_cluster_of_two_makes_the_same_shards(videos: Path, model: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_ray_cluster_of_two_makes_the_same_shards(
+    videos: Path, model: Path, whole: Path, tmp_path: Path
+) -> None:
     ray = pytest.importorskip("ray")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:

@@ -34,12 +34,19 @@ def test_time_is_told_apart() -> None:
         watch.stop(tokens=60)
     values = watch.read(steps_left=30)
     assert values == pytest.approx(
-        {"seconds_per_step": 15 / 4, "tokens_per_s": 240 / 15, "data_wait": 3 / 15, "minutes_left": 30 * 15 / 4 / 60}
+        {
+            "seconds_per_step": 15 / 4,
+            "tokens_per_s": 240 / 15,
+            "data_wait": 3 / 15,
+            "minutes_left": 30 * 15 / 4 / 60,
+        }
     )
     watch.start()
     now[0] += 5
     watch.stop(10)
-    assert watch.read(0) == pytest.approx({"seconds_per_step": 5, "tokens_per_s": 2, "data_wait": 0, "minutes_left": 0})
+    assert watch.read(0) == pytest.approx(
+        {"seconds_per_step": 5, "tokens_per_s": 2, "data_wait": 0, "minutes_left": 0}
+    )
 
 
 def test_the_first_lost_loss_is_remembered() -> None:
@@ -47,7 +54,9 @@ def test_the_first_lost_loss_is_remembered() -> None:
     for step, loss in enumerate((1.0, 2.0, float("inf"), 1.0, float("nan"))):
         watch.check(watch.lost) if step < 3 else None
         watch.watch(torch.tensor(loss), step)
-    with pytest.raises(ValueError, match=r"not a number since step 2, .* --ckpt_path last and a lower --model\.lr"):
+    with pytest.raises(
+        ValueError, match=r"not a number since step 2, .* --ckpt_path last and a lower --model\.lr"
+    ):
         watch.check(watch.lost)
     with pytest.raises(ValueError, match="in another process of this run"):
         FiniteLoss().check(1.0)
@@ -63,8 +72,12 @@ def test_a_collapsed_codebook_is_named() -> None:
     check_usage(usage)
 
 
-def test_a_run_logs_what_it_does(fresh: Make, make_trainer: Make, make_data: Make, tmp_path: Path) -> None:
-    trainer, losses = make_trainer(tmp_path, 6, log_every_n_steps=2, val_check_interval=3, gradient_clip_val=1e-3)
+def test_a_run_logs_what_it_does(
+    fresh: Make, make_trainer: Make, make_data: Make, tmp_path: Path
+) -> None:
+    trainer, losses = make_trainer(
+        tmp_path, 6, log_every_n_steps=2, val_check_interval=3, gradient_clip_val=1e-3
+    )
     trainer.fit(fresh(), make_data(tmp_path, [Stage(1, 3, 4)]))
     rows = list(csv.DictReader((Path(trainer.log_dir) / "metrics.csv").open()))
     train = [row for row in rows if row["train/loss"]]
@@ -80,10 +93,15 @@ def test_a_run_logs_what_it_does(fresh: Make, make_trainer: Make, make_data: Mak
     ]
     for name, row in itertools.product(names, train):
         assert float(row[f"train/{name}"]) >= 0, name
-    assert all(float(row["train/grad_norm"]) > 1e-2 for row in train)  # as it was before it was clipped
+    # as it was before it was clipped
+    assert all(float(row["train/grad_norm"]) > 1e-2 for row in train)
     assert all(0 <= float(row["train/data_wait"]) <= 1 for row in train)
     assert float(train[-1]["train/minutes_left"]) == 0
-    frames = [[float(row[f"val/bits_frame_{t}"]) for t in range(3)] for row in rows if row["val/bits_per_token"]]
+    frames = [
+        [float(row[f"val/bits_frame_{t}"]) for t in range(3)]
+        for row in rows
+        if row["val/bits_per_token"]
+    ]
     means = [float(row["val/bits_per_token"]) for row in rows if row["val/bits_per_token"]]
     assert means == pytest.approx([sum(bits) / 3 for bits in frames], rel=1e-5)
 
@@ -112,11 +130,15 @@ def test_a_lost_run_stops_and_its_last_checkpoint_is_good(
     assert all(parameter.isfinite().all() for parameter in exported.parameters())
 
 
-def test_videos_that_show_nothing_stop_a_run(fresh: Make, make_trainer: Make, make_data: Make, tmp_path: Path) -> None:
+def test_videos_that_show_nothing_stop_a_run(
+    fresh: Make, make_trainer: Make, make_data: Make, tmp_path: Path
+) -> None:
     data = make_data(tmp_path, [Stage(1, 2, 4)])
 
     class Blank(pl.Callback):
-        def on_train_batch_start(self, trainer: pl.Trainer, module: Any, batch: dict[str, Any], index: int) -> None:
+        def on_train_batch_start(
+            self, trainer: pl.Trainer, module: Any, batch: dict[str, Any], index: int
+        ) -> None:
             batch["codes"].zero_()
 
     trainer, _ = make_trainer(tmp_path, 40, callbacks=[Blank()], log_every_n_steps=3)

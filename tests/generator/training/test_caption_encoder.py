@@ -1,4 +1,5 @@
-"""The recipe of the small text encoder: an ordinary Hugging Face folder that reads captions and careless prompts."""
+"""The recipe of the small text encoder: an ordinary Hugging Face folder that reads captions and
+careless prompts."""
 
 from pathlib import Path
 
@@ -27,8 +28,12 @@ def folder(tmp_path_factory):
 def test_folder_loads_as_any_hugging_face_encoder_in_single_precision(folder):
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     model = AutoModel.from_pretrained(folder, local_files_only=True)
-    batch = tokenizer(["a red ball", "a red ball and a blue cube, at night"], padding=True, return_tensors="pt")
-    states = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+    batch = tokenizer(
+        ["a red ball", "a red ball and a blue cube, at night"], padding=True, return_tensors="pt"
+    )
+    states = model(
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+    ).last_hidden_state
     assert states.shape == (2, batch["input_ids"].shape[1], 32)
     assert states.dtype == torch.float32
     assert {x.dtype for x in load_file(folder / "model.safetensors").values()} == {torch.float16}
@@ -47,7 +52,9 @@ def test_tokenizer_lowers_case_keeps_commas_and_reads_any_word(folder):
 def test_same_seed_gives_the_same_encoder(folder, tmp_path):
     fit_text_encoder(tmp_path / "again", steps=2, **TINY)
     fit_text_encoder(tmp_path / "other", steps=2, seed=1, **TINY)
-    first, again, other = (load_file(f / "model.safetensors") for f in (folder, tmp_path / "again", tmp_path / "other"))
+    first, again, other = (
+        load_file(f / "model.safetensors") for f in (folder, tmp_path / "again", tmp_path / "other")
+    )
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
@@ -55,7 +62,9 @@ def test_same_seed_gives_the_same_encoder(folder, tmp_path):
 def test_padding_does_not_change_what_is_read(folder):
     reader = TextReader(folder)
     alone = reader(["red ball"])[0]
-    beside = reader(["red ball", "a large green cube comes closer, the camera pans left, at night"])[0]
+    beside = reader(
+        ["red ball", "a large green cube comes closer, the camera pans left, at night"]
+    )[0]
     assert torch.equal(alone[0], beside[0])
 
 
@@ -93,28 +102,33 @@ def test_places_where_no_folder_can_be_are_refused(tmp_path):
         (
             "Red ball rolling to the left.",
             "a red ball rolls left",
-            "a red ball rolls right; a pink ball rolls left; a red can rolls left; a red ball rolls left, at night",
+            "a red ball rolls right; a pink ball rolls left; a red can rolls left; a red ball "
+            "rolls left, at night",
         ),
         (
             "A red ball and a blue cube, at night",
             "a red ball stays still and a blue cube stays still, at night",
-            "a blue ball stays still and a red cube stays still, at night; a red ball stays still, at night; "
+            "a blue ball stays still and a red cube stays still, at night; a red ball stays still, "
+            "at night; "
             "a red ball stays still and a blue cube stays still",
         ),
         (
             "the green cylinder moves toward the camera, camera orbits right",
             "a green cylinder comes closer, the camera orbits right",
-            "a green cylinder moves away, the camera orbits right; a green cylinder comes closer, the camera moves in",
+            "a green cylinder moves away, the camera orbits right; a green cylinder comes closer, "
+            "the camera moves in",
         ),
         (
             "blue box slides right yellow sphere falls",
             "a blue cube moves right and a yellow ball falls down",
-            "a yellow cube moves right and a blue ball falls down; a blue cube falls and a yellow ball goes right",
+            "a yellow cube moves right and a blue ball falls down; a blue cube falls and a yellow "
+            "ball goes right",
         ),
         (
             "there is an orange cube falling as the camera zooms in",
             "an orange cube falls down, the camera moves in",
-            "an orange ball falls down, the camera moves in; an orange cube moves away, the camera moves in",
+            "an orange ball falls down, the camera moves in; an orange cube moves away, the camera "
+            "moves in",
         ),
     ],
 )

@@ -43,14 +43,23 @@ def test_parameters_are_those_of_the_decoder(path: Path) -> None:
 
 
 CONFIG = DecoderConfig(
-    vocab_size=64, text_dim=24, levels=(8, 8), grid=(4, 6), dim=96, layers=3, heads=6, kv_heads=2, window=3,
+    vocab_size=64,
+    text_dim=24,
+    levels=(8, 8),
+    grid=(4, 6),
+    dim=96,
+    layers=3,
+    heads=6,
+    kv_heads=2,
+    window=3,
     max_distance=6,
-)  # fmt: skip
+)
 
 
 def run(decoder: Decoder, half: bool = False, backend: str = "matmul", **options: Any) -> None:
     """A forward pass on 2 clips of 7 latent frames with 5 tokens of text."""
-    codes, text = torch.randint(0, 64, (2, 7, 4, 6)), torch.randn(2, 5, 24)
+    codes = torch.randint(0, 64, (2, 7, 4, 6))
+    text = torch.randn(2, 5, 24)
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         decoder(codes, text, backend=backend, **options)
 
@@ -62,7 +71,8 @@ def test_work_is_what_torch_counts(wavefront: int) -> None:
     run(decoder)  # what it works out once, for all clips of this size, is not of interest
     with FlopCounterMode(display=False) as counter:
         run(decoder)
-    tables = 2 * 2 * 64 * 16 * 96  # both code tables are put together once per step, whatever the batch
+    # both code tables are put together once per step, whatever the batch
+    tables = 2 * 2 * 64 * 16 * 96
     assert counter.get_total_flops() - tables == 2 * forward_flops(config, 7, 5)
     assert clip_tokens(config, 7, 5) == 5 + 7 * (28 if wavefront else 25)
 
@@ -75,7 +85,8 @@ def kept_bytes(decoder: Decoder, half: bool) -> int:
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = (storage.nbytes(), tensor)  # alive, so that no other takes its place
+            # alive, so that no other takes its place
+            kept[storage.data_ptr()] = (storage.nbytes(), tensor)
         return tensor
 
     loss = partial(linear_loss, codes=torch.randint(0, 64, (2, 7, 24)))
@@ -87,15 +98,19 @@ def kept_bytes(decoder: Decoder, half: bool) -> int:
 @pytest.mark.parametrize("half", [False, True])
 def test_memory_of_activations_is_estimated_well(half: bool) -> None:
     decoder = Decoder(CONFIG)
-    assert kept_bytes(decoder, half) == pytest.approx(activation_bytes(Plan(CONFIG, 7, 2, 5, half=half)), rel=0.25)
+    assert kept_bytes(decoder, half) == pytest.approx(
+        activation_bytes(Plan(CONFIG, 7, 2, 5, half=half)), rel=0.25
+    )
     recompute_blocks(decoder)
-    estimate = activation_bytes(Plan(CONFIG, 7, 2, 5, half=half, recompute=True))  # counts the block at work too
+    # counts the block at work too
+    estimate = activation_bytes(Plan(CONFIG, 7, 2, 5, half=half, recompute=True))
     assert 0.2 * estimate < kept_bytes(decoder, half) < estimate
 
 
 def test_dividing_leaves_each_device_its_share() -> None:
     plan = read_plan("xl")
-    whole, parts = memory_bytes(plan, 8, divided=False), memory_bytes(plan, 8, divided=True)
+    whole = memory_bytes(plan, 8, divided=False)
+    parts = memory_bytes(plan, 8, divided=True)
     total = sum(parameter_counts(plan.decoder).values())
     assert whole["weights"] == 4 * total and whole["optimizer"] == 8 * total
     assert parts["optimizer"] == total and parts["activations"] == whole["activations"]
@@ -108,6 +123,9 @@ def test_the_command_prints_the_table(capsys: pytest.CaptureFixture[str], tmp_pa
     assert "tokens per clip             2361 (9 latent frames or 33 frames; text 48)" in printed
     assert "8, divided (fsdp)" in printed
     (tmp_path / "other.yaml").write_text("trainer: {max_steps: 3}\n")
-    for word, problem in (("bse", "the package has base, "), (str(tmp_path / "other.yaml"), "is not the config of a")):
+    for word, problem in (
+        ("bse", "the package has base, "),
+        (str(tmp_path / "other.yaml"), "is not the config of a"),
+    ):
         assert main(["describe", word]) == 2
         assert problem in capsys.readouterr().err

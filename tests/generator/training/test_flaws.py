@@ -1,4 +1,5 @@
-"""What disturbs the past in training: only what it says, only in the past, the same with any number of processes."""
+"""What disturbs the past in training: only what it says, only in the past, the same with any
+number of processes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +32,13 @@ def flaw(
     levels: tuple[int, ...] = LEVELS, guess: Any = no_guess, seed: int = 1, **settings: Any
 ) -> tuple[Tensor, Tensor]:
     shares = {"clips": 1.0, "random": 0.0, "nearby": 0.0} | settings
-    return disturb(codes(), ContextFlaws(**shares), DecoderConfig(24, 8, levels), uniform(seed, 0, 1, CPU), guess)
+    return disturb(
+        codes(),
+        ContextFlaws(**shares),
+        DecoderConfig(24, 8, levels),
+        uniform(seed, 0, 1, CPU),
+        guess,
+    )
 
 
 def digits(index: Tensor) -> Tensor:
@@ -55,7 +62,8 @@ def test_only_the_past_is_disturbed_and_as_much_as_asked() -> None:
     frames = different.flatten(2).any(2)
     assert frames[:, 0].all()  # the first frame is always past
     assert (frames.long().diff(dim=1) <= 0).all()  # no clean frame before a disturbed one
-    assert torch.bincount(frames.sum(1)).count_nonzero() == 5  # 1 to 5 frames, which is drawn for each clip
+    # 1 to 5 frames, which is drawn for each clip
+    assert torch.bincount(frames.sum(1)).count_nonzero() == 5
     share = different[:, 0].float().mean()
     assert 0.4 < share < 0.56  # of the random ones 1 in 24 is the same
 
@@ -92,7 +100,13 @@ def test_a_disturbed_code_stays_in_its_codebook() -> None:
     flaws = ContextFlaws(clips=1.0, random=0.5, nearby=0.5)
     past, _ = disturb(codes(), flaws, config, uniform(1, 0, 1, CPU), no_guess)
     assert (past != codes()).any() and torch.equal(past // 12, codes() // 12)
-    past, _ = disturb(codes(), ContextFlaws(clips=1.0, random=0.0, nearby=1.0), config, uniform(1, 0, 1, CPU), no_guess)
+    past, _ = disturb(
+        codes(),
+        ContextFlaws(clips=1.0, random=0.0, nearby=1.0),
+        config,
+        uniform(1, 0, 1, CPU),
+        no_guess,
+    )
     assert ((digits(past) - digits(codes())).abs().sum(-1) <= 1).all()
 
 
@@ -101,7 +115,9 @@ def test_two_processes_draw_what_one_would(settings: dict[str, float]) -> None:
     def part(rank: int, ranks: int) -> tuple[Tensor, Tensor]:
         own = codes().chunk(ranks)[rank]
         flaws = ContextFlaws(clips=0.5, **{"random": 0.0, "nearby": 0.0} | settings)
-        return disturb(own, flaws, DecoderConfig(24, 8, LEVELS), uniform(3, rank, ranks, CPU), no_guess)
+        return disturb(
+            own, flaws, DecoderConfig(24, 8, LEVELS), uniform(3, rank, ranks, CPU), no_guess
+        )
 
     for whole, *halves in zip(part(0, 1), part(0, 2), part(1, 2)):
         assert torch.equal(whole, torch.cat(halves))
@@ -128,5 +144,7 @@ def test_targets_of_a_disturbed_clip_stay_true(fresh: Callable[..., Any]) -> Non
     module.model.forward = always_zero
     states, mask = module.text.encode(["a red ball"] * 4)
     still = torch.zeros(4, 3, 2, 2, dtype=torch.long)
-    loss = module.training_step({"codes": still, "objects": still.bool(), "text": states, "text_mask": mask}, 0)
+    loss = module.training_step(
+        {"codes": still, "objects": still.bool(), "text": states, "text_mask": mask}, 0
+    )
     assert seen[0].any() and loss < 1e-6

@@ -11,18 +11,26 @@ def operands(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor
     draw = torch.Generator().manual_seed(0)
     states = torch.randn(50, 8, generator=draw, dtype=dtype, requires_grad=True)
     table = torch.randn(30, 8, generator=draw, dtype=dtype, requires_grad=True)
-    return states, table, torch.randint(30, (50,), generator=draw), torch.rand(50, generator=draw, dtype=dtype)
+    return (
+        states,
+        table,
+        torch.randint(30, (50,), generator=draw),
+        torch.rand(50, generator=draw, dtype=dtype),
+    )
 
 
 def at_once(states: Tensor, table: Tensor, codes: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    nats = nn.functional.cross_entropy((states @ table.T).to(weights.dtype), codes, reduction="none")
+    nats = nn.functional.cross_entropy(
+        (states @ table.T).to(weights.dtype), codes, reduction="none"
+    )
     return (nats * weights).sum(), nats
 
 
 @pytest.mark.parametrize("block", [1, 7, 50])
 def test_blocks_do_not_show(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(module.BLOCK_LOGITS, "cpu", 30 * block)
-    values, grads = [], []
+    values = []
+    grads = []
     for loss in (linear_loss, at_once):
         states, table, codes, weights = operands()
         total, nats = loss(states, table, codes, weights)
@@ -51,7 +59,9 @@ def test_without_gradients_none_are_made() -> None:
     with torch.no_grad():
         total, nats = linear_loss(states, table, codes, weights)
     assert not total.requires_grad
-    torch.testing.assert_close((total, nats), tuple(x.detach() for x in at_once(states, table, codes, weights)))
+    torch.testing.assert_close(
+        (total, nats), tuple(x.detach() for x in at_once(states, table, codes, weights))
+    )
 
 
 def test_a_frozen_table_gets_no_gradient() -> None:

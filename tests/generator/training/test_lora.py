@@ -1,4 +1,5 @@
-"""Low-rank adapters: trained beside a model that stays as it is, saved small, loaded into that model only."""
+"""Low-rank adapters: trained beside a model that stays as it is, saved small, loaded into that
+model only."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -44,20 +45,33 @@ def logits(generator: VideoGenerator) -> torch.Tensor:
         return generator.decoder(codes, *generator.encode_text(["a red ball", "a blue cube"]))
 
 
-def test_only_adapters_are_trained_and_saved(fresh: Make, make_trainer: Make, make_data: Make, tmp_path: Path) -> None:
+def test_only_adapters_are_trained_and_saved(
+    fresh: Make, make_trainer: Make, make_data: Make, tmp_path: Path
+) -> None:
     fresh().generator().save_pretrained(tmp_path / "base")
     module = GeneratorModule(
-        init_from=str(tmp_path / "base"), lora=LoraSize(2), lr=3e-2, muon_lr=1e-2, warmup_steps=1, ema_decay=0.5,
+        init_from=str(tmp_path / "base"),
+        lora=LoraSize(2),
+        lr=3e-2,
+        muon_lr=1e-2,
+        warmup_steps=1,
+        ema_decay=0.5,
         samples_every=0,
-    )  # fmt: skip
+    )
     old = VideoGenerator.from_pretrained(tmp_path / "base")
     trainer, losses = make_trainer(tmp_path, 20)
     trainer.fit(module, make_data(tmp_path, [Stage(1, 2, 8)]))
     assert sum(losses[-3:]) < sum(losses[:3])
-    base_weights = {n.replace(".base_layer", ""): p for n, p in module.model.named_parameters() if "lora_" not in n}
+    base_weights = {
+        n.replace(".base_layer", ""): p
+        for n, p in module.model.named_parameters()
+        if "lora_" not in n
+    }
     assert all(torch.equal(base_weights[name], p) for name, p in old.decoder.named_parameters())
     size = (module.export_folder / "model.safetensors").stat().st_size
-    rank_numbers = 2 * sum(sum(getattr(b, name).weight.shape) for b in old.decoder.blocks for name in LINEARS)
+    rank_numbers = 2 * sum(
+        sum(getattr(b, name).weight.shape) for b in old.decoder.blocks for name in LINEARS
+    )
     assert 2 * rank_numbers <= size < 2 * rank_numbers + 4000
     adapted = VideoGenerator.from_pretrained(tmp_path / "base")
     load_adapter(adapted, module.export_folder)
@@ -80,22 +94,51 @@ def test_merged_adapters_compute_the_same(base: Path, adapter: Path, tmp_path: P
 
 def test_the_command_samples_with_an_adapter(base: Path, adapter: Path, tmp_path: Path) -> None:
     clips = [tmp_path / name for name in ("plain.mp4", "adapted.mp4")]
-    words = ["sample", "a red ball", "--model", str(base), "--frames", "9", "--seed", "1", "--scale", "1"]
+    words = [
+        "sample",
+        "a red ball",
+        "--model",
+        str(base),
+        "--frames",
+        "9",
+        "--seed",
+        "1",
+        "--scale",
+        "1",
+    ]
     assert main([*words, "--out", str(clips[0])]) == 0
     assert main([*words, "--out", str(clips[1]), "--adapter", str(adapter)]) == 0
     assert clips[0].read_bytes() != clips[1].read_bytes()
     assert read_metadata(clips[1])["adapter"] == "adapter"
 
 
-def test_mistakes_are_named(base: Path, adapter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_named(
+    base: Path, adapter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = VideoGenerator.from_pretrained(base)
     other.decoder.no_text.data.add_(1)
-    with pytest.raises(ValueError, match=r"belongs to model '.*base.*' \(\w{12}\), and this one is"):
+    with pytest.raises(
+        ValueError, match=r"belongs to model '.*base.*' \(\w{12}\), and this one is"
+    ):
         load_adapter(other, adapter)
     with pytest.raises(ValueError, match="holds a model and no adapter"):
         load_adapter(other, base)
     with pytest.raises(ValueError, match=r"lora\.rank adapts a trained model: set init_from"):
         GeneratorModule(lora=LoraSize(2))
     (adapter / "model.safetensors").write_bytes(b"?")
-    assert main(["sample", "a ball", "--model", str(base), "--adapter", str(adapter), "--out", str(tmp_path)]) == 2
+    assert (
+        main(
+            [
+                "sample",
+                "a ball",
+                "--model",
+                str(base),
+                "--adapter",
+                str(adapter),
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 2
+    )
     assert "is not a readable safetensors file" in capsys.readouterr().err

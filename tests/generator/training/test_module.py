@@ -20,19 +20,25 @@ def test_training_learns_and_exports_a_generator(
     fresh: Make, make_trainer: Make, make_data: Make, tmp_path: Path
 ) -> None:
     module = fresh(samples_every=20)
-    codec, encoder = module.tokenizer.id, module.text.id
+    codec = module.tokenizer.id
+    encoder = module.text.id
     fit, losses = make_trainer(tmp_path, 40, val_check_interval=20)
     fit.fit(module, make_data(tmp_path, [Stage(20, 1, 8), Stage(20, 3, 4)]))
     assert len(losses) == 40
     assert sum(losses[-4:]) < 0.9 * sum(losses[20:24])
     header = (Path(fit.log_dir or "") / "metrics.csv").read_text().splitlines()[0].split(",")
-    assert {"train/bits_per_token", "val/bits_per_token", "val/caption_bits_per_clip"} <= set(header)
+    assert {"train/bits_per_token", "val/bits_per_token", "val/caption_bits_per_clip"} <= set(
+        header
+    )
     assert len(list((Path(fit.log_dir or "") / "samples").glob("*.png"))) == 2
     exported = VideoGenerator.from_pretrained(module.export_folder)
     video = exported.generate("a red ball rolls to the left", frames=6)
     assert video.shape == (1, 3, 6, 16, 16) and video.abs().max() <= 1
-    assert (exported.tokenizer.id, exported.text.id) == (codec, encoder)  # averaging must not touch frozen parts
-    for mine, saved in zip(module.averaged.parameters(), exported.decoder.parameters(), strict=True):
+    # averaging must not touch frozen parts
+    assert (exported.tokenizer.id, exported.text.id) == (codec, encoder)
+    for mine, saved in zip(
+        module.averaged.parameters(), exported.decoder.parameters(), strict=True
+    ):
         torch.testing.assert_close(mine, saved, atol=2e-3, rtol=2e-3)
 
 
@@ -40,9 +46,11 @@ def test_training_learns_and_exports_a_generator(
 def test_a_stopped_run_goes_on_where_it_was(
     fresh: Make, make_trainer: Make, make_data: Make, tmp_path: Path, muon_lr: float
 ) -> None:
-    """Stopped in the second stage and resumed, a run has the losses and weights of one that was never stopped."""
+    """Stopped in the second stage and resumed, a run has the losses and weights of one that was
+    never stopped."""
     stages = [Stage(3, 1, 4), Stage(3, 3, 3), Stage(3, 2, 4)]
-    whole, resumed = fresh(muon_lr=muon_lr), fresh(muon_lr=muon_lr)
+    whole = fresh(muon_lr=muon_lr)
+    resumed = fresh(muon_lr=muon_lr)
     fit, losses = make_trainer(tmp_path, 8)
     fit.fit(whole, make_data(tmp_path, stages))
     fit, first_losses = make_trainer(tmp_path, 8, stop=4)
@@ -52,10 +60,15 @@ def test_a_stopped_run_goes_on_where_it_was(
     fit, later_losses = make_trainer(tmp_path, 8)
     fit.fit(resumed, make_data(tmp_path, stages), ckpt_path=last, weights_only=False)
     assert first_losses + later_losses == losses
-    assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), resumed.model.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(whole.model.parameters(), resumed.model.parameters(), strict=True)
+    )
 
 
-@pytest.mark.parametrize("loss", [TokenLoss(0, 0), TokenLoss(2, 0), TokenLoss(0, 3), TokenLoss(1, 1)], ids=str)
+@pytest.mark.parametrize(
+    "loss", [TokenLoss(0, 0), TokenLoss(2, 0), TokenLoss(0, 3), TokenLoss(1, 1)], ids=str
+)
 def test_tokens_count_as_documented(fresh: Make, loss: TokenLoss) -> None:
     module = fresh(loss=loss, caption_dropout=0, hidden_clips=0)
     nn.init.normal_(module.model.head.full, std=0.3)
@@ -104,7 +117,9 @@ def test_a_run_on_a_share_of_the_tokens_learns(
 
 
 @pytest.mark.parametrize(("dropped", "hidden"), [(0, 0), (0, 1), (1, 0), (1, 1)])
-def test_dropped_captions_are_not_read_and_some_codes_are_hidden(fresh: Make, dropped: float, hidden: float) -> None:
+def test_dropped_captions_are_not_read_and_some_codes_are_hidden(
+    fresh: Make, dropped: float, hidden: float
+) -> None:
     module = fresh(caption_dropout=dropped, hidden_clips=hidden)
     for parameter in module.model.parameters():
         nn.init.normal_(parameter, std=0.3)
@@ -112,7 +127,9 @@ def test_dropped_captions_are_not_read_and_some_codes_are_hidden(fresh: Make, dr
     states.requires_grad_()
     codes = torch.randint(0, 16, (4, 2, 2, 2))
     nothing = torch.zeros_like(codes, dtype=torch.bool)
-    module.training_step({"codes": codes, "objects": nothing, "text": states, "text_mask": mask}, 0).backward()
+    module.training_step(
+        {"codes": codes, "objects": nothing, "text": states, "text_mask": mask}, 0
+    ).backward()
     assert states.grad is not None and module.model.hidden_code.grad is not None
     assert bool(states.grad.any()) != bool(dropped)
     assert bool(module.model.hidden_code.grad.any()) == bool(hidden)
@@ -124,8 +141,13 @@ def test_a_run_starts_from_an_exported_generator(fresh: Make, tmp_path: Path) ->
     module.configure_model()
     old = VideoGenerator.from_pretrained(tmp_path / "old")
     assert module.model.config == old.decoder.config and module.model.training
-    assert all(torch.equal(a, b) for a, b in zip(module.model.parameters(), old.decoder.parameters(), strict=True))
-    assert not any(p.requires_grad for part in (module.tokenizer, module.text) for p in part.parameters())
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(module.model.parameters(), old.decoder.parameters(), strict=True)
+    )
+    assert not any(
+        p.requires_grad for part in (module.tokenizer, module.text) for p in part.parameters()
+    )
 
 
 def test_a_missing_caption_encoder_is_fitted_once(
@@ -139,17 +161,27 @@ def test_a_missing_caption_encoder_is_fitted_once(
 
     monkeypatch.setattr("kinetoscope.generator.training.caption_encoder.fit_text_encoder", fit)
     for _ in range(2):
-        GeneratorModule(parts["tokenizer"], str(tmp_path / "new" / "text"), fit_text=True, size=SIZE, grid=(2, 2))
+        GeneratorModule(
+            parts["tokenizer"],
+            str(tmp_path / "new" / "text"),
+            fit_text=True,
+            size=SIZE,
+            grid=(2, 2),
+        )
     assert made == [tmp_path / "new" / "text"]
 
 
-def test_mistakes_are_named(fresh: Make, make_trainer: Make, make_data: Make, tmp_path: Path) -> None:
+def test_mistakes_are_named(
+    fresh: Make, make_trainer: Make, make_data: Make, tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match=r"hidden_clips is a share, from 0 to 1; got 1\.5"):
         fresh(hidden_clips=1.5)
     with pytest.raises(ValueError, match=r"set trainer\.max_steps"):
         make_trainer(tmp_path, -1)[0].fit(fresh(), make_data(tmp_path, [Stage(1, 1, 2)]))
     with pytest.raises(ValueError, match="asks for 4 latent frames; the clips have 3"):
         make_trainer(tmp_path, 2)[0].fit(fresh(), make_data(tmp_path, [Stage(1, 4, 2)]))
-    with pytest.raises(ValueError, match=r"the decoder takes 3; shorten it, or set model\.size\.max_text to"):
+    with pytest.raises(
+        ValueError, match=r"the decoder takes 3; shorten it, or set model\.size\.max_text to"
+    ):
         short = DecoderSize(**vars(SIZE) | {"max_text": 3})
         make_trainer(tmp_path, 2)[0].fit(fresh(size=short), make_data(tmp_path, [Stage(1, 1, 2)]))

@@ -1,4 +1,5 @@
-"""The page on training says what happens: its commands are run in their order on a small folder of videos."""
+"""The page on training says what happens: its commands are run in their order on a small folder
+of videos."""
 
 import re
 import runpy
@@ -25,13 +26,29 @@ from kinetoscope.training.cli import run
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-STAGES = '[{"steps": 1, "latents": 1, "batch_size": 4}, {"steps": 1, "latents": 9, "batch_size": 2}]'
+STAGES = (
+    '[{"steps": 1, "latents": 1, "batch_size": 4}, {"steps": 1, "latents": 9, "batch_size": 2}]'
+)
 FEW = [
-    *("--data.workers=0", f"--data.stages={STAGES}", "--data.held_out=0.2", "--trainer.accelerator=cpu"),
-    *("--trainer.callbacks.every_n_train_steps=1", "--trainer.enable_progress_bar=false", "--model.samples_every=0"),
+    *(
+        "--data.workers=0",
+        f"--data.stages={STAGES}",
+        "--data.held_out=0.2",
+        "--trainer.accelerator=cpu",
+    ),
+    *(
+        "--trainer.callbacks.every_n_train_steps=1",
+        "--trainer.enable_progress_bar=false",
+        "--model.samples_every=0",
+    ),
     *("--trainer.enable_model_summary=false", "--trainer.val_check_interval=2"),
 ]
-TINY = ["--model.size.dim=32", "--model.size.layers=1", "--model.size.heads=2", "--model.size.kv_heads=1"]
+TINY = [
+    "--model.size.dim=32",
+    "--model.size.layers=1",
+    "--model.size.heads=2",
+    "--model.size.kv_heads=1",
+]
 
 
 @pytest.fixture
@@ -49,7 +66,8 @@ def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 def test_its_commands_run_in_their_order(videos: Path) -> None:
-    steps, done = 0, []
+    steps = 0
+    done = []
     for line in re.findall(r"^    ((?:kinetoscope|python -m) .*)$", PAGE, re.M):
         words = shlex.split(line)
         done.append(words[1] if words[0] == "kinetoscope" else "fit")
@@ -61,14 +79,32 @@ def test_its_commands_run_in_their_order(videos: Path) -> None:
         words = [str(ROOT / word) if word.endswith(".yaml") else word for word in words[3:]]
         run(
             GeneratorModule,
-            [*words, *FEW, *([] if "--model.init_from" in words else TINY), f"--trainer.max_steps={steps}"],
+            [
+                *words,
+                *FEW,
+                *([] if "--model.init_from" in words else TINY),
+                f"--trainer.max_steps={steps}",
+            ],
         )
         newest = newest_checkpoint(videos / "runs")
         assert newest is not None and f"step={steps}" in newest.name
-    assert done == ["prepare", "fit", "fit", "sample", "prepare", "fit", "fit", "fit", "sample", "fit"]
+    assert done == [
+        "prepare",
+        "fit",
+        "fit",
+        "sample",
+        "prepare",
+        "fit",
+        "fit",
+        "fit",
+        "sample",
+        "fit",
+    ]
     assert read_clip("clip.mp4").video.shape == (3, 5, 64, 64)
     assert (videos / "my-adapter" / "model.safetensors").stat().st_size < 5e6
-    assert VideoGenerator.from_pretrained("runs/generator-shards/generator").decoder.config.dim == 32
+    assert (
+        VideoGenerator.from_pretrained("runs/generator-shards/generator").decoder.config.dim == 32
+    )
 
 
 @pytest.mark.slow
@@ -96,11 +132,29 @@ def test_the_example_adapts_a_model(
     printed = capsys.readouterr().out
     before, after = (float(number) for number in re.findall(r"([\d.]+) (?:before|after)", printed))
     assert 0 < after != before < 12
-    assert main(["sample", "a ball", "--adapter", "adapter", "--frames", "1", "--out", "a.mp4", "--device", "cpu"]) == 0
+    assert (
+        main(
+            [
+                "sample",
+                "a ball",
+                "--adapter",
+                "adapter",
+                "--frames",
+                "1",
+                "--out",
+                "a.mp4",
+                "--device",
+                "cpu",
+            ]
+        )
+        == 0
+    )
 
 
 def test_its_table_of_sizes_is_computed() -> None:
-    rows = re.findall(r"^\| ([\w, ]+) \| ([\d.]+) ([MG]) \|.*? \| ([\d.]+) ([TG]) \| ([\d.]+) GB \|", PAGE, re.M)
+    rows = re.findall(
+        r"^\| ([\w, ]+) \| ([\d.]+) ([MG]) \|.*? \| ([\d.]+) ([TG]) \| ([\d.]+) GB \|", PAGE, re.M
+    )
     assert [row[0] for row in rows] == ["folder, shards", "small", "base", "large", "xl"]
     unit = {"M": 1e6, "G": 1e9, "T": 1e12}
     for names, count, count_unit, work, work_unit, memory in rows:
@@ -110,4 +164,6 @@ def test_its_table_of_sizes_is_computed() -> None:
                 float(count) * unit[count_unit], rel=5e-3
             )
             assert step_flops(plan) == pytest.approx(float(work) * unit[work_unit], rel=5e-3)
-            assert memory_bytes(plan, 1, divided=False)["all"] == pytest.approx(float(memory) * 1e9, rel=0.06)
+            assert memory_bytes(plan, 1, divided=False)["all"] == pytest.approx(
+                float(memory) * 1e9, rel=0.06
+            )

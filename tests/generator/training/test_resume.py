@@ -1,4 +1,5 @@
-"""Training from shards: every process has its own clips, and a killed run goes on as if nothing had happened."""
+"""Training from shards: every process has its own clips, and a killed run goes on as if nothing
+had happened."""
 
 import csv
 import errno
@@ -45,12 +46,15 @@ Prepare = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def prepared(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepare:
-    """Shards of twelve videos with 3 latent frames and two with 2; one of the captions has two wordings."""
+    """Shards of twelve videos with 3 latent frames and two with 2; one of the captions has two
+    wordings."""
     root = tmp_path_factory.mktemp("videos")
     draw = torch.Generator().manual_seed(0)
     rows = ["file,caption"]
     for index in range(14):
-        small = torch.randint(0, 256, (3, 9 if index < 12 else 5, 2, 3), generator=draw, dtype=torch.uint8)
+        small = torch.randint(
+            0, 256, (3, 9 if index < 12 else 5, 2, 3), generator=draw, dtype=torch.uint8
+        )
         video = (small[:, :1] // 2 + small // 3).repeat_interleave(4, 2).repeat_interleave(4, 3)
         write_video(root / f"{index:02d}.mp4", video, fps=10)
         rows.append(f"{index:02d}.mp4,{('a red ball', 'a blue cube falls', '')[index % 3]}")
@@ -91,7 +95,9 @@ def test_a_batch_holds_the_codes_and_captions_of_its_clips(tokens: ShardSet, mod
     assert tokens.rows(3).tolist() == list(range(12)) and len(tokens.rows(2)) == 14
     batch = tokens.batch(torch.tensor([4, 2, 0]), latents=2)
     for row, clip in enumerate((4, 2, 0)):
-        assert torch.equal(batch["codes"][row], torch.from_numpy(tokens.shards.codes(clip)[:2]).long())
+        assert torch.equal(
+            batch["codes"][row], torch.from_numpy(tokens.shards.codes(clip)[:2]).long()
+        )
     assert batch["text_mask"].sum(1).tolist() == [4, 0, 3]
     states, _ = encoder.encode(["a red ball"])
     torch.testing.assert_close(batch["text"][2, :3], states[0], atol=2e-3, rtol=2e-3)
@@ -99,11 +105,15 @@ def test_a_batch_holds_the_codes_and_captions_of_its_clips(tokens: ShardSet, mod
     assert other["text_mask"].sum() == 4 and other["objects"].shape == (1, 3, 2, 3)
 
 
-def test_words_alone_are_embedded_when_training_starts(prepared: Prepare, tokens: ShardSet, model: Path) -> None:
+def test_words_alone_are_embedded_when_training_starts(
+    prepared: Prepare, tokens: ShardSet, model: Path
+) -> None:
     wordless, _ = shard_tokens(*parts(prepared(text=None), model), held_out=0, seed=0)
     for turn in (0, 1):
         one, other = (t.batch(torch.arange(14), 1, turn) for t in (tokens, wordless))
-        assert torch.equal(one["text_mask"], other["text_mask"]) and torch.equal(one["codes"], other["codes"])
+        assert torch.equal(one["text_mask"], other["text_mask"]) and torch.equal(
+            one["codes"], other["codes"]
+        )
         torch.testing.assert_close(one["text"], other["text"], atol=2e-3, rtol=2e-3)
 
 
@@ -113,19 +123,26 @@ def test_no_video_is_on_both_sides(shards: Path, model: Path) -> None:
     assert not set(train.clips) & set(validation.clips)
 
 
-def test_shards_that_do_not_fit_the_model_are_refused(prepared: Prepare, model: Path, tmp_path: Path) -> None:
+def test_shards_that_do_not_fit_the_model_are_refused(
+    prepared: Prepare, model: Path, tmp_path: Path
+) -> None:
     opened, tokenizer, encoder = parts(prepared(), model)
     with torch.no_grad():
         tokenizer.embed.weight.neg_()
-    with pytest.raises(ValueError, match=r"are codes of tokenizer .*; set model\.tokenizer, or prepare them again"):
+    with pytest.raises(
+        ValueError, match=r"are codes of tokenizer .*; set model\.tokenizer, or prepare them again"
+    ):
         shard_tokens(opened, tokenizer, encoder, 0, 0)
     tokenizer = VideoTokenizer.from_pretrained(model)
     next(encoder.model.parameters()).data.neg_()
-    with pytest.raises(ValueError, match=r"hold states of caption encoder .* prepare them again with --text"):
+    with pytest.raises(
+        ValueError, match=r"hold states of caption encoder .* prepare them again with --text"
+    ):
         shard_tokens(opened, tokenizer, encoder, 0, 0)
     opened.records[0]["shape"] = [3, 4, 4]
     with pytest.raises(
-        ValueError, match=r"not of one size \(13 of \[2, 3\], 1 of \[4, 4\]\); prepare them with --size"
+        ValueError,
+        match=r"not of one size \(13 of \[2, 3\], 1 of \[4, 4\]\); prepare them with --size",
     ):
         shard_tokens(opened, tokenizer, encoder, 0, 0)
 
@@ -133,12 +150,15 @@ def test_shards_that_do_not_fit_the_model_are_refused(prepared: Prepare, model: 
 # ---- several processes, several workers ----
 
 
-def take(tokens: ShardSet, count: int, stages: list[Stage] = STAGES, workers: int = 0, **options: Any) -> list[Tensor]:
+def take(
+    tokens: ShardSet, count: int, stages: list[Stage] = STAGES, workers: int = 0, **options: Any
+) -> list[Tensor]:
     """Rows of the first few batches."""
     seen: list[Tensor] = []
 
     class Spy:
-        latents, longest_text = tokens.latents, tokens.longest_text
+        latents = tokens.latents
+        longest_text = tokens.longest_text
         rows = staticmethod(tokens.rows)
         __len__ = staticmethod(lambda: len(tokens))
 
@@ -146,7 +166,9 @@ def take(tokens: ShardSet, count: int, stages: list[Stage] = STAGES, workers: in
         def batch(rows: Tensor, latents: int, turn: int = 0) -> dict[str, Tensor]:
             return {"rows": rows}
 
-    loader = iter(DataLoader(TokenBatches(Spy(), stages, **options), batch_size=None, num_workers=workers))
+    loader = iter(
+        DataLoader(TokenBatches(Spy(), stages, **options), batch_size=None, num_workers=workers)
+    )
     for _ in range(count):
         seen.append(next(loader)["rows"])
     return seen
@@ -198,15 +220,20 @@ def save_some(folder: Path, steps: int = 5) -> None:
     keep = pl.callbacks.ModelCheckpoint(
         folder, every_n_train_steps=1, monitor="step", mode="max", save_top_k=3, filename="{step}"
     )
-    quiet = dict(enable_progress_bar=False, enable_model_summary=False, logger=False, accelerator="cpu")
+    quiet = dict(
+        enable_progress_bar=False, enable_model_summary=False, logger=False, accelerator="cpu"
+    )
     trainer = pl.Trainer(max_steps=steps, callbacks=[keep], plugins=[WholeCheckpoints()], **quiet)
     trainer.fit(Nothing(), DataLoader(torch.randn(steps, 1), 1))
 
 
-def test_the_newest_whole_checkpoint_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_newest_whole_checkpoint_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     save_some(tmp_path / "version_0")
     found = sorted(path.name for path in (tmp_path / "version_0").iterdir())
-    assert found == ["step=3.ckpt", "step=4.ckpt", "step=5.ckpt"]  # the last three, and nothing half written
+    # the last three, and nothing half written
+    assert found == ["step=3.ckpt", "step=4.ckpt", "step=5.ckpt"]
     newest = newest_checkpoint(tmp_path)
     assert newest and newest.name == "step=5.ckpt"
     newest.write_bytes(newest.read_bytes()[:-500])
@@ -217,12 +244,18 @@ def test_the_newest_whole_checkpoint_is_taken(tmp_path: Path, caplog: pytest.Log
     data[len(data) // 2] ^= 255
     before.write_bytes(data)
     last = newest_checkpoint(tmp_path)
-    assert last and last.name == "step=3.ckpt" and torch.load(last, weights_only=False)["global_step"] == 3
+    assert (
+        last
+        and last.name == "step=3.ckpt"
+        and torch.load(last, weights_only=False)["global_step"] == 3
+    )
     assert newest_checkpoint(tmp_path / "version_1") is None
 
 
 @pytest.mark.parametrize("where", ["fsync", "write"])
-def test_a_full_disk_leaves_the_checkpoints_before(tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_checkpoints_before(
+    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save_some(tmp_path, 1)
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -244,25 +277,58 @@ def test_a_full_disk_leaves_the_checkpoints_before(tmp_path: Path, where: str, m
 
 
 def arguments(shards: Path, model: Path, out: Path, steps: int) -> list[str]:
-    stages = '[{"steps": 3, "latents": 1, "batch_size": 4}, {"steps": 9, "latents": 3, "batch_size": 3}]'
+    stages = (
+        '[{"steps": 3, "latents": 1, "batch_size": 4}, {"steps": 9, "latents": 3, "batch_size": 3}]'
+    )
     words = ["fit", "--config", str(CONFIG), "--data.root", str(shards), "--data.stages", stages]
-    words += ["--data.held_out=0.2", "--data.workers=0", f"--model.tokenizer={model}", f"--model.text={model}"]
-    words += ["--model.grid=[2,3]", "--model.size.dim=32", "--model.size.layers=1", "--model.size.heads=2"]
-    words += ["--model.size.kv_heads=1", f"--model.export_dir={out / 'generator'}", "--trainer.precision=32-true"]
-    words += [f"--trainer.default_root_dir={out}", f"--trainer.max_steps={steps}", "--trainer.accelerator=cpu"]
-    words += ["--trainer.logger=lightning.pytorch.loggers.CSVLogger", f"--trainer.logger.save_dir={out}"]
-    words += ["--trainer.log_every_n_steps=1", "--trainer.val_check_interval=4", "--model.samples_every=0"]
+    words += [
+        "--data.held_out=0.2",
+        "--data.workers=0",
+        f"--model.tokenizer={model}",
+        f"--model.text={model}",
+    ]
+    words += [
+        "--model.grid=[2,3]",
+        "--model.size.dim=32",
+        "--model.size.layers=1",
+        "--model.size.heads=2",
+    ]
+    words += [
+        "--model.size.kv_heads=1",
+        f"--model.export_dir={out / 'generator'}",
+        "--trainer.precision=32-true",
+    ]
+    words += [
+        f"--trainer.default_root_dir={out}",
+        f"--trainer.max_steps={steps}",
+        "--trainer.accelerator=cpu",
+    ]
+    words += [
+        "--trainer.logger=lightning.pytorch.loggers.CSVLogger",
+        f"--trainer.logger.save_dir={out}",
+    ]
+    words += [
+        "--trainer.log_every_n_steps=1",
+        "--trainer.val_check_interval=4",
+        "--model.samples_every=0",
+    ]
     words += ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
-    return [*words, "--trainer.callbacks.every_n_train_steps=2", "--trainer.logger.flush_logs_every_n_steps=1"]
+    return [
+        *words,
+        "--trainer.callbacks.every_n_train_steps=2",
+        "--trainer.logger.flush_logs_every_n_steps=1",
+    ]
 
 
 def losses(out: Path) -> dict[int, str]:
-    """Step -> loss as it was logged, of all the runs in a folder; what was done twice must be the same both times."""
+    """Step -> loss as it was logged, of all the runs in a folder; what was done twice must be
+    the same both times."""
     found: dict[int, str] = {}
     for path in sorted(out.rglob("metrics.csv")):
         for row in csv.DictReader(path.open()):
             if row.get("train/loss"):
-                step, loss = int(row["step"]), row["train/loss"]
+                step = int(row["step"])
+                loss = row["train/loss"]
                 assert found.setdefault(step, loss) == loss, f"step {step} of {path}"
     return found
 
@@ -285,13 +351,18 @@ run(Killed, sys.argv[2:])
 
 
 @pytest.mark.slow
-def test_a_killed_run_has_the_losses_of_one_that_was_not(shards: Path, model: Path, tmp_path: Path) -> None:
-    """It loses at most the steps since its last checkpoint, and the newest checkpoint is damaged on top."""
+def test_a_killed_run_has_the_losses_of_one_that_was_not(
+    shards: Path, model: Path, tmp_path: Path
+) -> None:
+    """It loses at most the steps since its last checkpoint, and the newest checkpoint is damaged
+    on top."""
     (tmp_path / "run.py").write_text(SCRIPT)
 
     def fit(out: Path, kill_at: int, *more: str) -> int:
         words = [*arguments(shards, model, out, 12), *more]
-        return subprocess.run([sys.executable, str(tmp_path / "run.py"), str(kill_at), *words]).returncode
+        return subprocess.run(
+            [sys.executable, str(tmp_path / "run.py"), str(kill_at), *words]
+        ).returncode
 
     assert fit(tmp_path / "whole", 99) == 0
     assert fit(tmp_path / "killed", 9) == -9
@@ -299,9 +370,13 @@ def test_a_killed_run_has_the_losses_of_one_that_was_not(shards: Path, model: Pa
     assert newest is not None and "step=8" in newest.name
     newest.write_bytes(newest.read_bytes()[:-1000])
     assert fit(tmp_path / "killed", 99, "--ckpt_path=last") == 0
-    whole, resumed = losses(tmp_path / "whole"), losses(tmp_path / "killed")
+    whole = losses(tmp_path / "whole")
+    resumed = losses(tmp_path / "killed")
     assert len(whole) == 12 and resumed == whole
-    one, other = (VideoGenerator.from_pretrained(tmp_path / n / "generator").decoder for n in ("whole", "killed"))
+    one, other = (
+        VideoGenerator.from_pretrained(tmp_path / n / "generator").decoder
+        for n in ("whole", "killed")
+    )
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
@@ -333,18 +408,22 @@ def test_a_run_that_is_asked_to_stop_goes_on_where_it_was(
     assert newest is not None and newest.name == "stopped-step=3.ckpt"
     assert max(losses(tmp_path / "asked")) == 2
     fit(tmp_path / "asked", "--ckpt_path=last")
-    assert len(losses(tmp_path / "whole")) == 6 and losses(tmp_path / "asked") == losses(tmp_path / "whole")
+    assert len(losses(tmp_path / "whole")) == 6 and losses(tmp_path / "asked") == losses(
+        tmp_path / "whole"
+    )
     signal.signal(signal.SIGUSR1, before)
 
 
-# Plays SLURM on one machine: as many tasks as are asked for, told who they are. The first time it asks one of them to
-# stop, once it has taken some steps.
+# Plays SLURM on one machine: as many tasks as are asked for, told who they are. The first time it
+# asks one of them to stop, once it has taken some steps.
 SRUN = """#!{python}
 import os, signal, subprocess, sys, time
 from pathlib import Path
 out, tasks = Path({out!r}), int(os.environ["SLURM_NTASKS"])
 running = [
-    subprocess.Popen(sys.argv[1:], env=os.environ | {{"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)}})
+    subprocess.Popen(
+        sys.argv[1:], env=os.environ | {{"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)}}
+    )
     for rank in range(tasks)
 ]
 first = not list(out.glob("stopped-*"))
@@ -357,9 +436,12 @@ sys.exit(max(task.wait() for task in running))
 
 
 @pytest.mark.slow
-def test_a_job_of_two_tasks_is_queued_again_before_its_time_is_up(shards: Path, model: Path, tmp_path: Path) -> None:
+def test_a_job_of_two_tasks_is_queued_again_before_its_time_is_up(
+    shards: Path, model: Path, tmp_path: Path
+) -> None:
     """`examples/slurm.sh` under stand-ins for srun and scontrol."""
-    out, bin = tmp_path / "run", tmp_path / "bin"
+    out = tmp_path / "run"
+    bin = tmp_path / "bin"
     for folder in (out, bin, tmp_path / "configs" / "generator"):
         folder.mkdir(parents=True)
     shutil.copy(CONFIG, tmp_path / "configs" / "generator" / "mine.yaml")
@@ -371,17 +453,31 @@ def test_a_job_of_two_tasks_is_queued_again_before_its_time_is_up(shards: Path, 
         (bin / name).write_text(text)
         (bin / name).chmod(0o755)
     words = arguments(shards, model, out, 60)
-    words = [word for word in words[words.index("--data.root") + 2 :] if not word.startswith("--trainer.val_check")]
+    words = [
+        word
+        for word in words[words.index("--data.root") + 2 :]
+        if not word.startswith("--trainer.val_check")
+    ]
     words += ["--trainer.strategy=ddp", "--trainer.val_check_interval=null", "--data.held_out=0"]
-    slurm = {"JOB_ID": "4711", "JOB_NAME": "kinetoscope", "NNODES": "1", "NODEID": "0", "NODELIST": "127.0.0.1"}
+    slurm = {
+        "JOB_ID": "4711",
+        "JOB_NAME": "kinetoscope",
+        "NNODES": "1",
+        "NODEID": "0",
+        "NODELIST": "127.0.0.1",
+    }
     slurm |= {"NTASKS": "2", "NTASKS_PER_NODE": "2"}
     path = f"{bin}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {f"SLURM_{name}": value for name, value in slurm.items()} | {"PATH": path}
+    environment = (
+        os.environ | {f"SLURM_{name}": value for name, value in slurm.items()} | {"PATH": path}
+    )
     script = Path(__file__).parents[3] / "examples" / "slurm.sh"
 
     def job() -> None:
         command = ["bash", str(script), "mine", str(shards), *words]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200
+        )
         assert done.returncode == 0, done.stderr[-3000:]
 
     job()
@@ -394,11 +490,16 @@ def test_a_job_of_two_tasks_is_queued_again_before_its_time_is_up(shards: Path, 
 
 
 def test_training_from_shards_by_its_config(
-    shards: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shards: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("sys.argv", ["kinetoscope.generator"])
     words = arguments(shards, model, tmp_path, 4)
-    run(GeneratorModule, [*words, "--ckpt_path=last", "--data.workers=1"])  # nothing there yet: from the beginning
+    # nothing there yet: from the beginning
+    run(GeneratorModule, [*words, "--ckpt_path=last", "--data.workers=1"])
     assert sorted(losses(tmp_path)) == [0, 1, 2, 3]
     assert VideoGenerator.from_pretrained(tmp_path / "generator").decoder.config.grid == (2, 3)
     checkpoint = newest_checkpoint(tmp_path)
@@ -406,7 +507,10 @@ def test_training_from_shards_by_its_config(
     checkpoint.write_bytes(b"PK")
     for mistake, message in (
         (f"--ckpt_path={checkpoint}", "--ckpt_path last takes the newest one that is whole"),
-        (f"--data.root={tmp_path}", "holds no shards (manifest.json is missing); make them with kinetoscope prepare"),
+        (
+            f"--data.root={tmp_path}",
+            "holds no shards (manifest.json is missing); make them with kinetoscope prepare",
+        ),
     ):
         with pytest.raises(SystemExit):
             run(GeneratorModule, [*words, mistake])

@@ -1,4 +1,5 @@
-"""The adversarial stage: what the discriminator sees, how it pulls, and what a run with it leaves alone."""
+"""The adversarial stage: what the discriminator sees, how it pulls, and what a run with it
+leaves alone."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ STRENGTH = 2.0
 
 
 class Grain(pl.LightningDataModule):
-    """Grey floors with a fine grain that no code can hold: an average error wants it smoothed away."""
+    """Grey floors with a fine grain that no code can hold: an average error wants it smoothed
+    away."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +54,12 @@ class Watch(pl.Callback):
 
 
 def run(
-    first_stage: str, folder: Path, strength: float, steps: int, stop: int | None = None, resume: Path | None = None
+    first_stage: str,
+    folder: Path,
+    strength: float,
+    steps: int,
+    stop: int | None = None,
+    resume: Path | None = None,
 ) -> tuple[TokenizerModule, list[float]]:
     torch.manual_seed(0)
     module = TokenizerModule(
@@ -71,7 +78,10 @@ def run(
         max_steps=steps,
         default_root_dir=folder,
         logger=False,
-        callbacks=[watch, pl.callbacks.ModelCheckpoint(folder, every_n_train_steps=2, save_last=True)],
+        callbacks=[
+            watch,
+            pl.callbacks.ModelCheckpoint(folder, every_n_train_steps=2, save_last=True),
+        ],
         accelerator="cpu",
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -85,13 +95,17 @@ def detail(video: Tensor) -> float:
     return float((video[..., 1:] - video[..., :-1]).abs().mean())
 
 
-def test_it_draws_the_detail_that_an_average_error_smooths_away(first_stage: str, tmp_path: Path) -> None:
+def test_it_draws_the_detail_that_an_average_error_smooths_away(
+    first_stage: str, tmp_path: Path
+) -> None:
     target = Grain().video / 127.5 - 1
     before = VideoTokenizer.from_pretrained(first_stage)
     plain, _ = run(first_stage, tmp_path / "plain", 0.0, steps=30)
     sharp, losses = run(first_stage, tmp_path / "sharp", STRENGTH, steps=30)
     assert sum(losses[-5:]) < sum(losses[:5]) - 1
-    smooth, drawn = (detail(module.model.eval().decode(module.model.encode(target))) for module in (plain, sharp))
+    smooth, drawn = (
+        detail(module.model.eval().decode(module.model.encode(target))) for module in (plain, sharp)
+    )
     assert 1.1 * smooth < drawn < detail(target)
     codes = before.encode(target).indices
     for module in (plain, sharp):
@@ -103,7 +117,9 @@ def test_it_draws_the_detail_that_an_average_error_smooths_away(first_stage: str
 def test_a_stopped_run_goes_on_where_it_was(first_stage: str, tmp_path: Path) -> None:
     whole, _ = run(first_stage, tmp_path / "whole", STRENGTH, steps=8)
     run(first_stage, tmp_path / "part", STRENGTH, steps=8, stop=4)
-    resumed, losses = run(first_stage, tmp_path / "rest", STRENGTH, 8, resume=tmp_path / "part" / "last.ckpt")
+    resumed, losses = run(
+        first_stage, tmp_path / "rest", STRENGTH, 8, resume=tmp_path / "part" / "last.ckpt"
+    )
     assert len(losses) == 4
     for name, value in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], value), name
@@ -111,7 +127,8 @@ def test_a_stopped_run_goes_on_where_it_was(first_stage: str, tmp_path: Path) ->
 
 def test_the_discriminator_learns_alone_until_it_pulls(clip: Tensor) -> None:
     torch.manual_seed(0)
-    adversary, video = Adversary(0.5), (0.5 * clip).requires_grad_()
+    adversary = Adversary(0.5)
+    video = (0.5 * clip).requires_grad_()
     loss = (video - clip).square().mean()
     added, own = adversary(video, clip, loss, pulling=False)
     assert added is own and own.item() > 0
@@ -122,7 +139,8 @@ def test_the_discriminator_learns_alone_until_it_pulls(clip: Tensor) -> None:
 
 def test_it_pulls_as_hard_as_it_was_told_to(clip: Tensor) -> None:
     torch.manual_seed(0)
-    adversary, video = Adversary(0.5), (0.5 * clip).requires_grad_()
+    adversary = Adversary(0.5)
+    video = (0.5 * clip).requires_grad_()
     loss = (video - clip).square().mean()
     added, own = adversary(video, clip, loss)
     torch.testing.assert_close(added, own)

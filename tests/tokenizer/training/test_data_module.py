@@ -1,4 +1,5 @@
-"""What training gets to see: rendered and real clips in a batch, folders split once, no scene twice after a stop."""
+"""What training gets to see: rendered and real clips in a batch, folders split once, no scene
+twice after a stop."""
 
 import logging
 from itertools import islice
@@ -26,7 +27,8 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five videos of 12 frames, each with its own grey and a ramp of columns, brighter with time."""
+    """Five videos of 12 frames, each with its own grey and a ramp of columns, brighter with
+    time."""
     root = tmp_path_factory.mktemp("videos")
     for index in range(5):
         grey = 40 * index + torch.arange(12).view(12, 1, 1) + torch.arange(0, 32, 2)
@@ -75,7 +77,9 @@ def test_real_clips_are_mixed_in_and_go_on_after_a_stop(folder: Path) -> None:
     assert torch.equal(first(resumed.train_dataloader())[0]["video"], batches[3]["video"])
 
 
-def test_a_missing_real_folder_is_reported_and_left_out(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+def test_a_missing_real_folder_is_reported_and_left_out(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     data = PhysicsDataModule(**TINY, real_root=str(tmp_path / "absent"))
     with caplog.at_level(logging.WARNING):
         data.setup()
@@ -84,7 +88,11 @@ def test_a_missing_real_folder_is_reported_and_left_out(caplog: pytest.LogCaptur
 
 
 def test_held_out_videos_validate_and_never_train(folder: Path) -> None:
-    real: dict[str, Any] = {"real_root": str(folder), "real_held_out": ["[12].mp4", "4*"], "real_validation": 5}
+    real: dict[str, Any] = {
+        "real_root": str(folder),
+        "real_held_out": ["[12].mp4", "4*"],
+        "real_validation": 5,
+    }
     data = PhysicsDataModule(**TINY, **real, real_pool=20)
     data.setup()
     batches = list(data.val_dataloader())
@@ -103,11 +111,14 @@ def test_held_out_videos_validate_and_never_train(folder: Path) -> None:
 def test_sources_come_from_the_manifest(folder: Path, tmp_path: Path) -> None:
     for video in folder.glob("*.mp4"):
         (tmp_path / video.name).hardlink_to(video)
-    rows = [f"{index}.mp4,{'near' if index % 2 else 'far'}/lake {index},a lake" for index in range(4)]
+    rows = [
+        f"{index}.mp4,{'near' if index % 2 else 'far'}/lake {index},a lake" for index in range(4)
+    ]
     (tmp_path / "manifest.csv").write_text("\n".join(["file,source,caption", *rows]))
     clips = ClipFolder(tmp_path, 2, 8, captions="none")
     assert split_by_source(clips, ["near/*"]) == ([0, 2, 4], [1, 3])
-    assert split_by_source(clips, ["far/lake 2", "4.mp4"]) == ([0, 1, 3], [2, 4])  # the last is in no row
+    # the last is in no row
+    assert split_by_source(clips, ["far/lake 2", "4.mp4"]) == ([0, 1, 3], [2, 4])
     assert split_by_source(clips, []) == ([0, 1, 2, 3, 4], [])
     with pytest.raises(ValueError, match=r"has a source like 'naer/\*' \(one is 'far/lake 0'\)"):
         split_by_source(clips, ["naer/*"])
@@ -166,13 +177,18 @@ def test_jitter_changes_colours_and_nothing_else(folder: Path) -> None:
 
 def greys(batches: Any) -> set[int]:
     """Which of the five videos were seen."""
-    return {int((float(clip.float().mean()) - 20) / 40 + 0.5) for batch in batches for clip in batch["video"]}
+    return {
+        int((float(clip.float().mean()) - 20) / 40 + 0.5)
+        for batch in batches
+        for clip in batch["video"]
+    }
 
 
 def test_a_folder_is_split_once(folder: Path) -> None:
     data = FolderDataModule(str(folder), **TINY, validation=0.4)
     data.setup()
-    train, validation = greys(data.train_dataloader()), greys(data.val_dataloader())
+    train = greys(data.train_dataloader())
+    validation = greys(data.val_dataloader())
     assert len(train) == 3 and len(validation) == 2 and not train & validation
     assert first(data.val_dataloader())[0]["video"].shape == (2, 3, 2, 8, 8)
 
@@ -203,7 +219,9 @@ def test_every_epoch_shows_other_clips_of_the_same_videos(folder: Path, tmp_path
     def epochs(count: int) -> dict[int, list[Tensor]]:
         watcher = Watcher()
         quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-        trainer = pl.Trainer(max_epochs=count, accelerator="cpu", enable_model_summary=False, **quiet)
+        trainer = pl.Trainer(
+            max_epochs=count, accelerator="cpu", enable_model_summary=False, **quiet
+        )
         trainer.fit(watcher, FolderDataModule(str(folder), **TINY))
         return watcher.epochs
 

@@ -1,4 +1,5 @@
-"""The training loop on a few tiny clips: it learns, exports what it averaged, resumes, and reads its YAML files."""
+"""The training loop on a few tiny clips: it learns, exports what it averaged, resumes, and reads
+its YAML files."""
 
 import dataclasses
 from pathlib import Path
@@ -27,8 +28,12 @@ class Squares(pl.LightningDataModule):
     def clips(self) -> list[dict[str, Any]]:
         clips = []
         for seed in range(8):
-            colour = torch.randint(0, 255, (3, 1, 1), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
-            video = torch.linspace(30, 120, 16).to(torch.uint8).view(1, 1, 16, 1).repeat(3, 7, 1, 16)
+            colour = torch.randint(
+                0, 255, (3, 1, 1), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8
+            )
+            video = (
+                torch.linspace(30, 120, 16).to(torch.uint8).view(1, 1, 16, 1).repeat(3, 7, 1, 16)
+            )
             foreground = torch.zeros(1, 7, 16, 16, dtype=torch.bool)
             for frame in range(7):
                 video[:, frame, 4:9, frame : frame + 5] = colour
@@ -80,15 +85,21 @@ def no_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def module(tiny_config: TokenizerConfig) -> TokenizerModule:
     torch.manual_seed(0)
-    return TokenizerModule(tiny_config, lr=1e-2, warmup_steps=1, ema_decay=0.5, grid_every=4, usage_every=2)
+    return TokenizerModule(
+        tiny_config, lr=1e-2, warmup_steps=1, ema_decay=0.5, grid_every=4, usage_every=2
+    )
 
 
-def test_training_learns_and_exports_what_it_averaged(module: TokenizerModule, tmp_path: Path) -> None:
+def test_training_learns_and_exports_what_it_averaged(
+    module: TokenizerModule, tmp_path: Path
+) -> None:
     fit = trainer(tmp_path, steps=30, precision="bf16-mixed", check_val_every_n_epoch=15)
     fit.fit(module, Squares())
     rows = (log_dir(fit) / "metrics.csv").read_text().splitlines()
     header = rows[0].split(",")
-    assert {"train/psnr_fg", "train/perplexity", "val/psnr", "val/ssim", "val/codes_used"} <= set(header)
+    assert {"train/psnr_fg", "train/perplexity", "val/psnr", "val/ssim", "val/codes_used"} <= set(
+        header
+    )
     column = header.index("train/psnr")
     curve = [float(row.split(",")[column]) for row in rows[1:] if row.split(",")[column]]
     assert curve[-1] > curve[0] + 3
@@ -99,7 +110,9 @@ def test_training_learns_and_exports_what_it_averaged(module: TokenizerModule, t
     assert picture.size == (4 * 16, 4 * 3 * 16)
 
 
-def test_averaging_leaves_the_quantizer_tables_alone(module: TokenizerModule, tmp_path: Path) -> None:
+def test_averaging_leaves_the_quantizer_tables_alone(
+    module: TokenizerModule, tmp_path: Path
+) -> None:
     """Averaged integers are rounded down, and every code would mean another vector."""
     before = module.model.code_vectors(torch.arange(60).view(1, 60, 1, 1))
     trainer(tmp_path, steps=4).fit(module, Squares())
@@ -109,7 +122,9 @@ def test_averaging_leaves_the_quantizer_tables_alone(module: TokenizerModule, tm
 def test_every_rate_is_trained_and_measured(tiny_config: TokenizerConfig, tmp_path: Path) -> None:
     torch.manual_seed(0)
     config = dataclasses.replace(tiny_config, quantizer=NESTED)
-    module = TokenizerModule(config, rate_weights=[1, 2, 1], lr=1e-2, warmup_steps=1, ema_decay=0, usage_every=5)
+    module = TokenizerModule(
+        config, rate_weights=[1, 2, 1], lr=1e-2, warmup_steps=1, ema_decay=0, usage_every=5
+    )
     fit = trainer(tmp_path, steps=60, check_val_every_n_epoch=30)
     fit.fit(module, Squares())
     logged = {name: float(value) for name, value in fit.callback_metrics.items()}
@@ -147,7 +162,13 @@ def test_the_price_of_change_calms_codes(
         config = dataclasses.replace(tiny_config, quantizer=quantizer or tiny_config.quantizer)
         weights = LossWeights(calm=calm)
         module = TokenizerModule(
-            config, weights, still_tolerance=4 / 255, lr=1e-2, warmup_steps=1, ema_decay=0, grid_every=0
+            config,
+            weights,
+            still_tolerance=4 / 255,
+            lr=1e-2,
+            warmup_steps=1,
+            ema_decay=0,
+            grid_every=0,
         )
         fit = trainer(tmp_path, steps=30, limit_val_batches=0)
         fit.fit(module, Noise())
@@ -159,12 +180,16 @@ def test_the_price_of_change_calms_codes(
     assert change(calm=1.0) < change(calm=0.0) / 1.5
 
 
-def test_a_network_looks_on_and_stays_out_of_what_is_saved(tiny_config: TokenizerConfig, tmp_path: Path) -> None:
+def test_a_network_looks_on_and_stays_out_of_what_is_saved(
+    tiny_config: TokenizerConfig, tmp_path: Path
+) -> None:
     torch.manual_seed(0)
     vgg = {f"0.{name}": value for name, value in torch.nn.Conv2d(3, 4, 3).state_dict().items()}
     save_file(vgg, tmp_path / "vgg.safetensors")
     weights = LossWeights(squared=0, absolute=0, gradient=0, temporal=0, perceptual=1)
-    module = TokenizerModule(tiny_config, weights, str(tmp_path / "vgg.safetensors"), lr=1e-2, warmup_steps=1)
+    module = TokenizerModule(
+        tiny_config, weights, str(tmp_path / "vgg.safetensors"), lr=1e-2, warmup_steps=1
+    )
     before = module.model.id
     fit = trainer(tmp_path, steps=2, limit_val_batches=0, precision="bf16-mixed")
     fit.fit(module, Squares())
@@ -195,20 +220,26 @@ class StopAt(pl.Callback):
 def test_a_stopped_run_goes_on_where_it_was(
     tiny_config: TokenizerConfig, tmp_path: Path, muon_lr: float, quantizer: QuantizerConfig | None
 ) -> None:
-    """Stopped after 4 of 8 steps and resumed, a run ends with the weights of one that was never stopped."""
+    """Stopped after 4 of 8 steps and resumed, a run ends with the weights of one that was never
+    stopped."""
     config = dataclasses.replace(tiny_config, quantizer=quantizer or tiny_config.quantizer)
 
     def fresh() -> TokenizerModule:
         torch.manual_seed(0)
-        return TokenizerModule(config, lr=1e-2, muon_lr=muon_lr, warmup_steps=1, ema_decay=0.5, grid_every=0)
+        return TokenizerModule(
+            config, lr=1e-2, muon_lr=muon_lr, warmup_steps=1, ema_decay=0.5, grid_every=0
+        )
 
-    whole, resumed = fresh(), fresh()
+    whole = fresh()
+    resumed = fresh()
     trainer(tmp_path, steps=8).fit(whole, Squares())
     stopped = trainer(tmp_path, steps=8)
     stopped.callbacks.append(StopAt(4))  # type: ignore[attr-defined]
     stopped.fit(fresh(), Squares())
     assert stopped.global_step == 4
-    trainer(tmp_path, steps=8).fit(resumed, Squares(), ckpt_path=log_dir(stopped) / "checkpoints" / "last.ckpt")
+    trainer(tmp_path, steps=8).fit(
+        resumed, Squares(), ckpt_path=log_dir(stopped) / "checkpoints" / "last.ckpt"
+    )
     assert resumed.model.id == whole.model.id
 
 
@@ -229,7 +260,10 @@ def test_a_run_needs_an_end(module: TokenizerModule, tmp_path: Path) -> None:
 def test_every_yaml_parses_with_overrides(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = ["--data.root", "clips"] if config.stem == "folder" else []
     with pytest.raises(SystemExit) as left:
-        run(TokenizerModule, ["fit", "--config", str(config), *root, "--data.size", "48", "--print_config"])
+        run(
+            TokenizerModule,
+            ["fit", "--config", str(config), *root, "--data.size", "48", "--print_config"],
+        )
     printed = capsys.readouterr()
     assert left.value.code == 0, printed.err
     assert "size: 48" in printed.out
@@ -250,7 +284,9 @@ def test_every_yaml_parses_with_overrides(config: Path, capsys: pytest.CaptureFi
         (["--config", "absent.yaml"], "absent.yaml"),
     ],
 )
-def test_mistakes_end_in_one_line(args: list[str], problem: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_end_in_one_line(
+    args: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as left:
         run(TokenizerModule, ["fit", *args])
     lines = capsys.readouterr().err.strip().splitlines()

@@ -1,8 +1,10 @@
-"""Train the oracle from nothing: `python -m kinetoscope.data.worlds.physics.judge.fit --out pretrained/physics-oracle`.
+"""Train the oracle from nothing: `python -m kinetoscope.data.worlds.physics.judge.fit --out
+pretrained/physics-oracle`.
 
-Three stages, minutes on one CPU core. First FrameNet learns pixels, pose and time of day from single frames; then
-ObjectNet and ContactNet learn from the tracks that the finished FrameNet makes. Half of all
-pictures are spoiled the way a video decoder spoils them, so that reconstructions can be read as well as renders.
+Three stages, minutes on one CPU core. First FrameNet learns pixels, pose and time of day from
+single frames; then ObjectNet and ContactNet learn from the tracks that the finished FrameNet makes.
+Half of all pictures are spoiled the way a video decoder spoils them, so that reconstructions can be
+read as well as renders.
 """
 
 from __future__ import annotations
@@ -26,10 +28,16 @@ from .network import ObjectNet, TrackConvs
 from .tracks import mirror_track, pair_features, pose_of
 
 log = logging.getLogger(__name__)
-FRAME_SEED, TRACK_SEED = 500_000_000, 600_000_000  # apart from the seeds that models train on
+FRAME_SEED = 500_000_000  # apart from the seeds that models train on
+TRACK_SEED = 600_000_000
 MIRRORED = {"left": "right", "right": "left"}
-# In turn: of three clips one comes from the wider world, and half of all show what moves sideways and hits nothing.
-WORLDS = [PhysicsConfig(max_objects=most, any_motions=free) for free in (False, True) for most in (2, 2, 3)]
+# In turn: of three clips one comes from the wider world, and half of all show what moves sideways
+# and hits nothing.
+WORLDS = [
+    PhysicsConfig(max_objects=most, any_motions=free)
+    for free in (False, True)
+    for most in (2, 2, 3)
+]
 
 
 class TrackSet(NamedTuple):
@@ -43,9 +51,11 @@ class TrackSet(NamedTuple):
 
 
 def spoil(video: Tensor, generator: torch.Generator) -> Tensor:
-    """Imitate the errors of a decoder on about half of the uint8 clips [B, 3, F, Y, X]; returns uint8.
+    """Imitate the errors of a decoder on about half of the uint8 clips [B, 3, F, Y, X]; returns
+    uint8.
 
-    Blur, 8x8 blocks that lose their detail, noise, and brightness, contrast and tint off by a few percent.
+    Blur, 8x8 blocks that lose their detail, noise, and brightness, contrast and tint off by a few
+    percent.
     """
 
     def draw(*shape: int) -> Tensor:
@@ -62,7 +72,9 @@ def spoil(video: Tensor, generator: torch.Generator) -> Tensor:
     y = x + per_clip(draw(clips) * 1.2) * (soft - x)
     steps = -(-frames // 4)  # a block keeps its error for the four frames of one latent
     flat = (draw(clips, steps, height // 8, width // 8) < 0.25 * draw(clips, 1, 1, 1)).float()
-    flat = functional.interpolate(flat.repeat_interleave(4, 1)[:, :frames].flatten(0, 1)[:, None], scale_factor=8.0)
+    flat = functional.interpolate(
+        flat.repeat_interleave(4, 1)[:, :frames].flatten(0, 1)[:, None], scale_factor=8.0
+    )
     coarse = functional.interpolate(functional.avg_pool2d(y, 4), scale_factor=4.0, mode="bilinear")
     y = y + flat * 0.8 * (coarse - y)
     y = y + torch.randn(y.shape, generator=generator) * per_clip(draw(clips)) * 8
@@ -73,22 +85,29 @@ def spoil(video: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def single_frames(clips: int, each: int, compiled: bool) -> Iterator[tuple[Tensor, Scenes, Tensor]]:
-    """Blocks of (video [B, 3, 1, Y, X], scenes of one frame, slots [B, Y, X]): `each` moments of every clip."""
+    """Blocks of (video [B, 3, 1, Y, X], scenes of one frame, slots [B, Y, X]): `each` moments of
+    every clip."""
     for begin in range(0, clips, 512):
         config = WORLDS[begin // 512 % len(WORLDS)]
         seeds = range(FRAME_SEED + begin, FRAME_SEED + min(begin + 512, clips))
         scenes = sample_scenes(seeds, READ_FRAMES, config)
-        moments = torch.rand(len(seeds), READ_FRAMES, generator=torch.Generator().manual_seed(begin)).argsort(1)
+        moments = torch.rand(
+            len(seeds), READ_FRAMES, generator=torch.Generator().manual_seed(begin)
+        ).argsort(1)
         for k in range(each):
-            rows, at = torch.arange(len(seeds)), moments[:, k]
-            position, eye, view = (x[rows, at][:, None] for x in (scenes.position, scenes.eye, scenes.view))
+            rows = torch.arange(len(seeds))
+            at = moments[:, k]
+            position, eye, view = (
+                x[rows, at][:, None] for x in (scenes.position, scenes.eye, scenes.view)
+            )
             frame = replace(scenes, position=position, eye=eye, view=view)
             video, slots = render(frame, compiled=compiled)
             yield video, frame, slots[:, 0]
 
 
 def frame_targets(scenes: Scenes, slots: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Truth of single frames: colour [M, Y, X] (0 none), shape [M, Y, X] (-100 none), pose [M, 3], time [M]."""
+    """Truth of single frames: colour [M, Y, X] (0 none), shape [M, Y, X] (-100 none), pose [M,
+    3], time [M]."""
     none = torch.zeros(len(scenes), 1, dtype=torch.long)
     index = slots.long().flatten(1)
     colour = torch.cat([none, scenes.colour + 1], 1).gather(1, index).view(slots.shape)
@@ -96,14 +115,21 @@ def frame_targets(scenes: Scenes, slots: Tensor) -> tuple[Tensor, Tensor, Tensor
     return colour, shape, pose_of(scenes)[:, 0], scenes.time
 
 
-def fit_frames(oracle: Oracle, clips: int, each: int, steps: int, batch: int, compiled: bool) -> None:
+def fit_frames(
+    oracle: Oracle, clips: int, each: int, steps: int, batch: int, compiled: bool
+) -> None:
     """Stage one: pixels, pose and time of day from single frames."""
-    parts = [(video, *frame_targets(scenes, slots)) for video, scenes, slots in single_frames(clips, each, compiled)]
+    parts = [
+        (video, *frame_targets(scenes, slots))
+        for video, scenes, slots in single_frames(clips, each, compiled)
+    ]
     data = tuple(torch.cat(column) for column in zip(*parts))
     log.info("rendered %d frames", len(data[0]))
     generator = torch.Generator().manual_seed(1)
     optimizer = torch.optim.AdamW(oracle.frame.parameters(), lr=3e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 3e-3, total_steps=steps, pct_start=0.1
+    )
     oracle.frame.train()
     for step in range(steps):
         rows = torch.randint(len(data[0]), (batch,), generator=generator)
@@ -123,7 +149,11 @@ def fit_frames(oracle: Oracle, clips: int, each: int, steps: int, batch: int, co
         optimizer.step()
         schedule.step()
         if step % 100 == 0 or step == steps - 1:
-            log.info("frames %d: colour %.4f shape %.4f pose %.4f time %.4f", step, *(x.item() for x in losses))
+            log.info(
+                "frames %d: colour %.4f shape %.4f pose %.4f time %.4f",
+                step,
+                *(x.item() for x in losses),
+            )
     oracle.eval()
 
 
@@ -160,14 +190,18 @@ def fit_objects(net: ObjectNet, data: TrackSet, steps: int, batch: int = 128) ->
     generator = torch.Generator().manual_seed(3)
     mirrored_motion = torch.tensor([MOTIONS.index(MIRRORED.get(name, name)) for name in MOTIONS])
     for rows, valid, optimizer in _steps(net, len(data.features_KFD), steps, batch, generator):
-        x, state, motion = data.features_KFD[rows], data.state_KF4[rows], data.motion_K[rows]
+        x = data.features_KFD[rows]
+        state = data.state_KF4[rows]
+        motion = data.motion_K[rows]
         flip = torch.rand(batch, generator=generator) < 0.5
         x = torch.where(flip[:, None, None], mirror_track(x), x)
         x = x + 0.02 * net.convs.std * torch.randn(x.shape, generator=generator)
         state = torch.where(flip[:, None, None], state * torch.tensor([-1.0, 1.0, 1.0, 1.0]), state)
         states, logits = net(x, valid)
         place = functional.smooth_l1_loss(states[valid], state[valid], beta=0.05)
-        loss = 5 * place + functional.cross_entropy(logits, torch.where(flip, mirrored_motion[motion], motion))
+        loss = 5 * place + functional.cross_entropy(
+            logits, torch.where(flip, mirrored_motion[motion], motion)
+        )
         optimizer(loss)
 
 
@@ -177,8 +211,11 @@ def fit_contacts(oracle: Oracle, data: TrackSet, steps: int, batch: int = 128) -
         whole = torch.ones(data.features_KFD.shape[:2], dtype=torch.bool)
         states = oracle.object(data.features_KFD, whole)[0]
         one, two = data.pairs_Q2.unbind(1)
-        x_QFE = pair_features((data.features_KFD[one], data.features_KFD[two]), (states[one], states[two]))
-    net, generator = oracle.contact, torch.Generator().manual_seed(4)
+        x_QFE = pair_features(
+            (data.features_KFD[one], data.features_KFD[two]), (states[one], states[two])
+        )
+    net = oracle.contact
+    generator = torch.Generator().manual_seed(4)
     _standardise(net.convs, x_QFE)
     for rows, valid, optimizer in _steps(net, len(x_QFE), steps, batch, generator):
         x = x_QFE[rows]
@@ -199,9 +236,12 @@ def _standardise(convs: TrackConvs, x_KFD: Tensor) -> None:
 def _steps(
     net: nn.Module, size: int, steps: int, batch: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor, Callable[[Tensor], None]]]:
-    """Random rows, the frames of each that count (from 9 to all), and the function that takes a step down a loss."""
+    """Random rows, the frames of each that count (from 9 to all), and the function that takes a
+    step down a loss."""
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0.1)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 3e-3, total_steps=steps, pct_start=0.1
+    )
     net.train()
     for step in range(steps):
 
@@ -214,29 +254,50 @@ def _steps(
                 log.info("%s %d: loss %.4f", type(net).__name__, step, loss.item())
 
         lengths = torch.randint(MIN_FRAMES, 2 * READ_FRAMES, (batch, 1), generator=generator)
-        yield torch.randint(size, (batch,), generator=generator), torch.arange(READ_FRAMES) < lengths, descend
+        yield (
+            torch.randint(size, (batch,), generator=generator),
+            torch.arange(READ_FRAMES) < lengths,
+            descend,
+        )
     net.eval()
 
 
-def held_out(clips: int, frames: int, config: PhysicsConfig, compiled: bool) -> Iterator[dict[str, object]]:
+def held_out(
+    clips: int, frames: int, config: PhysicsConfig, compiled: bool
+) -> Iterator[dict[str, object]]:
     """Batches of clips that nothing was trained on."""
     for begin in range(HELD_OUT_SEED, HELD_OUT_SEED + clips, 32):
-        yield physics_batch(range(begin, min(begin + 32, HELD_OUT_SEED + clips)), frames, 64, config, compiled)
+        yield physics_batch(
+            range(begin, min(begin + 32, HELD_OUT_SEED + clips)), frames, 64, config, compiled
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", required=True, help="folder of the new weights")
-    parser.add_argument("--frames", help="folder of an oracle whose frame network is kept; the others are fitted")
-    parser.add_argument("--frame-clips", type=int, default=6144, help="clips that single frames are taken from")
+    parser.add_argument(
+        "--frames", help="folder of an oracle whose frame network is kept; the others are fitted"
+    )
+    parser.add_argument(
+        "--frame-clips", type=int, default=6144, help="clips that single frames are taken from"
+    )
     parser.add_argument("--frame-steps", type=int, default=1200)
-    parser.add_argument("--track-clips", type=int, default=2048, help="whole clips for motion and contact")
+    parser.add_argument(
+        "--track-clips", type=int, default=2048, help="whole clips for motion and contact"
+    )
     parser.add_argument("--track-steps", type=int, default=1000)
-    parser.add_argument("--check-clips", type=int, default=512, help="held-out clips of the closing table")
-    parser.add_argument("--eager", action="store_true", help="render without torch.compile (slow; no C++ compiler)")
+    parser.add_argument(
+        "--check-clips", type=int, default=512, help="held-out clips of the closing table"
+    )
+    parser.add_argument(
+        "--eager", action="store_true", help="render without torch.compile (slow; no C++ compiler)"
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(relativeCreated)7d ms  %(message)s")
-    begin, compiled = time.monotonic(), not options.eager
+    begin = time.monotonic()
+    compiled = not options.eager
     torch.manual_seed(0)
     oracle = Oracle()
     if options.frames:
@@ -253,7 +314,9 @@ def main() -> None:
         world = PhysicsConfig(any_motions=free)
         table = calibrate(oracle, held_out(options.check_clips, frames, world, compiled))
         scores = "  ".join(f"{name} {value:.3f}" for name, value in table.items())
-        log.info("%d frames, %s: %s", frames, "any motions" if free else "the default world", scores)
+        log.info(
+            "%d frames, %s: %s", frames, "any motions" if free else "the default world", scores
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The oracle: looks at the pixels of a physics clip and says what is in it.
 
-It never sees a caption, a code or a scene. It scores clips that have no scene behind them, such as reconstructions and
-generated ones, so what it calls an object must last: enough pixels of one colour in enough of the frames.
+It never sees a caption, a code or a scene. It scores clips that have no scene behind them, such as
+reconstructions and generated ones, so what it calls an object must last: enough pixels of one
+colour in enough of the frames.
 
 Legend: B clips, F frames, N colours, M = B * F, Y X pixels.
 """
@@ -36,7 +37,8 @@ CHUNK = 264  # frames looked at together
 class Reading:
     """What the oracle saw in one clip, as indices into the tables of `physics`."""
 
-    objects: tuple[tuple[int, int, int], ...]  # colour, shape, first motion of each, from left to right as first seen
+    # colour, shape, first motion of each, from left to right as first seen
+    objects: tuple[tuple[int, int, int], ...]
     camera: int
     time: int
     collides: bool
@@ -44,7 +46,10 @@ class Reading:
     camera_gain: tuple[float, float, float]  # share of a full pan, orbit and move in
 
     def __str__(self) -> str:
-        things = [f"{COLOURS[colour]} {SHAPES[shape]} {MOTIONS[motion]}" for colour, shape, motion in self.objects]
+        things = [
+            f"{COLOURS[colour]} {SHAPES[shape]} {MOTIONS[motion]}"
+            for colour, shape, motion in self.objects
+        ]
         touch = ["they touch"] if self.collides else []
         return ", ".join([*things, *touch, f"camera {CAMERAS[self.camera]}", TIMES[self.time]])
 
@@ -62,7 +67,11 @@ class Oracle(nn.Module):
     @classmethod
     def from_pretrained(cls, folder: str | os.PathLike[str] | None = None) -> Oracle:
         """The shipped oracle, or the one in `folder` (`config.json`, `model.safetensors`)."""
-        path = Path(folder) if folder else Path(str(resources.files("kinetoscope.pretrained"))) / "physics-oracle"
+        path = (
+            Path(folder)
+            if folder
+            else Path(str(resources.files("kinetoscope.pretrained"))) / "physics-oracle"
+        )
         if not (path / "model.safetensors").is_file():
             raise ValueError(
                 f"{path} holds no oracle; make one with "
@@ -70,14 +79,19 @@ class Oracle(nn.Module):
             )
         values: dict[str, Any] = json.loads((path / "config.json").read_text())
         oracle = cls(OracleConfig(**values | {"channels": tuple(values["channels"])}))
-        oracle.load_state_dict({name: x.float() for name, x in load_file(path / "model.safetensors").items()})
+        oracle.load_state_dict(
+            {name: x.float() for name, x in load_file(path / "model.safetensors").items()}
+        )
         return oracle.eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write `config.json` and half-precision `model.safetensors` into `folder`."""
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        save_file({name: x.half().contiguous() for name, x in self.state_dict().items()}, path / "model.safetensors")
+        save_file(
+            {name: x.half().contiguous() for name, x in self.state_dict().items()},
+            path / "model.safetensors",
+        )
         (path / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
 
     @torch.inference_mode()
@@ -97,12 +111,16 @@ class Oracle(nn.Module):
         _check(video, 1)
         frames = self._frames(video).split(CHUNK)
         masks = [self.frame(part).colour_MCYX.argmax(1) for part in frames]
-        counts = [torch.stack([(mask == n + 1).sum((1, 2)) for n in range(len(COLOURS))], -1) for mask in masks]
+        counts = [
+            torch.stack([(mask == n + 1).sum((1, 2)) for n in range(len(COLOURS))], -1)
+            for mask in masks
+        ]
         return torch.cat(counts).unflatten(0, (len(video), -1))
 
     @torch.inference_mode()
     def features(self, video: Tensor) -> Tensor:
-        """Features [B * F, D] of the frames of uint8 clips, for a distance between sets of frames."""
+        """Features [B * F, D] of the frames of uint8 clips, for a distance between sets of
+        frames."""
         _check(video, 1)
         return torch.cat([self.frame.features(part) for part in self._frames(video).split(CHUNK)])
 
@@ -123,11 +141,15 @@ class Oracle(nn.Module):
         seen = tracks.pixels_BFN >= self.config.min_pixels
         present = seen.float().mean(1) >= self.config.min_share
         cameras = camera_of(tracks.gain_BP).tolist()
-        times = looks.time_MT.log_softmax(-1).unflatten(0, (len(video), -1)).sum(1).argmax(-1).tolist()
+        times = (
+            looks.time_MT.log_softmax(-1).unflatten(0, (len(video), -1)).sum(1).argmax(-1).tolist()
+        )
         shapes = tracks.shape_BNS.argmax(-1).tolist()
         readings = []
         for b in range(len(video)):
-            colours = sorted(present[b].nonzero()[:, 0].tolist(), key=lambda n: self._first_place(tracks, b, n))
+            colours = sorted(
+                present[b].nonzero()[:, 0].tolist(), key=lambda n: self._first_place(tracks, b, n)
+            )
             motions, collides = self._follow(tracks.features_BFND[b], colours)
             readings.append(
                 Reading(
@@ -153,28 +175,38 @@ class Oracle(nn.Module):
         states_KF4, motions = self.object(x_KFD, torch.ones(x_KFD.shape[:2], dtype=torch.bool))
         one, two = torch.combinations(torch.arange(len(colours))).unbind(1)
         pairs = pair_features((x_KFD[one], x_KFD[two]), (states_KF4[one], states_KF4[two]))
-        touch = self.contact(pairs, torch.ones(pairs.shape[:2], dtype=torch.bool)) > self.config.touch_logit
+        touch = (
+            self.contact(pairs, torch.ones(pairs.shape[:2], dtype=torch.bool))
+            > self.config.touch_logit
+        )
         return motions.argmax(-1).tolist(), bool(touch.any())
 
 
 def _check(video: Tensor, frames: int) -> None:
     if video.dim() != 5 or video.shape[1] != 3 or video.dtype != torch.uint8:
-        raise ValueError(f"the oracle reads uint8 clips [B, 3, F, Y, X]; got {video.dtype} {list(video.shape)}")
+        raise ValueError(
+            f"the oracle reads uint8 clips [B, 3, F, Y, X]; got {video.dtype} {list(video.shape)}"
+        )
     if video.shape[2] < frames:
         raise ValueError(f"the oracle needs at least {frames} frames; got {video.shape[2]}")
 
 
 def agreement(reading: Reading, truth: Attributes) -> dict[str, list[bool]]:
-    """Which attributes of a clip were read as `truth` has them; colour, shape and motion once per object of the truth.
+    """Which attributes of a clip were read as `truth` has them; colour, shape and motion once per
+    object of the truth.
 
-    An object that is not there has no shape and no motion either, so both count as wrong. "objects" asks for every
-    colour with its shape, "all" for everything at once and nothing more than that.
+    An object that is not there has no shape and no motion either, so both count as wrong. "objects"
+    asks for every colour with its shape, "all" for everything at once and nothing more than that.
     """
     seen = {colour: (shape, motion) for colour, shape, motion in reading.objects}
     result = {
         "colour": [colour in seen for colour, *_ in truth.objects],
-        "shape": [colour in seen and seen[colour][0] == shape for colour, shape, *_ in truth.objects],
-        "motion": [colour in seen and seen[colour][1] == motion for colour, _, _, motion in truth.objects],
+        "shape": [
+            colour in seen and seen[colour][0] == shape for colour, shape, *_ in truth.objects
+        ],
+        "motion": [
+            colour in seen and seen[colour][1] == motion for colour, _, _, motion in truth.objects
+        ],
         "count": [len(reading.objects) == len(truth.objects)],
         "camera": [reading.camera == truth.camera],
         "time": [reading.time == truth.time],
@@ -186,9 +218,13 @@ def agreement(reading: Reading, truth: Attributes) -> dict[str, list[bool]]:
 
 
 def score(readings: Sequence[Reading], truths: Sequence[Attributes]) -> dict[str, float]:
-    """Share of agreements per attribute over clips. Raises ValueError when there are no clips or not as many truths."""
+    """Share of agreements per attribute over clips. Raises ValueError when there are no clips or
+    not as many truths."""
     if not readings or len(readings) != len(truths):
-        raise ValueError(f"one truth per reading is needed, and at least one; got {len(readings)} and {len(truths)}")
+        raise ValueError(
+            f"one truth per reading is needed, and at least one; got {len(readings)} and "
+            f"{len(truths)}"
+        )
     votes: dict[str, list[bool]] = defaultdict(list)
     for reading, truth in zip(readings, truths):
         for name, values in agreement(reading, truth).items():
@@ -197,7 +233,8 @@ def score(readings: Sequence[Reading], truths: Sequence[Attributes]) -> dict[str
 
 
 def calibrate(oracle: Oracle, clips: Iterable[dict[str, Any]]) -> dict[str, float]:
-    """Accuracy per attribute on batches {"video" uint8 [B, 3, F, Y, X], "attributes"} whose truth is known."""
+    """Accuracy per attribute on batches {"video" uint8 [B, 3, F, Y, X], "attributes"} whose
+    truth is known."""
     readings: list[Reading] = []
     truths: list[Attributes] = []
     for batch in clips:

@@ -1,13 +1,16 @@
-"""The three small networks of the oracle: one looks at single frames, two at the tracks of objects over time.
+"""The three small networks of the oracle: one looks at single frames, two at the tracks of objects
+over time.
 
 Facts of these networks
-- FrameNet is a convolutional hourglass on 64x64 frames: per pixel a colour (none or one of 8) and a shape, per frame
-  the pose of the camera on its known paths and the time of day. It never sees two frames at once.
-- ObjectNet turns the track of a mask into places in metres and a motion, ContactNet tells from the places of two
-  objects whether they touch; neither sees a picture. A clip can have any number of frames.
+- FrameNet is a convolutional hourglass on 64x64 frames: per pixel a colour (none or one of 8) and a
+  shape, per frame the pose of the camera on its known paths and the time of day. It never sees two
+  frames at once.
+- ObjectNet turns the track of a mask into places in metres and a motion, ContactNet tells from the
+  places of two objects whether they touch; neither sees a picture. A clip can have any number of
+  frames.
 
-Legend: M frames of any clips, C colours + 1, S shapes, Y X pixels, K tracks, F frames, D features of a
-track, E features of a pair.
+Legend: M frames of any clips, C colours + 1, S shapes, Y X pixels, K tracks, F frames, D features
+of a track, E features of a pair.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from torch import Tensor, nn
 
 from ..scene import COLOURS, MOTIONS, SHAPES, TIMES
 
-TRACK_FEATURES, PAIR_FEATURES = 21, 10
+TRACK_FEATURES = 21
+PAIR_FEATURES = 10
 STATE = 4  # x, y, z and radius
 POSE = 3  # pan, orbit, move in: each from -1 to 1 along its path
 
@@ -35,7 +39,8 @@ class OracleConfig:
     track_channels: int = 48
     min_pixels: int = 30  # fewer pixels of a colour in a frame are a stain, not an object
     min_share: float = 0.5  # share of the frames in which an object must be seen
-    touch_logit: float = 1.0  # what counts as touching; above 0, since more pairs touch in the training set
+    # what counts as touching; above 0, since more pairs touch in the training set
+    touch_logit: float = 1.0
 
 
 class Looks(NamedTuple):
@@ -62,7 +67,9 @@ class FrameNet(nn.Module):
         self.mix2 = _conv(a, a)
         self.pixels = nn.Conv2d(a, 4 * (len(COLOURS) + 1 + len(SHAPES)), 1)
         grid = (config.size // 8) ** 2
-        self.squeeze = nn.Sequential(nn.Conv2d(c, 12, 1), nn.Flatten(), nn.Linear(12 * grid, 48), nn.GELU())
+        self.squeeze = nn.Sequential(
+            nn.Conv2d(c, 12, 1), nn.Flatten(), nn.Linear(12 * grid, 48), nn.GELU()
+        )
         self.whole = nn.Linear(48, POSE + len(TIMES))
 
     def forward(self, x_M3YX: Tensor) -> Looks:
@@ -71,7 +78,9 @@ class FrameNet(nn.Module):
         fine = self.mix2(fine + functional.interpolate(self.up2(middle), scale_factor=2.0))
         pixels = functional.pixel_shuffle(self.pixels(fine), 2).float()
         whole = self.whole(self.squeeze(coarse)).float()
-        return Looks(*pixels.split([len(COLOURS) + 1, len(SHAPES)], 1), *whole.split([POSE, len(TIMES)], 1))
+        return Looks(
+            *pixels.split([len(COLOURS) + 1, len(SHAPES)], 1), *whole.split([POSE, len(TIMES)], 1)
+        )
 
     def encode(self, x_M3YX: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Feature maps at a half, a quarter and an eighth of the size."""
@@ -80,12 +89,14 @@ class FrameNet(nn.Module):
         return fine, middle, self.down2(middle)
 
     def features(self, x_M3YX: Tensor) -> Tensor:
-        """Frame features [M, channels[2]] for a Fréchet distance: the coarsest map, averaged over the picture."""
+        """Frame features [M, channels[2]] for a Fréchet distance: the coarsest map, averaged
+        over the picture."""
         return self.encode(x_M3YX)[2].float().mean((2, 3))
 
 
 class TrackConvs(nn.Module):
-    """Dilated convolutions over time, 29 frames wide, over standardised features; frames not valid are zero."""
+    """Dilated convolutions over time, 29 frames wide, over standardised features; frames not
+    valid are zero."""
 
     mean: Tensor
     std: Tensor
@@ -95,12 +106,19 @@ class TrackConvs(nn.Module):
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("std", torch.ones(features))
         self.convs = nn.ModuleList(
-            nn.Conv1d(features if dilation == 1 else channels, channels, 5, padding=2 * dilation, dilation=dilation)
+            nn.Conv1d(
+                features if dilation == 1 else channels,
+                channels,
+                5,
+                padding=2 * dilation,
+                dilation=dilation,
+            )
             for dilation in (1, 2, 4)
         )
 
     def forward(self, x_KFD: Tensor, valid_KF: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of every frame [K, channels, F], and their mean and maximum over the valid ones [K, 2 channels]."""
+        """Features of every frame [K, channels, F], and their mean and maximum over the valid
+        ones [K, 2 channels]."""
         valid_K1F = valid_KF[:, None].float()
         x = ((x_KFD - self.mean) / self.std).clamp(-6, 6).transpose(1, 2) * valid_K1F
         for index, conv in enumerate(self.convs):
@@ -111,15 +129,20 @@ class TrackConvs(nn.Module):
 
 
 class ObjectNet(nn.Module):
-    """From the track of one object: its place and radius in metres in every frame [K, F, 4], logits over MOTIONS."""
+    """From the track of one object: its place and radius in metres in every frame [K, F, 4],
+    logits over MOTIONS."""
 
     def __init__(self, config: OracleConfig) -> None:
         super().__init__()
         width = config.track_channels
         self.convs = TrackConvs(TRACK_FEATURES, width)
         self.direct = nn.Conv1d(TRACK_FEATURES, STATE, 1)
-        self.state = nn.Sequential(nn.Conv1d(width, width, 1), nn.GELU(), nn.Conv1d(width, STATE, 1))
-        self.motion = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, len(MOTIONS)))
+        self.state = nn.Sequential(
+            nn.Conv1d(width, width, 1), nn.GELU(), nn.Conv1d(width, STATE, 1)
+        )
+        self.motion = nn.Sequential(
+            nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, len(MOTIONS))
+        )
 
     def forward(self, x_KFD: Tensor, valid_KF: Tensor) -> tuple[Tensor, Tensor]:
         x_KCF, pooled_KC = self.convs(x_KFD, valid_KF)

@@ -1,7 +1,9 @@
-"""From masks to tracks: where each coloured object stands on the floor in every frame, and how the camera moved.
+"""From masks to tracks: where each coloured object stands on the floor in every frame, and how the
+camera moved.
 
-The camera follows a known path, so its pose is read frame by frame and then smoothed along that path; with it the foot
-of every mask is thrown back onto the floor, in metres. What remains is motion of the object, not of the camera.
+The camera follows a known path, so its pose is read frame by frame and then smoothed along that
+path; with it the foot of every mask is thrown back onto the floor, in metres. What remains is
+motion of the object, not of the camera.
 
 Legend: B clips, F frames, N colours, Y X pixels, D features of a track.
 """
@@ -29,7 +31,12 @@ from ..scene import (
 from .network import Looks
 
 FAR = 14.0  # metres; the foot of something that hangs in the air may lie beyond the horizon
-LEFT, MIDDLE, RIGHT, SEEN, PAN_FEATURE, ORBIT_FEATURE = 2, 3, 4, 13, 14, 15  # places in the features of a track
+LEFT = 2  # places in the features of a track
+MIDDLE = 3
+RIGHT = 4
+SEEN = 13
+PAN_FEATURE = 14
+ORBIT_FEATURE = 15
 MIN_GAIN = 0.5  # share of a full move that still counts as a move
 
 
@@ -42,7 +49,9 @@ class Tracks(NamedTuple):
     gain_BP: Tensor  # share of a full pan, orbit and move in that the clip shows
 
 
-def eased(frames: int, fps: float = PhysicsConfig.fps, seconds: float = PhysicsConfig.camera_seconds) -> Tensor:
+def eased(
+    frames: int, fps: float = PhysicsConfig.fps, seconds: float = PhysicsConfig.camera_seconds
+) -> Tensor:
     """The course [F] from -1 to 1 of every camera move, as `physics.camera_path` takes it."""
     progress = (torch.arange(frames) / fps / seconds).clamp(max=1.0)
     return 2 * (0.75 * progress + 0.25 * (3 * progress**2 - 2 * progress**3)) - 1
@@ -50,23 +59,28 @@ def eased(frames: int, fps: float = PhysicsConfig.fps, seconds: float = PhysicsC
 
 def pose_of(scenes: Scenes) -> Tensor:
     """True poses [B, F, 3] (pan, orbit, move in; -1 to 1) of the cameras of `scenes`."""
-    x, z = scenes.eye[..., 0], scenes.eye[..., 2]
+    x = scenes.eye[..., 0]
+    z = scenes.eye[..., 2]
     angle = torch.atan2(x, -z)
     closer = 1 - torch.hypot(x, z) / CAMERA_DISTANCE
     return torch.stack([(scenes.view[..., 0] + angle) / PAN, angle / ORBIT, closer / MOVE_IN], -1)
 
 
 def smooth_pose(pose_BFP: Tensor) -> tuple[Tensor, Tensor]:
-    """Least-squares fit of `offset + gain * eased(t)` to each part of the pose: (smooth [B, F, 3], gain [B, 3])."""
+    """Least-squares fit of `offset + gain * eased(t)` to each part of the pose: (smooth [B, F,
+    3], gain [B, 3])."""
     course = eased(pose_BFP.shape[1])
     centred = course - course.mean()
     mean = pose_BFP.mean(1)
-    gain = (centred[:, None] * (pose_BFP - mean[:, None])).sum(1) / centred.square().sum().clamp_min(1e-6)
+    gain = (centred[:, None] * (pose_BFP - mean[:, None])).sum(
+        1
+    ) / centred.square().sum().clamp_min(1e-6)
     return mean[:, None] + gain[:, None] * centred[:, None], gain
 
 
 def camera_of(gain_BP: Tensor) -> Tensor:
-    """Class [B] of the camera move, an index into CAMERAS. Moving out is no class and reads as still."""
+    """Class [B] of the camera move, an index into CAMERAS. Moving out is no class and reads as
+    still."""
     pan, orbit, closer = gain_BP.unbind(-1)
     strength = torch.stack([torch.full_like(pan, MIN_GAIN), -pan, pan, -orbit, orbit, closer], -1)
     assert strength.shape[-1] == len(CAMERAS)
@@ -74,8 +88,10 @@ def camera_of(gain_BP: Tensor) -> Tensor:
 
 
 def to_floor(plane_x: Tensor, plane_y: Tensor, pose: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Floor point (x, z) in metres behind a point of the picture plane, and its distance; pose [..., 3]."""
-    angle, distance = pose[..., 1] * ORBIT, CAMERA_DISTANCE * (1 - pose[..., 2] * MOVE_IN)
+    """Floor point (x, z) in metres behind a point of the picture plane, and its distance; pose
+    [..., 3]."""
+    angle = pose[..., 1] * ORBIT
+    distance = CAMERA_DISTANCE * (1 - pose[..., 2] * MOVE_IN)
     yaw = pose[..., 0] * PAN - angle
     height = CAMERA_TARGET + (CAMERA_HEIGHT - CAMERA_TARGET) * distance / CAMERA_DISTANCE
     pitch = torch.atan2(CAMERA_TARGET - height, distance)
@@ -88,45 +104,58 @@ def to_floor(plane_x: Tensor, plane_y: Tensor, pose: Tensor) -> tuple[Tensor, Te
 
 
 def make_tracks(looks: Looks, clips: int) -> Tracks:
-    """Tracks of every colour from what FrameNet saw in the frames of `clips` clips of equal length (M = B * F)."""
+    """Tracks of every colour from what FrameNet saw in the frames of `clips` clips of equal
+    length (M = B * F)."""
     colour = looks.colour_MCYX.softmax(1)
     mask = torch.where(colour == colour.amax(1, keepdim=True), colour, 0.0)[:, 1:]  # [M, N, Y, X]
     pixels = mask.sum((2, 3))
-    shapes = torch.einsum("mnyx,msyx->mns", mask, looks.shape_MSYX.log_softmax(1)).unflatten(0, (clips, -1)).sum(1)
+    shapes = (
+        torch.einsum("mnyx,msyx->mns", mask, looks.shape_MSYX.log_softmax(1))
+        .unflatten(0, (clips, -1))
+        .sum(1)
+    )
     pixels_BFN = pixels.unflatten(0, (clips, -1))
     shape_BNS = shapes / pixels_BFN.sum(1).clamp_min(1)[..., None]
     pose_BFP, gain_BP = smooth_pose(looks.pose_MP.unflatten(0, (clips, -1)))
-    edges = torch.cat([_quantiles(mask.sum(2)), _quantiles(mask.sum(3))], -1).unflatten(0, (clips, -1))
+    edges = torch.cat([_quantiles(mask.sum(2)), _quantiles(mask.sum(3))], -1).unflatten(
+        0, (clips, -1)
+    )
     features = _features(edges, pixels_BFN, pose_BFP)
     constant = shape_BNS.softmax(-1)[:, None].expand(-1, features.shape[1], -1, -1)
     return Tracks(torch.cat([features, constant], -1), pixels_BFN, shape_BNS, gain_BP)
 
 
 def pair_features(tracks: tuple[Tensor, Tensor], states: tuple[Tensor, Tensor]) -> Tensor:
-    """What ContactNet reads, [K, F, 10], from the tracks [K, F, D] and states [K, F, 4] of two objects.
+    """What ContactNet reads, [K, F, 10], from the tracks [K, F, D] and states [K, F, 4] of two
+    objects.
 
     The gap is the distance between the two discs on the floor that collide in this world.
     """
     footprint = torch.tensor(FOOTPRINT)
-    reach = [track[..., -3:] @ footprint * state[..., 3:].mean(1) for track, state in zip(tracks, states)]
+    reach = [
+        track[..., -3:] @ footprint * state[..., 3:].mean(1) for track, state in zip(tracks, states)
+    ]
     apart = states[1][..., :3] - states[0][..., :3]
     reaches = reach[0] + reach[1]
     gap = torch.hypot(apart[..., 0], apart[..., 2]) - reaches
     near = gap.clamp(-0.3, 0.3) * 4
-    heights, seen = (state[..., 1] for state in states), (track[..., SEEN] for track in tracks)
+    heights = (state[..., 1] for state in states)
+    seen = (track[..., SEEN] for track in tracks)
     return torch.stack([gap, near, *apart.unbind(-1), *heights, *seen, reaches], -1)
 
 
 def mirror_track(features_KFD: Tensor) -> Tensor:
     """The track of the same object in a world seen in a mirror (left and right change places)."""
-    order, sign = torch.arange(features_KFD.shape[-1]), torch.ones(features_KFD.shape[-1])
+    order = torch.arange(features_KFD.shape[-1])
+    sign = torch.ones(features_KFD.shape[-1])
     order[[LEFT, RIGHT]] = order[[RIGHT, LEFT]]
     sign[[0, LEFT, MIDDLE, RIGHT, PAN_FEATURE, ORBIT_FEATURE]] = -1
     return features_KFD[..., order] * sign
 
 
 def _quantiles(mass: Tensor, shares: tuple[float, ...] = (0.04, 0.5, 0.96)) -> Tensor:
-    """Where the shares of a profile [..., X] lie, in [-1, 1] across the picture, finer than a pixel: [..., shares]."""
+    """Where the shares of a profile [..., X] lie, in [-1, 1] across the picture, finer than a
+    pixel: [..., shares]."""
     total = mass.sum(-1, keepdim=True)
     cumulative = mass.cumsum(-1) / total.clamp_min(1e-6)
     wanted = torch.tensor(shares).expand(*mass.shape[:-1], -1).contiguous()
@@ -148,6 +177,8 @@ def _features(edges_BFNE: Tensor, pixels_BFN: Tensor, pose_BFP: Tensor) -> Tenso
     visible = (pixels_BFN >= 4).float()
     time = (torch.arange(edges_BFNE.shape[1]) / 32)[None, :, None].expand_as(x)
     area = pixels_BFN.sqrt() / 16
-    rest = torch.stack([1 / reach, (right - left) * reach, (bottom - top) * reach, area * reach, area, visible], -1)
+    rest = torch.stack(
+        [1 / reach, (right - left) * reach, (bottom - top) * reach, area * reach, area, visible], -1
+    )
     parts = [torch.stack([x, z], -1), edges_BFNE, rest, pose * 0.5]
     return torch.cat([torch.cat(parts, -1) * visible[..., None], time[..., None]], -1)

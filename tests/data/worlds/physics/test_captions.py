@@ -32,12 +32,20 @@ from kinetoscope.data.worlds.physics.scene import (
 )
 
 Words = dict[str, tuple[str, ...]]
-STILL, DAY = MOTIONS.index("still"), TIMES.index("day")
-BALL, CUBE = SHAPES.index("ball"), SHAPES.index("cube")
+STILL = MOTIONS.index("still")
+DAY = TIMES.index("day")
+BALL = SHAPES.index("ball")
+CUBE = SHAPES.index("cube")
 
 
 def any_of(table: Words) -> str:
-    return "(" + "|".join(sorted({word for words in table.values() for word in words}, key=len, reverse=True)) + ")"
+    return (
+        "("
+        + "|".join(
+            sorted({word for words in table.values() for word in words}, key=len, reverse=True)
+        )
+        + ")"
+    )
 
 
 def index_of(word: str, table: Words, names: tuple[str, ...]) -> int:
@@ -98,26 +106,34 @@ def test_sentences_are_true(described: list[tuple[str, Attributes, Attributes]])
     crashes = 0
     for text, said, truth in described:
         heard = read(text)
-        assert replace(said, objects=()) == replace(heard, objects=()) == replace(truth, objects=()), text
+        assert (
+            replace(said, objects=()) == replace(heard, objects=()) == replace(truth, objects=())
+        ), text
         if truth.collides:  # who hits comes first
             crashes += 1
             assert sorted(heard.objects) == sorted(said.objects), text
         else:
             assert heard.objects == said.objects, text
-        for (*named, size, motion), (*real, true_size, true_motion) in zip(said.objects, truth.objects, strict=True):
+        for (*named, size, motion), (*real, true_size, true_motion) in zip(
+            said.objects, truth.objects, strict=True
+        ):
             assert named == real and motion == true_motion and size in (-1, true_size), text
     assert crashes > 50
 
 
 def test_sentences_are_well_formed(described: list[tuple[str, Attributes, Attributes]]) -> None:
     for text, _, _ in described:
-        assert text == text.strip() and "  " not in text and " ," not in text and ",," not in text, text
+        assert (
+            text == text.strip() and "  " not in text and " ," not in text and ",," not in text
+        ), text
         assert "{" not in text and not text.endswith(","), text
         for article, letter in re.findall(r"\b(an?) (\w)", text):
             assert (article == "an") == (letter in "aeiou"), text
 
 
-def test_every_value_and_every_word_is_used(described: list[tuple[str, Attributes, Attributes]]) -> None:
+def test_every_value_and_every_word_is_used(
+    described: list[tuple[str, Attributes, Attributes]],
+) -> None:
     texts = " ; ".join(text for text, _, _ in described)
     for table in (COLOUR_WORDS, SHAPE_WORDS, SIZE_WORDS, GOING, CAMERA_WORDS, TIME_WORDS):
         for name, words in table.items():
@@ -126,7 +142,15 @@ def test_every_value_and_every_word_is_used(described: list[tuple[str, Attribute
     vectors = torch.stack([said.vector() for _, said, _ in described])
     for column, size in zip(vectors.T, VECTOR_SIZES, strict=True):
         assert column.max() < size
-    for column, size in ((0, 3), (1, len(COLOURS)), (2, len(SHAPES)), (4, len(MOTIONS)), (13, 6), (14, 3), (15, 2)):
+    for column, size in (
+        (0, 3),
+        (1, len(COLOURS)),
+        (2, len(SHAPES)),
+        (4, len(MOTIONS)),
+        (13, 6),
+        (14, 3),
+        (15, 2),
+    ):
         assert set(range(size)) <= set(vectors[:, column].tolist())
 
 
@@ -155,10 +179,16 @@ def plain(text: str, table: Words) -> str:
 @pytest.mark.parametrize("place", range(2))
 @pytest.mark.parametrize(
     ("entry", "table", "values"),
-    [(0, COLOUR_WORDS, range(len(COLOURS))), (1, SHAPE_WORDS, range(len(SHAPES))), (2, SIZE_WORDS, range(len(SIZES)))],
+    [
+        (0, COLOUR_WORDS, range(len(COLOURS))),
+        (1, SHAPE_WORDS, range(len(SHAPES))),
+        (2, SIZE_WORDS, range(len(SIZES))),
+    ],
     ids=["colour", "shape", "size"],
 )
-def test_another_noun_changes_that_word_only(place: int, entry: int, table: Words, values: range) -> None:
+def test_another_noun_changes_that_word_only(
+    place: int, entry: int, table: Words, values: range
+) -> None:
     base = [[0, CUBE, 0, 1], [5, BALL, 1, 2]]
     for seed in range(25):
         texts = set()
@@ -179,13 +209,20 @@ def _truth(rows: list[list[int]], camera: int = 1, time: int = 1) -> Attributes:
 @pytest.mark.parametrize("what", ["motion", "camera", "time"])
 def test_another_motion_camera_or_time_changes_that_phrase_only(what: str) -> None:
     table = {"motion": GOING, "camera": CAMERA_WORDS, "time": TIME_WORDS}[what]
-    values = {"motion": [m for m in range(len(MOTIONS)) if m != STILL], "camera": range(1, 6), "time": (1, 2)}[what]
+    values = {
+        "motion": [m for m in range(len(MOTIONS)) if m != STILL],
+        "camera": range(1, 6),
+        "time": (1, 2),
+    }[what]
     for seed in range(25):
-        rests, texts = set(), set()
+        rests = set()
+        texts = set()
         for value in values:
             motion = value if what == "motion" else 1
             camera = value if what == "camera" else 1
-            text, _ = sentence(_truth([[0, CUBE, 0, motion]], camera, value if what == "time" else 1), seed)
+            text, _ = sentence(
+                _truth([[0, CUBE, 0, motion]], camera, value if what == "time" else 1), seed
+            )
             texts.add(text)
             rests.add(re.sub(any_of(table), "…", text))
         assert len(rests) == 1 and len(texts) == len(values)
@@ -197,19 +234,31 @@ def test_what_is_not_said_is_the_plain_case() -> None:
         for seed in range(3):
             heard = read(sentence(truth, seed)[0])
             assert (heard.camera, heard.time) == (truth.camera, truth.time)
-            assert [thing[3] for thing in heard.objects] == [thing[3] for thing in truth.objects] or truth.collides
+            assert [thing[3] for thing in heard.objects] == [
+                thing[3] for thing in truth.objects
+            ] or truth.collides
     still = Attributes(((0, 0, 0, STILL),), 0, DAY, False)
     assert {len(sentence(still, seed)[0].split(",")) for seed in range(60)} > {1}
-    assert any(not re.search(any_of(GOING) + "|camera|shot", sentence(still, seed)[0]) for seed in range(60))
+    assert any(
+        not re.search(any_of(GOING) + "|camera|shot", sentence(still, seed)[0])
+        for seed in range(60)
+    )
 
 
 def test_the_one_that_moves_hits_the_one_that_stands() -> None:
-    right, left = MOTIONS.index("right"), MOTIONS.index("left")
+    right = MOTIONS.index("right")
+    left = MOTIONS.index("left")
     touching = [[False, True], [True, False]]
     for seed in range(20):
-        text, _ = sentence(Attributes(((0, BALL, 1, STILL), (5, CUBE, 1, left)), 0, 0, True), seed, touching)
-        assert [thing[0] for thing in read(text).objects] == [5, 0] and any(word in text for word in HIT_WORDS)
-        text, _ = sentence(Attributes(((0, BALL, 1, right), (5, CUBE, 1, left)), 0, 0, True), seed, touching)
+        text, _ = sentence(
+            Attributes(((0, BALL, 1, STILL), (5, CUBE, 1, left)), 0, 0, True), seed, touching
+        )
+        assert [thing[0] for thing in read(text).objects] == [5, 0] and any(
+            word in text for word in HIT_WORDS
+        )
+        text, _ = sentence(
+            Attributes(((0, BALL, 1, right), (5, CUBE, 1, left)), 0, 0, True), seed, touching
+        )
         assert [thing[0] for thing in read(text).objects] == [0, 5] and "they collide" in text
 
 

@@ -44,18 +44,28 @@ def test_reads_held_out_clips(oracle: Oracle, clips: tuple[Scenes, Tensor], spoi
     if spoiled:
         video = spoil(video, torch.Generator().manual_seed(0))
     table = calibrate(oracle, [{"video": video, "attributes": attributes(scenes)}])
-    assert min(table[name] for name in ("colour", "shape", "motion", "count", "camera", "time")) >= 0.85, table
+    assert (
+        min(table[name] for name in ("colour", "shape", "motion", "count", "camera", "time"))
+        >= 0.85
+    ), table
     assert table["colour"] == table["count"] == table["time"] == 1.0, table
 
 
 def test_what_rolls_past_hits_nothing(oracle: Oracle) -> None:
-    """Objects that move sideways and stay clear of another; where they start does not say how they move."""
+    """Objects that move sideways and stay clear of another; where they start does not say how
+    they move."""
     world = PhysicsConfig(any_motions=True, collisions=0)
     scenes = sample_scenes(range(HELD_OUT_SEED + 80_000, HELD_OUT_SEED + 80_200), 33, world)
-    sideways = ((scenes.motion == MOTIONS.index("left")) | (scenes.motion == MOTIONS.index("right"))) & scenes.present
-    rows = (sideways.any(1) & (scenes.count == 2) & ~scenes.contact.flatten(1).any(1)).nonzero()[:16, 0]
+    sideways = (
+        (scenes.motion == MOTIONS.index("left")) | (scenes.motion == MOTIONS.index("right"))
+    ) & scenes.present
+    rows = (sideways.any(1) & (scenes.count == 2) & ~scenes.contact.flatten(1).any(1)).nonzero()[
+        :16, 0
+    ]
     clear = scenes[rows]
-    table = calibrate(oracle, [{"video": render(clear, samples=1)[0], "attributes": attributes(clear)}])
+    table = calibrate(
+        oracle, [{"video": render(clear, samples=1)[0], "attributes": attributes(clear)}]
+    )
     assert len(clear) == 16 and table["motion"] >= 0.9 and table["collision"] >= 0.9, table
 
 
@@ -63,10 +73,14 @@ def test_objects_come_from_left_to_right(oracle: Oracle, clips: tuple[Scenes, Te
     scenes, video = clips
     still = (scenes.camera <= 2).nonzero()[:, 0]  # an orbit starts from the side
     for row, reading in zip(still.tolist(), oracle.read(video[still])):
-        assert [thing[0] for thing in reading.objects] == scenes.colour[row][: scenes.count[row]].tolist()
+        assert [thing[0] for thing in reading.objects] == scenes.colour[row][
+            : scenes.count[row]
+        ].tolist()
 
 
-def test_a_clip_reads_the_same_alone_and_in_a_batch(oracle: Oracle, clips: tuple[Scenes, Tensor]) -> None:
+def test_a_clip_reads_the_same_alone_and_in_a_batch(
+    oracle: Oracle, clips: tuple[Scenes, Tensor]
+) -> None:
     video = clips[1][:3]
     together = oracle.read(video)
     for row in range(3):
@@ -81,7 +95,9 @@ def test_a_clip_reads_the_same_alone_and_in_a_batch(oracle: Oracle, clips: tuple
 
 def test_other_sizes_are_read(oracle: Oracle, clips: tuple[Scenes, Tensor]) -> None:
     scenes = clips[0][:1]
-    nine = replace(scenes, position=scenes.position[:, :9], eye=scenes.eye[:, :9], view=scenes.view[:, :9])
+    nine = replace(
+        scenes, position=scenes.position[:, :9], eye=scenes.eye[:, :9], view=scenes.view[:, :9]
+    )
     video = render(nine, size=96, samples=1)[0]
     assert [thing[:2] for thing in oracle.read(video)[0].objects] == list(
         zip(scenes.colour[0].tolist(), scenes.shape[0].tolist())
@@ -90,16 +106,21 @@ def test_other_sizes_are_read(oracle: Oracle, clips: tuple[Scenes, Tensor]) -> N
 
 def test_a_stain_and_a_flash_are_no_objects(oracle: Oracle) -> None:
     scenes = sample_scenes([HELD_OUT_SEED], 9)
-    floor = replace(scenes, count=torch.zeros(1, dtype=torch.long), camera=torch.zeros(1, dtype=torch.long))
+    floor = replace(
+        scenes, count=torch.zeros(1, dtype=torch.long), camera=torch.zeros(1, dtype=torch.long)
+    )
     video = render(floor, samples=1)[0]
     assert oracle.read(video)[0].objects == ()
     red = torch.tensor([200, 40, 40], dtype=torch.uint8).view(1, 3, 1, 1, 1)
-    stained, flashed = video.clone(), video.clone()
+    stained = video.clone()
+    flashed = video.clone()
     stained[..., 40:44, 30:34] = red
     flashed[:, :, 4:5, 28:44, 24:40] = red
     assert oracle.read(stained)[0].objects == ()
     assert oracle.read(flashed)[0].objects == ()
-    assert oracle.presence(flashed)[0, :, COLOURS.index("red")].gt(100).tolist() == [f == 4 for f in range(9)]
+    assert oracle.presence(flashed)[0, :, COLOURS.index("red")].gt(100).tolist() == [
+        f == 4 for f in range(9)
+    ]
 
 
 @pytest.mark.parametrize("frames", [9, 33])
@@ -116,14 +137,19 @@ def test_every_camera_move_is_told_from_its_path(frames: int) -> None:
 
 def test_to_floor_inverts_the_camera() -> None:
     scenes = sample_scenes(range(20), 5)
-    foot = torch.cat([scenes.position[:, :, 0, :1], torch.zeros(20, 5, 1), scenes.position[:, :, 0, 2:]], -1)
+    foot = torch.cat(
+        [scenes.position[:, :, 0, :1], torch.zeros(20, 5, 1), scenes.position[:, :, 0, 2:]], -1
+    )
     ray = foot - scenes.eye
     yaw, pitch = scenes.view.unbind(-1)
     x = yaw.cos() * ray[..., 0] - yaw.sin() * ray[..., 2]
     ahead = yaw.sin() * ray[..., 0] + yaw.cos() * ray[..., 2]
-    depth, up = pitch.cos() * ahead + pitch.sin() * ray[..., 1], pitch.cos() * ray[..., 1] - pitch.sin() * ahead
+    depth = pitch.cos() * ahead + pitch.sin() * ray[..., 1]
+    up = pitch.cos() * ray[..., 1] - pitch.sin() * ahead
     floor_x, floor_z, _ = to_floor(x / depth, up / depth, pose_of(scenes))
-    torch.testing.assert_close(torch.stack([floor_x, floor_z], -1), foot[..., [0, 2]], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        torch.stack([floor_x, floor_z], -1), foot[..., [0, 2]], atol=1e-3, rtol=1e-3
+    )
 
 
 def test_agreement_names_what_is_wrong() -> None:
@@ -162,14 +188,25 @@ def test_spoil_touches_about_half_of_the_clips() -> None:
 
 
 def test_the_recipe_writes_an_oracle(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = ["--frame-clips=4", "--frame-steps=2", "--track-clips=3", "--track-steps=2", "--check-clips=1", "--eager"]
+    few = [
+        "--frame-clips=4",
+        "--frame-steps=2",
+        "--track-clips=3",
+        "--track-steps=2",
+        "--check-clips=1",
+        "--eager",
+    ]
     monkeypatch.setattr(sys, "argv", ["oracle_fit", f"--out={tmp_path}", *few])
     oracle_fit.main()
     oracle = Oracle.from_pretrained(str(tmp_path))
     assert oracle.config == OracleConfig()
     assert len(oracle.read(torch.zeros(2, 3, 9, 64, 64, dtype=torch.uint8))) == 2
-    monkeypatch.setattr(sys, "argv", ["oracle_fit", f"--out={tmp_path}/again", f"--frames={tmp_path}", *few])
+    monkeypatch.setattr(
+        sys, "argv", ["oracle_fit", f"--out={tmp_path}/again", f"--frames={tmp_path}", *few]
+    )
     oracle_fit.main()
     again = Oracle.from_pretrained(f"{tmp_path}/again")
-    same = [torch.equal(a, b) for a, b in zip(oracle.state_dict().values(), again.state_dict().values())]
+    same = [
+        torch.equal(a, b) for a, b in zip(oracle.state_dict().values(), again.state_dict().values())
+    ]
     assert all(same[: len(oracle.frame.state_dict())]) and not all(same)

@@ -52,11 +52,14 @@ def any_couples() -> Scenes:
 
 def assert_same(a: Scenes, b: Scenes) -> None:
     for field in fields(Scenes):
-        torch.testing.assert_close(getattr(a, field.name), getattr(b, field.name), rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            getattr(a, field.name), getattr(b, field.name), rtol=0, atol=1e-5
+        )
 
 
 def in_picture(scenes: Scenes) -> Tensor:
-    """Where the centres are in the picture, [B, F, N, 2] from -1 to 1, by a matrix for each camera."""
+    """Where the centres are in the picture, [B, F, N, 2] from -1 to 1, by a matrix for each
+    camera."""
     yaw, pitch = scenes.view.unbind(-1)
     zero = torch.zeros_like(yaw)
     right = torch.stack([yaw.cos(), zero, -yaw.sin()], -1)
@@ -67,7 +70,8 @@ def in_picture(scenes: Scenes) -> Tensor:
 
 
 def gaps(scenes: Scenes, i: int, j: int) -> Tensor:
-    """Distances on the floor [B, F] of two objects, in units of the one at which they touch; 9 if one is absent."""
+    """Distances on the floor [B, F] of two objects, in units of the one at which they touch; 9
+    if one is absent."""
     reach = torch.tensor(FOOTPRINT)[scenes.shape] * scenes.radius
     apart = (scenes.position[:, :, i] - scenes.position[:, :, j])[..., [0, 2]].norm(dim=-1)
     both = scenes.present[:, i] & scenes.present[:, j]
@@ -89,21 +93,30 @@ def test_a_scene_depends_on_its_seed_only() -> None:
 def test_longer_clips_begin_as_shorter_ones(crowd: Scenes) -> None:
     short = sample_scenes(range(300), 9, PhysicsConfig(max_objects=3))
     long = {field.name: getattr(crowd, field.name) for field in fields(Scenes)}
-    assert_same(short, Scenes(**long | {k: long[k][:, :9] for k in ("position", "contact", "eye", "view")}))
+    assert_same(
+        short, Scenes(**long | {k: long[k][:, :9] for k in ("position", "contact", "eye", "view")})
+    )
 
 
 def test_one_frame_is_enough() -> None:
     scenes = sample_scenes(range(3), 1, PhysicsConfig(max_objects=1))
     assert len(scenes) == 3
-    assert scenes.position.shape == (3, 1, 1, 3) and scenes.eye.shape == (3, 1, 3) and scenes.view.shape == (3, 1, 2)
+    assert (
+        scenes.position.shape == (3, 1, 1, 3)
+        and scenes.eye.shape == (3, 1, 3)
+        and scenes.view.shape == (3, 1, 2)
+    )
     assert not scenes.contact.any()
 
 
 def test_objects_are_above_the_floor_and_beside_one_another(
     crowd: Scenes, couples: Scenes, any_couples: Scenes
 ) -> None:
-    for scenes, squeezed in ((couples, 0.98), (any_couples, 0.98), (crowd, 0.85)):  # one of three can be hit twice
-        height = (scenes.position[..., 1] - scenes.radius[:, None])[scenes.present[:, None].expand(-1, 33, -1)]
+    # one of three can be hit twice
+    for scenes, squeezed in ((couples, 0.98), (any_couples, 0.98), (crowd, 0.85)):
+        height = (scenes.position[..., 1] - scenes.radius[:, None])[
+            scenes.present[:, None].expand(-1, 33, -1)
+        ]
         assert height.min() > -1e-6
         for i, j in PAIRS[: 3 if scenes is crowd else 1]:
             apart = gaps(scenes, i, j)
@@ -118,12 +131,14 @@ def test_collisions_create_no_momentum(couples: Scenes) -> None:
     friction = mass.sum(1) * FRICTION / FPS
     assert (change <= 1.02 * friction[:, None] + 1e-4).all()
     jumps = velocity.diff(dim=1).norm(dim=-1).amax((1, 2))
-    assert (jumps[couples.collides] > 3 * FRICTION / FPS).float().mean() > 0.9  # there was something to conserve
+    # there was something to conserve
+    assert (jumps[couples.collides] > 3 * FRICTION / FPS).float().mean() > 0.9
 
 
 def test_energy_never_grows(couples: Scenes) -> None:
     energy = (couples.radius[:, None] ** 3 * floor_velocity(couples).square().sum(-1)).sum(-1)
-    assert (energy[:, 3:] <= energy[:, :-3] + 1e-4).all()  # an impact within a frame hides a part for that frame
+    # an impact within a frame hides a part for that frame
+    assert (energy[:, 3:] <= energy[:, :-3] + 1e-4).all()
 
 
 def test_each_bounce_is_lower_than_the_one_before(couples: Scenes) -> None:
@@ -140,10 +155,15 @@ def test_each_bounce_is_lower_than_the_one_before(couples: Scenes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("motion", "axis", "sign"), [("left", 0, -1), ("right", 0, 1), ("toward", 2, -1), ("away", 2, 1), ("still", 0, 0)]
+    ("motion", "axis", "sign"),
+    [("left", 0, -1), ("right", 0, 1), ("toward", 2, -1), ("away", 2, 1), ("still", 0, 0)],
 )
-def test_objects_move_as_their_motion_says(couples: Scenes, motion: str, axis: int, sign: int) -> None:
-    undisturbed = couples.present & (couples.motion == MOTIONS.index(motion)) & ~couples.collides[:, None]
+def test_objects_move_as_their_motion_says(
+    couples: Scenes, motion: str, axis: int, sign: int
+) -> None:
+    undisturbed = (
+        couples.present & (couples.motion == MOTIONS.index(motion)) & ~couples.collides[:, None]
+    )
     path = (couples.position[:, -1] - couples.position[:, 0])[undisturbed]
     assert len(path) > 10
     other = [k for k in range(3) if k != axis]
@@ -152,14 +172,16 @@ def test_objects_move_as_their_motion_says(couples: Scenes, motion: str, axis: i
 
 
 def test_contacts_agree_with_distances_and_jumps(couples: Scenes) -> None:
-    touch, apart = couples.contact[:, :, 0, 1], gaps(couples, 0, 1)
+    touch = couples.contact[:, :, 0, 1]
+    apart = gaps(couples, 0, 1)
     assert touch.any(1).float().mean() > 0.2
     assert torch.equal(couples.contact, couples.contact.transpose(2, 3))
     assert not couples.contact.diagonal(dim1=2, dim2=3).any() and not touch[:, 0].any()
     assert torch.equal(couples.collides, touch.any(1))
     assert apart[touch].max() < 1.1
     assert not touch[apart > 1.1].any() and not touch.any(1)[couples.count == 1].any()
-    jumped = floor_velocity(couples).diff(dim=1).norm(dim=-1).amax(-1) > 3 * FRICTION / FPS  # at frames 1 … F - 2
+    # at frames 1 … F - 2
+    jumped = floor_velocity(couples).diff(dim=1).norm(dim=-1).amax(-1) > 3 * FRICTION / FPS
     assert not (jumped & ~(touch[:, 1:-1] | touch[:, 2:])).any()
 
 
@@ -181,7 +203,9 @@ def test_held_out_pairs_stay_out_or_are_always_there() -> None:
     assert len(set((only.colour * len(SHAPES) + only.shape)[shown].tolist())) == len(HELD_OUT_PAIRS)
 
 
-@pytest.mark.parametrize("config", [PhysicsConfig(max_objects=3), PhysicsConfig(max_objects=3, only_held_out=True)])
+@pytest.mark.parametrize(
+    "config", [PhysicsConfig(max_objects=3), PhysicsConfig(max_objects=3, only_held_out=True)]
+)
 def test_colours_of_a_scene_differ(config: PhysicsConfig) -> None:
     scenes = sample_scenes(range(300), 1, config)
     for colours, count in zip(scenes.colour.tolist(), scenes.count.tolist()):
@@ -189,7 +213,12 @@ def test_colours_of_a_scene_differ(config: PhysicsConfig) -> None:
 
 
 def test_every_value_occurs(couples: Scenes) -> None:
-    for name, table in (("colour", COLOURS), ("shape", SHAPES), ("size", SIZES), ("motion", MOTIONS)):
+    for name, table in (
+        ("colour", COLOURS),
+        ("shape", SHAPES),
+        ("size", SIZES),
+        ("motion", MOTIONS),
+    ):
         assert set(getattr(couples, name)[couples.present].tolist()) == set(range(len(table)))
     assert set(couples.camera.tolist()) == set(range(len(CAMERAS)))
     assert set(couples.time.tolist()) == set(range(len(TIMES)))
@@ -216,16 +245,24 @@ def test_any_two_motions_occur_without_a_collision(couples: Scenes, any_couples:
     assert len(clear(any_couples)) == pairs > len(clear(couples)) + 5
     moved = any_couples.position[:, -1] - any_couples.position[:, 0]
     for name, sign in (("left", -1), ("right", 1)):
-        sideways = any_couples.present & (any_couples.motion == MOTIONS.index(name)) & ~any_couples.collides[:, None]
+        sideways = (
+            any_couples.present
+            & (any_couples.motion == MOTIONS.index(name))
+            & ~any_couples.collides[:, None]
+        )
         assert (sign * moved[sideways][:, 0] > 0.7).all()
 
 
 def test_large_objects_fill_a_quarter_to_a_half_of_the_picture() -> None:
     still = PhysicsConfig(max_objects=1, moving_objects=0, moving_camera=0)
     scenes = sample_scenes(range(100), 1, still)
-    foot, top = scenes.position.clone(), scenes.position.clone()
-    foot[..., 1], top[..., 1] = 0, 2 * scenes.radius[:, None]
-    ends = [in_picture(Scenes(**vars(scenes) | {"position": end}))[:, 0, 0, 1] for end in (foot, top)]
+    foot = scenes.position.clone()
+    top = scenes.position.clone()
+    foot[..., 1] = 0
+    top[..., 1] = 2 * scenes.radius[:, None]
+    ends = [
+        in_picture(Scenes(**vars(scenes) | {"position": end}))[:, 0, 0, 1] for end in (foot, top)
+    ]
     share = (ends[1] - ends[0]) / 2
     assert 0.18 < share.min() < 0.3 and 0.35 < share.max() < 0.55
 
@@ -241,7 +278,8 @@ def test_cameras_go_from_one_side_to_the_other_and_hold() -> None:
         (orbit_left, -eye[orbit_left, :, 0]),
         (orbit_right, eye[orbit_right, :, 0]),
     ):
-        moving, held = course[:13], course[12:]
+        moving = course[:13]
+        held = course[12:]
         assert (moving.diff() > 0).all() and (held == held[0]).all(), CAMERAS[camera]
         assert course[0] == pytest.approx(-float(course[-1]), abs=1e-5)
     target = torch.tensor([0.0, CAMERA_TARGET, 0.0])
@@ -250,7 +288,9 @@ def test_cameras_go_from_one_side_to_the_other_and_hold() -> None:
     for camera in (still, orbit_left, orbit_right, move_in):  # these look at one point all the time
         yaw, pitch = view[camera].unbind(-1)
         ahead = torch.stack([yaw.sin() * pitch.cos(), pitch.sin(), yaw.cos() * pitch.cos()], -1)
-        torch.testing.assert_close(eye[camera] + ahead * away[camera][:, None], target.expand(20, 3))
+        torch.testing.assert_close(
+            eye[camera] + ahead * away[camera][:, None], target.expand(20, 3)
+        )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from kinetoscope.data.worlds.physics.prompts import (
 )
 from kinetoscope.data.worlds.physics.scene import COLOURS, SHAPES
 
-RED_BALL, BLUE_CUBE = (0, 0, -1, 1), (5, 1, 0, 0)
+RED_BALL = (0, 0, -1, 1)
+BLUE_CUBE = (5, 1, 0, 0)
 
 
 def test_objects_come_in_the_order_in_which_they_are_named():
@@ -30,8 +31,12 @@ def test_every_word_of_colour_and_shape_belongs_to_its_object():
         for example in (exact, roughen(exact, rng)):
             said = example.said.objects
             for words, entry in ((COLOUR_OF, 0), (SHAPE_OF, 1)):
-                read = [(tag, words[w]) for w, tag in zip(example.words, example.tags) if w in words]
-                assert read == [(k, thing[entry]) for k, thing in enumerate(said) if thing[entry] >= 0]
+                read = [
+                    (tag, words[w]) for w, tag in zip(example.words, example.tags) if w in words
+                ]
+                assert read == [
+                    (k, thing[entry]) for k, thing in enumerate(said) if thing[entry] >= 0
+                ]
 
 
 def test_rough_prompts_change_the_words_but_only_leave_out_what_they_say():

@@ -30,7 +30,8 @@ def by_day(scenes: Scenes) -> Scenes:
 
 def pixel_of(point: Tensor, scenes: Scenes, size: int) -> tuple[int, int]:
     """Row and column of a point as the camera of the first clip sees it in its first frame."""
-    (x, y, z), (yaw, pitch) = (point - scenes.eye[0, 0]).tolist(), scenes.view[0, 0]
+    (x, y, z) = (point - scenes.eye[0, 0]).tolist()
+    (yaw, pitch) = scenes.view[0, 0]
     x, z = float(yaw.cos() * x - yaw.sin() * z), float(yaw.sin() * x + yaw.cos() * z)
     y, z = float(pitch.cos() * y - pitch.sin() * z), float(pitch.sin() * y + pitch.cos() * z)
     return int((1 - y / z / FIELD_OF_VIEW) * size / 2), int((1 + x / z / FIELD_OF_VIEW) * size / 2)
@@ -63,7 +64,9 @@ def test_a_wider_picture_shows_more_on_both_sides() -> None:
 
 def test_a_larger_picture_is_the_same_picture() -> None:
     scenes = sample_scenes(range(4), 1)
-    small, large = (render(scenes, size, samples=64 // size)[0][:, :, 0].float() for size in (16, 64))
+    small, large = (
+        render(scenes, size, samples=64 // size)[0][:, :, 0].float() for size in (16, 64)
+    )
     assert (F.avg_pool2d(large, 4) - small).abs().mean() < 4
 
 
@@ -77,7 +80,9 @@ def test_a_lone_object_is_where_its_state_says(seed: int) -> None:
     row, column = pixel_of(centre, scenes, 64)
     assert shown[row, column]
     top, foot = (
-        pixel_of(centre + torch.tensor([0.0, sign * float(scenes.radius[0, 0]), 0.0]), scenes, 64)[0]
+        pixel_of(centre + torch.tensor([0.0, sign * float(scenes.radius[0, 0]), 0.0]), scenes, 64)[
+            0
+        ]
         for sign in (1, -1)
     )
     rows = shown.any(1).nonzero()[:, 0].tolist()
@@ -99,7 +104,9 @@ def test_an_object_has_the_hue_of_its_colour(colour: int) -> None:
 
 def test_shapes_look_different() -> None:
     scenes = sample_scenes([0], 1, LONE)
-    masks = [render(replace(scenes, shape=torch.full((1, 1), k)), 48)[1] for k in range(len(SHAPES))]
+    masks = [
+        render(replace(scenes, shape=torch.full((1, 1), k)), 48)[1] for k in range(len(SHAPES))
+    ]
     for a, b in ((0, 1), (0, 2), (1, 2)):
         assert (masks[a] != masks[b]).sum() > 0.03 * masks[a].sum()
 
@@ -107,7 +114,9 @@ def test_shapes_look_different() -> None:
 def test_evening_and_night_are_darker_than_day() -> None:
     scenes = sample_scenes(range(4), 1)
     day, evening, night = (
-        render(replace(scenes, time=torch.full_like(scenes.time, k)), 16)[0].float().mean((1, 2, 3, 4))
+        render(replace(scenes, time=torch.full_like(scenes.time, k)), 16)[0]
+        .float()
+        .mean((1, 2, 3, 4))
         for k in range(len(TIMES))
     )
     assert (day > evening + 10).all() and (evening > night + 10).all()
