@@ -14,7 +14,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from ..generator.model.decoder import Decoder
-from ..generator.sampling.engine import Session
+from ..generator.sampling.engine import SamplingEngine
 from ..generator.sampling.params import SamplingParams
 from .frame_distance import frechet
 
@@ -60,7 +60,9 @@ def bits_by_age(
     )
     for age in ages:
         start = T - 1 - age
-        session = Session(decoder, text_BSE, text_mask_BS, range(seed, seed + B), params, backend)
+        session = SamplingEngine(
+            decoder, text_BSE, text_mask_BS, range(seed, seed + B), params, backend
+        )
         for frame_BHW in codes_BTHW[:, :start].unbind(1):
             session.feed(frame_BHW.flatten(1))
         own = [session.draw().view_as(codes_BTHW[:, 0]) for _ in range(age)]
@@ -83,7 +85,7 @@ def frame_drift(
 
     Args:
         videos_B3FYX: uint8, with at least 2 * `frames` frames.
-        features: of single frames uint8 [N, 3, 1, Y, X], as float [N, D]; `Oracle.features` is one
+        features: of single frames uint8 [N, 3, 1, Y, X], as float [N, D]; `Judge.features` is one
             for the physics world.
 
     Raises:

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..data.video import to_float
 from ..data.worlds.physics.captions import Attributes
 from ..data.worlds.physics.clips import HELD_OUT_SEED
-from ..data.worlds.physics.judge.judge import READ_FRAMES, Oracle
+from ..data.worlds.physics.judge.judge import READ_FRAMES, Judge
 from ..data.worlds.physics.render import render
 from ..data.worlds.physics.scene import PhysicsConfig, sample_scenes
 from ..generator.pipeline import VideoGenerator
@@ -46,24 +46,24 @@ def drift_tables(
     sample: Sample,
     generator: VideoGenerator,
     params: SamplingParams,
-    oracle: Oracle,
+    judge: Judge,
     seed: int,
     clips: int,
     frames: int,
 ) -> dict[str, Table]:
     """Long clips, renders as long, and what real frames cost after frames of the model's own."""
     return {
-        **long_tables(sample, oracle, seed, clips, frames),
+        **long_tables(sample, judge, seed, clips, frames),
         "bits per token by age of the past": bits_table(generator, params, seed, clips),
     }
 
 
 class LongClips:
-    """Gathers what the oracle sees in clips of `frames` frames, given those of their frames that
+    """Gathers what the judge sees in clips of `frames` frames, given those of their frames that
     are `watched`."""
 
-    def __init__(self, oracle: Oracle, frames: int) -> None:
-        self.oracle = oracle
+    def __init__(self, judge: Judge, frames: int) -> None:
+        self.judge = judge
         self.frames = frames
         self.end = min(END_FRAMES, frames // 2)
         self.looks = sorted({min(frames, look) for look in (*LOOKS, frames)})
@@ -84,8 +84,8 @@ class LongClips:
         for look in self.looks:
             last = self.watched.index(look - 1) + 1
             part = video_B3WYX[:, :, last - LATE_FRAMES : last]
-            self.features[look].append(self.oracle.features(part[:, :, -1:]))
-            seen = (self.oracle.presence(part) >= self.oracle.config.min_pixels).float().mean(
+            self.features[look].append(self.judge.features(part[:, :, -1:]))
+            seen = (self.judge.presence(part) >= self.judge.config.min_pixels).float().mean(
                 1
             ) >= 0.5
             for row, truth in enumerate(said):
@@ -106,16 +106,16 @@ class LongClips:
         for look, parts in self.features.items():
             table[f"distance at frame {look}"] = frechet(torch.cat(parts), reference_ND)
         name = f"last {self.end} frames from first {self.end}"
-        return table | {name: frame_drift(torch.cat(self.ends), self.oracle.features, self.end)}
+        return table | {name: frame_drift(torch.cat(self.ends), self.judge.features, self.end)}
 
 
 def long_tables(
-    sample: Sample, oracle: Oracle, seed: int, clips: int, frames: int
+    sample: Sample, judge: Judge, seed: int, clips: int, frames: int
 ) -> dict[str, Table]:
     """Are the prompt's objects still there late in a long clip, and do its frames still look
     like the world? What a camera loses from sight is lost in the renders too."""
-    own = LongClips(oracle, frames)
-    real = LongClips(oracle, frames)
+    own = LongClips(judge, frames)
+    real = LongClips(judge, frames)
     begin = time.monotonic()
     for batch in held_out_batches(LONG_SEED + seed, clips, LATE_FRAMES, SEEN):
         said: list[Attributes] = batch["attributes"]
@@ -129,9 +129,9 @@ def long_tables(
         parts = {
             name: getattr(scenes, name)[:, real.watched] for name in ("position", "eye", "view")
         }
-        real.add(render(replace(scenes, **parts), oracle.config.size)[0], said)
+        real.add(render(replace(scenes, **parts), judge.config.size)[0], said)
         say(f"sampled {len(own.strangers)} of {clips} long clips", begin)
-    reference_ND = rendered_features(oracle, OTHER_SEED + seed, REFERENCE_FRAMES, frames, SEEN)
+    reference_ND = rendered_features(judge, OTHER_SEED + seed, REFERENCE_FRAMES, frames, SEEN)
     return {"long clips": own.table(reference_ND), "renders as long": real.table(reference_ND)}
 
 

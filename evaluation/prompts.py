@@ -2,8 +2,8 @@
 
 One function per table; those of the tokenizer, which is all that some models have, are in
 `evaluate_tokenizer`, those of long clips in `evaluate_drift`. Captions, scenes and clips come from
-seeds that no model trained on; what a clip shows is read from its pixels by the oracle
-(`data/oracle.py`), whose own accuracy on renders is printed beside it.
+seeds that no model trained on; what a clip shows is read from its pixels by the judge
+(`data/judge.py`), whose own accuracy on renders is printed beside it.
 
 Legend: B clips, F frames, T H W latent grid, G = H * W cells, V vocabulary, S text length, E text
 width.
@@ -28,7 +28,7 @@ from torch import Tensor
 from ..data.video import to_float, to_uint8
 from ..data.worlds.physics.captions import Attributes
 from ..data.worlds.physics.clips import HELD_OUT_SEED
-from ..data.worlds.physics.judge.judge import READ_FRAMES, Oracle, Reading, calibrate, score
+from ..data.worlds.physics.judge.judge import READ_FRAMES, Judge, Reading, calibrate, score
 from ..data.worlds.physics.scene import PhysicsConfig
 from ..generator.pipeline import VideoGenerator
 from ..generator.sampling.params import SamplingParams
@@ -103,7 +103,7 @@ def evaluate(
         real_clips: a folder of videos to measure the tokenizer on as well.
         real_sources: only those of them whose source fits one of these patterns, with commas
             between them.
-        size: pixels a side of the clips that the tokenizer is measured on; the oracle reads those
+        size: pixels a side of the clips that the tokenizer is measured on; the judge reads those
             of 64 only.
         json: a file for the tables.
 
@@ -118,7 +118,7 @@ def evaluate(
     given |= {"top_k": top_k, "top_p": top_p, "min_p": min_p}
     params = SamplingParams(**{name: value for name, value in given.items() if value is not None})
     begin = time.monotonic()
-    oracle = Oracle.from_pretrained()
+    judge = Judge.from_pretrained()
     generator = None if tokenizer_alone(model) else VideoGenerator.from_pretrained(model)
     if drift and generator is None:
         raise ValueError(
@@ -127,17 +127,17 @@ def evaluate(
     report: dict[str, Table] = {}
     if not drift:
         tokenizer = generator.tokenizer if generator else VideoTokenizer.from_pretrained(model)
-        report |= rendered_tables(tokenizer, oracle, prompts, frames, seed, size)
+        report |= rendered_tables(tokenizer, judge, prompts, frames, seed, size)
         if real_clips:
             report |= real_tables(tokenizer, real_clips, frames, size, real_sources)
     if generator:
         sampler = Sampler(generator, params)
         if not drift:
-            report |= generator_tables(sampler, oracle, prompts, frames, seed)
+            report |= generator_tables(sampler, judge, prompts, frames, seed)
             report["same seed, same video"] = determinism_table(sampler, PROMPT_SEED + seed, frames)
         if long_prompts:
             report |= drift_tables(
-                sampler, generator, params, oracle, seed, long_prompts, long_frames
+                sampler, generator, params, judge, seed, long_prompts, long_frames
             )
     sizes: Table = {} if drift else {"prompts": prompts, "frames": frames}
     if generator and long_prompts:
@@ -189,20 +189,20 @@ class Sampler:
 
 
 def generator_tables(
-    sample: Sampler, oracle: Oracle, prompts: int, frames: int, seed: int
+    sample: Sampler, judge: Judge, prompts: int, frames: int, seed: int
 ) -> dict[str, Table]:
     """How well prompts are obeyed, and what a lie in one costs."""
     seen = PROMPT_SEED + seed
     unseen = UNSEEN_SEED + seed
     other = ANY_SEED + seed
     return {
-        "prompt obeyed": obedience_table(sample, oracle, SEEN, seen, prompts, frames),
+        "prompt obeyed": obedience_table(sample, judge, SEEN, seen, prompts, frames),
         "prompt obeyed, unseen pairs": obedience_table(
-            sample, oracle, UNSEEN, unseen, prompts, frames
+            sample, judge, UNSEEN, unseen, prompts, frames
         ),
-        "prompt obeyed, any motions": obedience_table(sample, oracle, ANY, other, prompts, frames),
-        "oracle on renders, any motions": calibrate(
-            oracle, held_out_batches(other, prompts, frames, ANY)
+        "prompt obeyed, any motions": obedience_table(sample, judge, ANY, other, prompts, frames),
+        "judge on renders, any motions": calibrate(
+            judge, held_out_batches(other, prompts, frames, ANY)
         ),
         **swap_tables(sample.generator, seen, max(2, prompts // SWAP_SHARE), frames),
     }
@@ -210,7 +210,7 @@ def generator_tables(
 
 def obedience_table(
     sample: Sampler,
-    oracle: Oracle,
+    judge: Judge,
     world: PhysicsConfig,
     first_seed: int,
     prompts: int,
@@ -222,7 +222,7 @@ def obedience_table(
     readings: list[Reading] = []
     begin = time.monotonic()
     for batch in held_out_batches(first_seed, prompts, frames, world):
-        readings += oracle.read(
+        readings += judge.read(
             sample(batch["caption"], frames, batch["seeds"].start - HELD_OUT_SEED)
         )
         truths += batch["attributes"]

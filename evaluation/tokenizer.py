@@ -18,7 +18,7 @@ from ..data.datasets.held_out import split_by_source
 from ..data.video import to_float, to_uint8
 from ..data.worlds.physics.captions import Attributes
 from ..data.worlds.physics.clips import HELD_OUT_SEED, physics_batch
-from ..data.worlds.physics.judge.judge import Oracle, Reading, score
+from ..data.worlds.physics.judge.judge import Judge, Reading, score
 from ..data.worlds.physics.scene import PhysicsConfig
 from ..files.model_folder import find_folder
 from ..tokenizer import VideoCodes, VideoTokenizer
@@ -27,7 +27,7 @@ from ..tokenizer.metrics import CodeUsage, bits_per_pixel, calm_rate, psnr, ssim
 
 Table = dict[str, float]
 BATCH = 16
-ORACLE_SIZE = 64  # pixels a side that the oracle reads
+ORACLE_SIZE = 64  # pixels a side that the judge reads
 CLIP_SEED = HELD_OUT_SEED + 10_000_000
 CHUNK = 6  # frames of a streamed chunk; no multiple of a latent frame
 
@@ -139,16 +139,16 @@ class Quality:
 
 def rendered_tables(
     tokenizer: VideoTokenizer,
-    oracle: Oracle,
+    judge: Judge,
     clips: int,
     frames: int,
     seed: int,
     size: int = ORACLE_SIZE,
 ) -> dict[str, Table]:
-    """Quality of reconstructions of held-out clips, and what the oracle reads from renders and
+    """Quality of reconstructions of held-out clips, and what the judge reads from renders and
     reconstructions.
 
-    The oracle reads clips of its own size only.
+    The judge reads clips of its own size only.
     """
     quality = Quality(tokenizer)
     truths: list[Attributes] = []
@@ -158,12 +158,12 @@ def rendered_tables(
         video = quality.add(to_float(batch["video"]), batch["foreground"])
         if size == ORACLE_SIZE:
             truths += batch["attributes"]
-            rendered += oracle.read(batch["video"])
-            rebuilt += oracle.read(to_uint8(video))
+            rendered += judge.read(batch["video"])
+            rebuilt += judge.read(to_uint8(video))
     tables = quality.tables("tokenizer")
     if truths:
-        tables["oracle on renders"] = score(rendered, truths)
-        tables["oracle on reconstructions"] = score(rebuilt, truths)
+        tables["judge on renders"] = score(rendered, truths)
+        tables["judge on reconstructions"] = score(rebuilt, truths)
     return tables
 
 

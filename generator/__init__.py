@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .model.config import DecoderConfig
     from .model.decoder import Decoder
     from .pipeline import VideoGenerator
-    from .sampling.engine import Session
+    from .sampling.engine import SamplingEngine
     from .sampling.frame_ring import FrameRing
     from .sampling.params import SamplingParams
     from .session import VideoSession
@@ -22,7 +22,7 @@ _HOMES = {
     "DecoderConfig": "model.config",
     "FrameRing": "sampling.frame_ring",
     "SamplingParams": "sampling.params",
-    "Session": "sampling.engine",
+    "SamplingEngine": "sampling.engine",
     "TextEncoder": "conditions.text_encoder",
     "VideoGenerator": "pipeline",
     "VideoSession": "session",
@@ -32,8 +32,8 @@ __all__ = [
     "Decoder",
     "DecoderConfig",
     "FrameRing",
+    "SamplingEngine",
     "SamplingParams",
-    "Session",
     "TextEncoder",
     "VideoGenerator",
     "VideoSession",

@@ -18,7 +18,7 @@ from ..tokenizer import VideoCodes, VideoTokenizer, frame_count
 from .conditions.text_encoder import TextEncoder
 from .model.codebooks import Codebooks
 from .model.decoder import Decoder, DecoderConfig
-from .sampling.engine import Session
+from .sampling.engine import SamplingEngine
 from .sampling.params import SamplingParams
 from .sampling.quantize import is_quantized, lighten
 from .session import VideoSession
@@ -191,7 +191,7 @@ class VideoGenerator(nn.Module):
         text = self.encode_text(prompts)
         begin_TBG = self._codes_of(init, len(prompts)).unbind(1) if init is not None else ()
         return VideoSession(
-            self, prompts, Session(self.decoder, *text, seeds, params, undo=undo), begin_TBG
+            self, prompts, SamplingEngine(self.decoder, *text, seeds, params, undo=undo), begin_TBG
         )
 
     def load_session(self, path: str | os.PathLike[str]) -> VideoSession:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ..files.output_path import check_output
 from ..tokenizer import frame_count
-from .sampling.engine import Session, Window
+from .sampling.engine import SamplingEngine, Window
 from .sampling.params import SamplingParams
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class VideoSession:
     Args:
         generator: the model.
         prompts: one per video.
-        codes: draws the codes; nothing is drawn yet.
+        engine: draws the codes; has drawn nothing yet.
         given_TBG: codes of the first frames, if they are given.
     """
 
@@ -49,26 +49,26 @@ class VideoSession:
         self,
         generator: "VideoGenerator",
         prompts: Sequence[str],
-        codes: Session,
+        engine: SamplingEngine,
         given_TBG: Sequence[Tensor] = (),
     ) -> None:
         self.generator = generator
         self.prompts = list(prompts)
-        self.codes = codes
+        self.engine = engine
         self.given = deque(given_TBG)
-        reach = codes.sinks + codes.remembered
+        reach = engine.sinks + engine.remembered
         # the tokenizer's state behind each of the last frames
         self.pasts: deque[State] = deque([{}], 1 + reach)
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        return tuple(self.codes.seeds)
+        return tuple(self.engine.seeds)
 
     @property
     def frames(self) -> int:
         """Frames of pixels so far."""
         k = self.generator.decoder.config.frames_per_latent
-        return frame_count(self.codes.frames, k) if self.codes.frames else 0
+        return frame_count(self.engine.frames, k) if self.engine.frames else 0
 
     # ---- growing ----
 
@@ -80,9 +80,9 @@ class VideoSession:
         k later."""
         if self.given:
             codes_BG = self.given.popleft()
-            self.codes.feed(codes_BG)
+            self.engine.feed(codes_BG)
         else:
-            codes_BG = self.codes.draw()
+            codes_BG = self.engine.draw()
         generator = self.generator
         indices = generator.codebooks.in_cells(
             codes_BG.unflatten(1, (1, *generator.decoder.config.grid))
@@ -108,13 +108,13 @@ class VideoSession:
                 f"prompt must be one sentence or one per video ({len(self.prompts)}); got "
                 f"{len(prompts)}"
             )
-        self.codes.set_text(*self.generator.encode_text(prompts), window)
+        self.engine.set_text(*self.generator.encode_text(prompts), window)
         self.prompts = prompts
 
     def cut(self) -> None:
         """Begin another shot: the last frames are forgotten, prompts and first frames (sinks)
         stay as references."""
-        self.codes.cut()
+        self.engine.cut()
 
     # ---- going back, and other videos ----
 
@@ -128,13 +128,13 @@ class VideoSession:
         Raises:
             ValueError: more latent frames than the session holds; start it with a larger `undo`.
         """
-        self.codes.rewind(latents)
+        self.engine.rewind(latents)
         for _ in range(latents):
             self.pasts.pop()
         if latents:
             self.given.clear()
         if seed is not None:
-            self.codes.seeds = list(range(seed, seed + len(self.prompts)))
+            self.engine.seeds = list(range(seed, seed + len(self.prompts)))
 
     def fork(self, seeds: Sequence[int]) -> "VideoSession":
         """A session in which every video of this one goes on once for each seed; this one stays
@@ -156,7 +156,7 @@ class VideoSession:
 
     def _select(self, videos: list[int], seeds: Sequence[int]) -> None:
         self.prompts = [self.prompts[video] for video in videos]
-        self.codes = self.codes.select(videos, seeds)
+        self.engine = self.engine.select(videos, seeds)
         self.given = deque(codes_BG[videos] for codes_BG in self.given)
         self.pasts = deque((_rows(past, videos) for past in self.pasts), self.pasts.maxlen)
 
@@ -165,7 +165,7 @@ class VideoSession:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all that the videos need to go on, bit for bit, to a safetensors file."""
         path = check_output(Path(path), ".safetensors")
-        tensors = {f"codes.{name}": tensor for name, tensor in self.codes.state().items()}
+        tensors = {f"codes.{name}": tensor for name, tensor in self.engine.state().items()}
         tensors |= {f"given.{i}": codes_BG for i, codes_BG in enumerate(self.given)}
         tensors |= {
             f"past.{i}.{key}": value
@@ -176,9 +176,9 @@ class VideoSession:
             "format": FORMAT,
             "model": self.generator.id,
             "prompts": self.prompts,
-            "seeds": self.codes.seeds,
-            "params": dataclasses.asdict(self.codes.params),
-            "undo": self.codes.ring.undo,
+            "seeds": self.engine.seeds,
+            "params": dataclasses.asdict(self.engine.params),
+            "undo": self.engine.ring.undo,
             "pasts": len(self.pasts),
         }
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as beside:
@@ -211,7 +211,7 @@ class VideoSession:
         params = SamplingParams(**about["params"])
         session = generator.session(about["prompts"], about["seeds"], params, undo=about["undo"])
         device = generator.decoder.no_text.device
-        session.codes.load_state(
+        session.engine.load_state(
             {name[6:]: tensor for name, tensor in tensors.items() if name.startswith("codes.")}
         )
         given = [name for name in tensors if name.startswith("given.")]

@@ -4,7 +4,7 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
-from .health import FiniteLoss
+from .finite_loss import FiniteLoss
 
 
 class Guard(Callback):

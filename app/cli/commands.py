@@ -89,7 +89,7 @@ def sample(
     jobs = plan_jobs(sentences, num_samples, seed, out)
     if grid_out is not None:
         check_output(grid_out)
-    from ..runs.sample import Settings, run
+    from ..runs.sample import SampleOptions, run
 
     chosen: dict[str, float | int | str | None] = {
         "guidance": guidance,
@@ -99,10 +99,10 @@ def sample(
     chosen["accelerate"] = accelerate
     sampling = {key: value for key, value in chosen.items() if value is not None}
     bits = None if quantize == "none" else quantize
-    settings = Settings(
+    options = SampleOptions(
         model, frames, fps, sampling, window, init, scale, device, adapter, dtype, bits
     )
-    return run(jobs, settings, grid_out)
+    return run(jobs, options, grid_out)
 
 
 def reconstruct(
@@ -144,10 +144,10 @@ def reconstruct(
         {"size": size, "max-frames": max_frames, "rate": rate, "tile": tile, "scale": scale}
     )
     plan = plan_files(video, out, "videos", _pictures, ".mp4")
-    from ..runs.codec import Settings, reconstruct
+    from ..runs.codec import CodecOptions, reconstruct
 
     return reconstruct(
-        plan, Settings(size, max_frames, rate, tile, scale, dtype, device), tokenizer
+        plan, CodecOptions(size, max_frames, rate, tile, scale, dtype, device), tokenizer
     )
 
 
@@ -185,9 +185,9 @@ def encode(
     """
     _at_least_one({"size": size, "max-frames": max_frames, "rate": rate, "tile": tile})
     plan = plan_files(video, out, "videos", _pictures, ".safetensors")
-    from ..runs.codec import Settings, encode
+    from ..runs.codec import CodecOptions, encode
 
-    return encode(plan, Settings(size, max_frames, rate, tile, None, dtype, device), tokenizer)
+    return encode(plan, CodecOptions(size, max_frames, rate, tile, None, dtype, device), tokenizer)
 
 
 def decode(
@@ -220,10 +220,10 @@ def decode(
     """
     _at_least_one({"rate": rate, "tile": tile, "scale": scale})
     plan = plan_files(codes, out, "codes", lambda: {".safetensors"}, ".mp4")
-    from ..runs.codec import Settings, decode
+    from ..runs.codec import CodecOptions, decode
 
     return decode(
-        plan, Settings(rate=rate, tile=tile, scale=scale, dtype=dtype, device=device), tokenizer
+        plan, CodecOptions(rate=rate, tile=tile, scale=scale, dtype=dtype, device=device), tokenizer
     )
 
 
@@ -249,9 +249,9 @@ def demo(
         device: such as cpu or cuda; by default a GPU if there is one.
     """
     _at_least_one({"frames": frames, "fps": fps})
-    from ..runs.sample import Settings, run_demo
+    from ..runs.sample import SampleOptions, run_demo
 
-    return run_demo(out, prompts, Settings(model, frames, fps, device=device), seed)
+    return run_demo(out, prompts, SampleOptions(model, frames, fps, device=device), seed)
 
 
 def prepare(
@@ -311,18 +311,18 @@ def prepare(
     _at_least_one({**counts, "width": width, "workers": workers, "fps": fps})
     if size < 0:
         raise ValueError(f"--size must be 0 (each video's own) or more; got {size}")
-    from ...generator.tokens.make_shard import Settings
+    from ...generator.tokens.make_shard import ShardOptions
     from ...generator.tokens.prepare import Work, summary
     from ...generator.tokens.prepare import prepare as run
 
     picture = (size, width or size) if size else None
-    settings = Settings(
+    options = ShardOptions(
         picture, fps, clip_frames, min_frames, cut, captions, dtype, videos_per_shard
     )
     print(
         summary(
             run(
-                folder, shards, settings, Work(tokenizer, text, device, workers, time_limit, engine)
+                folder, shards, options, Work(tokenizer, text, device, workers, time_limit, engine)
             ),
             shards,
         )

@@ -34,7 +34,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
-class Settings:
+class CodecOptions:
     """What the three commands are told; `None` leaves a choice to them. See `commands.encode`."""
 
     size: int | None = None
@@ -52,26 +52,26 @@ class Settings:
         return FrameSource(path, self.size, self.max_frames)
 
 
-def encode(plan: FilePlan, settings: Settings, tokenizer: str) -> int:
+def encode(plan: FilePlan, options: CodecOptions, tokenizer: str) -> int:
     """Write the codes of videos."""
-    model = settings.load(tokenizer)
-    first_codebooks(settings.rate, model.rates, f"'{tokenizer}'")
+    model = options.load(tokenizer)
+    first_codebooks(options.rate, model.rates, f"'{tokenizer}'")
 
     def mark(source: Path) -> str:
-        asked = {"size": settings.size, "max_frames": settings.max_frames, "rate": settings.rate}
-        return mark_of(source, model.id, **asked, dtype=settings.dtype)
+        asked = {"size": options.size, "max_frames": options.max_frames, "rate": options.rate}
+        return mark_of(source, model.id, **asked, dtype=options.dtype)
 
     def make(job: FileJob, notes: Notes, label: str) -> bool:
-        with _enough_memory(job.source), Progress(settings.source(job.source).length(), label=label) as progress:
+        with _enough_memory(job.source), Progress(options.source(job.source).length(), label=label) as progress:
             file = encode_file(
                 model,
                 job.source,
                 job.out,
-                size=settings.size,
-                max_frames=settings.max_frames,
-                rate=settings.rate,
-                tile=settings.tile,
-                dtype=DTYPES[settings.dtype],
+                size=options.size,
+                max_frames=options.max_frames,
+                rate=options.rate,
+                tile=options.tile,
+                dtype=DTYPES[options.dtype],
                 model=public_name(tokenizer),
                 notes=notes,
                 progress=progress.update,
@@ -84,17 +84,17 @@ def encode(plan: FilePlan, settings: Settings, tokenizer: str) -> int:
     return run_files(plan, mark, make, "encoded")
 
 
-def decode(plan: FilePlan, settings: Settings, tokenizer: str | None) -> int:
+def decode(plan: FilePlan, options: CodecOptions, tokenizer: str | None) -> int:
     """Write the videos of files of codes, each with the tokenizer that wrote it unless one is
     given."""
-    load = functools.cache(settings.load)
+    load = functools.cache(options.load)
     # a wrong name ends everything, a file of another tokenizer only itself
     if tokenizer is not None:
         load(tokenizer)
 
     def mark(source: Path) -> str:
-        asked = {"rate": settings.rate, "scale": settings.scale}
-        return mark_of(source, CodesFile.open(source).tokenizer, **asked, dtype=settings.dtype)
+        asked = {"rate": options.rate, "scale": options.scale}
+        return mark_of(source, CodesFile.open(source).tokenizer, **asked, dtype=options.dtype)
 
     def make(job: FileJob, notes: Notes, label: str) -> bool:
         file = CodesFile.open(job.source)
@@ -108,10 +108,10 @@ def decode(plan: FilePlan, settings: Settings, tokenizer: str | None) -> int:
                 model,
                 job.source,
                 job.out,
-                rate=settings.rate,
-                tile=settings.tile,
-                dtype=DTYPES[settings.dtype],
-                upscale=settings.scale or watchable_scale(file.height, file.width),
+                rate=options.rate,
+                tile=options.tile,
+                dtype=DTYPES[options.dtype],
+                upscale=options.scale or watchable_scale(file.height, file.width),
                 metadata={"tokenizer": public_name(name), **notes},
                 progress=progress.update,
                 stop=stopped,
@@ -122,18 +122,18 @@ def decode(plan: FilePlan, settings: Settings, tokenizer: str | None) -> int:
     return run_files(plan, mark, make, "decoded")
 
 
-def reconstruct(plan: FilePlan, settings: Settings, tokenizer: str) -> int:
+def reconstruct(plan: FilePlan, options: CodecOptions, tokenizer: str) -> int:
     """Write originals, reconstructions and differences side by side and print the measures."""
     return_large_buffers()
-    model = settings.load(tokenizer)
-    first_codebooks(settings.rate, model.rates, f"'{tokenizer}'")
+    model = options.load(tokenizer)
+    first_codebooks(options.rate, model.rates, f"'{tokenizer}'")
 
     def mark(source: Path) -> str:
-        asked = {"size": settings.size, "max_frames": settings.max_frames, "rate": settings.rate}
-        return mark_of(source, model.id, **asked, scale=settings.scale, dtype=settings.dtype)
+        asked = {"size": options.size, "max_frames": options.max_frames, "rate": options.rate}
+        return mark_of(source, model.id, **asked, scale=options.scale, dtype=options.dtype)
 
     def make(job: FileJob, notes: Notes, label: str) -> bool:
-        source = settings.source(job.source)
+        source = options.source(job.source)
         (height, width) = source.picture
         total = source.length()
         tags = {"source": job.source.name, "tokenizer": public_name(tokenizer), **notes}
@@ -145,9 +145,9 @@ def reconstruct(plan: FilePlan, settings: Settings, tokenizer: str) -> int:
             _enough_memory(job.source),
             Progress(total, label=label) as progress,
             _interrupt(alone=not label) as stopped,
-            VideoWriter(job.out, source.fps, tags, settings.scale or watchable_scale(height, width)) as writer,
+            VideoWriter(job.out, source.fps, tags, options.scale or watchable_scale(height, width)) as writer,
             closing(prefetch(source.chunks())) as chunks,
-            closing(prefetch(_pairs(model, chunks, height, width, settings))) as pairs,
+            closing(prefetch(_pairs(model, chunks, height, width, options))) as pairs,
         ):
             for original, rebuilt in pairs:
                 difference = (rebuilt - original).abs() * GAIN - 1
@@ -158,7 +158,7 @@ def reconstruct(plan: FilePlan, settings: Settings, tokenizer: str) -> int:
                 progress.update(original.shape[2])
                 if stopped():
                     break
-        print(_measures(model, settings.rate, squares, likeness, done, height, width))
+        print(_measures(model, options.rate, squares, likeness, done, height, width))
         print(f"{job.out}: original, reconstruction and difference, {_frames(done, total, stopped())}")
         return not stopped()
 
@@ -198,12 +198,12 @@ def _shipped_name(tokenizer: str) -> str | None:
 
 
 def _pairs(
-    model: VideoTokenizer, chunks: Iterable[Tensor], height: int, width: int, settings: Settings
+    model: VideoTokenizer, chunks: Iterable[Tensor], height: int, width: int, options: CodecOptions
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Original and reconstruction, float `[1, 3, f, Y, X]` in [-1, 1], as they come."""
     device = next(model.parameters()).device
-    dtype = DTYPES[settings.dtype]
-    kept = first_codebooks(settings.rate, model.rates, "this tokenizer")
+    dtype = DTYPES[options.dtype]
+    kept = first_codebooks(options.rate, model.rates, "this tokenizer")
     waiting: deque[Tensor] = deque()
 
     def remembered() -> Iterator[Tensor]:
@@ -212,8 +212,8 @@ def _pairs(
             waiting.extend(video.unbind(2))
             yield video
 
-    codes = (indices[kept] for indices in model.stream_encode(remembered(), settings.tile))
-    for rebuilt in computed(model.stream_decode(codes, height, width, settings.tile), device, dtype):
+    codes = (indices[kept] for indices in model.stream_encode(remembered(), options.tile))
+    for rebuilt in computed(model.stream_decode(codes, height, width, options.tile), device, dtype):
         count = min(rebuilt.shape[2], len(waiting))  # the last group of frames may be filled up
         yield torch.stack([waiting.popleft() for _ in range(count)], dim=2), rebuilt[:, :, :count]
 

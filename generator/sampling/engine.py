@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..model.attention import fastest_backend
 from ..model.decoder import Decoder
-from .cuda_graph import Record, Work, recorder
+from .cuda_graph import Capture, Work, graph_capture
 from .drafts import FrameDraft, SpeculativeDraft, draft_steps, frame_ids
 from .frame_ring import FrameRing
 from .params import FrameNoise, SamplingParams, guide, gumbel_bits, uniform_noise
@@ -25,7 +25,7 @@ from .quantize import PackedLinear, pack
 Window = Literal["keep", "flush", "recompute"]
 
 
-class Session:
+class SamplingEngine:
     """A batch of videos that grow frame by frame at constant memory and cost.
 
     With guidance every video has two rows in one batch, with its prompt and without, until guidance
@@ -39,8 +39,8 @@ class Session:
         backend: of `attend`; by default "matmul" on a CPU, for few queries at a time, and elsewhere
             what is fastest.
         undo: latent frames that `rewind` can always take back.
-        record: how forwards are recorded, to be replayed without a call per operator; by default as
-            fits the device.
+        capture: how forwards are recorded, to be replayed without a call per operator; by default
+            as fits the device.
 
     Raises:
         ValueError: a window longer than the decoder allows, or an undo below 1.
@@ -56,7 +56,7 @@ class Session:
         params: SamplingParams = SamplingParams(),
         backend: str | None = None,
         undo: int = 1,
-        record: Record | None = None,
+        capture: Capture | None = None,
     ) -> None:
         self.decoder = pack(decoder)
         self.seeds = list(seeds)
@@ -65,13 +65,13 @@ class Session:
             [decoder.codes(), decoder.frame_start[None], decoder.hidden_code[None]]
         )
         self.head = PackedLinear(decoder.head())
-        self.record = record or recorder(table.device)
+        self.capture = capture or graph_capture(table.device)
         # shapes that depend on no code
-        self.static = self.record is not None or table.device.type != "cpu"
+        self.static = self.capture is not None or table.device.type != "cpu"
         rows = len(self.seeds) * (2 if params.guided(0) else 1)
         arguments = rows, params.window, undo, table.dtype, table.device
         self.ring = FrameRing(decoder.config, *arguments, backend or "matmul", self.static)
-        self._recorded: tuple[FrameDraft, Work] | None = None  # a frame, and a round with it
+        self._graph: tuple[FrameDraft, Work] | None = None  # a frame, and a round with it
         # random bits, of which frame and seeds
         self._made: tuple[tuple[int, ...], Tensor] = ((), torch.empty(0))
         self.sinks = decoder.config.sinks
@@ -132,16 +132,16 @@ class Session:
         self._needed = int(frame.rounds_B.max())
         self._append(frame.codes_BG.clone())
         # once it has run, so that all it needs is there
-        if self.record is not None and self._recorded is None:
-            self._recorded = frame, self.record(play)
+        if self.capture is not None and self._graph is None:
+            self._graph = frame, self.capture(play)
         return self.past[-1]
 
     def _next_round(self) -> tuple[FrameDraft, Work]:
         """The open frame, and what runs the decoder once and draws some of its codes."""
         frame = self._open_frame()
-        if self._recorded is None:
+        if self._graph is None:
             return frame, partial(self._round, frame)
-        recorded, replay = self._recorded
+        recorded, replay = self._graph
         recorded.load(frame)
         return recorded, replay
 
@@ -212,7 +212,7 @@ class Session:
     def _drop_guidance(self) -> None:
         if self.guided and not self.params.guided(self.frames):
             self.ring = self.ring.select(torch.arange(len(self.seeds), device=self.device))
-            self._recorded = None
+            self._graph = None
 
     # ---- another prompt, another shot ----
 
@@ -230,7 +230,7 @@ class Session:
         if self.guided:
             text_BSE = torch.cat([text_BSE, text_BSE])
             text_mask_BS = torch.cat([text_mask_BS, torch.zeros_like(text_mask_BS)])
-        self._recorded = None  # the prefix is another tensor
+        self._graph = None  # the prefix is another tensor
         prefix_RPD, mask_RP = self.decoder.embed_prefix(len(text_BSE), text_BSE, text_mask_BS)
         self.decoder.step(prefix_RPD, self.ring.set_prefix(mask_RP))
         if window == "flush":
@@ -270,7 +270,7 @@ class Session:
         del self.past[len(self.past) - frames :]
 
     @torch.inference_mode()
-    def select(self, videos: Sequence[int], seeds: Sequence[int]) -> "Session":
+    def select(self, videos: Sequence[int], seeds: Sequence[int]) -> "SamplingEngine":
         """A session that goes on with some of these videos, each any number of times; this one
         stays as it is.
 
@@ -280,7 +280,7 @@ class Session:
         """
         new = copy.copy(self)
         rows_R = torch.tensor(videos, device=self.device)
-        new._recorded = None
+        new._graph = None
         new.seeds = list(seeds)
         new.past = [codes_BG[rows_R] for codes_BG in self.past]
         new.ring = self.ring.select(
@@ -298,5 +298,5 @@ class Session:
     def load_state(self, state: dict[str, Tensor]) -> None:
         self.frames = int(state["frames"])
         self.past = list(state["past"].to(self.device))
-        self._recorded = None
+        self._graph = None
         self.ring.load_state(state)

@@ -22,7 +22,7 @@ from ...training.guard import Guard
 from ...training.stopwatch import Stopwatch
 
 
-class Watch(Guard):
+class TrainingMonitor(Guard):
     """Logs, as often as the trainer logs: seconds per step, tokens per second, minutes left, the
     share of the time spent waiting for data, the norm of the gradients (before they are clipped),
     codes used and their perplexity.
@@ -74,7 +74,7 @@ class Watch(Guard):
         self.stopwatch.rest()
 
 
-class Samples(Callback):
+class SampleImages(Callback):
     """Pictures of samples from captions of the validation clips, every so many steps: in
     TensorBoard and Weights & Biases, else in the folder `samples` of the run. None while the
     decoder is divided over devices."""

@@ -30,7 +30,7 @@ from ..model.config import DecoderConfig, DecoderSize, check_shares
 from ..model.decoder import Decoder
 from ..pipeline import VideoGenerator
 from ..tokens.data_modules import FolderTokens, ShardTokens, TokenDataModule
-from .callbacks import Samples, Watch
+from .callbacks import SampleImages, TrainingMonitor
 from .flaws import ContextFlaws, disturb, uniform
 from .fsdp import divide, gather, recompute_blocks
 from .linear_loss import linear_loss
@@ -214,9 +214,11 @@ class GeneratorModule(pl.LightningModule):
             return Decoder(self.config)
 
     def configure_callbacks(self) -> list[Callback]:
-        watch = Watch()
+        watch = TrainingMonitor()
         return (
-            [watch, Samples(self.samples_every, watch.stopwatch)] if self.samples_every else [watch]
+            [watch, SampleImages(self.samples_every, watch.stopwatch)]
+            if self.samples_every
+            else [watch]
         )
 
     def configure_optimizers(self) -> Any:

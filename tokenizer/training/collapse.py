@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...training.health import ADVICE
+from ...training.finite_loss import ADVICE
 from ..metrics import CodeUsage
 
 
