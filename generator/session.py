@@ -16,7 +16,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -110,6 +110,21 @@ class VideoSession:
             )
         self.engine.set_text(*self.generator.encode_text(prompts), window)
         self.prompts = prompts
+
+    def give(self, name: str, value: Any) -> None:
+        """Give a condition from the next latent frame on, such as `give("actions", 2)`.
+
+        What is given for one latent frame holds until something else is given, what is given for
+        several is used up one after another; conditions of the prefix hold as well.
+
+        Raises:
+            ValueError: a condition that the model does not take, or a value of another kind.
+        """
+        self.engine.give(name, self.generator.features(name, value, len(self.prompts)))
+
+    def act(self, action: int) -> None:
+        """Do this from the next latent frame on: `give("actions", action)`."""
+        self.give("actions", action)
 
     def cut(self) -> None:
         """Begin another shot: the last frames are forgotten, prompts and first frames (sinks)

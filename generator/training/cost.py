@@ -16,6 +16,7 @@ from typing import Any
 
 from ...files.model_folder import find_folder, read_config
 from ...tokenizer import QuantizerConfig
+from ..conditions import CONDITIONS
 from ..model.codebooks import Codebooks
 from ..model.config import DecoderConfig, DecoderSize
 
@@ -58,12 +59,20 @@ def parameter_counts(config: DecoderConfig) -> dict[str, int]:
     K = config.head_size
     matrices = D * (N + 2 * M) * K + D * D + 3 * D * config.hidden
     table = (config.vocab_size + sum(config.levels)) * D
-    ports = (config.num_actions + config.grid_vocab) * D
+    ports = sum(_network_weights(config, name, size) for name, size in config.conditions)
     return {
         "blocks": config.layers * (matrices + N),
         "code tables": 2 * table,
         "text and ports": config.text_dim * D + 3 * D + ports,
     }
+
+
+def _network_weights(config: DecoderConfig, name: str, size: int) -> int:
+    import torch
+
+    with torch.device("meta"):
+        network = CONDITIONS[name].network(size, config)
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def matrix_count(config: DecoderConfig) -> int:

@@ -5,16 +5,13 @@ import math
 import pytest
 import torch
 from kinetoscope.generator import SamplingParams
-from kinetoscope.generator.sampling.params import (
+from kinetoscope.generator.sampling.filters import keep_min_p, keep_top_k, keep_top_p, sample
+from kinetoscope.generator.sampling.guidance import guide
+from kinetoscope.generator.sampling.noise import (
     FrameNoise,
-    guide,
     gumbel,
     gumbel_bits,
     gumbel_noise,
-    keep_min_p,
-    keep_top_k,
-    keep_top_p,
-    sample,
     uniform_noise,
 )
 
