@@ -182,15 +182,18 @@ class VideoTokenizer(TokenizerNetwork):
     # ---- files ----
 
     @classmethod
-    def from_pretrained(cls, name: str | os.PathLike[str]) -> "VideoTokenizer":
+    def from_pretrained(
+        cls, name: str | os.PathLike[str], library: bool = True
+    ) -> "VideoTokenizer":
         """Load a shipped model by name, a folder, or a hub id; safetensors only. ValueError if
         that is impossible.
 
-        The library of quantizers is not imported before something is encoded.
+        With `library=False` the library of quantizers, which takes longer to import than torch, is
+        imported when something is encoded first: never, where codes are only decoded.
         """
         folder = checkpoint.find_folder(name, "tokenizer")
         config = TokenizerConfig.from_dict(checkpoint.read_config(folder))
-        tokenizer = cls(config, library=False)
+        tokenizer = cls(config, library)
         checkpoint.load_weights(tokenizer, folder)
         return tokenizer.eval()
 

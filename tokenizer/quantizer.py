@@ -102,8 +102,8 @@ class Quantizer(nn.Module):
     Args:
         config: which quantizer.
         width: C.
-        library: import the library at once; otherwise, if decoding needs no more than arithmetic,
-            when something is encoded first. Call `load_library` before `encode` is compiled then.
+        library: import the library at once; otherwise, if decoding is mere arithmetic, when
+            something is encoded first (`load_library` does it sooner, as a compiler needs it).
 
     Raises:
         ValueError: the library does not take the arguments.
