@@ -18,11 +18,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 SCALE = ".scale"  # behind the name of what is stored in eight bits
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
+# what draws the weights of a new module
+DRAWS = {nn.init.kaiming_uniform_, nn.init.normal_, nn.init.uniform_}
+DRAWS |= {Tensor.normal_, Tensor.uniform_}
 
 
 def shipped_models() -> dict[str, Path]:
@@ -93,6 +97,21 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ValueError(f"{folder / CONFIG} must hold a JSON object")
     return config
+
+
+class UndrawnWeights(TorchFunctionMode):
+    """Inside the block new modules get no random weights, but whatever lies in memory: for modules
+    whose weights are loaded next. The random state stays as it is, unlike without the block."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        if func is torch.randn:
+            return torch.empty(*args, **kwargs)
+        return func(*args, **kwargs)
 
 
 def load_weights(module: nn.Module, folder: Path) -> None:

@@ -266,7 +266,7 @@ class VideoGenerator(nn.Module):
         tokenizer_id = values.pop("tokenizer", None)
         decoder = Decoder(DecoderConfig.from_dict(values))
         load_weights(decoder, folder)
-        tokenizer = VideoTokenizer.from_pretrained(folder / "tokenizer")
+        tokenizer = VideoTokenizer.from_pretrained(folder / "tokenizer", library=False)
         if tokenizer.id != tokenizer_id:
             wanted = f"the decoder in {folder} learned the codes of tokenizer {tokenizer_id}"
             raise ValueError(f"{wanted}, but the one beside it is {tokenizer.id}")

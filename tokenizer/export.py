@@ -23,6 +23,7 @@ class EncodeStep(nn.Module):
 
     def __init__(self, tokenizer: VideoTokenizer) -> None:
         super().__init__()
+        tokenizer.quantizer.load_library()  # a graph holds no import
         self.tokenizer = tokenizer
 
     def forward(self, video_chunk: Tensor, state: State) -> tuple[Tensor, State]:

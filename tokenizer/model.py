@@ -30,8 +30,8 @@ class VideoTokenizer(TokenizerNetwork):
     """Video `[B, 3, F, Y, X]` in [-1, 1] to codes `[B, T, H, W]` and back; any F, Y, X of at
     least 1."""
 
-    def __init__(self, config: TokenizerConfig | None = None) -> None:
-        super().__init__(config or TokenizerConfig())
+    def __init__(self, config: TokenizerConfig | None = None, library: bool = True) -> None:
+        super().__init__(config or TokenizerConfig(), library)
         self._id: tuple[tuple[object, ...], str] | None = None
 
     # ---- what it is ----
@@ -58,7 +58,7 @@ class VideoTokenizer(TokenizerNetwork):
         probes = (
             self.quantizer.norm.weight,
             self.out_norm.weight,
-            *self.quantizer.codebook.state_dict().values(),
+            *self.quantizer.learned,
         )
         marks = checkpoint.marks_of(self, probes)
         if self._id is None or self._id[0] != marks:
@@ -182,11 +182,18 @@ class VideoTokenizer(TokenizerNetwork):
     # ---- files ----
 
     @classmethod
-    def from_pretrained(cls, name: str | os.PathLike[str]) -> "VideoTokenizer":
+    def from_pretrained(
+        cls, name: str | os.PathLike[str], library: bool = True
+    ) -> "VideoTokenizer":
         """Load a shipped model by name, a folder, or a hub id; safetensors only. ValueError if
-        that is impossible."""
+        that is impossible.
+
+        With `library=False` the library of quantizers, which takes longer to import than torch, is
+        imported when something is encoded first: never, where codes are only decoded.
+        """
         folder = checkpoint.find_folder(name, "tokenizer")
-        tokenizer = cls(TokenizerConfig.from_dict(checkpoint.read_config(folder)))
+        config = TokenizerConfig.from_dict(checkpoint.read_config(folder))
+        tokenizer = cls(config, library)
         checkpoint.load_weights(tokenizer, folder)
         return tokenizer.eval()
 

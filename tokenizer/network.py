@@ -39,15 +39,20 @@ class Reconstruction(NamedTuple):
 
 class TokenizerNetwork(nn.Module):
     """What is trained: video `[B, 3, F, Y, X]` in [-1, 1] to its reconstruction; any F, Y, X of
-    at least 1."""
+    at least 1.
 
-    def __init__(self, config: TokenizerConfig) -> None:
+    Args:
+        config: its sizes.
+        library: as in `Quantizer`.
+    """
+
+    def __init__(self, config: TokenizerConfig, library: bool = True) -> None:
         super().__init__()
         self.config = config
         self.whitening = Whitening(config.frames_per_latent, config.patch, config.whitening_floor)
         self.embed = nn.Linear(self.whitening.size, config.encoder.width)
         self.encoder = Stack(config.encoder, "encoder")
-        self.quantizer = Quantizer(config.quantizer, config.encoder.width)
+        self.quantizer = Quantizer(config.quantizer, config.encoder.width, library)
         self.lift = nn.Linear(config.quantizer.dim, config.decoder.width)
         self.decoder = Stack(config.decoder, "decoder")
         self.out_norm = nn.RMSNorm(config.decoder.width, eps=1e-6)

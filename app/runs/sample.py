@@ -5,6 +5,7 @@ Legend: B videos of a batch, F Y X frames and pixels.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +18,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...data.video.contact_sheet import caption_grid
 from ...data.video import VideoWriter, read_clip, to_float, to_uint8, write_video
+from ...files.model_folder import UndrawnWeights
 from ...tokenizer import latent_count
 from ...generator.devices import choose_device
 from .jobs import Job, plan_jobs, read_prompts
@@ -63,7 +64,8 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
     """
     device = choose_device(options.device)
     _hush_transformers()
-    generator = VideoGenerator.from_pretrained(options.model).to(device)
+    with UndrawnWeights():
+        generator = VideoGenerator.from_pretrained(options.model).to(device)
     if options.adapter is not None:
         from ...generator.training.lora import load_adapter
 
@@ -177,6 +179,8 @@ def _write(
 
 def _write_grid(made: Sequence[tuple[Job, Tensor]], options: SampleOptions, path: str | Path) -> None:
     """All videos side by side; where an interrupt made one shorter, its last frame stays."""
+    from ...data.video.contact_sheet import caption_grid
+
     longest = max(video.shape[1] for _, video in made)
     videos = [torch.cat([video, video[:, -1:].expand(-1, longest - video.shape[1], -1, -1)], 1) for _, video in made]
     scale = max(1, WATCHABLE // min(videos[0].shape[2:]))
@@ -203,11 +207,9 @@ def _common_tags(options: SampleOptions) -> dict[str, object]:
 
 
 def _hush_transformers() -> None:
-    """No progress bars and reports of theirs between our lines."""
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    """No progress bars and reports of theirs between our lines, if it is imported later."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def _count(frames: int) -> str:
