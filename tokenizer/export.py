@@ -3,10 +3,11 @@
 The first step, from the state `{}`, and the later ones are two programs, because the state has no
 entries at first:
 
-    step = EncodeStep(tokenizer) first = torch.export.export(step, (one_frame, {}))            # [B,
-    3, 1, Y, X] indices, state = step(one_frame, {}) later = torch.export.export(step, (k_frames,
-    state))          # [B, 3, k, Y, X] and what a step returned indices, state =
-    later.module()(k_frames, state)
+    step = EncodeStep(tokenizer)
+    first = torch.export.export(step, (one_frame, {}))    # [B, 3, 1, Y, X]
+    indices, state = step(one_frame, {})
+    later = torch.export.export(step, (k_frames, state))  # [B, 3, k, Y, X] and that state
+    indices, state = later.module()(k_frames, state)
 
 The exported programs take and return the states of `VideoTokenizer.encode_step` and `decode_step`.
 """

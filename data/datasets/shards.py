@@ -1,10 +1,12 @@
 """Tokenised clips in WebDataset shards: tar files that any program reads, with a record beside
 each.
 
-    manifest.json   what made the shards (settings, tokenizer, caption encoder), counts, sha256 of
-    every shard skipped.csv     files that could not be used, and why 000000.tar      samples
-    KEY.codes.npy, KEY.json and, with caption states, KEY.text.npy 000000.json     its record:
-    sha256, and where each sample lies, so that any clip is read with one seek
+    manifest.json   what made the shards (settings, tokenizer, caption encoder), how many there
+                    are, and the sha256 of each
+    skipped.csv     files that could not be used, and why
+    000000.tar      samples KEY.codes.npy, KEY.json and, with caption states, KEY.text.npy
+    000000.json     its record: sha256, and where each sample lies, so that any clip is read with
+                    one seek
 
 A tar depends on its samples alone: it holds no times and no owners, so the same clips give the same
 bytes.

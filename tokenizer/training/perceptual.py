@@ -10,9 +10,11 @@ convolution. Save torchvision's weights so:
 
 and those of the package lpips, which learned how much every channel counts, so:
 
-    loss = lpips.LPIPS(net="vgg") weights = {name.split(".", 1)[1]: value for name, value in
-    loss.net.state_dict().items()} weights |= {f"channels.{level}": layer.model[-1].weight.flatten()
-    for level, layer in enumerate(loss.lins)} save_file(weights, "lpips-vgg.safetensors")
+    loss = lpips.LPIPS(net="vgg")
+    weights = {name.split(".", 1)[1]: value for name, value in loss.net.state_dict().items()}
+    for level, layer in enumerate(loss.lins):
+        weights[f"channels.{level}"] = layer.model[-1].weight.flatten()
+    save_file(weights, "lpips-vgg.safetensors")
 
 Legend: N frames of all clips, C channels, Y X pixels (fewer after each halving).
 """
