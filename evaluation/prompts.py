@@ -30,6 +30,8 @@ from ..data.worlds.physics.captions import Attributes
 from ..data.worlds.physics.clips import HELD_OUT_SEED
 from ..data.worlds.physics.judge.judge import READ_FRAMES, Judge, Reading, calibrate, score
 from ..data.worlds.physics.scene import PhysicsConfig
+from ..files.json_file import read_object
+from ..files.model_folder import shipped_models
 from ..generator.pipeline import VideoGenerator
 from ..generator.sampling.params import SamplingParams
 from ..tokenizer import VideoTokenizer
@@ -41,30 +43,6 @@ SWAP_SHARE = 4  # every clip is scored under many captions, so only one in so ma
 UNSEEN = PhysicsConfig(only_held_out=True)
 ANY = PhysicsConfig(hold_out=True, any_motions=True)
 PROMPT_SEED, UNSEEN_SEED, ANY_SEED = (HELD_OUT_SEED + n * 10_000_000 for n in (2, 3, 7))
-STEADY: Table = {
-    f"seam between {borders}": 1 for borders in ("latent frames", "streamed chunks", "patches")
-}
-TARGETS: dict[str, dict[str, Table]] = {  # what the shipped models are held to
-    "physics-64": {
-        "tokenizer": {"PSNR dB": 36, "PSNR on objects dB": 27, "bits per pixel": 0.06},
-        "tokenizer, seams and flicker": STEADY,
-        "real clips": {"PSNR dB": 24},
-        "prompt obeyed": {
-            "objects": 0.95,
-            "count": 0.95,
-            "motion": 0.90,
-            "camera": 0.90,
-            "all": 0.80,
-        },
-        "prompt obeyed, unseen pairs": {"objects": 0.80},
-    },
-    "video-128": {
-        "tokenizer, seams and flicker": STEADY,
-        "real clips, 2 of 3 codebooks": {"PSNR dB": 29, "still cells that keep their code": 0.95},
-        "real clips, seams and flicker": STEADY,
-    },
-}
-
 
 def evaluate(
     model: str = "physics-64",
@@ -143,7 +121,7 @@ def evaluate(
     if generator and long_prompts:
         sizes["long prompts"] = long_prompts
     report["run"] = {**sizes, "seed": seed, "minutes": (time.monotonic() - begin) / 60}
-    print(format_report(report, TARGETS.get(model, {})))
+    print(format_report(report, targets_of(model)))
     if json is not None:
         _write(Path(json), dumps({"model": model, "tables": report}, indent=2) + "\n")
     return report
@@ -289,6 +267,12 @@ def determinism_table(sample: Sampler, first_seed: int, frames: int) -> Table:
         "as a stream": sample.streamed(captions[0], frames, 7),
     }
     return {name: float(torch.equal(first, other)) for name, other in again.items()}
+
+
+def targets_of(model: str) -> dict[str, Table]:
+    """What a model is held to: `targets.json` beside it, or nothing."""
+    path = shipped_models().get(model, Path(model)) / "targets.json"
+    return read_object(path) if path.is_file() else {}
 
 
 def format_report(report: dict[str, Table], targets: dict[str, Table]) -> str:
