@@ -135,11 +135,13 @@ def load_weights(module: nn.Module, folder: Path) -> None:
     if problems:
         more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
         raise ValueError(f"{file} does not fit {folder / CONFIG}: {problems[0]}{more}")
-    module.load_state_dict({name: _widen(tensor) for name, tensor in tensors.items()}, strict=True)
+    # a copy of each, which the file is not mapped for any more, takes the place of the old weights
+    copies = {name: _widened_copy(tensor) for name, tensor in tensors.items()}
+    module.load_state_dict(copies, strict=True, assign=True)
 
 
-def _widen(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
+def _widened_copy(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
 
 
 def _to_eight_bits(name: str, table_NK: Tensor) -> dict[str, Tensor]:
