@@ -2,7 +2,7 @@
 of a scene.
 
 Facts of this world
-- Right-handed metres: x to the right, y up, z away from the camera; the ground is y = 0. Time in
+- Metres, left-handed: x to the right, y up, z away from the camera; the ground is y = 0. Time in
   seconds.
 - 1 to 4 objects of 6 shapes, 4 materials, 3 sizes and any colour stand within HALF_WIDTH and
   HALF_DEPTH of the middle; a wall or a low rim ends the stage on all four sides, so objects stay.
