@@ -12,17 +12,16 @@ import copy
 import dataclasses
 import json
 import os
-import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..files.output_path import check_output
+from ..files.tensors import save_tensors
 from ..tokenizer import frame_count
 from .sampling.engine import SamplingEngine, Window
 from .sampling.params import SamplingParams
@@ -181,11 +180,7 @@ class VideoSession:
             "undo": self.engine.ring.undo,
             "pasts": len(self.pasts),
         }
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as beside:
-            partial = Path(beside) / path.name
-            stored = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-            save_file(stored, partial, {"session": json.dumps(about)})
-            partial.replace(path)
+        save_tensors(path, tensors, {"session": json.dumps(about)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], generator: "VideoGenerator") -> "VideoSession":

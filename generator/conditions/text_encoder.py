@@ -14,7 +14,8 @@ import torch
 from filelock import FileLock
 from torch import Tensor, nn
 
-from ...files.model_folder import find_folder, fingerprint
+from ...files.fingerprint import fingerprint
+from ...files.model_folder import find_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
