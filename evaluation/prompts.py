@@ -12,7 +12,6 @@ width.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -30,6 +29,7 @@ from ..data.worlds.physics.captions import Attributes
 from ..data.worlds.physics.clips import HELD_OUT_SEED
 from ..data.worlds.physics.judge.judge import READ_FRAMES, Judge, Reading, calibrate, score
 from ..data.worlds.physics.scene import PhysicsConfig
+from ..files.atomic import write_whole
 from ..files.json_file import read_object
 from ..files.model_folder import shipped_models
 from ..generator.pipeline import VideoGenerator
@@ -43,6 +43,7 @@ SWAP_SHARE = 4  # every clip is scored under many captions, so only one in so ma
 UNSEEN = PhysicsConfig(only_held_out=True)
 ANY = PhysicsConfig(hold_out=True, any_motions=True)
 PROMPT_SEED, UNSEEN_SEED, ANY_SEED = (HELD_OUT_SEED + n * 10_000_000 for n in (2, 3, 7))
+
 
 def evaluate(
     model: str = "physics-64",
@@ -123,7 +124,7 @@ def evaluate(
     report["run"] = {**sizes, "seed": seed, "minutes": (time.monotonic() - begin) / 60}
     print(format_report(report, targets_of(model)))
     if json is not None:
-        _write(Path(json), dumps({"model": model, "tables": report}, indent=2) + "\n")
+        write_whole(json, dumps({"model": model, "tables": report}, indent=2) + "\n")
     return report
 
 
@@ -290,10 +291,3 @@ def format_report(report: dict[str, Table], targets: dict[str, Table]) -> str:
                 + (f"   (target {target})" if target is not None else "")
             )
     return "\n".join(lines[1:])
-
-
-def _write(path: Path, text: str) -> None:
-    """Written beside its place, then renamed."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

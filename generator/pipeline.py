@@ -12,7 +12,9 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
-from ..files.model_folder import find_folder, fingerprint, load_weights, read_config, save_folder
+from ..files.atomic import whole_folder
+from ..files.fingerprint import fingerprint
+from ..files.model_folder import find_folder, load_weights, read_config, save_folder
 from ..tokenizer import VideoCodes, VideoTokenizer
 from .conditions import CONDITIONS
 from .conditions.text_encoder import TextEncoder
@@ -301,7 +303,8 @@ class VideoGenerator(nn.Module):
                 "loaded"
             )
         self.tokenizer.save_pretrained(Path(folder) / "tokenizer", half)
-        self.text.save_pretrained(Path(folder) / "text", half)
+        with whole_folder(Path(folder) / "text") as beside:
+            self.text.save_pretrained(beside, half)
         save_folder(folder, self._config(), self.decoder.state_dict(), half, TABLES)
 
     def _config(self) -> dict[str, Any]:

@@ -131,7 +131,10 @@ def _restore(
     for codes_BG in given:
         _check_codes(session, codes_BG, 2)
     session.given = deque(codes_BG.to(device) for codes_BG in given)
+    held = {name.split(".")[1] for name in tensors if name.startswith("past.")}
     states = [_part(tensors, f"past.{i}.") for i in range(about["pasts"])]
+    if held - {str(i) for i in range(len(states))} or not all(states[1:]):
+        raise _Wrong(f"it counts {len(states)} states of the tokenizer and holds others")
     _check_states(session, states)
     session.pasts.clear()
     for state in states:
@@ -170,6 +173,8 @@ def _check_counters(session: VideoSession, codes: Mapping[str, Tensor]) -> None:
         raise _Wrong(f"its prefix has {prefix} tokens, and that of its prompts {ring.prefix}")
     if not -1 <= frame < max(frames, 0) or not 0 <= first <= frame + 1:
         raise _Wrong(f"it counts {frames} frames, and {frame + 1} from {first} on in the window")
+    if first == 0 < ring.config.sinks and frame + 1 != frames:  # without any cut both count alike
+        raise _Wrong(f"it counts {frames} frames, and {frame + 1} in the window")
     if shift not in (-1, 0, *(ring.config.anchor_shift(f) for f in (frame, frame + 1))):
         raise _Wrong("its first frames stand where they cannot")
 

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from ..files import model_folder as checkpoint
+from ..files.fingerprint import fingerprint, marks_of
+from ..files.model_folder import find_folder, load_weights, read_config, save_folder
 from .blocks import REFINED, StackConfig, State, own
 from .checks import check_indices, check_range, check_same_size, check_tile, check_video
 from .codes import VideoCodes, latent_count
@@ -60,11 +61,11 @@ class VideoTokenizer(TokenizerNetwork):
             self.out_norm.weight,
             *self.quantizer.learned,
         )
-        marks = checkpoint.marks_of(self, probes)
+        marks = marks_of(self, probes)
         if self._id is None or self._id[0] != marks:
             self._id = (
                 marks,
-                checkpoint.fingerprint(dataclasses.asdict(self.config), self.state_dict()),
+                fingerprint(dataclasses.asdict(self.config), self.state_dict()),
             )
         return self._id[1]
 
@@ -191,16 +192,16 @@ class VideoTokenizer(TokenizerNetwork):
         With `library=False` the library of quantizers, which takes longer to import than torch, is
         imported when something is encoded first: never, where codes are only decoded.
         """
-        folder = checkpoint.find_folder(name, "tokenizer")
-        config = TokenizerConfig.from_dict(checkpoint.read_config(folder))
+        folder = find_folder(name, "tokenizer")
+        config = TokenizerConfig.from_dict(read_config(folder))
         tokenizer = cls(config, library)
-        checkpoint.load_weights(tokenizer, folder)
+        load_weights(tokenizer, folder)
         return tokenizer.eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
         """Write config.json and model.safetensors; `half` stores matrices as float16 (to compute
         in float32 again)."""
-        checkpoint.save_folder(folder, dataclasses.asdict(self.config), self.state_dict(), half)
+        save_folder(folder, dataclasses.asdict(self.config), self.state_dict(), half)
 
     def with_stacks(
         self, encoder: StackConfig | None = None, decoder: StackConfig | None = None

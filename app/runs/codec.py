@@ -20,7 +20,7 @@ from ...data.video.codec import FrameSource, computed, decode_file, encode_file,
 from ...data.video.prefetch import prefetch
 from ...data.video import VideoWriter, to_float, to_uint8
 from ...tokenizer import VideoTokenizer, latent_count
-from ...files import model_folder as checkpoint
+from ...files.model_folder import shipped_models
 from ...tokenizer.codes import CodesFile
 from ...tokenizer.metrics import PEAK, ssim
 from ...generator.devices import choose_device
@@ -193,7 +193,7 @@ def _reader(file: CodesFile, given: str | None, load: Callable[[str], VideoToken
 @functools.cache
 def _shipped_name(tokenizer: str) -> str | None:
     """The shipped model whose tokenizer has this id."""
-    ids = {VideoTokenizer.from_pretrained(name).id: name for name in checkpoint.shipped_models()}
+    ids = {VideoTokenizer.from_pretrained(name).id: name for name in shipped_models()}
     return ids.get(tokenizer)
 
 

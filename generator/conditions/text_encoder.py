@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from ...files.fingerprint import fingerprint
 from ...files.model_folder import (
     CONFIG,
     WEIGHTS,
     find_folder,
-    fingerprint,
     load_weights,
     read_config,
 )

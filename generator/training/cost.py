@@ -7,7 +7,6 @@ codes.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from importlib.resources import files
 from math import prod
@@ -221,9 +220,7 @@ def _decoder_of(model: dict[str, Any]) -> DecoderConfig:
         values.pop("tokenizer", None)
         return DecoderConfig.from_dict(values)
     tokenizer = read_config(find_folder(_there(model.get("tokenizer"), "tokenizer"), "tokenizer"))
-    text = json.loads(
-        (find_folder(_there(model.get("text"), "text"), "text") / "config.json").read_text()
-    )
+    text = read_config(find_folder(_there(model.get("text"), "text"), "text"))
     quantizer = QuantizerConfig(**tokenizer["quantizer"])
     levels = tuple(quantizer.args["levels"])
     codebooks = Codebooks(prod(levels), quantizer.rates, model.get("codebooks") or quantizer.rates)

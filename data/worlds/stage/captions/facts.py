@@ -305,7 +305,9 @@ class _Phase:
 
     def _falls(self) -> bool:
         low = int(self.height.argmin())
-        return float(self.height[0] - self.height[low]) >= FALLEN and bool(self.seen[: low + 1].any())
+        return float(self.height[0] - self.height[low]) >= FALLEN and bool(
+            self.seen[: low + 1].any()
+        )
 
     def _bounces(self) -> bool:
         """Down, then up again."""

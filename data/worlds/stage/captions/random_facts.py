@@ -106,7 +106,9 @@ def _deed(rng: random.Random, slot: int, count: int) -> Deed:
     if motion in (ORBIT, COLLIDE, EMERGE):
         others = [other for other in range(count) if other != slot]
         if not others:
-            return Deed(rng.choice((ROLL, SLIDE)), rng.randrange(1, len(DIRECTIONS)), rng.randrange(3))
+            return Deed(
+                rng.choice((ROLL, SLIDE)), rng.randrange(1, len(DIRECTIONS)), rng.randrange(3)
+            )
         target = rng.choice(others)
     direction = 0
     if motion in TRAVELS:
