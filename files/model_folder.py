@@ -104,7 +104,11 @@ class UndrawnWeights(TorchFunctionMode):
     whose weights are loaded next. The random state stays as it is, unlike without the block."""
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         if func in DRAWS:

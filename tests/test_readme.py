@@ -5,7 +5,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from kinetoscope.app.cli.main import load, parse
+from kinetoscope.app.cli.main import load
+from kinetoscope.app.cli.parser import parse
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")

@@ -15,18 +15,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...data.video import VideoWriter, to_float, to_uint8
 from ...data.video.allocator import return_large_buffers
 from ...data.video.codec import FrameSource, computed, decode_file, encode_file, first_codebooks
 from ...data.video.prefetch import prefetch
-from ...data.video import VideoWriter, to_float, to_uint8
-from ...tokenizer import VideoTokenizer, latent_count
 from ...files import model_folder as checkpoint
+from ...generator.devices import choose_device
+from ...tokenizer import VideoTokenizer, latent_count
 from ...tokenizer.codes import CodesFile
 from ...tokenizer.metrics import PEAK, ssim
-from ...generator.devices import choose_device
+from ...training.progress import Progress, gentle_interrupt
 from .file_plan import FileJob, FilePlan
 from .file_run import Notes, mark_of, run_files
-from ...training.progress import Progress, gentle_interrupt
 
 WATCHABLE = 256  # small videos are enlarged to about this many pixels
 GAIN = 4  # differences are drawn this much stronger
@@ -35,7 +35,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class CodecOptions:
-    """What the three commands are told; `None` leaves a choice to them. See `commands.encode`."""
+    """What the three commands are told; `None` leaves a choice to them. See `cli.encode`."""
 
     size: int | None = None
     max_frames: int | None = None
@@ -46,7 +46,8 @@ class CodecOptions:
     device: str | None = None
 
     def load(self, name: str) -> VideoTokenizer:
-        return VideoTokenizer.from_pretrained(name).to(choose_device(self.device))
+        tokenizer = VideoTokenizer.from_pretrained(name, library=False)
+        return tokenizer.to(choose_device(self.device))
 
     def source(self, path: Path) -> FrameSource:
         return FrameSource(path, self.size, self.max_frames)
@@ -193,8 +194,10 @@ def _reader(file: CodesFile, given: str | None, load: Callable[[str], VideoToken
 @functools.cache
 def _shipped_name(tokenizer: str) -> str | None:
     """The shipped model whose tokenizer has this id."""
-    ids = {VideoTokenizer.from_pretrained(name).id: name for name in checkpoint.shipped_models()}
-    return ids.get(tokenizer)
+    for name in checkpoint.shipped_models():
+        if VideoTokenizer.from_pretrained(name, library=False).id == tokenizer:
+            return name
+    return None
 
 
 def _pairs(

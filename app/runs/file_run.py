@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ...data.video import read_metadata
 from ...tokenizer.codes import CodesFile
-from .file_plan import FileJob, FilePlan
 from ...training.progress import INTERRUPTED, complain, is_full_disk, one_line
+from .file_plan import FileJob, FilePlan
 
 SOME_FAILED = 1  # exit status
 MARK = "made_from"  # the key under which a result carries its mark

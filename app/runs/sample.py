@@ -20,12 +20,12 @@ from torch import Tensor
 
 from ...data.video import VideoWriter, read_clip, to_float, to_uint8, write_video
 from ...files.model_folder import UndrawnWeights
-from ...tokenizer import latent_count
 from ...generator.devices import choose_device
-from .jobs import Job, plan_jobs, read_prompts
 from ...generator.pipeline import VideoGenerator
-from ...training.progress import INTERRUPTED, Progress, duration, gentle_interrupt
 from ...generator.sampling.params import SamplingParams
+from ...tokenizer import latent_count
+from ...training.progress import INTERRUPTED, Progress, duration, gentle_interrupt
+from .jobs import Job, plan_jobs, read_prompts
 
 BATCH = 16  # videos made at once
 WATCHABLE = 256  # small videos are enlarged to about this many pixels
