@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as functional
@@ -48,54 +47,31 @@ PROMPT_SEED, UNSEEN_SEED, ANY_SEED = (HELD_OUT_SEED + n * 10_000_000 for n in (2
 def evaluate(
     model: str = "physics-64",
     prompts: int = 256,
-    frames: int = READ_FRAMES,
+    frames: int | None = None,
     seed: int = 0,
     long_prompts: int = 64,
     long_frames: int = 300,
     drift: bool = False,
-    guidance: float | None = None,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    min_p: float | None = None,
+    params: SamplingParams = SamplingParams(),
     real_clips: str | None = None,
     real_sources: str | None = None,
     size: int = 64,
     json: str | None = None,
 ) -> dict[str, Table]:
-    """Measure a model of the physics world, or a tokenizer alone, and print the tables.
+    """Measure a model of the physics world, or a tokenizer alone, print the tables and return
+    them.
 
     Args:
-        model: a shipped name, a folder, or a hub id.
-        prompts: held-out captions per table, and clips for the tokenizer.
-        frames: frames of every clip but the long ones.
-        seed: another seed takes other scenes, captions and samples.
-        long_prompts: captions that long clips are made of; 0 leaves out what shows how a model
-            drifts.
-        long_frames: frames of a long clip.
-        drift: only that, on long clips and on a past of the model's own making.
-        guidance: how strongly samples follow their prompt (1 is none beyond training).
-        temperature: randomness of samples.
-        top_k: draw from so many likeliest codes only.
-        top_p: draw from the likeliest codes that have this probability together.
-        min_p: draw from codes at least so many times as likely as the likeliest.
-        real_clips: a folder of videos to measure the tokenizer on as well.
-        real_sources: only those of them whose source fits one of these patterns, with commas
-            between them.
-        size: pixels a side of the clips that the tokenizer is measured on; the judge reads those
-            of 64 only.
-        json: a file for the tables.
+        params: how samples are drawn; the others are those of `kinetoscope evaluate`.
 
     Raises:
         ValueError: fewer than 2 prompts, fewer than 9 frames, or a folder or model that cannot be
             used.
     """
+    frames = READ_FRAMES if frames is None else frames
     _check(prompts, frames, long_prompts, long_frames, json)
     if drift and not long_prompts:
         raise ValueError("drift is seen on long clips; give it some long_prompts")
-    given: dict[str, Any] = {"guidance": guidance, "temperature": temperature}
-    given |= {"top_k": top_k, "top_p": top_p, "min_p": min_p}
-    params = SamplingParams(**{name: value for name, value in given.items() if value is not None})
     begin = time.monotonic()
     judge = Judge.from_pretrained()
     generator = None if tokenizer_alone(model) else VideoGenerator.from_pretrained(model)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from kinetoscope.app.cli.main import load, parse
+from kinetoscope.app.cli.main import load
+from kinetoscope.app.cli.parser import parse
 from kinetoscope.data.video.write import write_video
 from kinetoscope.tokenizer import VideoCodes, VideoTokenizer
 from torch import Tensor
