@@ -19,8 +19,7 @@ from .model import VideoTokenizer
 
 
 class EncodeStep(nn.Module):
-    """Frames `[B, 3, f, Y, X]` and state to indices and the new state; see
-    `VideoTokenizer.encode_step`."""
+    """`VideoTokenizer.encode_step`: frames `[B, 3, f, Y, X]` and state to indices and new state."""
 
     def __init__(self, tokenizer: VideoTokenizer) -> None:
         super().__init__()
@@ -32,8 +31,7 @@ class EncodeStep(nn.Module):
 
 
 class DecodeStep(nn.Module):
-    """Indices `[B, t, H, W]` and state to pixels and the new state; see
-    `VideoTokenizer.decode_step`."""
+    """`VideoTokenizer.decode_step`: indices `[B, t, H, W]` and state to pixels and new state."""
 
     def __init__(self, tokenizer: VideoTokenizer) -> None:
         super().__init__()

@@ -10,8 +10,7 @@ from ...files.atomic import whole_file
 
 
 def reconstruction_grid(video: Tensor, target: Tensor, clips: int = 4, frames: int = 4) -> Tensor:
-    """uint8 `[3, rows, columns]`: a band per clip with its original, reconstruction and error (4
-    times) in three rows.
+    """uint8 `[3, rows, columns]`: the original, reconstruction and error (times 4) of each clip.
 
     Both videos are float `[B, 3, F, Y, X]` in [-1, 1]; the frames shown are spread evenly over the
     clip.
