@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
 from ..scene import TIMES, WEATHERS
@@ -57,14 +58,9 @@ def put_into_words(said: Attributes, dice: Dice) -> Caption:
 
 
 def _form(dice: Dice, said: Attributes) -> str:
-    chance = dice.chance("form")
-    for name, share in FORMS:
-        chance -= share
-        if chance < 0:
-            break
-    if said.alike and name == "there is":
-        return "plain"
-    return name
+    names = list(dict(FORMS))
+    name = random.Random(dice.chance("form")).choices(names, list(dict(FORMS).values()))[0]
+    return "plain" if said.alike and name == "there is" else name
 
 
 class _Writer:
@@ -148,7 +144,7 @@ class _Writer:
         groups = self._groups(form)
         text = self._joined(groups) + self.parts.ground() + self.parts.place()
         if air and air_first:
-            text = air + [(",", OTHER)] + text
+            text = [*air, (",", OTHER), *text]
         else:
             text = text + air
         camera_form = Form.PRESENT if form is Form.PRESENT else Form.PROGRESSIVE
@@ -158,8 +154,8 @@ class _Writer:
             links = (("while", False), ("", True), ("and", False), ("as", False))
             text = text + self._camera_after(camera_form, links)
         if style and style_first:
-            return style + [(",", OTHER)] + text
-        return text + ([(",", OTHER)] + style if style else [])
+            return [*style, (",", OTHER), *text]
+        return text + ([(",", OTHER), *style] if style else [])
 
     def _joined(self, clauses: list[Words]) -> Words:
         """Clauses with commas and a word between them."""
