@@ -108,6 +108,9 @@ class _Writer:
         """A sentence for each thing that is said, and for time, weather, camera and style."""
         ground = self.dice.chance("ground early") < 0.5
         sentences = self._groups(Form.PRESENT)
+        if self._all_idle():
+            verb = "there are" if self.said.alike else "there is"
+            sentences = [tagged(verb, OTHER) + join(sentences, OTHER)]
         if ground or self.said.time == UNKNOWN:
             sentences[0] = sentences[0] + self.parts.ground() + self.parts.place()
         else:
@@ -161,6 +164,7 @@ class _Writer:
         """Clauses with commas and a word between them."""
         if len(clauses) == 2:
             word = self.dice.pick("two", ("and", "and", ",", "while", ";"))
+            word = "and" if self._all_idle() else word
             if word == "while" and all(thing.deeds for thing in self.said.things):
                 return clauses[0] + tagged("while", OTHER) + clauses[1]
             if word in ",;":
