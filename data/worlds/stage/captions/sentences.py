@@ -60,7 +60,7 @@ def put_into_words(said: Attributes, dice: Dice) -> Caption:
 def _form(dice: Dice, said: Attributes) -> str:
     names = list(dict(FORMS))
     name = random.Random(dice.chance("form")).choices(names, list(dict(FORMS).values()))[0]
-    return "plain" if said.alike and name == "there is" else name
+    return "plain" if (said.alike or not said.things) and name == "there is" else name
 
 
 class _Writer:
@@ -177,6 +177,8 @@ class _Writer:
         if self.said.alike:
             return [self._alike(form)]
         order = range(len(self.said.things))
+        if not order:
+            return [tagged("an empty stage", OTHER)]
         if self._all_idle():
             return [self.parts.name(index) for index in order]
         clauses = [

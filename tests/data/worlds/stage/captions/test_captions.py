@@ -476,6 +476,12 @@ def test_what_is_not_seen_is_not_said() -> None:
         assert not any({"colour", "material"} & set(thing) for thing in heard.things), caption.text
 
 
+def test_an_empty_stage_is_told() -> None:
+    for seed in range(100):
+        _, caption = write(seed, replace(random_facts(seed), things=(), hits=(), camera=0))
+        assert "empty stage" in caption.text and not caption.said.things
+
+
 def test_things_are_told_apart_by_what_is_said(written: list[tuple[Facts, Caption]]) -> None:
     for shown, caption in written:
         truth = {thing.slot: words_of(thing) for thing in shown.things}
