@@ -167,7 +167,7 @@ def _looks(index: int, order: Sequence[Thing], dice: Dice, detail: float) -> set
         "size": 0.25 * detail if thing.size == SIZES.index("medium") else 0.8 * detail,
     }
     known = [name for name in shares if getattr(thing, name) != UNKNOWN]
-    said = {name for name in known if dice.chance(f"{name} {index}") < shares[name]}
+    said = {name for name in known if dice.chance(f"say {name} {index}") < shares[name]}
     others = [other for other in order if other is not thing]
     for name in ("shape", "colour", "material", "size"):
         vague = not said & {"shape", "colour"}
@@ -188,19 +188,19 @@ def _deeds(
     """The motions to name, all or none, with targets as places in the sentence."""
     stands = len(thing.deeds) == 1 and thing.deeds[0].motion == STAND
     share = 0.2 + 0.5 * detail if stands else 0.94
-    if dice.chance(f"deeds {index}") >= share:
+    if dice.chance(f"say deeds {index}") >= share:
         return ()
     said = []
     for number, deed in enumerate(thing.deeds):
         target = place.get(deed.target, UNKNOWN)
         if deed.motion in (ORBIT, COLLIDE, EMERGE) and target == UNKNOWN:
             return ()
-        chance = dice.chance(f"side {index} {number}")
+        chance = dice.chance(f"say side {index} {number}")
         side = chance < (0.25 if deed.motion not in (COLLIDE, EMERGE) else 0.6)
         travels = MOTIONS[deed.motion] in ("roll", "slide")
         direction = deed.direction if side or (travels and chance < 0.92) else 0
         paced = deed.speed != UNKNOWN and SPEEDS[deed.speed] != "normal"
-        paced = paced and dice.chance(f"speed {index} {number}") < 0.7
+        paced = paced and dice.chance(f"say speed {index} {number}") < 0.7
         said.append(Deed(deed.motion, direction, deed.speed if paced else UNKNOWN, target))
     return tuple(said)
 
@@ -217,11 +217,12 @@ def _said_hits(
         deeds = things[who].deeds
         if hit.phase >= max(1, len(deeds)):
             continue
-        if any(deed.motion == COLLIDE and deed.target == whom >= 0 for deed in deeds):
+        deed = deeds[hit.phase] if deeds else None
+        if deed is not None and deed.motion == COLLIDE and deed.target == whom:
             said.append(Hit(who, whom, hit.phase, hit.pushes))
             continue
         share = 0.75 if whom >= 0 else 0.35
-        if dice.chance(f"hit {number}") < share:
+        if dice.chance(f"say hit {number}") < share:
             said.append(Hit(who, whom, hit.phase, hit.pushes))
     return tuple(said)
 
@@ -234,7 +235,7 @@ def _alike(order: Sequence[Thing], things: Sequence[Thing], dice: Dice) -> bool:
     same_shape = len({thing.shape for thing in order}) == 1
     same_deeds = len({thing.deeds for thing in things}) == 1 and len(first.deeds) < 2
     alone = all(deed.target == UNKNOWN for deed in first.deeds)
-    return same_shape and same_deeds and alone and dice.chance("alike") < 0.4
+    return same_shape and same_deeds and alone and dice.chance("say alike") < 0.4
 
 
 def _alike_looks(order: Sequence[Thing], things: Sequence[Thing]) -> tuple[Thing, ...]:
@@ -258,6 +259,7 @@ def _scene_words(facts: Facts, dice: Dice, detail: float) -> dict[str, int]:
         "weather": WEATHERS.index("clear"),
         "style": STYLES.index("shaded"),
     }
+    brief = dice.chance("say little") < 0.2
     says = {}
     for name in ("camera", "time", "weather", "style", "ground", "place"):
         value = getattr(facts, name)
@@ -268,11 +270,12 @@ def _scene_words(facts: Facts, dice: Dice, detail: float) -> dict[str, int]:
             share = 0.3 + 0.6 * detail
         if name == "place":
             share = 0.15 + 0.45 * detail
-        says[name] = value if dice.chance(name) < share else UNKNOWN
+        share = share - 0.25 if brief else share
+        says[name] = value if dice.chance(f"say {name}") < share else UNKNOWN
     if PLACES[facts.place] == "room" and facts.weather == plain["weather"]:
         says["weather"] = UNKNOWN  # there is none
     moves = says["camera"] > 0
     paced = moves and facts.camera_speed != UNKNOWN and SPEEDS[facts.camera_speed] != "normal"
-    paced = paced and dice.chance("camera speed") < 0.6
+    paced = paced and dice.chance("say camera speed") < 0.6
     says["camera_speed"] = facts.camera_speed if paced else UNKNOWN
     return says

@@ -215,7 +215,8 @@ class Clauses:
             text = text.replace("is ", f"is {leading} ", 1)
         elif leading:
             text = f"{leading} {text}"
-        text = text.replace("{ground}", self._ground_noun())
+        if "{ground}" in text:
+            text = text.replace("{ground}", self._ground_noun())
         before, _, after = text.partition("{target}")
         words = tagged(before, index)
         if "{target}" in text:

@@ -58,7 +58,7 @@ class Deed:
 
 @dataclass(frozen=True)
 class Thing:
-    """An object that is seen. Words as in `Scenes`, UNKNOWN where the picture does not show them."""
+    """An object that is seen. Words as in `Scenes`, UNKNOWN for what the picture does not show."""
 
     slot: int
     colour: int
@@ -154,7 +154,8 @@ def in_picture(scenes: Scenes) -> Tensor:
     # by the object of the last axis; half of its outline is the least that it hides for sure
     hidden = gap + 0.5 * apparent[..., :, None] < 0.9 * apparent[..., None, :]
     nearer = ahead[..., None, :] + 0.3 < ahead[..., :, None]
-    hidden &= nearer & scenes.present[:, None, None]
+    solid = scenes.present & (scenes.shape != SHAPES.index("ring"))  # one sees through a ring
+    hidden &= nearer & solid[:, None, None]
     return inside & ~hidden.any(-1)
 
 
@@ -264,7 +265,7 @@ class _Phase:
             return None
         side = self._side(gone[int(far[0])])
         meets = self.motion == COLLIDE and self._meets()
-        if self.motion == EMERGE and self._comes_out():
+        if self.motion == EMERGE and self._comes_out(far):
             return Deed(EMERGE, side, self.speed, self.target)
         if meets:
             return Deed(COLLIDE, side, self.speed, self.target)
@@ -295,8 +296,19 @@ class _Phase:
         impact = self.scenes.impact[self.row, self.frames, self.slot, self.target]
         return bool(((impact > FAINT) & self.seen).any())
 
-    def _comes_out(self) -> bool:
-        return not bool(self.seen[0]) and bool(self.seen[-1])
+    def _comes_out(self, far: Tensor) -> bool:
+        """Behind the target at first, beside it later, and seen there."""
+        across, _up, ahead = (x[self.row] for x in project(self.scenes))
+        size = self.scenes.radius[self.row] / (
+            ahead.clamp_min(0.3) * self.scenes.lens[self.row, :, None]
+        )
+        pair = [self.slot, self.target]
+        apart = (across[:, pair[0]] - across[:, pair[1]]).abs()
+        reach = size[:, pair].sum(1)
+        behind = bool(ahead[self.begin, pair[0]] > ahead[self.begin, pair[1]])
+        covered = behind and float(apart[self.begin]) < 0.5 * float(reach[self.begin])
+        beside = apart[self.frames][far[:, 0]] > 0.8 * reach[self.frames][far[:, 0]]
+        return covered and bool((beside & self.seen[far[:, 0]]).any())
 
     def _stands(self) -> bool:
         turned = self.scenes.turning[self.row, self.frames, self.slot].abs().sum(0).amax()

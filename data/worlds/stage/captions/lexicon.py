@@ -82,28 +82,65 @@ CLOCK = {"left": ("clockwise",), "right": ("counterclockwise", "anticlockwise")}
 # {side} is one of SIDES or CLOCK. The first tuple says no direction, the second one does.
 VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stand": (
-        ("~stand still", "~stay still", "~do not move", "~rest on the {ground}", "~stay in place")
-        + ("~stand there", "~stay put", "~sit on the {ground}", "~stand motionless"),
+        (
+            "~stand still",
+            "~stay still",
+            "~do not move",
+            "~rest on the {ground}",
+            "~stay in place",
+            "~stand there",
+            "~stay put",
+            "~sit on the {ground}",
+            "~stand motionless",
+        ),
         (),
     ),
     "roll": (
         ("~roll", "~roll along", "~move", "~roll across the {ground}"),
-        ("~roll {side}", "~roll {side}", "~roll {side}", "~move {side}", "~travel {side}")
-        + ("~go {side}", "~roll across the {ground} {side}"),
+        (
+            "~roll {side}",
+            "~roll {side}",
+            "~roll {side}",
+            "~move {side}",
+            "~travel {side}",
+            "~go {side}",
+            "~roll across the {ground} {side}",
+        ),
     ),
     "slide": (
         ("~slide", "~slide along", "~move", "~glide", "~slide across the {ground}"),
-        ("~slide {side}", "~slide {side}", "~glide {side}", "~move {side}", "~travel {side}")
-        + ("~go {side}", "~slide across the {ground} {side}"),
+        (
+            "~slide {side}",
+            "~slide {side}",
+            "~glide {side}",
+            "~move {side}",
+            "~travel {side}",
+            "~go {side}",
+            "~slide across the {ground} {side}",
+        ),
     ),
     "fall": (
-        ("~fall", "~fall down", "~drop", "~fall from above", "~drop to the {ground}")
-        + ("~fall to the {ground}", "~drop from above", "~fall onto the {ground}"),
+        (
+            "~fall",
+            "~fall down",
+            "~drop",
+            "~fall from above",
+            "~drop to the {ground}",
+            "~fall to the {ground}",
+            "~drop from above",
+            "~fall onto the {ground}",
+        ),
         (),
     ),
     "bounce": (
-        ("~bounce", "~fall and ~bounce", "~bounce up and down", "~drop and ~bounce")
-        + ("~fall and ~bounce back up", "~bounce on the {ground}"),
+        (
+            "~bounce",
+            "~fall and ~bounce",
+            "~bounce up and down",
+            "~drop and ~bounce",
+            "~fall and ~bounce back up",
+            "~bounce on the {ground}",
+        ),
         (),
     ),
     "jump": (
@@ -111,27 +148,59 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (),
     ),
     "spin": (
-        ("~spin", "~spin around", "~turn on the spot", "~rotate", "~spin in place", "~twirl")
-        + ("~whirl around",),
+        (
+            "~spin",
+            "~spin around",
+            "~turn on the spot",
+            "~rotate",
+            "~spin in place",
+            "~twirl",
+            "~whirl around",
+        ),
         ("~spin {side}", "~rotate {side}", "~turn {side} on the spot", "~spin around {side}"),
     ),
     "orbit": (
-        ("~circle {target}", "~circle around {target}", "~orbit {target}", "~go around {target}")
-        + ("~move around {target}", "~travel around {target}", "~move in a circle around {target}"),
+        (
+            "~circle {target}",
+            "~circle around {target}",
+            "~orbit {target}",
+            "~go around {target}",
+            "~move around {target}",
+            "~travel around {target}",
+            "~move in a circle around {target}",
+        ),
         ("~circle {target} {side}", "~orbit {target} {side}", "~go around {target} {side}"),
     ),
     "collide": (
-        ("{go} into {target}", "~bump into {target}", "~crash into {target}", "~hit {target}")
-        + ("~run into {target}", "~collide with {target}", "{go} against {target}"),
-        ("{go} {side} into {target}", "{go} {side} and ~hit {target}")
-        + ("{go} {side} and ~bump into {target}", "~move {side} and ~crash into {target}"),
+        (
+            "{go} into {target}",
+            "~bump into {target}",
+            "~crash into {target}",
+            "~hit {target}",
+            "~run into {target}",
+            "~collide with {target}",
+            "{go} against {target}",
+        ),
+        (
+            "{go} {side} into {target}",
+            "{go} {side} and ~hit {target}",
+            "{go} {side} and ~bump into {target}",
+            "~move {side} and ~crash into {target}",
+        ),
     ),
     "emerge": (
-        ("~come out from behind {target}", "~emerge from behind {target}")
-        + ("{go} out from behind {target}", "~appear from behind {target}")
-        + ("~come out behind {target}",),
-        ("{go} out from behind {target} {side}", "~come out from behind {target} {side}")
-        + ("~emerge from behind {target} and ~move {side}",),
+        (
+            "~come out from behind {target}",
+            "~emerge from behind {target}",
+            "{go} out from behind {target}",
+            "~appear from behind {target}",
+            "~come out behind {target}",
+        ),
+        (
+            "{go} out from behind {target} {side}",
+            "~come out from behind {target} {side}",
+            "~emerge from behind {target} and ~move {side}",
+        ),
     ),
     "stop": (
         ("~stop", "~come to a stop", "~stop", "~come to rest", "~halt", "~come to a halt"),
@@ -147,19 +216,24 @@ BOUNDING: Table = {  # jumps by their speed
     "fast": ("~jump high", "~leap high into the air", "~make big jumps"),
 }
 HITS = ("~hit {target}", "~bump into {target}", "~run into {target}", "~collide with {target}")
-PUSHES = ("~push {target}", "~knock {target} aside", "~hit and ~push {target}", "~shove {target}")
+PUSHES = ("~push {target}", "~knock {target} aside", "~push {target} along", "~shove {target}")
 WALLS = ("~hit the wall", "~bounce off the wall", "~bump into the wall", "~run into the wall")
 
 GROUND_WORDS: Table = {  # with a preposition
-    "checker": ("on a checkered floor", "on a chequered floor", "on a chessboard floor")
-    + ("on a checkerboard floor", "on black and white tiles"),
+    "checker": (
+        "on a checkered floor",
+        "on a chequered floor",
+        "on a chessboard floor",
+        "on a checkerboard floor",
+        "on checkered tiles",
+    ),
     "grass": ("on grass", "on the grass", "on a lawn", "on green grass"),
     "wood": ("on a wooden floor", "on wood", "on floorboards", "on wooden planks"),
     "sand": ("on sand", "in the sand", "on sandy ground", "on the sand"),
     "ice": ("on ice", "on the ice", "on an icy floor", "on a sheet of ice"),
 }
 GROUND_NOUNS: Table = {  # after "the"
-    "checker": ("checkered floor", "chequered floor", "tiles", "checkerboard"),
+    "checker": ("checkered floor", "chequered floor", "tiled floor", "checkerboard"),
     "grass": ("grass", "lawn", "grass"),
     "wood": ("wooden floor", "floorboards", "planks"),
     "sand": ("sand", "sand", "sandy ground"),
@@ -179,8 +253,13 @@ TIME_NOUNS: Table = {"day": ("day",), "evening": ("evening",), "night": ("night"
 WEATHER_WORDS: Table = {
     "clear": ("in clear weather", "in fine weather", "in dry weather"),
     "rain": ("in the rain", "while it rains", "in rainy weather", "as rain falls", "in rain"),
-    "snow": ("while it snows", "in falling snow", "as snow falls", "in snowy weather")
-    + ("during snowfall",),
+    "snow": (
+        "while it snows",
+        "in falling snow",
+        "as snow falls",
+        "in snowy weather",
+        "during snowfall",
+    ),
     "fog": ("in fog", "in the fog", "in mist", "in foggy weather", "in thick fog"),
 }
 WEATHER_ADJECTIVES: Table = {  # of a day, an evening, a night
@@ -200,16 +279,25 @@ STYLE_NOUNS: Table = {  # before "of ..."
     "flat": ("a flat cartoon", "a cartoon drawing", "a flat drawing", "a cartoon"),
     "pencil": ("a pencil drawing", "a pencil sketch", "a pencil drawing", "a sketch in pencil"),
     "pixels": ("pixel art", "a pixel art animation", "a pixel art scene", "a pixelated picture"),
-    "watercolour": ("a watercolour", "a watercolour painting", "a watercolor painting")
-    + ("a painting in watercolours", "a watercolor"),
+    "watercolour": (
+        "a watercolour",
+        "a watercolour painting",
+        "a watercolor painting",
+        "a painting in watercolours",
+        "a watercolor",
+    ),
 }
 STYLE_TAILS: Table = {  # after a comma, or in front
     "shaded": ("rendered in 3D", "in a realistic style", "with realistic shading"),
     "flat": ("drawn as a flat cartoon", "in flat colours with outlines", "in cartoon style"),
     "pencil": ("drawn in pencil", "as a pencil drawing", "sketched in pencil"),
     "pixels": ("as pixel art", "in pixel art style", "in coarse pixels", "pixelated"),
-    "watercolour": ("painted in watercolour", "as a watercolour", "in watercolor")
-    + ("painted in watercolours",),
+    "watercolour": (
+        "painted in watercolour",
+        "as a watercolour",
+        "in watercolor",
+        "painted in watercolours",
+    ),
 }
 CAMERA_VERBS: Table = {  # of "the camera"
     "still": ("~stay still", "~do not move", "~stand still", "~remain fixed"),
@@ -218,14 +306,17 @@ CAMERA_VERBS: Table = {  # of "the camera"
     "tilt up": ("~tilt up", "~tilt upward", "~look up", "~tilt upwards"),
     "tilt down": ("~tilt down", "~tilt downward", "~look down", "~tilt downwards"),
     "orbit left": ("~orbit left", "~orbit to the left", "~circle left", "~circle to the left"),
-    "orbit right": ("~orbit right", "~orbit to the right", "~circle right")
-    + ("~circle to the right",),
+    "orbit right": ("~orbit right", "~orbit to the right", "~circle right", "~circle to the right"),
     "dolly in": ("~move in", "~push in", "~dolly in", "~move closer", "~move forward"),
     "dolly out": ("~move back", "~pull back", "~dolly out", "~move away", "~back away"),
     "zoom in": ("~zoom in",),
     "zoom out": ("~zoom out",),
-    "follow": ("~follow {target}", "~track {target}", "~keep {target} in view")
-    + ("~turn to follow {target}",),
+    "follow": (
+        "~follow {target}",
+        "~track {target}",
+        "~keep {target} in view",
+        "~turn to follow {target}",
+    ),
 }
 CAMERA_NOUNS: Table = {  # without "the camera"
     "still": ("static shot", "still camera", "fixed camera"),

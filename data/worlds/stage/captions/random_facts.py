@@ -41,11 +41,14 @@ TRAVELS = (ROLL, SLIDE, COLLIDE, EMERGE)
 
 
 def random_facts(seed: int, named_colours: float = 0.4) -> Facts:
-    """What a made-up clip shows; `named_colours` of its objects have one of the further colours."""
+    """What a made-up clip shows; `named_colours` is the share of objects in further colours."""
     rng = random.Random(seed)
     count = rng.choice((1, 1, 2, 2, 3, MOST_THINGS))
     style = rng.randrange(len(STYLES))
-    things = [_thing(rng, slot, count, style, named_colours) for slot in range(count)]
+    basic = rng.sample(range(len(BASIC)), count)
+    further = rng.sample(range(len(BASIC), len(COLOURS)), count)
+    colours = [b if rng.random() >= named_colours else f for b, f in zip(basic, further)]
+    things = [_thing(rng, slot, count, style, colours[slot]) for slot in range(count)]
     hits = []
     for thing in things:
         for phase, deed in enumerate(thing.deeds):
@@ -72,9 +75,7 @@ def random_facts(seed: int, named_colours: float = 0.4) -> Facts:
     )
 
 
-def _thing(rng: random.Random, slot: int, count: int, style: int, named: float) -> Thing:
-    basic = rng.random() >= named
-    colour = rng.randrange(len(BASIC)) if basic else rng.randrange(len(BASIC), len(COLOURS))
+def _thing(rng: random.Random, slot: int, count: int, style: int, colour: int) -> Thing:
     material = rng.randrange(len(MATERIALS))
     shows = MATERIALS[material] in SHOWS_MATERIAL[STYLES[style]]
     return Thing(

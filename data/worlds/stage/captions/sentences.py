@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
 from ..scene import TIMES, WEATHERS
@@ -57,14 +58,9 @@ def put_into_words(said: Attributes, dice: Dice) -> Caption:
 
 
 def _form(dice: Dice, said: Attributes) -> str:
-    chance = dice.chance("form")
-    for name, share in FORMS:
-        chance -= share
-        if chance < 0:
-            break
-    if said.alike and name == "there is":
-        return "plain"
-    return name
+    names = list(dict(FORMS))
+    name = random.Random(dice.chance("form")).choices(names, list(dict(FORMS).values()))[0]
+    return "plain" if (said.alike or not said.things) and name == "there is" else name
 
 
 class _Writer:
@@ -112,6 +108,9 @@ class _Writer:
         """A sentence for each thing that is said, and for time, weather, camera and style."""
         ground = self.dice.chance("ground early") < 0.5
         sentences = self._groups(Form.PRESENT)
+        if self._all_idle():
+            verb = "there are" if self.said.alike else "there is"
+            sentences = [tagged(verb, OTHER) + join(sentences, OTHER)]
         if ground or self.said.time == UNKNOWN:
             sentences[0] = sentences[0] + self.parts.ground() + self.parts.place()
         else:
@@ -148,7 +147,7 @@ class _Writer:
         groups = self._groups(form)
         text = self._joined(groups) + self.parts.ground() + self.parts.place()
         if air and air_first:
-            text = air + [(",", OTHER)] + text
+            text = [*air, (",", OTHER), *text]
         else:
             text = text + air
         camera_form = Form.PRESENT if form is Form.PRESENT else Form.PROGRESSIVE
@@ -158,13 +157,14 @@ class _Writer:
             links = (("while", False), ("", True), ("and", False), ("as", False))
             text = text + self._camera_after(camera_form, links)
         if style and style_first:
-            return style + [(",", OTHER)] + text
-        return text + ([(",", OTHER)] + style if style else [])
+            return [*style, (",", OTHER), *text]
+        return text + ([(",", OTHER), *style] if style else [])
 
     def _joined(self, clauses: list[Words]) -> Words:
         """Clauses with commas and a word between them."""
         if len(clauses) == 2:
             word = self.dice.pick("two", ("and", "and", ",", "while", ";"))
+            word = "and" if self._all_idle() else word
             if word == "while" and all(thing.deeds for thing in self.said.things):
                 return clauses[0] + tagged("while", OTHER) + clauses[1]
             if word in ",;":
@@ -177,6 +177,8 @@ class _Writer:
         if self.said.alike:
             return [self._alike(form)]
         order = range(len(self.said.things))
+        if not order:
+            return [tagged("an empty stage", OTHER)]
         if self._all_idle():
             return [self.parts.name(index) for index in order]
         clauses = [
