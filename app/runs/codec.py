@@ -194,7 +194,8 @@ def _reader(
     name = given or _shipped_name(file.tokenizer)
     if name is None:
         raise ValueError(
-            f"'{file.path}' was written by {file.writer}, which is not shipped; name it with --tokenizer"
+            f"'{file.path}' was written by {file.writer}, which is not shipped; name it with "
+            "--tokenizer"
         )
     model = load(name)
     if model.id != file.tokenizer:
@@ -266,7 +267,9 @@ def _measures(
         * -(-width // patch)
     )
     bits = cells * (rate or model.rates) * math.log2(model.codebook_size) / pixels
-    return f"PSNR {10 * math.log10(PEAK**2 / mean):.2f} dB   SSIM {likeness / frames:.4f}   {bits:.4f} bits per pixel"
+    decibels = 10 * math.log10(PEAK**2 / mean)
+    similarity = likeness / frames
+    return f"PSNR {decibels:.2f} dB   SSIM {similarity:.4f}   {bits:.4f} bits per pixel"
 
 
 def _frames(done: int, total: int = 0, stopped: bool = False) -> str:

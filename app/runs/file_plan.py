@@ -143,7 +143,8 @@ def _name_results(found: Mapping[Path, Path], out: Path, end: str) -> list[FileJ
         )
         if place in jobs:
             raise ValueError(
-                f"'{jobs[place].source}' and '{source}' would both become '{place}'; do them one by one"
+                f"'{jobs[place].source}' and '{source}' would both become '{place}'; do them one "
+                "by one"
             )
         jobs[place] = FileJob(source, place)
     return list(jobs.values())

@@ -89,7 +89,8 @@ def _place(out: str, index: int, seed: int, prompt: str, several: bool) -> Path:
         )
     if several:
         raise ValueError(
-            f"several videos cannot share the name '{out}'; give a folder, or put {{index}} into the name"
+            f"several videos cannot share the name '{out}'; give a folder, or put {{index}} into "
+            "the name"
         )
     return check_output(out)
 

@@ -73,7 +73,8 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
     generator.lighten(options.dtype, options.quantize)
     if unknown := generator.text.unknown_words([job.prompt for job in jobs]):
         _say(
-            f"the text encoder spells these words letter by letter and may not know them: {', '.join(unknown)}"
+            "the text encoder spells these words letter by letter and may not know them: "
+            f"{', '.join(unknown)}"
         )
     params = _params(generator, options)
     init = _read_init(generator, options) if options.init else None
