@@ -141,7 +141,7 @@ def test_help_and_mistakes_load_nothing_heavy() -> None:
         ),
         (
             ["sample", "a", "--model", "<model>", "--accelerate", "fast"],
-            "accelerate must be one of exact",
+            "--accelerate must be exact or distribution or off",
         ),
         (
             ["sample", "a", "--model", "<model>", "--top-p", "2"],
