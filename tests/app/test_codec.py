@@ -229,7 +229,8 @@ def test_codes_say_who_can_read_them(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(
+    shipped = {"small-1": models / "one"}
+    monkeypatch.setattr(codec_run.model_folder, "shipped_models", lambda: shipped)
         codec_run.model_folder, "shipped_models", lambda: {"small-1": models / "one"}
     )
     codec_run._shipped_name.cache_clear()
