@@ -20,6 +20,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from ..files import moved
 from .checkpoints import WholeCheckpoints, damage, newest_checkpoint
 from .did_you_mean import name_nearest
 from .stop_in_time import AGAIN, StopInTime
@@ -131,6 +132,7 @@ def speak_up() -> None:
 def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None:
     """Parse `args` (the command line if not given) and run the subcommand on `module`."""
     speak_up()
+    moved.tell(log.warning)
     jsonargparse.set_parsing_settings(
         omegaconf_absolute_to_relative_paths=True,
         import_path_denylist=["*"],
