@@ -60,7 +60,7 @@ def bits_by_age(
     for age in ages:
         start = T - 1 - age
         session = SamplingEngine(
-            decoder, text_BSE, text_mask_BS, range(seed, seed + B), params, backend
+            decoder, text_BSE, text_mask_BS, range(seed, seed + B), params, backend=backend
         )
         for frame_BHW in codes_BTHW[:, :start].unbind(1):
             session.feed(frame_BHW.flatten(1))
