@@ -24,7 +24,7 @@ PITCH = {"matte": 390.0, "shiny": 640.0, "striped": 235.0, "glowing": 1350.0}
 RATIOS = {
     "matte": (1.0, 2.57, 4.95, 7.1),  # wood: a bar, soon over
     "shiny": (1.0, 2.76, 5.40, 8.93),  # metal: a free bar, rings
-    "striped": (1.0, 1.83, 2.9, 4.1),  # plastic: dull and hollow
+    "striped": (1.0, 2.1, 3.3, 4.8),  # plastic: dull and hollow
     "glowing": (1.0, 2.32, 4.25, 6.63),  # glass: high and clear
 }
 STRENGTHS = {

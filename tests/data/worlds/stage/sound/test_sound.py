@@ -17,6 +17,7 @@ from kinetoscope.data.worlds.stage.scene import (
     StageConfig,
 )
 from kinetoscope.data.worlds.stage.sound import GROUND, RATE, SAMPLES, impacts, sound
+from kinetoscope.data.worlds.stage.sound.made_up import made_up_scenes
 from torch import Tensor
 
 FRAMES = 14
@@ -208,3 +209,15 @@ def test_onsets_of_a_bounce_are_those_of_its_course() -> None:
         frame = int(jumps[0]) // SAMPLES
         assert scenes.velocity[row, frame - 1, 0, 1] < -0.5
         assert scenes.impact[row, frame, 0, -2] > 0
+
+
+def test_made_up_scenes_are_rich_and_follow_from_their_seeds() -> None:
+    scenes = made_up_scenes(range(40), 25)
+    waves = sound(scenes)
+    assert torch.equal(sound(made_up_scenes([7], 25))[0], waves[7])
+    table = impacts(scenes)
+    for words, count in ((table.material, 4), (table.size, 3), (table.ground, 5)):
+        assert len(words.unique()) == count
+    assert 1 < len(table) / 40 < 8
+    with pytest.raises(ValueError, match="got 0 and 5"):
+        made_up_scenes([], 5)
