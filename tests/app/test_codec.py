@@ -231,8 +231,6 @@ def test_codes_say_who_can_read_them(
 ) -> None:
     shipped = {"small-1": models / "one"}
     monkeypatch.setattr(codec_run.model_folder, "shipped_models", lambda: shipped)
-        codec_run.model_folder, "shipped_models", lambda: {"small-1": models / "one"}
-    )
     codec_run._shipped_name.cache_clear()
     right = str(models / "one")
     wrong = str(models / "three")
