@@ -1,5 +1,5 @@
-"""`evaluate videos`: the same number whatever the batch, the workers and the order of files; nothing
-is done twice; and a result says all that it depends on."""
+"""`evaluate videos`: the same number whatever the batch, the workers and the order of files, no
+work is done twice, and a result says all that it depends on."""
 
 import json
 import shutil
@@ -176,7 +176,7 @@ def test_broken_and_short_files_are_left_out_and_named(
     left_out = dict(result["sets"]["generated"]["left out"])
     assert left_out["short.mp4"] == "has 4 frames and a clip needs 9"
     assert "bad.mp4" in left_out
-    with pytest.raises(ValueError, match="none of the 12 videos .* choose another --frames"):
+    with pytest.raises(ValueError, match=r"none of the 12 videos .* choose another --frames"):
         run(protocol=Protocol(frames=40))
 
 
@@ -268,9 +268,9 @@ def test_the_command_writes_numbers_at_the_top_and_says_why_two_differ(
 def test_mistakes_are_named(run: Callable[..., dict[str, Any]], tmp_path: Path, sets: Path) -> None:
     with pytest.raises(ValueError, match="unknown metric 'fdv'; there are fvd"):
         run(metrics=("fdv",))
-    with pytest.raises(ValueError, match="fid needs a network of yours: --network picture=FILE"):
+    with pytest.raises(ValueError, match=r"fid needs a network of yours: --network picture=FILE"):
         run(metrics=("fid",))
-    with pytest.raises(ValueError, match="there is no file 'i3d.pt'"):
+    with pytest.raises(ValueError, match=r"there is no file 'i3d\.pt'"):
         run(networks={"video": "i3d.pt"})
     with pytest.raises(ValueError, match="is no TorchScript file"):
         broken = tmp_path / "broken.pt"

@@ -77,5 +77,5 @@ def test_squares_before_and_after_scaling() -> None:
 
 
 def test_an_unknown_filter_is_named() -> None:
-    with pytest.raises(ValueError, match="one of bilinear, .*; got 'sinc'"):
+    with pytest.raises(ValueError, match=r"one of bilinear, .*; got 'sinc'"):
         resize(torch.zeros(1, 3, 4, 4), (2, 2), "sinc")
