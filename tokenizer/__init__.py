@@ -1,5 +1,4 @@
-"""Video to discrete codes and back. A library on its own:
-`VideoTokenizer.from_pretrained(name).encode(video)`."""
+"""Video to discrete codes and back: `VideoTokenizer.from_pretrained(name).encode(video)`."""
 
 from .blocks import StackConfig
 from .codes import VideoCodes, frame_count, latent_count

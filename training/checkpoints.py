@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from ..files.atomic import whole_file
+
 log = logging.getLogger(__name__)
 
 
@@ -27,20 +29,8 @@ class WholeCheckpoints(TorchCheckpointIO):
         """Raises OSError, naming `path`, when the disk is full; older checkpoints stay."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.part")
-        try:
-            with open(beside, "wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        except (OSError, RuntimeError) as error:
-            beside.unlink(missing_ok=True)
-            # PyTorch's writer hides what the disk said
-            cause = error if isinstance(error, OSError) else error.__context__
-            if isinstance(cause, OSError):
-                raise OSError(cause.errno, cause.strerror, str(path)) from error
-            raise
+        with whole_file(path) as file:
+            torch.save(checkpoint, file)
 
 
 def damage(path: Path) -> str:

@@ -124,10 +124,11 @@ class Conditioning:
             state[f"prefix.{name}.given"] = features.given
         return state
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
+    def load_state(self, state: dict[str, Tensor], frames: int) -> None:
+        """Take over a state, with so many latent frames that are remembered."""
         device = self.decoder.no_text.device
         schedule = {key[9:]: state[key] for key in state if key.startswith("schedule.")}
-        self.schedule.load_state(schedule, device)
+        self.schedule.load_state(schedule, frames, device)
         for key in [key for key in state if key.startswith("prefix.") and key.endswith(".values")]:
             name = key.split(".")[1]
             given = state[f"prefix.{name}.given"].to(device)

@@ -349,5 +349,5 @@ class SamplingEngine:
         self.past = list(state["past"].to(self.device))
         self._graph = None
         self.added_RXD = None
-        self.conditioning.load_state(state)
+        self.conditioning.load_state(state, len(self.past))
         self.ring.load_state(state)

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 import torch
-from kinetoscope.app.cli.main import COMMANDS, build_parser, load, main
+from kinetoscope.app.cli.main import COMMANDS, load, main
+from kinetoscope.app.cli.parser import build_parser
 from kinetoscope.app.runs.jobs import plan_jobs, read_prompts
 from kinetoscope.data.video import VideoWriter, probe, read_clip, read_metadata, to_float, to_uint8
 from kinetoscope.generator import (
