@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from kinetoscope.app.cli import evaluate_videos as command
+from kinetoscope.app.cli.evaluate.videos import videos
+from kinetoscope.app.cli.main import main
 from kinetoscope.data.video import read_clip, write_video
 from kinetoscope.evaluation.clips import extraction
 from kinetoscope.evaluation.clips.feature_store import FeatureStore
@@ -249,20 +250,33 @@ def test_the_command_writes_numbers_at_the_top_and_says_why_two_differ(
         "device": "cpu",
     }
     files = [str(tmp_path / name) for name in ("a.json", "b.json")]
-    assert command.videos(**common, json=files[0]) == 0
-    assert command.videos(**common, covariance="biased", size=16, json=files[1]) == 0
+    assert videos(**common, json=files[0]) == 0
+    assert videos(**common, covariance="biased", size=16, json=files[1]) == 0
     first, second = (json.loads(Path(path).read_text()) for path in files)
     assert set(first["metrics"]) == {"fvd", "kvd", "motion", "flicker"}
     assert first["fvd"] == first["metrics"]["fvd"]["value"]
     assert first["protocol"]["name"] == ""
     assert "no protocol" in capsys.readouterr().out
-    assert command.compare(*files) == 0
+    assert main(["evaluate", "compare", *files]) == 0
     said = capsys.readouterr().out
     assert "protocol, covariance: unbiased and biased" in said
     assert "protocol, size: None and 16" in said
     assert "reference set" not in said  # the same clips
     assert "nothing differs but the run" in compare_results(first, first)
     assert "nothing differs but the run" not in compare_results(first, second)
+
+
+def test_the_words_of_the_command_line(
+    sets: Path, here: Path, i3d: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", "videos", str(sets / "real"), str(sets / "made"), "--metrics", "motion"]
+    assert main([*words, "--frames", "9", "--cache", "kept", "--json", "out.json"]) == 0
+    assert json.loads((here / "out.json").read_text())["motion"] > 0
+    assert main([*words, "--protocol", "none"]) == 2
+    assert "unknown protocol 'none'; there are stylegan-v" in capsys.readouterr().err
+    assert main([*words, "--json", "nowhere/out.json"]) == 2
+    assert main(["evaluate", "./videos"]) == 2  # a model that is called so
+    assert "unknown model './videos'" in capsys.readouterr().err
 
 
 def test_mistakes_are_named(run: Callable[..., dict[str, Any]], tmp_path: Path, sets: Path) -> None:
@@ -279,6 +293,6 @@ def test_mistakes_are_named(run: Callable[..., dict[str, Any]], tmp_path: Path, 
     with pytest.raises(ValueError, match="object 'nowhere:thing'"):
         open_network("nowhere:thing", "clips")
     with pytest.raises(ValueError, match="two networks are given for video"):
-        command.videos("a", "b", i3d="a.pt", network="b.pt", metrics="fvd")
+        videos("a", "b", i3d="a.pt", network="b.pt", metrics="fvd")
     with pytest.raises(ValueError, match="MS-SSIM needs frames of at least 161 pixels"):
         run(metrics=("ms_ssim",))

@@ -1,4 +1,4 @@
-"""`kinetoscope evaluate videos` and `kinetoscope evaluate compare`: numbers that papers print."""
+"""`kinetoscope evaluate videos`: numbers that papers print."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ METRICS_WITHOUT_NETWORK = ("motion", "flicker")
 def videos(
     reference: str,
     generated: str,
+    *,
     metrics: str | None = None,
     protocol: str | None = None,
     i3d: str | None = None,
@@ -70,9 +71,9 @@ def videos(
         device: such as cpu or cuda; by default a GPU if there is one.
         json: a file for the numbers and all that they depend on.
     """
-    from ...evaluation.protocols import find_protocol
-    from ...evaluation.videos import Settings, evaluate_sets, format_result
-    from ...files.output_path import check_output
+    from ....evaluation.protocols import find_protocol
+    from ....evaluation.videos import Settings, evaluate_sets, format_result
+    from ....files.output_path import check_output
 
     if json is not None:
         check_output(json, ".json")
@@ -113,22 +114,9 @@ def videos(
     return 0
 
 
-def compare(first: str, second: str) -> int:
-    """Say why the numbers of two results differ.
-
-    Args:
-        first: a file that `kinetoscope evaluate videos --json` wrote.
-        second: another one.
-    """
-    from ...evaluation.compare import compare_results, read_result
-
-    print("\n".join(compare_results(read_result(first), read_result(second))))
-    return 0
-
-
 def _networks(i3d: str | None, network: str | None) -> dict[str, str]:
     """Role -> network, of the options."""
-    from ...evaluation.videos import ROLES
+    from ....evaluation.videos import ROLES
 
     found = {} if i3d is None else {"video": i3d}
     for part in (network or "").split(","):
@@ -147,7 +135,7 @@ def _networks(i3d: str | None, network: str | None) -> dict[str, str]:
 
 def _allowed(networks: dict[str, str]) -> tuple[str, ...]:
     """The metrics of both sets that these networks allow; pairs are asked for by name."""
-    from ...evaluation.metrics import METRICS
+    from ....evaluation.metrics import METRICS
 
     with_network = [
         name for name, kind in METRICS.items() if kind.role in networks and kind.of != ("pairs",)
@@ -165,7 +153,7 @@ def _write_json(path: str, result: dict[str, object]) -> None:
     from json import dumps
     from pathlib import Path
 
-    from ...files.atomic import whole_file
+    from ....files.atomic import whole_file
 
     text = dumps(result, indent=2, ensure_ascii=False) + "\n"
     with whole_file(Path(path)) as file:

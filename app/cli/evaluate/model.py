@@ -1,4 +1,4 @@
-"""`kinetoscope evaluate`."""
+"""`kinetoscope evaluate MODEL`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ def evaluate(
 ) -> None:
     """Measure a model of the physics world, or a tokenizer alone, and print the tables.
 
+    `evaluate videos`, `evaluate tokenizer` and `evaluate compare` measure any videos, any tokenizer
+    and why two results differ; each has a --help of its own. A model that is called like one of
+    these words is given as a path, such as ./videos.
+
     Args:
         model: a shipped name, a folder, or a hub id.
         prompts: held-out captions per table, and clips for the tokenizer.
@@ -45,8 +49,8 @@ def evaluate(
             of 64 only.
         json: a file for the tables.
     """
-    from ...evaluation.prompts import evaluate as measure
-    from ...generator.sampling.params import SamplingParams
+    from ....evaluation.prompts import evaluate as measure
+    from ....generator.sampling.params import SamplingParams
 
     chosen = {"guidance": guidance, "temperature": temperature}
     chosen |= {"top_k": top_k, "top_p": top_p, "min_p": min_p}
