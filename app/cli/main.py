@@ -29,6 +29,8 @@ COMMANDS = (
     "evaluate",
     "demo",
 )
+# Second words that make another command of a first one: files in a folder of its name.
+SECOND_WORDS = {"evaluate": ("videos", "compare")}
 USAGE = 2
 # Objects made before the first search for garbage. Imports make half a million, none of them
 # garbage, and Python's own 700 make it search for a tenth of the time to the first picture.
@@ -50,8 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = words[0]
         if name not in COMMANDS:
             raise UsageError(f"unknown command '{name}'; the commands are {', '.join(COMMANDS)}")
+        count = 2 if words[1:2] and words[1] in SECOND_WORDS.get(name, ()) else 1
+        name = " ".join(words[:count])
         function = load(name)
-        status = function(**parse(name, function, words[1:]))
+        status = function(**parse(name, function, words[count:]))
         return status if isinstance(status, int) else 0
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
@@ -62,8 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def load(name: str) -> Callable[..., Any]:
-    """The function of a command."""
-    return getattr(importlib.import_module(f".{name}", __package__), name)
+    """The function of a command, which may have two words."""
+    place = name.replace(" ", ".")
+    return getattr(importlib.import_module(f".{place}", __package__), place.split(".")[-1])
 
 
 def overview() -> str:
