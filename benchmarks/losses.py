@@ -5,7 +5,7 @@
     python benchmarks/losses.py --decoder-of FOLDER --steps 1200  # the adversarial stage
 
 Prints a Markdown table. Flicker is the mean change of the reconstruction from frame to frame over
-that of the video; "frames" is the Fréchet distance of the oracle's features of the decoded frames
+that of the video; "frames" is the Fréchet distance of the judge's features of the decoded frames
 from those of the real ones, which falls as pictures get sharper even where PSNR falls too.
 """
 
@@ -13,7 +13,7 @@ import argparse
 from dataclasses import asdict, replace
 from typing import Any
 
-from kinetoscope.data.worlds.physics.judge.judge import Oracle
+from kinetoscope.data.worlds.physics.judge.judge import Judge
 from kinetoscope.evaluation.frame_distance import frechet
 from kinetoscope.tokenizer import VideoTokenizer
 from kinetoscope.tokenizer.training.losses import LossWeights
@@ -55,10 +55,10 @@ STAGE = {"decoder alone": DECODER} | {
 
 
 def row(
-    name: str, tokenizer: VideoTokenizer, seconds: float, args: argparse.Namespace, oracle: Oracle
+    name: str, tokenizer: VideoTokenizer, seconds: float, args: argparse.Namespace, judge: Judge
 ) -> str:
     """A line of the table."""
-    quality, decoded, real = measure(tokenizer, args, oracle)
+    quality, decoded, real = measure(tokenizer, args, judge)
     kept = quality.rates[-1].table()
     return (
         f"| {name} | {kept['PSNR dB']:.2f} | {kept['PSNR on objects dB']:.2f} | {kept['SSIM']:.4f} "
@@ -86,17 +86,17 @@ def main() -> None:
     parser.add_argument("--perceptual", help="file of a network for the perceptual loss")
     parser.add_argument("--decoder-of", help="a tokenizer whose decoder alone is trained on")
     args = parser.parse_args()
-    oracle = Oracle.from_pretrained()
+    judge = Judge.from_pretrained()
     prepare(args, HEADER)
     if args.decoder_of:
         print(
-            row("before", VideoTokenizer.from_pretrained(args.decoder_of), 0.0, args, oracle),
+            row("before", VideoTokenizer.from_pretrained(args.decoder_of), 0.0, args, judge),
             flush=True,
         )
     for name, settings in runs(args).items():
         if name in args.only:
             print(
-                row(name, *train(name.replace(" ", "-"), args, **settings), args, oracle),
+                row(name, *train(name.replace(" ", "-"), args, **settings), args, judge),
                 flush=True,
             )
 

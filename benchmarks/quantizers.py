@@ -6,7 +6,7 @@ table of how well held-out clips come back. Rows "1 of 3" and "2 of 3" are the c
 them, decoded from its first codebooks.
 """
 
-from kinetoscope.data.worlds.physics.judge.judge import Oracle
+from kinetoscope.data.worlds.physics.judge.judge import Judge
 from kinetoscope.evaluation.tokenizer import Quality
 from kinetoscope.tokenizer import QuantizerConfig, TokenizerConfig
 from kinetoscope.tokenizer.training.losses import LossWeights
@@ -56,12 +56,12 @@ def rows(name: str, quality: Quality, seconds: float) -> list[str]:
 
 def main() -> None:
     args = arguments(__doc__, 2000, "quantizers", list(QUANTIZERS)).parse_args()
-    oracle = Oracle.from_pretrained()
+    judge = Judge.from_pretrained()
     prepare(args, HEADER)
     for name in args.only:
         config = TokenizerConfig(quantizer=QUANTIZERS[name])
         tokenizer, seconds = train(name.replace(" ", "-"), args, tokenizer=config, loss=LOSS)
-        print("\n".join(rows(name, measure(tokenizer, args, oracle)[0], seconds)), flush=True)
+        print("\n".join(rows(name, measure(tokenizer, args, judge)[0], seconds)), flush=True)
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ def print_limit(generator: VideoGenerator, loops: list[Loop]) -> None:
     )
     needed = linears + head + kv * window_tokens(decoder.config)
     bandwidth = read_bandwidth(decoder.no_text.device.type)
-    print(f"\nattention: {generator.session(PROMPTS[0]).codes.ring.backend}")
+    print(f"\nattention: {generator.session(PROMPTS[0]).engine.ring.backend}")
     print(
         f"bytes that a token must read: {needed / 1e6:.1f} MB; memory gives {bandwidth / 1e9:.1f} "
         "GB/s"

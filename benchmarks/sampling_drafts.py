@@ -39,7 +39,7 @@ class Clips:
         args: argparse.Namespace,
     ):
         begin = clock(args.device)
-        session = generator.session(prompt, seed, params).codes
+        session = generator.session(prompt, seed, params).engine
         drawn = [session.draw()[0] for _ in range(args.latents)]
         self.seconds.append(clock(args.device) - begin)
         self.codes.append(torch.stack(drawn))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from kinetoscope.generator import SamplingParams, Session, VideoGenerator
+from kinetoscope.generator import SamplingEngine, SamplingParams, VideoGenerator
 from plots import Points, line_plot
 from sampling_peers import (
     OURS,
@@ -34,7 +34,7 @@ class Times:
     per_forward: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
 
-    def draw(self, session: Session) -> None:
+    def draw(self, session: SamplingEngine) -> None:
         begin = clock(session.device.type)
         before = session.forwards
         session.draw()
@@ -50,7 +50,7 @@ def grow(generator: VideoGenerator, accelerate: str, latents: int) -> tuple[Time
     machine's doing."""
     params = SamplingParams(guidance=SCALE, accelerate=accelerate)
     config = generator.decoder.config
-    session, control = (generator.session(PROMPTS[0], params=params).codes for _ in range(2))
+    session, control = (generator.session(PROMPTS[0], params=params).engine for _ in range(2))
     for _ in range(config.sinks + config.window + 2):
         control.draw()
     growth = Times()

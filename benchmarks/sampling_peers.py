@@ -82,7 +82,7 @@ def our_loop(
     """Draws the frame behind `case.past` frames of its own, each turn with other seeds."""
     device = generator.decoder.no_text.device.type
     params = SamplingParams(guidance=SCALE if case.guided else 1.0, window=window)
-    session = generator.session(PROMPTS[: case.rows], params=params).codes
+    session = generator.session(PROMPTS[: case.rows], params=params).engine
     with torch.inference_mode():
         for _ in range(case.past):
             session.draw()
@@ -107,7 +107,7 @@ def our_clip(generator: VideoGenerator, frames: int, accelerate: str) -> Loop:
 
     def draw() -> tuple[float, float]:
         begin = clock(device)
-        session = generator.session(PROMPTS[0], next(seeds), params).codes
+        session = generator.session(PROMPTS[0], next(seeds), params).engine
         for _ in range(frames):
             session.draw()
         return begin, clock(device)

@@ -1,7 +1,7 @@
 """What a model costs and brings in half precision, in eight bits, or in another order: size, speed,
 bits, score.
 
-The score is the share of prompts whose clip shows what they say, as read by the oracle of the
+The score is the share of prompts whose clip shows what they say, as read by the judge of the
 physics world.
 """
 
@@ -13,12 +13,14 @@ from dataclasses import dataclass
 import torch
 from kinetoscope.data.video import to_float
 from kinetoscope.data.worlds.physics.captions import Attributes, describe
-from kinetoscope.data.worlds.physics.judge.judge import READ_FRAMES, Oracle, Reading, score
+from kinetoscope.data.worlds.physics.judge.judge import READ_FRAMES, Judge, Reading, score
 from kinetoscope.data.worlds.physics.scene import sample_scenes
 from kinetoscope.evaluation.prompts import PROMPT_SEED, SEEN, Sampler, clip_bits
 from kinetoscope.evaluation.tokenizer import held_out_batches
 from kinetoscope.generator import SamplingParams, VideoGenerator
-from kinetoscope.generator.sampling.params import guide, gumbel_noise, sample
+from kinetoscope.generator.sampling.filters import sample
+from kinetoscope.generator.sampling.guidance import guide
+from kinetoscope.generator.sampling.noise import gumbel_noise
 from kinetoscope.generator.sampling.quantize import weight_bytes
 from sampling_peers import PROMPTS, SCALE, our_clip, run_turns
 from torch import Tensor
@@ -32,7 +34,7 @@ BATCH = 8  # clips sampled at once
 class Exam:
     """Sentences that no model trained on, and what they say."""
 
-    oracle: Oracle
+    judge: Judge
     captions: list[str]
     truths: list[Attributes]
 
@@ -40,16 +42,14 @@ class Exam:
     def of(cls, prompts: int) -> "Exam":
         seeds = range(PROMPT_SEED, PROMPT_SEED + prompts)
         captions, truths = describe(sample_scenes(seeds, READ_FRAMES, SEEN), seeds)
-        return cls(Oracle.from_pretrained(), captions, truths)
+        return cls(Judge.from_pretrained(), captions, truths)
 
     def __call__(self, generator: VideoGenerator) -> str:
         """The cells of a table, one per `SCORES`."""
         draw = Sampler(generator, SamplingParams(guidance=SCALE))
         readings = list[Reading]()
         for at in range(0, len(self.captions), BATCH):
-            readings += self.oracle.read(
-                draw(self.captions[at : at + BATCH], READ_FRAMES, at).cpu()
-            )
+            readings += self.judge.read(draw(self.captions[at : at + BATCH], READ_FRAMES, at).cpu())
         table = score(readings, self.truths)
         return " | ".join(f"{table[name]:.0%}" for name in SCORES)
 
@@ -71,7 +71,7 @@ def guided_logits(generator: VideoGenerator, codes_BTHW: Tensor) -> Tensor:
 
 def whole_clips(generator: VideoGenerator, params: SamplingParams, latents: int) -> Tensor:
     """Codes [B, T, G] of a few clips."""
-    session = generator.session(PROMPTS[:4], params=params).codes
+    session = generator.session(PROMPTS[:4], params=params).engine
     return torch.stack([session.draw() for _ in range(latents)], dim=1)
 
 
@@ -184,7 +184,7 @@ def print_orders(args: argparse.Namespace) -> None:
     for i, (model, generator) in enumerate(zip(models, generators)):
         lag = generator.decoder.config.wavefront
         order = generator.decoder.order
-        session = generator.session(PROMPTS[0], params=SamplingParams(guidance=SCALE)).codes
+        session = generator.session(PROMPTS[0], params=SamplingParams(guidance=SCALE)).engine
         for _ in range(args.latents):
             session.draw()
         off, exact = (

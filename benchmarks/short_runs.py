@@ -15,7 +15,7 @@ import lightning.pytorch as pl
 import torch
 from kinetoscope.data.video import to_float, to_uint8
 from kinetoscope.data.worlds.physics.clips import HELD_OUT_SEED
-from kinetoscope.data.worlds.physics.judge.judge import Oracle
+from kinetoscope.data.worlds.physics.judge.judge import Judge
 from kinetoscope.data.worlds.physics.scene import PhysicsConfig
 from kinetoscope.evaluation.tokenizer import Quality, held_out_batches
 from kinetoscope.tokenizer import VideoTokenizer
@@ -116,9 +116,9 @@ def train(name: str, args: argparse.Namespace, **settings: Any) -> tuple[VideoTo
 
 
 def measure(
-    tokenizer: VideoTokenizer, args: argparse.Namespace, oracle: Oracle
+    tokenizer: VideoTokenizer, args: argparse.Namespace, judge: Judge
 ) -> tuple[Quality, Tensor, Tensor]:
-    """What comes back of held-out clips, and the oracle's features [N, D] of all frames, decoded
+    """What comes back of held-out clips, and the judge's features [N, D] of all frames, decoded
     and real."""
     quality = Quality(tokenizer)
     decoded = []
@@ -127,6 +127,6 @@ def measure(
         HELD_OUT_SEED, args.clips, args.frames, PhysicsConfig(), args.size
     ):
         video = quality.add(to_float(batch["video"]), batch["foreground"])
-        decoded.append(oracle.features(to_uint8(video)))
-        real.append(oracle.features(batch["video"]))
+        decoded.append(judge.features(to_uint8(video)))
+        real.append(judge.features(batch["video"]))
     return quality, torch.cat(decoded), torch.cat(real)

@@ -1,7 +1,6 @@
-"""How far a set of frames is from frames of the physics world: a Fréchet distance on features of
-the oracle's own eyes.
+"""Fréchet distance of a set of frames from frames of the physics world, on the judge's features.
 
-The number has no unit and depends on the size of the sets, so it is read beside the distance of as
+The number has no unit and depends on the size of the sets, so compare it with the distance of as
 many true frames.
 """
 
@@ -12,24 +11,24 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..data.worlds.physics.judge.judge import Oracle
+from ..data.worlds.physics.judge.judge import Judge
 from ..data.worlds.physics.render import render
 from ..data.worlds.physics.scene import PhysicsConfig, sample_scenes
 
 
 def rendered_features(
-    oracle: Oracle, first_seed: int, clips: int, frames: int, world: PhysicsConfig
+    judge: Judge, first_seed: int, clips: int, frames: int, world: PhysicsConfig
 ) -> Tensor:
     """Features [clips, D] of the last frame of rendered clips of `frames` frames."""
     scenes = sample_scenes(range(first_seed, first_seed + clips), frames, world)
     last = replace(
         scenes, position=scenes.position[:, -1:], eye=scenes.eye[:, -1:], view=scenes.view[:, -1:]
     )
-    return oracle.features(render(last, oracle.config.size)[0])
+    return judge.features(render(last, judge.config.size)[0])
 
 
 def frechet(a_ND: Tensor, b_ND: Tensor) -> float:
-    """Fréchet distance between two sets of features, each taken as a Gaussian (Heusel et al. 2017).
+    """Fréchet distance between two sets of features, each taken as Gaussian (Heusel et al. 2017).
 
     Raises ValueError for sets of fewer than two.
     """

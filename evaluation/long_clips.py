@@ -1,8 +1,6 @@
-"""How a model of the physics world does on a past of its own making: the last tables of
-`kinetoscope evaluate`.
+"""Drift of a model of the physics world: the last tables of `kinetoscope evaluate`.
 
-Long clips are looked at where it matters, at some ages and at both ends, beside renders of the same
-scenes.
+Long clips are measured at some ages and at both ends, beside renders of the same scenes.
 
 Legend: B clips, W watched frames, Y X pixels, D features.
 """
@@ -20,7 +18,7 @@ from torch import Tensor
 from ..data.video import to_float
 from ..data.worlds.physics.captions import Attributes
 from ..data.worlds.physics.clips import HELD_OUT_SEED
-from ..data.worlds.physics.judge.judge import READ_FRAMES, Oracle
+from ..data.worlds.physics.judge.judge import READ_FRAMES, Judge
 from ..data.worlds.physics.render import render
 from ..data.worlds.physics.scene import PhysicsConfig, sample_scenes
 from ..generator.pipeline import VideoGenerator
@@ -35,9 +33,9 @@ Sample = Callable[[Sequence[str], int, int], Tensor]
 
 SEEN = PhysicsConfig(hold_out=True)
 LONG_SEED, OTHER_SEED, PAST_SEED = (HELD_OUT_SEED + n * 10_000_000 for n in (4, 5, 6))
-LOOKS = (READ_FRAMES, 100, 200)  # frames after which a long clip is looked at, and at its end
-LATE_FRAMES = 9  # how long it is looked at
-END_FRAMES = 16  # at the beginning and the end, which are compared
+LOOKS = (READ_FRAMES, 100, 200)  # frames after which a long clip is measured; also at its end
+LATE_FRAMES = 9  # how many frames are measured there
+END_FRAMES = 16  # frames at the beginning and at the end, which are compared
 REFERENCE_FRAMES = 512  # rendered frames that sets of frames are compared with
 AGES = (0, 1, 2, 4, 8)  # in latent frames
 
@@ -46,24 +44,23 @@ def drift_tables(
     sample: Sample,
     generator: VideoGenerator,
     params: SamplingParams,
-    oracle: Oracle,
+    judge: Judge,
     seed: int,
     clips: int,
     frames: int,
 ) -> dict[str, Table]:
-    """Long clips, renders as long, and what real frames cost after frames of the model's own."""
+    """Tables of long clips, of renders of the same length, and of bits per token by age."""
     return {
-        **long_tables(sample, oracle, seed, clips, frames),
+        **long_tables(sample, judge, seed, clips, frames),
         "bits per token by age of the past": bits_table(generator, params, seed, clips),
     }
 
 
 class LongClips:
-    """Gathers what the oracle sees in clips of `frames` frames, given those of their frames that
-    are `watched`."""
+    """Collects what the judge reads from the `watched` frames of clips of `frames` frames."""
 
-    def __init__(self, oracle: Oracle, frames: int) -> None:
-        self.oracle = oracle
+    def __init__(self, judge: Judge, frames: int) -> None:
+        self.judge = judge
         self.frames = frames
         self.end = min(END_FRAMES, frames // 2)
         self.looks = sorted({min(frames, look) for look in (*LOOKS, frames)})
@@ -77,15 +74,15 @@ class LongClips:
         self.strangers: list[bool] = []
 
     def add(self, video_B3WYX: Tensor, said: Sequence[Attributes]) -> None:
-        """Take in watched frames, uint8, of clips with these truths."""
+        """Add watched frames, uint8, of clips with these truths."""
         self.ends.append(
             torch.cat([video_B3WYX[:, :, : self.end], video_B3WYX[:, :, -self.end :]], dim=2)
         )
         for look in self.looks:
             last = self.watched.index(look - 1) + 1
             part = video_B3WYX[:, :, last - LATE_FRAMES : last]
-            self.features[look].append(self.oracle.features(part[:, :, -1:]))
-            seen = (self.oracle.presence(part) >= self.oracle.config.min_pixels).float().mean(
+            self.features[look].append(self.judge.features(part[:, :, -1:]))
+            seen = (self.judge.presence(part) >= self.judge.config.min_pixels).float().mean(
                 1
             ) >= 0.5
             for row, truth in enumerate(said):
@@ -95,8 +92,7 @@ class LongClips:
                     self.strangers.append(int(seen[row].sum()) > int(seen[row, named].sum()))
 
     def table(self, reference_ND: Tensor) -> Table:
-        """Distances are from frames of the world, `reference`, but for the last, which is within
-        the clips."""
+        """Distances from frames of the world (`reference`); the last one is within the clips."""
         table: Table = {"frames": self.frames}
         table |= {
             f"named objects at frame {look}": sum(kept) / len(kept)
@@ -106,16 +102,18 @@ class LongClips:
         for look, parts in self.features.items():
             table[f"distance at frame {look}"] = frechet(torch.cat(parts), reference_ND)
         name = f"last {self.end} frames from first {self.end}"
-        return table | {name: frame_drift(torch.cat(self.ends), self.oracle.features, self.end)}
+        return table | {name: frame_drift(torch.cat(self.ends), self.judge.features, self.end)}
 
 
 def long_tables(
-    sample: Sample, oracle: Oracle, seed: int, clips: int, frames: int
+    sample: Sample, judge: Judge, seed: int, clips: int, frames: int
 ) -> dict[str, Table]:
-    """Are the prompt's objects still there late in a long clip, and do its frames still look
-    like the world? What a camera loses from sight is lost in the renders too."""
-    own = LongClips(oracle, frames)
-    real = LongClips(oracle, frames)
+    """Whether the named objects and the look of the world last in a long clip.
+
+    The table of renders shows what is lost from sight by the camera alone.
+    """
+    own = LongClips(judge, frames)
+    real = LongClips(judge, frames)
     begin = time.monotonic()
     for batch in held_out_batches(LONG_SEED + seed, clips, LATE_FRAMES, SEEN):
         said: list[Attributes] = batch["attributes"]
@@ -129,15 +127,14 @@ def long_tables(
         parts = {
             name: getattr(scenes, name)[:, real.watched] for name in ("position", "eye", "view")
         }
-        real.add(render(replace(scenes, **parts), oracle.config.size)[0], said)
+        real.add(render(replace(scenes, **parts), judge.config.size)[0], said)
         say(f"sampled {len(own.strangers)} of {clips} long clips", begin)
-    reference_ND = rendered_features(oracle, OTHER_SEED + seed, REFERENCE_FRAMES, frames, SEEN)
+    reference_ND = rendered_features(judge, OTHER_SEED + seed, REFERENCE_FRAMES, frames, SEEN)
     return {"long clips": own.table(reference_ND), "renders as long": real.table(reference_ND)}
 
 
 def bits_table(generator: VideoGenerator, params: SamplingParams, seed: int, clips: int) -> Table:
-    """What the last latent frame of held-out clips costs after so many latent frames of the
-    model's own."""
+    """Bits per token of the last latent frame of held-out clips, by age of the past."""
     config = generator.decoder.config
     ages = [age for age in AGES if age <= config.max_distance]
     frames = frame_count(1 + ages[-1], config.frames_per_latent)
@@ -154,5 +151,5 @@ def bits_table(generator: VideoGenerator, params: SamplingParams, seed: int, cli
 
 
 def say(text: str, begin: float) -> None:
-    """Progress, apart from the tables on standard output."""
+    """Print progress to standard error, apart from the tables on standard output."""
     print(f"{text} in {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)

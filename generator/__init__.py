@@ -7,12 +7,14 @@ Names are imported on first use, so that the command line starts at once.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ..files import moved
+
 if TYPE_CHECKING:
     from .conditions.text_encoder import TextEncoder
     from .model.config import DecoderConfig
     from .model.decoder import Decoder
     from .pipeline import VideoGenerator
-    from .sampling.engine import Session
+    from .sampling.engine import SamplingEngine
     from .sampling.frame_ring import FrameRing
     from .sampling.params import SamplingParams
     from .session import VideoSession
@@ -22,7 +24,7 @@ _HOMES = {
     "DecoderConfig": "model.config",
     "FrameRing": "sampling.frame_ring",
     "SamplingParams": "sampling.params",
-    "Session": "sampling.engine",
+    "SamplingEngine": "sampling.engine",
     "TextEncoder": "conditions.text_encoder",
     "VideoGenerator": "pipeline",
     "VideoSession": "session",
@@ -32,15 +34,18 @@ __all__ = [
     "Decoder",
     "DecoderConfig",
     "FrameRing",
+    "SamplingEngine",
     "SamplingParams",
-    "Session",
     "TextEncoder",
     "VideoGenerator",
     "VideoSession",
 ]
 
 
+moved.install()
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return moved.old_names(__name__)(name)
     return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)

@@ -15,18 +15,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...data.video import VideoWriter, to_float, to_uint8
 from ...data.video.allocator import return_large_buffers
 from ...data.video.codec import FrameSource, computed, decode_file, encode_file, first_codebooks
 from ...data.video.prefetch import prefetch
-from ...data.video import VideoWriter, to_float, to_uint8
+from ...files import model_folder
+from ...generator.devices import choose_device
 from ...tokenizer import VideoTokenizer, latent_count
-from ...files import model_folder as checkpoint
 from ...tokenizer.codes import CodesFile
 from ...tokenizer.metrics import PEAK, ssim
-from ...generator.devices import choose_device
+from ...training.progress import Progress, gentle_interrupt
 from .file_plan import FileJob, FilePlan
 from .file_run import Notes, mark_of, run_files
-from ...training.progress import Progress, gentle_interrupt
 
 WATCHABLE = 256  # small videos are enlarged to about this many pixels
 GAIN = 4  # differences are drawn this much stronger
@@ -34,8 +34,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the three commands are told; `None` leaves a choice to them. See `commands.encode`."""
+class CodecOptions:
+    """What the three commands are told; `None` leaves a choice to them. See `cli.encode`."""
 
     size: int | None = None
     max_frames: int | None = None
@@ -46,55 +46,61 @@ class Settings:
     device: str | None = None
 
     def load(self, name: str) -> VideoTokenizer:
-        return VideoTokenizer.from_pretrained(name).to(choose_device(self.device))
+        tokenizer = VideoTokenizer.from_pretrained(name, library=False)
+        return tokenizer.to(choose_device(self.device))
 
     def source(self, path: Path) -> FrameSource:
         return FrameSource(path, self.size, self.max_frames)
 
 
-def encode(plan: FilePlan, settings: Settings, tokenizer: str) -> int:
+def encode(plan: FilePlan, options: CodecOptions, tokenizer: str) -> int:
     """Write the codes of videos."""
-    model = settings.load(tokenizer)
-    first_codebooks(settings.rate, model.rates, f"'{tokenizer}'")
+    model = options.load(tokenizer)
+    first_codebooks(options.rate, model.rates, f"'{tokenizer}'")
 
     def mark(source: Path) -> str:
-        asked = {"size": settings.size, "max_frames": settings.max_frames, "rate": settings.rate}
-        return mark_of(source, model.id, **asked, dtype=settings.dtype)
+        asked = {"size": options.size, "max_frames": options.max_frames, "rate": options.rate}
+        return mark_of(source, model.id, **asked, dtype=options.dtype)
 
     def make(job: FileJob, notes: Notes, label: str) -> bool:
-        with _enough_memory(job.source), Progress(settings.source(job.source).length(), label=label) as progress:
+        with (
+            _enough_memory(job.source),
+            Progress(options.source(job.source).length(), label=label) as progress,
+        ):
             file = encode_file(
                 model,
                 job.source,
                 job.out,
-                size=settings.size,
-                max_frames=settings.max_frames,
-                rate=settings.rate,
-                tile=settings.tile,
-                dtype=DTYPES[settings.dtype],
+                size=options.size,
+                max_frames=options.max_frames,
+                rate=options.rate,
+                tile=options.tile,
+                dtype=DTYPES[options.dtype],
                 model=public_name(tokenizer),
                 notes=notes,
                 progress=progress.update,
             )
         grid = " x ".join(map(str, file.shape[1:]))
         size = math.prod(file.shape) * math.log2(model.codebook_size) / 8 / 1000
-        print(f"{job.out}: {_frames(file.num_frames)} as {grid} codes, {size:.1f} kB of information")
+        print(
+            f"{job.out}: {_frames(file.num_frames)} as {grid} codes, {size:.1f} kB of information"
+        )
         return True
 
     return run_files(plan, mark, make, "encoded")
 
 
-def decode(plan: FilePlan, settings: Settings, tokenizer: str | None) -> int:
+def decode(plan: FilePlan, options: CodecOptions, tokenizer: str | None) -> int:
     """Write the videos of files of codes, each with the tokenizer that wrote it unless one is
     given."""
-    load = functools.cache(settings.load)
+    load = functools.cache(options.load)
     # a wrong name ends everything, a file of another tokenizer only itself
     if tokenizer is not None:
         load(tokenizer)
 
     def mark(source: Path) -> str:
-        asked = {"rate": settings.rate, "scale": settings.scale}
-        return mark_of(source, CodesFile.open(source).tokenizer, **asked, dtype=settings.dtype)
+        asked = {"rate": options.rate, "scale": options.scale}
+        return mark_of(source, CodesFile.open(source).tokenizer, **asked, dtype=options.dtype)
 
     def make(job: FileJob, notes: Notes, label: str) -> bool:
         file = CodesFile.open(job.source)
@@ -108,10 +114,10 @@ def decode(plan: FilePlan, settings: Settings, tokenizer: str | None) -> int:
                 model,
                 job.source,
                 job.out,
-                rate=settings.rate,
-                tile=settings.tile,
-                dtype=DTYPES[settings.dtype],
-                upscale=settings.scale or watchable_scale(file.height, file.width),
+                rate=options.rate,
+                tile=options.tile,
+                dtype=DTYPES[options.dtype],
+                upscale=options.scale or watchable_scale(file.height, file.width),
                 metadata={"tokenizer": public_name(name), **notes},
                 progress=progress.update,
                 stop=stopped,
@@ -122,18 +128,18 @@ def decode(plan: FilePlan, settings: Settings, tokenizer: str | None) -> int:
     return run_files(plan, mark, make, "decoded")
 
 
-def reconstruct(plan: FilePlan, settings: Settings, tokenizer: str) -> int:
+def reconstruct(plan: FilePlan, options: CodecOptions, tokenizer: str) -> int:
     """Write originals, reconstructions and differences side by side and print the measures."""
     return_large_buffers()
-    model = settings.load(tokenizer)
-    first_codebooks(settings.rate, model.rates, f"'{tokenizer}'")
+    model = options.load(tokenizer)
+    first_codebooks(options.rate, model.rates, f"'{tokenizer}'")
 
     def mark(source: Path) -> str:
-        asked = {"size": settings.size, "max_frames": settings.max_frames, "rate": settings.rate}
-        return mark_of(source, model.id, **asked, scale=settings.scale, dtype=settings.dtype)
+        asked = {"size": options.size, "max_frames": options.max_frames, "rate": options.rate}
+        return mark_of(source, model.id, **asked, scale=options.scale, dtype=options.dtype)
 
     def make(job: FileJob, notes: Notes, label: str) -> bool:
-        source = settings.source(job.source)
+        source = options.source(job.source)
         (height, width) = source.picture
         total = source.length()
         tags = {"source": job.source.name, "tokenizer": public_name(tokenizer), **notes}
@@ -145,9 +151,11 @@ def reconstruct(plan: FilePlan, settings: Settings, tokenizer: str) -> int:
             _enough_memory(job.source),
             Progress(total, label=label) as progress,
             _interrupt(alone=not label) as stopped,
-            VideoWriter(job.out, source.fps, tags, settings.scale or watchable_scale(height, width)) as writer,
+            VideoWriter(
+                job.out, source.fps, tags, options.scale or watchable_scale(height, width)
+            ) as writer,
             closing(prefetch(source.chunks())) as chunks,
-            closing(prefetch(_pairs(model, chunks, height, width, settings))) as pairs,
+            closing(prefetch(_pairs(model, chunks, height, width, options))) as pairs,
         ):
             for original, rebuilt in pairs:
                 difference = (rebuilt - original).abs() * GAIN - 1
@@ -158,8 +166,10 @@ def reconstruct(plan: FilePlan, settings: Settings, tokenizer: str) -> int:
                 progress.update(original.shape[2])
                 if stopped():
                     break
-        print(_measures(model, settings.rate, squares, likeness, done, height, width))
-        print(f"{job.out}: original, reconstruction and difference, {_frames(done, total, stopped())}")
+        print(_measures(model, options.rate, squares, likeness, done, height, width))
+        print(
+            f"{job.out}: original, reconstruction and difference, {_frames(done, total, stopped())}"
+        )
         return not stopped()
 
     return run_files(plan, mark, make, "reconstructed")
@@ -176,34 +186,43 @@ def public_name(name: str) -> str:
     return Path(name).resolve().name if Path(name).is_dir() else name
 
 
-def _reader(file: CodesFile, given: str | None, load: Callable[[str], VideoTokenizer]) -> tuple[VideoTokenizer, str]:
+def _reader(
+    file: CodesFile, given: str | None, load: Callable[[str], VideoTokenizer]
+) -> tuple[VideoTokenizer, str]:
     """The tokenizer of a file of codes, and its name. ValueError if it is not the given one, or
     not known."""
     name = given or _shipped_name(file.tokenizer)
     if name is None:
-        raise ValueError(f"'{file.path}' was written by {file.writer}, which is not shipped; name it with --tokenizer")
+        raise ValueError(
+            f"'{file.path}' was written by {file.writer}, which is not shipped; name it with "
+            "--tokenizer"
+        )
     model = load(name)
     if model.id != file.tokenizer:
         right = _shipped_name(file.tokenizer)
         way_out = f"pass --tokenizer {right}" if right else "name the right one with --tokenizer"
-        raise ValueError(f"'{file.path}' was written by {file.writer} and '{name}' is {model.id}; {way_out}")
+        raise ValueError(
+            f"'{file.path}' was written by {file.writer} and '{name}' is {model.id}; {way_out}"
+        )
     return model, name
 
 
 @functools.cache
 def _shipped_name(tokenizer: str) -> str | None:
     """The shipped model whose tokenizer has this id."""
-    ids = {VideoTokenizer.from_pretrained(name).id: name for name in checkpoint.shipped_models()}
-    return ids.get(tokenizer)
+    for name in model_folder.shipped_models():
+        if VideoTokenizer.from_pretrained(name, library=False).id == tokenizer:
+            return name
+    return None
 
 
 def _pairs(
-    model: VideoTokenizer, chunks: Iterable[Tensor], height: int, width: int, settings: Settings
+    model: VideoTokenizer, chunks: Iterable[Tensor], height: int, width: int, options: CodecOptions
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Original and reconstruction, float `[1, 3, f, Y, X]` in [-1, 1], as they come."""
     device = next(model.parameters()).device
-    dtype = DTYPES[settings.dtype]
-    kept = first_codebooks(settings.rate, model.rates, "this tokenizer")
+    dtype = DTYPES[options.dtype]
+    kept = first_codebooks(options.rate, model.rates, "this tokenizer")
     waiting: deque[Tensor] = deque()
 
     def remembered() -> Iterator[Tensor]:
@@ -212,8 +231,8 @@ def _pairs(
             waiting.extend(video.unbind(2))
             yield video
 
-    codes = (indices[kept] for indices in model.stream_encode(remembered(), settings.tile))
-    for rebuilt in computed(model.stream_decode(codes, height, width, settings.tile), device, dtype):
+    codes = (indices[kept] for indices in model.stream_encode(remembered(), options.tile))
+    for rebuilt in computed(model.stream_decode(codes, height, width, options.tile), device, dtype):
         count = min(rebuilt.shape[2], len(waiting))  # the last group of frames may be filled up
         yield torch.stack([waiting.popleft() for _ in range(count)], dim=2), rebuilt[:, :, :count]
 
@@ -225,22 +244,40 @@ def _enough_memory(path: Path) -> Iterator[None]:
     except RuntimeError as error:
         if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
             raise
-        raise ValueError(f"'{path}' needs more memory than there is; use --tile 256, or a smaller --size") from error
+        raise ValueError(
+            f"'{path}' needs more memory than there is; use --tile 256, or a smaller --size"
+        ) from error
 
 
 def _measures(
-    model: VideoTokenizer, rate: int | None, squares: float, likeness: float, frames: int, height: int, width: int
+    model: VideoTokenizer,
+    rate: int | None,
+    squares: float,
+    likeness: float,
+    frames: int,
+    height: int,
+    width: int,
 ) -> str:
     pixels = frames * height * width
     patch = model.config.patch
     mean = max(squares / (3 * pixels), PEAK**2 * 1e-10)
-    cells = latent_count(frames, model.config.frames_per_latent) * -(-height // patch) * -(-width // patch)
+    cells = (
+        latent_count(frames, model.config.frames_per_latent)
+        * -(-height // patch)
+        * -(-width // patch)
+    )
     bits = cells * (rate or model.rates) * math.log2(model.codebook_size) / pixels
-    return f"PSNR {10 * math.log10(PEAK**2 / mean):.2f} dB   SSIM {likeness / frames:.4f}   {bits:.4f} bits per pixel"
+    decibels = 10 * math.log10(PEAK**2 / mean)
+    similarity = likeness / frames
+    return f"PSNR {decibels:.2f} dB   SSIM {similarity:.4f}   {bits:.4f} bits per pixel"
 
 
 def _frames(done: int, total: int = 0, stopped: bool = False) -> str:
-    return f"{done} frame" + "s" * (done != 1) + (f" (interrupted; there are about {total})" if stopped else "")
+    return (
+        f"{done} frame"
+        + "s" * (done != 1)
+        + (f" (interrupted; there are about {total})" if stopped else "")
+    )
 
 
 def _interrupt(alone: bool) -> contextlib.AbstractContextManager[Callable[[], bool]]:

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..sampling.cuda_graph import recorder
+from ..sampling.cuda_graph import graph_capture
 
 Attention = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
@@ -148,7 +148,7 @@ def _seconds(call: Callable[[], Tensor], device: torch.device) -> float:
             call()
 
     work()  # loads what it needs
-    record = recorder(device)
+    record = graph_capture(device)
     times = []
     play = record(work) if record else work
     for _ in range(5):

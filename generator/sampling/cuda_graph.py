@@ -6,12 +6,12 @@ from collections.abc import Callable
 import torch
 
 Work = Callable[[], None]
-Record = Callable[[Work], Work]
+Capture = Callable[[Work], Work]
 
 
 def cuda_graph(work: Work) -> Work:
-    """Record `work`, which has run before and is not run now, as a CUDA graph; returns what replays
-    it.
+    """Capture `work`, which has run before and is not run now, as a CUDA graph; returns what
+    replays it.
 
     It must wait for nothing, and read and write the same tensors, of the same shapes, each time.
     """
@@ -22,6 +22,6 @@ def cuda_graph(work: Work) -> Work:
     return graph.replay
 
 
-def recorder(device: torch.device) -> Record | None:
+def graph_capture(device: torch.device) -> Capture | None:
     """How to record on a device; None where it does not pay."""
     return cuda_graph if device.type == "cuda" else None

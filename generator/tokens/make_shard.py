@@ -20,11 +20,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...data.datasets.shards import Clip, ClipInfo, shard_path, write_json, write_shard
+from ...data.datasets.shards import Clip, ClipInfo, shard_path, write_shard
 from ...data.datasets.shots import CUT, split_shots
 from ...data.video import VideoError, to_float
 from ...data.video.codec import computed
 from ...data.video.workers import DecodedVideo
+from ...files.json_file import write_json
 from ...tokenizer import VideoTokenizer
 from ..conditions.text_encoder import TextEncoder
 from ..devices import choose_device
@@ -34,7 +35,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
-class Settings:
+class ShardOptions:
     """What decides what is in the shards, beside the videos and the models; see
     `commands.prepare`."""
 
@@ -74,7 +75,11 @@ def load_models(tokenizer: str, text: str | None, device: str | None) -> Models:
 
 
 def make_shard(
-    folder: Path, number: int, videos: Iterable[DecodedVideo], models: Models, settings: Settings
+    folder: Path,
+    number: int,
+    videos: Iterable[DecodedVideo],
+    models: Models,
+    options: ShardOptions,
 ) -> dict[str, Any]:
     """Write a unit's shard and then its record, and return the record. Videos that cannot be
     used are listed in it."""
@@ -85,7 +90,7 @@ def make_shard(
         nonlocal short
         for video in videos:
             try:
-                made, missed = video_clips(video, models, settings)
+                made, missed = video_clips(video, models, options)
             except VideoError as error:
                 skipped.append((video.video.name, str(error)))
             else:
@@ -100,7 +105,9 @@ def make_shard(
 
 
 @torch.inference_mode()
-def video_clips(video: DecodedVideo, models: Models, settings: Settings) -> tuple[list[Clip], int]:
+def video_clips(
+    video: DecodedVideo, models: Models, options: ShardOptions
+) -> tuple[list[Clip], int]:
     """The clips of a video, and how many frames are in none since their shot was too short.
 
     Raises:
@@ -115,14 +122,14 @@ def video_clips(video: DecodedVideo, models: Models, settings: Settings) -> tupl
     clips: list[Clip] = []
     begin = short = 0
     for _, pieces in groupby(
-        split_shots(video, settings.cut, settings.clip_frames), key=lambda piece: piece[0]
+        split_shots(video, options.cut, options.clip_frames), key=lambda piece: piece[0]
     ):
         codes, (frames, height, width) = _encode(
-            (frames for _, frames in pieces), models, DTYPES[settings.dtype]
+            (frames for _, frames in pieces), models, DTYPES[options.dtype]
         )
         end = begin + frames
         fps = video.fps
-        if frames >= settings.shortest:
+        if frames >= options.shortest:
             source = (video.video.name, begin / fps, end / fps)
             info = ClipInfo(spoken, *source, frames, height, width, fps, words.licence, lengths)
             clips.append(Clip(info, codes, text))
@@ -131,7 +138,7 @@ def video_clips(video: DecodedVideo, models: Models, settings: Settings) -> tupl
         begin = end
     if not clips:
         raise VideoError(
-            f"has no shot of at least {settings.shortest} frames (it has {begin} frames in all)"
+            f"has no shot of at least {options.shortest} frames (it has {begin} frames in all)"
         )
     return clips, short
 

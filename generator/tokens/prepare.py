@@ -26,14 +26,13 @@ from ...data.datasets.shards import (
     FORMAT,
     MANIFEST,
     SKIPPED,
-    read_json,
     shard_path,
-    write_json,
     write_skipped,
 )
 from ...data.datasets.video_list import ListedVideo, list_videos
 from ...data.video.workers import Decoders, Reading
-from .make_shard import Models, Settings, load_models, make_shard
+from ...files.json_file import read_json, write_json
+from .make_shard import Models, ShardOptions, load_models, make_shard
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ Unit = tuple[int, list[ListedVideo]]  # the number of a shard, and its videos
 
 
 def prepare(
-    source: str, out: str, settings: Settings, work: Work, say: Callable[[str], None] = print
+    source: str, out: str, options: ShardOptions, work: Work, say: Callable[[str], None] = print
 ) -> dict[str, Any]:
     """Write the shards of every video of `source` into the folder `out` and return their manifest.
 
@@ -70,16 +69,16 @@ def prepare(
     if work.engine not in engines:
         raise ValueError(f"engine must be one of {', '.join(engines)}; got {work.engine!r}")
     videos, problems = list_videos(
-        Path(source).absolute(), settings.captions, images=settings.shortest == 1
+        Path(source).absolute(), options.captions, images=options.shortest == 1
     )
     models = load_models(work.tokenizer, work.text, work.device)
-    plan = _plan(videos, models, settings, work)
+    plan = _plan(videos, models, options, work)
     folder = Path(out).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):
             _agree(folder, plan)
-            size = settings.videos_per_shard
+            size = options.videos_per_shard
             units = [
                 (begin // size, videos[begin : begin + size])
                 for begin in range(0, len(videos), size)
@@ -87,7 +86,7 @@ def prepare(
             left = [unit for unit in units if not is_done(folder, unit[0])]
             if len(left) < len(units):
                 say(f"{len(units) - len(left)} of {len(units)} shards are there already")
-            engines[work.engine](left, folder, settings, work, say)
+            engines[work.engine](left, folder, options, work, say)
             return _finish(folder, plan, len(units), problems)
     except Timeout:
         raise ValueError(
@@ -129,7 +128,7 @@ def is_done(folder: Path, number: int) -> bool:
 
 
 def _plan(
-    videos: list[ListedVideo], models: Models, settings: Settings, work: Work
+    videos: list[ListedVideo], models: Models, options: ShardOptions, work: Work
 ) -> dict[str, Any]:
     listed = [
         [video.name, video.size, video.words.captions, video.words.licence] for video in videos
@@ -138,7 +137,7 @@ def _plan(
         "format": FORMAT,
         "tokenizer": {"name": work.tokenizer, "id": models.tokenizer.id},
         "text": {"name": work.text, "id": models.text.id} if models.text else None,
-        "settings": json.loads(json.dumps(asdict(settings))),
+        "settings": json.loads(json.dumps(asdict(options))),
         "videos": {
             "count": len(videos),
             "sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
@@ -218,15 +217,15 @@ def _finish(
 
 
 def _run_here(
-    units: list[Unit], folder: Path, settings: Settings, work: Work, say: Callable[[str], None]
+    units: list[Unit], folder: Path, options: ShardOptions, work: Work, say: Callable[[str], None]
 ) -> None:
     if not units:
         return
     models = load_models(work.tokenizer, work.text, work.device)
-    with Decoders(Reading(settings.size, settings.fps, work.time_limit), work.workers) as decoders:
+    with Decoders(Reading(options.size, options.fps, work.time_limit), work.workers) as decoders:
         stream = decoders.read(video for _, videos in units for video in videos)
         for number, videos in units:
-            record = make_shard(folder, number, islice(stream, len(videos)), models, settings)
+            record = make_shard(folder, number, islice(stream, len(videos)), models, options)
             say(
                 _line(number, len(videos), record)
                 + f"; the network waited {decoders.waiting:.0%} of the time"
@@ -234,7 +233,7 @@ def _run_here(
 
 
 def _run_on_ray(
-    units: list[Unit], folder: Path, settings: Settings, work: Work, say: Callable[[str], None]
+    units: list[Unit], folder: Path, options: ShardOptions, work: Work, say: Callable[[str], None]
 ) -> None:
     """Each unit is a task of a Ray cluster, whose machines must see the same folders."""
     try:
@@ -250,7 +249,7 @@ def _run_on_ray(
     )
     gpus = 1 if work.device and work.device.startswith("cuda") else 0
     task = ray.remote(num_cpus=1, num_gpus=gpus)(_unit_alone)
-    running = {task.remote(unit, folder, settings, work): unit for unit in units}
+    running = {task.remote(unit, folder, options, work): unit for unit in units}
     while running:
         (ready,), _ = ray.wait(list(running), num_returns=1)
         number, videos = running.pop(ready)
@@ -262,12 +261,12 @@ def _absolute(name: str) -> str:
     return str(Path(name).resolve()) if Path(name).is_dir() else name
 
 
-def _unit_alone(unit: Unit, folder: Path, settings: Settings, work: Work) -> dict[str, Any]:
+def _unit_alone(unit: Unit, folder: Path, options: ShardOptions, work: Work) -> dict[str, Any]:
     """A unit on a machine that knows nothing of the others."""
     number, videos = unit
     models = load_models(work.tokenizer, work.text, work.device)
-    with Decoders(Reading(settings.size, settings.fps, work.time_limit), work.workers) as decoders:
-        return make_shard(folder, number, decoders.read(videos), models, settings)
+    with Decoders(Reading(options.size, options.fps, work.time_limit), work.workers) as decoders:
+        return make_shard(folder, number, decoders.read(videos), models, options)
 
 
 def _line(number: int, videos: int, record: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from torch.distributed.tensor import DTensor
 
 from ...data.video import to_uint8
 from ...data.video.contact_sheet import contact_sheet
+from ...files.atomic import whole_file
 from ...tokenizer import frame_count
 from ...tokenizer.metrics import CodeUsage
 from ...tokenizer.training.collapse import check_usage
@@ -22,7 +23,7 @@ from ...training.guard import Guard
 from ...training.stopwatch import Stopwatch
 
 
-class Watch(Guard):
+class TrainingMonitor(Guard):
     """Logs, as often as the trainer logs: seconds per step, tokens per second, minutes left, the
     share of the time spent waiting for data, the norm of the gradients (before they are clipped),
     codes used and their perplexity.
@@ -74,7 +75,7 @@ class Watch(Guard):
         self.stopwatch.rest()
 
 
-class Samples(Callback):
+class SampleImages(Callback):
     """Pictures of samples from captions of the validation clips, every so many steps: in
     TensorBoard and Weights & Biases, else in the folder `samples` of the run. None while the
     decoder is divided over devices."""
@@ -103,7 +104,8 @@ class Samples(Callback):
         if not any([_show(logger, sheet, trainer.global_step) for logger in trainer.loggers]):
             folder = module.export_folder.parent / "samples"
             folder.mkdir(parents=True, exist_ok=True)
-            sheet.save(folder / f"{trainer.global_step:07d}.png")
+            with whole_file(folder / f"{trainer.global_step:07d}.png") as file:
+                sheet.save(file, "PNG")
         self.stopwatch.rest()
 
 

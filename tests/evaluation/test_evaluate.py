@@ -14,7 +14,7 @@ from kinetoscope.data.video import to_float
 from kinetoscope.data.video.write import write_video
 from kinetoscope.data.worlds.physics.captions import Attributes, attributes, sentence
 from kinetoscope.data.worlds.physics.clips import HELD_OUT_SEED
-from kinetoscope.data.worlds.physics.judge.judge import Oracle
+from kinetoscope.data.worlds.physics.judge.judge import Judge
 from kinetoscope.data.worlds.physics.render import render
 from kinetoscope.data.worlds.physics.scene import (
     COLOURS,
@@ -86,8 +86,8 @@ def world_as_sampler(world: PhysicsConfig) -> Any:
 
 
 @pytest.fixture(scope="module")
-def oracle() -> Oracle:
-    return Oracle.from_pretrained()
+def judge() -> Judge:
+    return Judge.from_pretrained()
 
 
 def test_a_swapped_caption_differs_where_it_should() -> None:
@@ -143,15 +143,15 @@ def test_clip_bits_do_not_depend_on_the_batch(tiny: VideoGenerator) -> None:
     assert together[0] > 0.5 * 3 * 16  # no model knows random codes
 
 
-def test_a_generator_that_obeys_gets_full_marks_and_another_does_not(oracle: Oracle) -> None:
+def test_a_generator_that_obeys_gets_full_marks_and_another_does_not(judge: Judge) -> None:
     world = PhysicsConfig(hold_out=True)
     first = HELD_OUT_SEED + 123
-    table = module.obedience_table(world_as_sampler(world), oracle, world, first, 6, 13)
+    table = module.obedience_table(world_as_sampler(world), judge, world, first, 6, 13)
     assert (
         min(table[name] for name in ("objects", "count", "time")) == 1.0 and table["all"] >= 0.8
     ), table
     table = module.obedience_table(
-        world_as_sampler(PhysicsConfig(only_held_out=True)), oracle, world, first, 6, 13
+        world_as_sampler(PhysicsConfig(only_held_out=True)), judge, world, first, 6, 13
     )
     assert table["objects"] <= 0.2 and table["all"] == 0.0, table
 
@@ -174,8 +174,8 @@ def test_every_table_is_made_and_written(
     }
     for title in (
         "prompt obeyed, any motions",
-        "oracle on renders",
-        "oracle on renders, any motions",
+        "judge on renders",
+        "judge on renders, any motions",
     ):
         assert set(report[title]) == set(report["prompt obeyed"])
     assert report["prompt obeyed"]["all"] == 0.0
@@ -201,18 +201,18 @@ def test_drift_can_be_measured_alone(tiny: VideoGenerator, monkeypatch: pytest.M
         "bits per token by age of the past",
         "run",
     ]
-    with pytest.raises(ValueError, match="give it some long_prompts"):
+    with pytest.raises(ValueError, match="long_prompts must be at least 2"):
         module.evaluate("model", long_prompts=0, drift=True)
     with pytest.raises(ValueError, match="'tokenizer' is a tokenizer, which does not drift"):
         module.evaluate("tokenizer", drift=True)
 
 
 def test_long_clips_of_the_world_itself_score_like_renders(
-    oracle: Oracle, monkeypatch: pytest.MonkeyPatch
+    judge: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluate_drift, "REFERENCE_FRAMES", 12)
     tables = evaluate_drift.long_tables(
-        world_as_sampler(PhysicsConfig(hold_out=True)), oracle, 1, 3, 40
+        world_as_sampler(PhysicsConfig(hold_out=True)), judge, 1, 3, 40
     )
     own = tables["long clips"]
     real = tables["renders as long"]
@@ -226,7 +226,7 @@ def test_long_clips_of_the_world_itself_score_like_renders(
     assert own["distance at frame 40"] == pytest.approx(real["distance at frame 40"], rel=0.3)
 
 
-def test_a_world_that_fades_is_found_out(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_world_that_fades_is_found_out(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate_drift, "REFERENCE_FRAMES", 12)
     world = world_as_sampler(PhysicsConfig(hold_out=True))
 
@@ -234,7 +234,7 @@ def test_a_world_that_fades_is_found_out(oracle: Oracle, monkeypatch: pytest.Mon
         left = torch.linspace(1, 0, frames)[:, None, None]
         return (world(captions, frames, seed) * left + 128 * (1 - left)).to(torch.uint8)
 
-    tables = evaluate_drift.long_tables(fading, oracle, 1, 3, 40)
+    tables = evaluate_drift.long_tables(fading, judge, 1, 3, 40)
     own = tables["long clips"]
     real = tables["renders as long"]
     assert own["named objects at frame 40"] == 0.0

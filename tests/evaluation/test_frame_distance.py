@@ -4,7 +4,7 @@ anything else."""
 import pytest
 import torch
 from kinetoscope.data.worlds.physics.clips import HELD_OUT_SEED
-from kinetoscope.data.worlds.physics.judge.judge import Oracle
+from kinetoscope.data.worlds.physics.judge.judge import Judge
 from kinetoscope.data.worlds.physics.scene import PhysicsConfig
 from kinetoscope.evaluation.frame_distance import frechet, rendered_features
 
@@ -20,10 +20,10 @@ def test_frechet_of_moved_and_stretched_sets() -> None:
 
 
 def test_renders_are_near_each_other_and_noise_is_far() -> None:
-    oracle = Oracle.from_pretrained()
+    judge = Judge.from_pretrained()
     world = PhysicsConfig()
-    a, b = (rendered_features(oracle, HELD_OUT_SEED + first, 24, 12, world) for first in (0, 100))
+    a, b = (rendered_features(judge, HELD_OUT_SEED + first, 24, 12, world) for first in (0, 100))
     noise = torch.randint(
         0, 256, (24, 3, 1, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
     )
-    assert frechet(oracle.features(noise), b) > 3 * frechet(a, b)
+    assert frechet(judge.features(noise), b) > 3 * frechet(a, b)

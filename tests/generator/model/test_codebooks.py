@@ -111,7 +111,7 @@ def test_a_video_is_its_codes_decoded(several: VideoGenerator) -> None:
     assert video.shape == (1, 3, 9, 8, 12)
     session = several.session("a red ball", 1)
     pixels = torch.cat(list(itertools.islice(session, 3)), dim=2)
-    rows = torch.stack(session.codes.past, 1).unflatten(2, several.decoder.config.grid)
+    rows = torch.stack(session.engine.past, 1).unflatten(2, several.decoder.config.grid)
     indices = several.codebooks.in_cells(rows)
     assert indices.shape == (1, 3, 2, 3, several.codebooks.used)
     torch.testing.assert_close(

@@ -6,9 +6,11 @@ import math
 
 import pytest
 import torch
-from kinetoscope.generator import Decoder, FrameRing, SamplingParams, Session, VideoGenerator
+from kinetoscope.generator import Decoder, FrameRing, SamplingEngine, SamplingParams, VideoGenerator
+from kinetoscope.generator.conditions import Features
 from kinetoscope.generator.model.order import decode_order
-from kinetoscope.generator.sampling.params import gumbel_noise, sample
+from kinetoscope.generator.sampling.filters import sample
+from kinetoscope.generator.sampling.noise import gumbel_noise
 from kinetoscope.generator.tokens.batch import Stage
 from kinetoscope.generator.training.lora import LoraSize
 from torch import Tensor
@@ -107,25 +109,26 @@ def test_a_session_draws_in_the_order_of_its_decoder(make_decoder):
     text = torch.randn(2, 3, 10, dtype=torch.float64)
     params = SamplingParams(guidance=2.0, top_k=8)
     mask = torch.ones(2, 3, dtype=torch.bool)
-    session = Session(decoder, text, mask, [3, 4], params)
+    session = SamplingEngine(decoder, text, mask, [3, 4], params)
     drawn = torch.stack([session.draw() for _ in range(6)], dim=1)
     assert torch.equal(drawn, naive(decoder, text, params, 6))
-    again = Session(decoder, text, mask, [3, 4], params)
+    again = SamplingEngine(decoder, text, mask, [3, 4], params)
     again.feed(drawn[:, 0])
     assert torch.equal(again.draw(), drawn[:, 1])
-    off = Session(decoder, text, mask, [3, 4], dataclasses.replace(params, accelerate="off"))
+    off = SamplingEngine(decoder, text, mask, [3, 4], dataclasses.replace(params, accelerate="off"))
     assert torch.equal(torch.stack([off.draw() for _ in range(6)], dim=1), drawn)
     # of 6 codes each: 4 steps and the one that reads the last code
     assert session.forwards < off.forwards == 6 * 5
 
 
 def test_a_dense_condition_speaks_from_the_token_that_predicts_its_cell(make_decoder):
-    decoder = make_decoder(wavefront=1, grid_vocab=5)
+    decoder = make_decoder(wavefront=1, conditions={"regions": 5})
     codes = torch.zeros(1, 1, 2, 3, dtype=torch.long)
     grid = torch.full((1, 1, 2, 3), -1)
-    quiet = decoder(codes, grid=grid)
+    quiet = decoder(codes)
     grid[0, 0, 1, 0] = 2  # drawn in step 1, as is cell 1
-    changed = (decoder(codes, grid=grid) - quiet)[0, 0].abs().amax(-1) > 1e-9
+    given = {"regions": Features(grid.clamp(min=0), grid >= 0)}
+    changed = (decoder(codes, given=given) - quiet)[0, 0].abs().amax(-1) > 1e-9
     assert changed.tolist() == [False, True, True, True, True, True]
 
 
@@ -150,7 +153,7 @@ def test_a_raster_model_already_knows_a_wavefront():
     read would cost 5 more."""
     physics = VideoGenerator.from_pretrained("physics-64")
     prompt = "a large red ball rolls to the right"
-    session = physics.session(prompt, params=SamplingParams(guidance=1.0, temperature=1.0)).codes
+    session = physics.session(prompt, params=SamplingParams(guidance=1.0, temperature=1.0)).engine
     codes = torch.stack([session.draw() for _ in range(2)], dim=1)
     text, mask = physics.encode_text([prompt])
     bits = {}
@@ -177,7 +180,7 @@ def test_a_run_changes_the_order_of_the_model_that_it_starts_from(
     exported = VideoGenerator.from_pretrained(tmp_path / "wavefront")
     assert exported.decoder.config.wavefront == 1
     sessions = [
-        exported.session("a ball", params=SamplingParams(accelerate=how)).codes
+        exported.session("a ball", params=SamplingParams(accelerate=how)).engine
         for how in ("exact", "off")
     ]
     assert torch.equal(*(torch.stack([session.draw() for _ in range(3)]) for session in sessions))

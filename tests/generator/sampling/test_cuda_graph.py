@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from kinetoscope.generator import Decoder, SamplingParams, Session, VideoGenerator
+from kinetoscope.generator import Decoder, SamplingEngine, SamplingParams, VideoGenerator
 from kinetoscope.generator.model import attention
 from kinetoscope.generator.sampling.cuda_graph import Work, cuda_graph
 from torch import Tensor
@@ -52,13 +52,13 @@ class Counter:
         self.recordings = self.replays = 0
 
     def __call__(self, work: Work) -> Work:
-        recorder = Recorder(work)
-        assert len(recorder.calls) > 50
+        graph_capture = Recorder(work)
+        assert len(graph_capture.calls) > 50
         self.recordings += 1
 
         def replay() -> None:
             self.replays += 1
-            recorder.replay()
+            graph_capture.replay()
 
         return replay
 
@@ -71,7 +71,7 @@ def text() -> tuple[Tensor, Tensor]:
     )
 
 
-def draw(session: Session, frames: int) -> Tensor:
+def draw(session: SamplingEngine, frames: int) -> Tensor:
     return torch.stack([session.draw() for _ in range(frames)], dim=1)
 
 
@@ -81,8 +81,8 @@ def test_a_recorded_round_draws_the_same(make_decoder, text, accelerate, wavefro
     decoder: Decoder = make_decoder(wavefront=wavefront)
     params = SamplingParams(guidance=3.0, accelerate=accelerate)
     counter = Counter()
-    recorded = Session(decoder, *text, [5, 6], params, record=counter)
-    called = Session(decoder, *text, [5, 6], params)
+    recorded = SamplingEngine(decoder, *text, [5, 6], params, capture=counter)
+    called = SamplingEngine(decoder, *text, [5, 6], params)
     assert torch.equal(draw(recorded, 12), draw(called, 12))
     assert counter.recordings == 1
     # the first frame is drawn before there is a recording, and the last round of a frame may be one
@@ -95,7 +95,7 @@ def test_it_is_recorded_anew_where_its_tensors_are_others(make_decoder, text):
     counter = Counter()
     params = SamplingParams(guidance=3.0, guidance_frames=5)
     recorded, called = (
-        Session(decoder, *text, [5, 6], params, record=how) for how in (counter, None)
+        SamplingEngine(decoder, *text, [5, 6], params, capture=how) for how in (counter, None)
     )
     pairs = [(recorded, called)]
 
@@ -137,13 +137,14 @@ def test_it_is_recorded_anew_where_its_tensors_are_others(make_decoder, text):
 def test_all_ways_to_draw_can_be_recorded(make_decoder, text, params):
     decoder = make_decoder(vocab_size=256, levels=(4, 8, 8))  # blocks of codes
     codes = [
-        draw(Session(decoder, *text, [5, 6], params, record=how), 4) for how in (Counter(), None)
+        draw(SamplingEngine(decoder, *text, [5, 6], params, capture=how), 4)
+        for how in (Counter(), None)
     ]
     assert torch.equal(*codes)
 
 
 def test_what_waits_is_refused(make_decoder, text):
-    session = Session(make_decoder(), *text, [5, 6], record=Counter())
+    session = SamplingEngine(make_decoder(), *text, [5, 6], capture=Counter())
     session.static = False  # as without recording
     with pytest.raises(RuntimeError, match="waits for the device"):
         session.draw()
@@ -155,7 +156,7 @@ def test_the_fastest_backend_is_what_a_session_takes_elsewhere(make_decoder, tex
     monkeypatch.setattr(
         attention, "_seconds", lambda call, device: call() is None or tried[call.args[-1]]
     )
-    session = Session(make_decoder(), *text, [5, 6])
+    session = SamplingEngine(make_decoder(), *text, [5, 6])
     attention.fastest_backend.cache_clear()
     assert session.ring.backend == "matmul" == session._fastest_backend()
     tried["sdpa"] = 1.0
@@ -176,11 +177,11 @@ def test_a_graph_draws_the_same(text, accelerate):
     params = SamplingParams(accelerate=accelerate)
     session = generator.session(
         ["a red ball rolls to the left", "a blue cube bounces"], params=params
-    ).codes
-    assert session.record is cuda_graph
+    ).engine
+    assert session.capture is cuda_graph
     called = generator.session(
         ["a red ball rolls to the left", "a blue cube bounces"], params=params
-    ).codes
+    ).engine
     called.record = None
     assert torch.equal(draw(session, 12), draw(called, 12))
-    assert session._recorded is not None and called._recorded is None
+    assert session._graph is not None and called._graph is None

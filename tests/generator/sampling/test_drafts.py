@@ -8,11 +8,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kinetoscope.generator import Decoder, SamplingParams, Session, VideoGenerator
+from kinetoscope.generator import Decoder, SamplingEngine, SamplingParams, VideoGenerator
 from kinetoscope.generator.model.order import decode_order
 from kinetoscope.generator.sampling import drafts
 from kinetoscope.generator.sampling.drafts import FrameDraft, SpeculativeDraft, draft_steps
-from kinetoscope.generator.sampling.params import FrameNoise, gumbel_bits, uniform_noise
+from kinetoscope.generator.sampling.noise import FrameNoise, gumbel_bits, uniform_noise
 from torch import Tensor
 
 CPU = torch.device("cpu")
@@ -69,8 +69,8 @@ def test_exact_gives_the_codes_of_the_sequential_sampler(
     decoder = make_decoder(sinks=sinks, wavefront=wavefront)
     text = torch.randn(len(seeds), 3, 10, dtype=torch.float64)
     mask = torch.ones(len(seeds), 3, dtype=torch.bool)
-    exact = Session(decoder, text, mask, seeds, params)
-    off = Session(decoder, text, mask, seeds, dataclasses.replace(params, accelerate="off"))
+    exact = SamplingEngine(decoder, text, mask, seeds, params)
+    off = SamplingEngine(decoder, text, mask, seeds, dataclasses.replace(params, accelerate="off"))
     for _ in range(7):  # the window is full after at most 5
         assert torch.equal(exact.draw(), off.draw())
     assert exact.forwards <= off.forwards
@@ -84,7 +84,7 @@ def test_exact_on_the_shipped_model(physics, frames):
         params = SamplingParams(accelerate=accelerate)
         session = physics.session(
             "a large red ball rolls to the right", seed=3, params=params
-        ).codes
+        ).engine
         codes[accelerate] = torch.stack([session.draw() for _ in range(frames)])
         forwards[accelerate] = session.forwards
     assert torch.equal(codes["exact"], codes["off"])
@@ -145,7 +145,7 @@ def test_frames_of_a_toy_model_have_their_probabilities(
         torch.zeros(count, 1, 10, dtype=torch.float64),
         torch.zeros(count, 1, dtype=torch.bool),
     )
-    session = Session(decoder, *nothing, range(count), params)
+    session = SamplingEngine(decoder, *nothing, range(count), params)
     session.feed(begin.expand(count, -1))
     drawn = (
         (session.draw() * vocab ** torch.arange(cells - 1, -1, -1))

@@ -6,7 +6,7 @@ import copy
 import pytest
 import torch
 from kinetoscope.app.cli.main import main
-from kinetoscope.generator import SamplingParams, Session, VideoGenerator
+from kinetoscope.generator import SamplingEngine, SamplingParams, VideoGenerator
 from kinetoscope.generator.sampling.quantize import (
     LINEARS,
     Int8Linear,
@@ -53,7 +53,7 @@ def test_eight_bits_are_right_to_half_a_step(tokens, dtype):
 def test_sampling_leaves_the_decoder_as_it_is(make_decoder):
     decoder = make_decoder().float()
     before = copy.deepcopy(decoder.state_dict())
-    Session(decoder, torch.randn(1, 3, 10), torch.ones(1, 3, dtype=torch.bool), [0]).draw()
+    SamplingEngine(decoder, torch.randn(1, 3, 10), torch.ones(1, 3, dtype=torch.bool), [0]).draw()
     assert all(
         type(getattr(block, name)) is nn.Linear for block in decoder.blocks for name in LINEARS
     )
@@ -65,10 +65,10 @@ def test_a_session_follows_weights_that_have_changed(make_decoder):
     decoder = make_decoder().float()
     text = torch.randn(1, 3, 10)
     arguments = text, torch.ones(1, 3, dtype=torch.bool), [0], SamplingParams(temperature=0.3)
-    first = Session(decoder, *arguments).draw()
+    first = SamplingEngine(decoder, *arguments).draw()
     with torch.no_grad():
         decoder.blocks[0].gate_up.weight.data.mul_(-1)
-    second = Session(decoder, *arguments).draw()
+    second = SamplingEngine(decoder, *arguments).draw()
     assert not torch.equal(first, second)
 
 
@@ -93,7 +93,7 @@ def test_variants_are_smaller_and_nearly_the_same(variant):
     # half of it is tables of codes
     assert weight_bytes(light.decoder) < 0.8 * weight_bytes(exact.decoder)
     codes = torch.stack(
-        [exact.session("a red ball rolls", 0).codes.draw() for _ in range(1)], dim=1
+        [exact.session("a red ball rolls", 0).engine.draw() for _ in range(1)], dim=1
     ).unflatten(-1, (8, 8))
     text, mask = exact.encode_text(["a red ball rolls"])
     logits = exact.decoder(codes, text, mask)
@@ -107,7 +107,7 @@ def test_variants_sample_what_they_sample_one_by_one(generator, variant):
     video = light.generate("a red ball", frames=9)
     assert video.shape == (1, 3, 9, 8, 12) and video.dtype == torch.float32
     sessions = [
-        light.session("a red ball", params=SamplingParams(accelerate=how)).codes
+        light.session("a red ball", params=SamplingParams(accelerate=how)).engine
         for how in ("exact", "off")
     ]
     codes = [torch.stack([session.draw() for _ in range(4)]) for session in sessions]

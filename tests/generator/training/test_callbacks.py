@@ -14,7 +14,7 @@ from kinetoscope.generator.tokens.batch import Stage
 from kinetoscope.tokenizer.metrics import CodeUsage
 from kinetoscope.tokenizer.training.collapse import check_usage
 from kinetoscope.training.checkpoints import newest_checkpoint
-from kinetoscope.training.health import FiniteLoss
+from kinetoscope.training.finite_loss import FiniteLoss
 from kinetoscope.training.stopwatch import Stopwatch
 
 Make = Callable[..., Any]

@@ -19,7 +19,7 @@ import torch
 from kinetoscope.data.video import write_video
 from kinetoscope.generator import TextEncoder, VideoGenerator
 from kinetoscope.generator.tokens.batch import Stage, TokenBatches
-from kinetoscope.generator.tokens.make_shard import Settings
+from kinetoscope.generator.tokens.make_shard import ShardOptions
 from kinetoscope.generator.tokens.prepare import Work, prepare
 from kinetoscope.generator.tokens.shards import ShardSet, shard_tokens
 from kinetoscope.generator.training.module import GeneratorModule
@@ -64,7 +64,9 @@ def prepared(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepare:
         out = tmp_path_factory.mktemp("shards")
         settings = {"size": (8, 12), "min_frames": 2, "cut": 1.0, "videos_per_shard": 4}
         work = Work(str(model), changes.pop("text", str(model)), "cpu", 1)
-        prepare(str(root), str(out), Settings(**{**settings, **changes}), work, lambda line: None)
+        prepare(
+            str(root), str(out), ShardOptions(**{**settings, **changes}), work, lambda line: None
+        )
         return out
 
     return make

@@ -40,7 +40,7 @@ def first_stage(tiny: VideoTokenizer, tmp_path: Path) -> str:
     return str(tmp_path / "first")
 
 
-class Watch(pl.Callback):
+class TrainingMonitor(pl.Callback):
     """Keeps the discriminator's loss of every step, and stops a run after some steps."""
 
     def __init__(self, stop: int | None = None) -> None:
@@ -73,7 +73,7 @@ def run(
         grid_every=0,
         export_dir=str(folder / "tokenizer"),
     )
-    watch = Watch(stop)
+    watch = TrainingMonitor(stop)
     trainer = pl.Trainer(
         max_steps=steps,
         default_root_dir=folder,

@@ -1,5 +1,5 @@
-"""Train the oracle from nothing: `python -m kinetoscope.data.worlds.physics.judge.fit --out
-pretrained/physics-oracle`.
+"""Train the judge from nothing: `python -m kinetoscope.data.worlds.physics.judge.fit --out
+pretrained/physics-judge`.
 
 Three stages, minutes on one CPU core. First FrameNet learns pixels, pose and time of day from
 single frames; then ObjectNet and ContactNet learn from the tracks that the finished FrameNet makes.
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ..clips import HELD_OUT_SEED, physics_batch
 from ..render import render
 from ..scene import MOTIONS, PhysicsConfig, Scenes, sample_scenes
-from .judge import MIN_FRAMES, READ_FRAMES, Oracle, calibrate
+from .judge import MIN_FRAMES, READ_FRAMES, Judge, calibrate
 from .network import ObjectNet, TrackConvs
 from .tracks import mirror_track, pair_features, pose_of
 
@@ -115,9 +115,7 @@ def frame_targets(scenes: Scenes, slots: Tensor) -> tuple[Tensor, Tensor, Tensor
     return colour, shape, pose_of(scenes)[:, 0], scenes.time
 
 
-def fit_frames(
-    oracle: Oracle, clips: int, each: int, steps: int, batch: int, compiled: bool
-) -> None:
+def fit_frames(judge: Judge, clips: int, each: int, steps: int, batch: int, compiled: bool) -> None:
     """Stage one: pixels, pose and time of day from single frames."""
     parts = [
         (video, *frame_targets(scenes, slots))
@@ -126,16 +124,16 @@ def fit_frames(
     data = tuple(torch.cat(column) for column in zip(*parts))
     log.info("rendered %d frames", len(data[0]))
     generator = torch.Generator().manual_seed(1)
-    optimizer = torch.optim.AdamW(oracle.frame.parameters(), lr=3e-3, weight_decay=0.02)
+    optimizer = torch.optim.AdamW(judge.frame.parameters(), lr=3e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, 3e-3, total_steps=steps, pct_start=0.1
     )
-    oracle.frame.train()
+    judge.frame.train()
     for step in range(steps):
         rows = torch.randint(len(data[0]), (batch,), generator=generator)
         video, colour, shape, pose, hour = (x[rows] for x in data)
         with torch.autocast("cpu", torch.bfloat16):
-            looks = oracle.frame(oracle._frames(spoil(video, generator)))
+            looks = judge.frame(judge._frames(spoil(video, generator)))
         losses = (
             functional.cross_entropy(looks.colour_MCYX, colour),
             functional.cross_entropy(looks.shape_MSYX, shape),
@@ -145,7 +143,7 @@ def fit_frames(
         loss = 3 * losses[0] + 0.5 * losses[1] + losses[2] + 0.2 * losses[3]
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(oracle.frame.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(judge.frame.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         if step % 100 == 0 or step == steps - 1:
@@ -154,10 +152,10 @@ def fit_frames(
                 step,
                 *(x.item() for x in losses),
             )
-    oracle.eval()
+    judge.eval()
 
 
-def collect_tracks(oracle: Oracle, clips: int, compiled: bool) -> TrackSet:
+def collect_tracks(judge: Judge, clips: int, compiled: bool) -> TrackSet:
     """The tracks that FrameNet sees of known objects, in clips that are partly spoiled."""
     generator = torch.Generator().manual_seed(2)
     parts: list[tuple[Tensor, ...]] = []
@@ -167,7 +165,7 @@ def collect_tracks(oracle: Oracle, clips: int, compiled: bool) -> TrackSet:
         scenes = sample_scenes(seeds, READ_FRAMES, WORLDS[index % len(WORLDS)])
         video = spoil(render(scenes, compiled=compiled)[0], generator)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-            features = oracle.look(video)[1].features_BFND.float()
+            features = judge.look(video)[1].features_BFND.float()
         rows = scenes.colour[:, None, :, None].expand(-1, READ_FRAMES, -1, features.shape[-1])
         there = scenes.present
         radius = scenes.radius[:, :, None, None].expand(-1, -1, READ_FRAMES, -1)
@@ -205,16 +203,16 @@ def fit_objects(net: ObjectNet, data: TrackSet, steps: int, batch: int = 128) ->
         optimizer(loss)
 
 
-def fit_contacts(oracle: Oracle, data: TrackSet, steps: int, batch: int = 128) -> None:
+def fit_contacts(judge: Judge, data: TrackSet, steps: int, batch: int = 128) -> None:
     """Stage three: touching or not, from the places that stage two finds."""
     with torch.no_grad():
         whole = torch.ones(data.features_KFD.shape[:2], dtype=torch.bool)
-        states = oracle.object(data.features_KFD, whole)[0]
+        states = judge.object(data.features_KFD, whole)[0]
         one, two = data.pairs_Q2.unbind(1)
         x_QFE = pair_features(
             (data.features_KFD[one], data.features_KFD[two]), (states[one], states[two])
         )
-    net = oracle.contact
+    net = judge.contact
     generator = torch.Generator().manual_seed(4)
     _standardise(net.convs, x_QFE)
     for rows, valid, optimizer in _steps(net, len(x_QFE), steps, batch, generator):
@@ -278,7 +276,7 @@ def main() -> None:
     )
     parser.add_argument("--out", required=True, help="folder of the new weights")
     parser.add_argument(
-        "--frames", help="folder of an oracle whose frame network is kept; the others are fitted"
+        "--frames", help="folder of a judge whose frame network is kept; the others are fitted"
     )
     parser.add_argument(
         "--frame-clips", type=int, default=6144, help="clips that single frames are taken from"
@@ -299,20 +297,20 @@ def main() -> None:
     begin = time.monotonic()
     compiled = not options.eager
     torch.manual_seed(0)
-    oracle = Oracle()
+    judge = Judge()
     if options.frames:
-        oracle.frame = Oracle.from_pretrained(options.frames).frame
+        judge.frame = Judge.from_pretrained(options.frames).frame
     else:
-        fit_frames(oracle, options.frame_clips, 4, options.frame_steps, 64, compiled)
-    tracks = collect_tracks(oracle, options.track_clips, compiled)
+        fit_frames(judge, options.frame_clips, 4, options.frame_steps, 64, compiled)
+    tracks = collect_tracks(judge, options.track_clips, compiled)
     log.info("made %d tracks and %d pairs", len(tracks.features_KFD), len(tracks.pairs_Q2))
-    fit_objects(oracle.object, tracks, options.track_steps)
-    fit_contacts(oracle, tracks, options.track_steps)
-    oracle.save_pretrained(options.out)
+    fit_objects(judge.object, tracks, options.track_steps)
+    fit_contacts(judge, tracks, options.track_steps)
+    judge.save_pretrained(options.out)
     log.info("saved %s after %.0f s", options.out, time.monotonic() - begin)
     for frames, free in ((9, False), (READ_FRAMES, False), (READ_FRAMES, True)):
         world = PhysicsConfig(any_motions=free)
-        table = calibrate(oracle, held_out(options.check_clips, frames, world, compiled))
+        table = calibrate(judge, held_out(options.check_clips, frames, world, compiled))
         scores = "  ".join(f"{name} {value:.3f}" for name, value in table.items())
         log.info(
             "%d frames, %s: %s", frames, "any motions" if free else "the default world", scores

@@ -1,4 +1,4 @@
-"""The oracle: looks at the pixels of a physics clip and says what is in it.
+"""The judge: looks at the pixels of a physics clip and says what is in it.
 
 It never sees a caption, a code or a scene. It scores clips that have no scene behind them, such as
 reconstructions and generated ones, so what it calls an object must last: enough pixels of one
@@ -9,7 +9,6 @@ Legend: B clips, F frames, N colours, M = B * F, Y X pixels.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -20,12 +19,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as functional
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from .....files.errors import UnreadableFile
+from .....files.model_folder import WEIGHTS, load_weights, read_config, save_folder
 from ..captions import Attributes
 from ..scene import CAMERAS, COLOURS, MOTIONS, SHAPES, TIMES
-from .network import ContactNet, FrameNet, Looks, ObjectNet, OracleConfig
+from .network import ContactNet, FrameNet, JudgeConfig, Looks, ObjectNet
 from .tracks import Tracks, camera_of, make_tracks, pair_features
 
 MIN_FRAMES = 9  # fewer do not show which way the camera moves
@@ -35,7 +35,7 @@ CHUNK = 264  # frames looked at together
 
 @dataclass(frozen=True)
 class Reading:
-    """What the oracle saw in one clip, as indices into the tables of `physics`."""
+    """What the judge saw in one clip, as indices into the tables of `physics`."""
 
     # colour, shape, first motion of each, from left to right as first seen
     objects: tuple[tuple[int, int, int], ...]
@@ -54,45 +54,38 @@ class Reading:
         return ", ".join([*things, *touch, f"camera {CAMERAS[self.camera]}", TIMES[self.time]])
 
 
-class Oracle(nn.Module):
+class Judge(nn.Module):
     """Reads clips of the physics world at 12 frames a second."""
 
-    def __init__(self, config: OracleConfig | None = None) -> None:
+    def __init__(self, config: JudgeConfig | None = None) -> None:
         super().__init__()
-        self.config = config = config or OracleConfig()
+        self.config = config = config or JudgeConfig()
         self.frame = FrameNet(config)
         self.object = ObjectNet(config)
         self.contact = ContactNet(config)
 
     @classmethod
-    def from_pretrained(cls, folder: str | os.PathLike[str] | None = None) -> Oracle:
-        """The shipped oracle, or the one in `folder` (`config.json`, `model.safetensors`)."""
+    def from_pretrained(cls, folder: str | os.PathLike[str] | None = None) -> Judge:
+        """The shipped judge, or the one in `folder` (`config.json`, `model.safetensors`)."""
         path = (
             Path(folder)
             if folder
-            else Path(str(resources.files("kinetoscope.pretrained"))) / "physics-oracle"
+            else Path(str(resources.files("kinetoscope.pretrained"))) / "physics-judge"
         )
-        if not (path / "model.safetensors").is_file():
-            raise ValueError(
-                f"{path} holds no oracle; make one with "
+        if not (path / WEIGHTS).is_file():
+            raise UnreadableFile(
+                f"{path} holds no judge; make one with "
                 f"`python -m kinetoscope.data.worlds.physics.judge.fit --out {path}`"
             )
-        values: dict[str, Any] = json.loads((path / "config.json").read_text())
-        oracle = cls(OracleConfig(**values | {"channels": tuple(values["channels"])}))
-        oracle.load_state_dict(
-            {name: x.float() for name, x in load_file(path / "model.safetensors").items()}
-        )
-        return oracle.eval()
+        values = read_config(path)
+        judge = cls(JudgeConfig(**values | {"channels": tuple(values["channels"])}))
+        load_weights(judge, path)
+        return judge.eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write `config.json` and half-precision `model.safetensors` into `folder`."""
-        path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {name: x.half().contiguous() for name, x in self.state_dict().items()},
-            path / "model.safetensors",
-        )
-        (path / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+        weights = {name: tensor.half() for name, tensor in self.state_dict().items()}
+        save_folder(folder, asdict(self.config), weights)
 
     @torch.inference_mode()
     def read(self, video: Tensor) -> list[Reading]:
@@ -185,10 +178,10 @@ class Oracle(nn.Module):
 def _check(video: Tensor, frames: int) -> None:
     if video.dim() != 5 or video.shape[1] != 3 or video.dtype != torch.uint8:
         raise ValueError(
-            f"the oracle reads uint8 clips [B, 3, F, Y, X]; got {video.dtype} {list(video.shape)}"
+            f"the judge reads uint8 clips [B, 3, F, Y, X]; got {video.dtype} {list(video.shape)}"
         )
     if video.shape[2] < frames:
-        raise ValueError(f"the oracle needs at least {frames} frames; got {video.shape[2]}")
+        raise ValueError(f"the judge needs at least {frames} frames; got {video.shape[2]}")
 
 
 def agreement(reading: Reading, truth: Attributes) -> dict[str, list[bool]]:
@@ -232,12 +225,12 @@ def score(readings: Sequence[Reading], truths: Sequence[Attributes]) -> dict[str
     return {name: sum(values) / len(values) for name, values in votes.items()}
 
 
-def calibrate(oracle: Oracle, clips: Iterable[dict[str, Any]]) -> dict[str, float]:
+def calibrate(judge: Judge, clips: Iterable[dict[str, Any]]) -> dict[str, float]:
     """Accuracy per attribute on batches {"video" uint8 [B, 3, F, Y, X], "attributes"} whose
     truth is known."""
     readings: list[Reading] = []
     truths: list[Attributes] = []
     for batch in clips:
-        readings += oracle.read(batch["video"])
+        readings += judge.read(batch["video"])
         truths += batch["attributes"]
     return score(readings, truths)

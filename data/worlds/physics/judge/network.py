@@ -1,4 +1,4 @@
-"""The three small networks of the oracle: one looks at single frames, two at the tracks of objects
+"""The three small networks of the judge: one looks at single frames, two at the tracks of objects
 over time.
 
 Facts of these networks
@@ -31,7 +31,7 @@ POSE = 3  # pan, orbit, move in: each from -1 to 1 along its path
 
 
 @dataclass(frozen=True)
-class OracleConfig:
+class JudgeConfig:
     """Widths of the networks and what counts as present."""
 
     size: int = 64  # pictures of another size are resized to this
@@ -55,7 +55,7 @@ class Looks(NamedTuple):
 class FrameNet(nn.Module):
     """Colour, shape, pose and time of day from one frame of 64x64 pixels in [-1, 1]."""
 
-    def __init__(self, config: OracleConfig) -> None:
+    def __init__(self, config: JudgeConfig) -> None:
         super().__init__()
         a, b, c = config.channels
         self.enter = nn.Sequential(nn.PixelUnshuffle(2), _conv(12, a), _conv(a, a))  # 32x32
@@ -132,7 +132,7 @@ class ObjectNet(nn.Module):
     """From the track of one object: its place and radius in metres in every frame [K, F, 4],
     logits over MOTIONS."""
 
-    def __init__(self, config: OracleConfig) -> None:
+    def __init__(self, config: JudgeConfig) -> None:
         super().__init__()
         width = config.track_channels
         self.convs = TrackConvs(TRACK_FEATURES, width)
@@ -153,7 +153,7 @@ class ObjectNet(nn.Module):
 class ContactNet(nn.Module):
     """From how far apart two objects are in every frame: the logit of "these two touch"."""
 
-    def __init__(self, config: OracleConfig) -> None:
+    def __init__(self, config: JudgeConfig) -> None:
         super().__init__()
         width = config.track_channels // 2
         self.convs = TrackConvs(PAIR_FEATURES, width)

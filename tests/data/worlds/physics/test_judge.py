@@ -1,4 +1,4 @@
-"""The oracle reads held-out renders, also spoiled ones, and is not fooled by stains and flashes."""
+"""The judge reads held-out renders, also spoiled ones, and is not fooled by stains and flashes."""
 
 import sys
 from dataclasses import replace
@@ -7,10 +7,10 @@ import pytest
 import torch
 from kinetoscope.data.worlds.physics.captions import Attributes, attributes
 from kinetoscope.data.worlds.physics.clips import HELD_OUT_SEED
-from kinetoscope.data.worlds.physics.judge import fit as oracle_fit
+from kinetoscope.data.worlds.physics.judge import fit as judge_fit
 from kinetoscope.data.worlds.physics.judge.fit import spoil
-from kinetoscope.data.worlds.physics.judge.judge import Oracle, Reading, agreement, calibrate, score
-from kinetoscope.data.worlds.physics.judge.network import OracleConfig
+from kinetoscope.data.worlds.physics.judge.judge import Judge, Reading, agreement, calibrate, score
+from kinetoscope.data.worlds.physics.judge.network import JudgeConfig
 from kinetoscope.data.worlds.physics.judge.tracks import camera_of, pose_of, smooth_pose, to_floor
 from kinetoscope.data.worlds.physics.render import render
 from kinetoscope.data.worlds.physics.scene import (
@@ -28,8 +28,8 @@ FRAMES = 17
 
 
 @pytest.fixture(scope="module")
-def oracle() -> Oracle:
-    return Oracle.from_pretrained()
+def judge() -> Judge:
+    return Judge.from_pretrained()
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +39,11 @@ def clips() -> tuple[Scenes, Tensor]:
 
 
 @pytest.mark.parametrize("spoiled", [False, True])
-def test_reads_held_out_clips(oracle: Oracle, clips: tuple[Scenes, Tensor], spoiled: bool) -> None:
+def test_reads_held_out_clips(judge: Judge, clips: tuple[Scenes, Tensor], spoiled: bool) -> None:
     scenes, video = clips
     if spoiled:
         video = spoil(video, torch.Generator().manual_seed(0))
-    table = calibrate(oracle, [{"video": video, "attributes": attributes(scenes)}])
+    table = calibrate(judge, [{"video": video, "attributes": attributes(scenes)}])
     assert (
         min(table[name] for name in ("colour", "shape", "motion", "count", "camera", "time"))
         >= 0.85
@@ -51,7 +51,7 @@ def test_reads_held_out_clips(oracle: Oracle, clips: tuple[Scenes, Tensor], spoi
     assert table["colour"] == table["count"] == table["time"] == 1.0, table
 
 
-def test_what_rolls_past_hits_nothing(oracle: Oracle) -> None:
+def test_what_rolls_past_hits_nothing(judge: Judge) -> None:
     """Objects that move sideways and stay clear of another; where they start does not say how
     they move."""
     world = PhysicsConfig(any_motions=True, collisions=0)
@@ -64,27 +64,27 @@ def test_what_rolls_past_hits_nothing(oracle: Oracle) -> None:
     ]
     clear = scenes[rows]
     table = calibrate(
-        oracle, [{"video": render(clear, samples=1)[0], "attributes": attributes(clear)}]
+        judge, [{"video": render(clear, samples=1)[0], "attributes": attributes(clear)}]
     )
     assert len(clear) == 16 and table["motion"] >= 0.9 and table["collision"] >= 0.9, table
 
 
-def test_objects_come_from_left_to_right(oracle: Oracle, clips: tuple[Scenes, Tensor]) -> None:
+def test_objects_come_from_left_to_right(judge: Judge, clips: tuple[Scenes, Tensor]) -> None:
     scenes, video = clips
     still = (scenes.camera <= 2).nonzero()[:, 0]  # an orbit starts from the side
-    for row, reading in zip(still.tolist(), oracle.read(video[still])):
+    for row, reading in zip(still.tolist(), judge.read(video[still])):
         assert [thing[0] for thing in reading.objects] == scenes.colour[row][
             : scenes.count[row]
         ].tolist()
 
 
 def test_a_clip_reads_the_same_alone_and_in_a_batch(
-    oracle: Oracle, clips: tuple[Scenes, Tensor]
+    judge: Judge, clips: tuple[Scenes, Tensor]
 ) -> None:
     video = clips[1][:3]
-    together = oracle.read(video)
+    together = judge.read(video)
     for row in range(3):
-        alone = oracle.read(video[row : row + 1])[0]
+        alone = judge.read(video[row : row + 1])[0]
         assert (alone.objects, alone.camera, alone.time, alone.collides) == (
             together[row].objects,
             together[row].camera,
@@ -93,32 +93,32 @@ def test_a_clip_reads_the_same_alone_and_in_a_batch(
         )
 
 
-def test_other_sizes_are_read(oracle: Oracle, clips: tuple[Scenes, Tensor]) -> None:
+def test_other_sizes_are_read(judge: Judge, clips: tuple[Scenes, Tensor]) -> None:
     scenes = clips[0][:1]
     nine = replace(
         scenes, position=scenes.position[:, :9], eye=scenes.eye[:, :9], view=scenes.view[:, :9]
     )
     video = render(nine, size=96, samples=1)[0]
-    assert [thing[:2] for thing in oracle.read(video)[0].objects] == list(
+    assert [thing[:2] for thing in judge.read(video)[0].objects] == list(
         zip(scenes.colour[0].tolist(), scenes.shape[0].tolist())
     )[: scenes.count[0]]
 
 
-def test_a_stain_and_a_flash_are_no_objects(oracle: Oracle) -> None:
+def test_a_stain_and_a_flash_are_no_objects(judge: Judge) -> None:
     scenes = sample_scenes([HELD_OUT_SEED], 9)
     floor = replace(
         scenes, count=torch.zeros(1, dtype=torch.long), camera=torch.zeros(1, dtype=torch.long)
     )
     video = render(floor, samples=1)[0]
-    assert oracle.read(video)[0].objects == ()
+    assert judge.read(video)[0].objects == ()
     red = torch.tensor([200, 40, 40], dtype=torch.uint8).view(1, 3, 1, 1, 1)
     stained = video.clone()
     flashed = video.clone()
     stained[..., 40:44, 30:34] = red
     flashed[:, :, 4:5, 28:44, 24:40] = red
-    assert oracle.read(stained)[0].objects == ()
-    assert oracle.read(flashed)[0].objects == ()
-    assert oracle.presence(flashed)[0, :, COLOURS.index("red")].gt(100).tolist() == [
+    assert judge.read(stained)[0].objects == ()
+    assert judge.read(flashed)[0].objects == ()
+    assert judge.presence(flashed)[0, :, COLOURS.index("red")].gt(100).tolist() == [
         f == 4 for f in range(9)
     ]
 
@@ -167,13 +167,13 @@ def test_agreement_names_what_is_wrong() -> None:
     assert (table["camera"], table["all"], table["time"]) == (0.5, 0.5, 1.0)
 
 
-def test_mistakes_are_named(oracle: Oracle, tmp_path: object) -> None:
+def test_mistakes_are_named(judge: Judge, tmp_path: object) -> None:
     with pytest.raises(ValueError, match=r"uint8 clips.*float32"):
-        oracle.read(torch.zeros(1, 3, 9, 64, 64))
+        judge.read(torch.zeros(1, 3, 9, 64, 64))
     with pytest.raises(ValueError, match="at least 9 frames; got 8"):
-        oracle.read(torch.zeros(1, 3, 8, 64, 64, dtype=torch.uint8))
-    with pytest.raises(ValueError, match="holds no oracle"):
-        Oracle.from_pretrained(str(tmp_path))
+        judge.read(torch.zeros(1, 3, 8, 64, 64, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="holds no judge"):
+        Judge.from_pretrained(str(tmp_path))
     with pytest.raises(ValueError, match="got 0 and 0"):
         score([], [])
 
@@ -196,17 +196,17 @@ def test_the_recipe_writes_an_oracle(tmp_path: object, monkeypatch: pytest.Monke
         "--check-clips=1",
         "--eager",
     ]
-    monkeypatch.setattr(sys, "argv", ["oracle_fit", f"--out={tmp_path}", *few])
-    oracle_fit.main()
-    oracle = Oracle.from_pretrained(str(tmp_path))
-    assert oracle.config == OracleConfig()
-    assert len(oracle.read(torch.zeros(2, 3, 9, 64, 64, dtype=torch.uint8))) == 2
+    monkeypatch.setattr(sys, "argv", ["judge_fit", f"--out={tmp_path}", *few])
+    judge_fit.main()
+    judge = Judge.from_pretrained(str(tmp_path))
+    assert judge.config == JudgeConfig()
+    assert len(judge.read(torch.zeros(2, 3, 9, 64, 64, dtype=torch.uint8))) == 2
     monkeypatch.setattr(
-        sys, "argv", ["oracle_fit", f"--out={tmp_path}/again", f"--frames={tmp_path}", *few]
+        sys, "argv", ["judge_fit", f"--out={tmp_path}/again", f"--frames={tmp_path}", *few]
     )
-    oracle_fit.main()
-    again = Oracle.from_pretrained(f"{tmp_path}/again")
+    judge_fit.main()
+    again = Judge.from_pretrained(f"{tmp_path}/again")
     same = [
-        torch.equal(a, b) for a, b in zip(oracle.state_dict().values(), again.state_dict().values())
+        torch.equal(a, b) for a, b in zip(judge.state_dict().values(), again.state_dict().values())
     ]
-    assert all(same[: len(oracle.frame.state_dict())]) and not all(same)
+    assert all(same[: len(judge.frame.state_dict())]) and not all(same)
