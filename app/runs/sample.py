@@ -72,7 +72,10 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
         load_adapter(generator, options.adapter)
     generator.lighten(options.dtype, options.quantize)
     if unknown := generator.text.unknown_words([job.prompt for job in jobs]):
-        _say(f"the text encoder spells these words letter by letter and may not know them: {', '.join(unknown)}")
+        _say(
+            "the text encoder spells these words letter by letter and may not know them: "
+            f"{', '.join(unknown)}"
+        )
     params = _params(generator, options)
     init = _read_init(generator, options) if options.init else None
     _say(f"seed {jobs[0].seed}" + (f" to {jobs[-1].seed}" if len(jobs) > 1 else ""))
@@ -94,7 +97,10 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
                 break
     if grid_out is not None:
         _write_grid(made, options, grid_out)
-    _say(f"{len(made)} of {len(jobs)} videos in {duration(time.monotonic() - begin)}" + ", interrupted" * stopped())
+    _say(
+        f"{len(made)} of {len(jobs)} videos in {duration(time.monotonic() - begin)}"
+        + ", interrupted" * stopped()
+    )
     return INTERRUPTED if stopped() else 0
 
 
@@ -107,14 +113,19 @@ def run_demo(folder: str, prompts: str | None, options: SampleOptions, seed: int
     sentences = read_prompts(prompts) if prompts is not None else _demo_prompts(options.model)
     place.mkdir(parents=True, exist_ok=True)
     named = plan_jobs(sentences, 1, seed, folder)
-    jobs = [Job(job.prompt, job.seed, place / f"{index:02}-{job.path.name}") for index, job in enumerate(named, 1)]
+    jobs = [
+        Job(job.prompt, job.seed, place / f"{index:02}-{job.path.name}")
+        for index, job in enumerate(named, 1)
+    ]
     return run(jobs, options, place / "grid.mp4")
 
 
 def _demo_prompts(model: str) -> list[str]:
     """The sentences that the model's folder suggests, or those of the package."""
     suggested = Path(model) / "prompts.txt"
-    return read_prompts(suggested if suggested.is_file() else str(files("kinetoscope.configs") / "demo.txt"))
+    return read_prompts(
+        suggested if suggested.is_file() else str(files("kinetoscope.configs") / "demo.txt")
+    )
 
 
 def _params(generator: VideoGenerator, options: SampleOptions) -> SamplingParams:
@@ -123,11 +134,15 @@ def _params(generator: VideoGenerator, options: SampleOptions) -> SamplingParams
     if options.window is not None:
         longest = (config.max_distance - config.sinks + 1) * config.frames_per_latent
         if options.window > longest:
-            raise ValueError(f"--window must be 1 to {longest} frames for this model; got {options.window}")
+            raise ValueError(
+                f"--window must be 1 to {longest} frames for this model; got {options.window}"
+            )
         window = -(-options.window // config.frames_per_latent)
     sampling = dict(options.sampling)
     if "guidance_frames" in sampling:
-        sampling["guidance_frames"] = latent_count(int(sampling["guidance_frames"]), config.frames_per_latent)
+        sampling["guidance_frames"] = latent_count(
+            int(sampling["guidance_frames"]), config.frames_per_latent
+        )
     return SamplingParams(window=window, **sampling)  # type: ignore[arg-type]
 
 
@@ -177,12 +192,17 @@ def _write(
     return list(torch.cat(chunks, dim=2))
 
 
-def _write_grid(made: Sequence[tuple[Job, Tensor]], options: SampleOptions, path: str | Path) -> None:
+def _write_grid(
+    made: Sequence[tuple[Job, Tensor]], options: SampleOptions, path: str | Path
+) -> None:
     """All videos side by side; where an interrupt made one shorter, its last frame stays."""
     from ...data.video.contact_sheet import caption_grid
 
     longest = max(video.shape[1] for _, video in made)
-    videos = [torch.cat([video, video[:, -1:].expand(-1, longest - video.shape[1], -1, -1)], 1) for _, video in made]
+    videos = [
+        torch.cat([video, video[:, -1:].expand(-1, longest - video.shape[1], -1, -1)], 1)
+        for _, video in made
+    ]
     scale = max(1, WATCHABLE // min(videos[0].shape[2:]))
     grid = caption_grid(torch.stack(videos), [job.prompt for job, _ in made], scale)
     write_video(path, grid, options.fps, {"comment": MADE_BY, **_common_tags(options)})
@@ -192,10 +212,20 @@ def _write_grid(made: Sequence[tuple[Job, Tensor]], options: SampleOptions, path
 def _tags(job: Job, options: SampleOptions, params: SamplingParams) -> dict[str, object]:
     """What the MP4 says about how it was made."""
     chosen = {name: getattr(params, name) for name in CHOICES}
-    extra: dict[str, object] = {"guidance_frames": options.sampling.get("guidance_frames"), "window": options.window}
+    extra: dict[str, object] = {
+        "guidance_frames": options.sampling.get("guidance_frames"),
+        "window": options.window,
+    }
     extra["init"] = options.init and Path(options.init).name
     used = {key: value for key, value in extra.items() if value is not None}
-    return {"comment": MADE_BY, "prompt": job.prompt, "seed": job.seed, **_common_tags(options), **chosen, **used}
+    return {
+        "comment": MADE_BY,
+        "prompt": job.prompt,
+        "seed": job.seed,
+        **_common_tags(options),
+        **chosen,
+        **used,
+    }
 
 
 def _common_tags(options: SampleOptions) -> dict[str, object]:
@@ -203,7 +233,12 @@ def _common_tags(options: SampleOptions) -> dict[str, object]:
     adapter = {} if options.adapter is None else {"adapter": Path(options.adapter).name}
     variant = {} if options.dtype == "float32" else {"dtype": options.dtype}
     variant |= {} if options.quantize is None else {"quantize": options.quantize}
-    return {"model": options.model, **adapter, **variant, "version": f"kinetoscope {version('kinetoscope')}"}
+    return {
+        "model": options.model,
+        **adapter,
+        **variant,
+        "version": f"kinetoscope {version('kinetoscope')}",
+    }
 
 
 def _hush_transformers() -> None:
