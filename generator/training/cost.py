@@ -193,14 +193,14 @@ def read_plan(config: str) -> Plan:
 
     try:
         values: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-        model = values["model"]
-        stages = values["data"]["init_args"]["stages"]
-        sizes = [(int(stage["latents"]), int(stage["batch_size"])) for stage in stages]
-        longest = max(sizes, key=prod)
-        precision = str(values.get("trainer", {}).get("precision", "32-true"))
-        return _plan_of(model, *longest, precision)
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise ValueError(f"'{path}' cannot be read as YAML: {error}") from error
+    try:
+        stages = values["data"]["init_args"]["stages"]
+        longest = max(stages, key=lambda stage: stage["latents"] * stage["batch_size"], default={})
+        (latents, batch) = (longest["latents"] + 0, longest["batch_size"] + 0)
+        precision = str(values.get("trainer", {}).get("precision", "32-true"))
+        return _plan_of(values["model"], latents, batch, precision)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"'{path}' is not the config of a generator's training ({type(error).__name__}: "
