@@ -294,5 +294,5 @@ def test_mistakes_are_named(run: Callable[..., dict[str, Any]], tmp_path: Path, 
         open_network("nowhere:thing", "clips")
     with pytest.raises(ValueError, match="two networks are given for video"):
         videos("a", "b", i3d="a.pt", network="b.pt", metrics="fvd")
-    with pytest.raises(ValueError, match="MS-SSIM needs frames of at least 161 pixels"):
+    with pytest.raises(ValueError, match="MS-SSIM needs frames of at least 176 pixels"):
         run(metrics=("ms_ssim",))
