@@ -1,9 +1,9 @@
-"""The numbers behind a model of the physics world: `kinetoscope evaluate physics-64` prints them.
+"""The numbers of a model of the physics world: `kinetoscope evaluate physics-64` prints them.
 
-One function per table; those of the tokenizer, which is all that some models have, are in
-`evaluate_tokenizer`, those of long clips in `evaluate_drift`. Captions, scenes and clips come from
-seeds that no model trained on; what a clip shows is read from its pixels by the judge
-(`data/judge.py`), whose own accuracy on renders is printed beside it.
+There is one function per table. The tables of a tokenizer, which is all that some models have, are
+in `tokenizer`, and those of long clips in `long_clips`. Captions, scenes and clips come from seeds
+that no model trained on. The judge (`data/worlds/physics/judge/`) reads from the pixels what a clip
+shows; its own accuracy on renders is printed beside that.
 
 Legend: B clips, F frames, T H W latent grid, G = H * W cells, V vocabulary, S text length, E text
 width.
@@ -38,7 +38,7 @@ from .caption_bits import extra_bits
 from .long_clips import LATE_FRAMES, SEEN, drift_tables, say
 from .tokenizer import Table, held_out_batches, real_tables, rendered_tables, tokenizer_alone
 
-SWAP_SHARE = 4  # every clip is scored under many captions, so only one in so many is
+SWAP_SHARE = 4  # one clip of so many is scored with swapped words, because that is slow
 UNSEEN = PhysicsConfig(only_held_out=True)
 ANY = PhysicsConfig(hold_out=True, any_motions=True)
 PROMPT_SEED, UNSEEN_SEED, ANY_SEED = (HELD_OUT_SEED + n * 10_000_000 for n in (2, 3, 7))
@@ -58,11 +58,10 @@ def evaluate(
     size: int = 64,
     json: str | None = None,
 ) -> dict[str, Table]:
-    """Measure a model of the physics world, or a tokenizer alone, print the tables and return
-    them.
+    """Measure a model of the physics world or a tokenizer alone; print and return the tables.
 
     Args:
-        params: how samples are drawn; the others are those of `kinetoscope evaluate`.
+        params: how samples are drawn. The other arguments are those of `kinetoscope evaluate`.
 
     Raises:
         ValueError: fewer than 2 prompts, fewer than 9 frames, or a folder or model that cannot be
@@ -71,7 +70,7 @@ def evaluate(
     frames = READ_FRAMES if frames is None else frames
     _check(prompts, frames, long_prompts, long_frames, json)
     if drift and not long_prompts:
-        raise ValueError("drift is seen on long clips; give it some long_prompts")
+        raise ValueError("drift is measured on long clips; long_prompts must be at least 2")
     begin = time.monotonic()
     judge = Judge.from_pretrained()
     generator = None if tokenizer_alone(model) else VideoGenerator.from_pretrained(model)
@@ -146,7 +145,7 @@ class Sampler:
 def generator_tables(
     sample: Sampler, judge: Judge, prompts: int, frames: int, seed: int
 ) -> dict[str, Table]:
-    """How well prompts are obeyed, and what a lie in one costs."""
+    """How well clips obey their prompts, and the extra bits of a false word."""
     seen = PROMPT_SEED + seed
     unseen = UNSEEN_SEED + seed
     other = ANY_SEED + seed
@@ -171,8 +170,10 @@ def obedience_table(
     prompts: int,
     frames: int,
 ) -> Table:
-    """Share of prompts of `world` whose clip shows what they say, per attribute; "objects": all
-    colours and shapes."""
+    """Share of prompts of `world` whose clip shows what they say, per attribute.
+
+    "objects" is the share with all colours and shapes right.
+    """
     truths: list[Attributes] = []
     readings: list[Reading] = []
     begin = time.monotonic()
@@ -200,8 +201,7 @@ def clip_bits(generator: VideoGenerator, codes_THW: Tensor, captions: Sequence[s
 def swap_tables(
     generator: VideoGenerator, first_seed: int, prompts: int, frames: int
 ) -> dict[str, Table]:
-    """Mean extra bits of held-out clips with one word of the caption swapped, and the share of
-    clips that cost more."""
+    """Mean extra bits of clips with one caption word swapped, and the share that costs more."""
     extra: dict[str, list[float]] = defaultdict(list)
     frames = min(
         frames,
@@ -234,8 +234,7 @@ def swap_tables(
 
 
 def determinism_table(sample: Sampler, first_seed: int, frames: int) -> Table:
-    """1 where the same prompt and seed give the same bytes: called twice, in a batch, and as a
-    stream."""
+    """1 if the same prompt and seed give the same bytes: twice, in a batch, and as a stream."""
     captions = next(held_out_batches(first_seed, 2, LATE_FRAMES, SEEN))["caption"]
     first = sample(captions[:1], frames, 7)
     again = {

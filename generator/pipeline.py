@@ -216,19 +216,15 @@ class VideoGenerator(nn.Module):
         Raises:
             ValueError: a condition that the model does not take, or a value of another kind.
         """
+        self.check_takes(name)
+        return CONDITIONS[name].features(value, videos, self)
+
+    def check_takes(self, name: str) -> None:
+        """ValueError, with what it takes, unless the model takes a condition."""
         further = [other for other, _ in self.decoder.config.conditions]
         if name not in ("prompt", "init", *further):
             known = ", ".join(["prompt", "init", *further])
             raise ValueError(f"this model takes no '{name}'; it takes {known}")
-        return CONDITIONS[name].features(value, videos, self)
-
-    def load_session(self, path: str | os.PathLike[str]) -> VideoSession:
-        """Go on with a session that `VideoSession.save` wrote.
-
-        Raises:
-            ValueError: the file is something else, or of another model.
-        """
-        return VideoSession.load(path, self)
 
     def encode_text(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """What the decoder reads of these sentences: states [B, S, E] and the mask [B, S] of what

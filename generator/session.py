@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from ..files.moved import old_names
 from ..tokenizer import frame_count
 from .sampling.engine import SamplingEngine, Window
 from .saved_session import load_session, save_session
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .pipeline import VideoGenerator
 
 State = dict[str, Tensor]
+__getattr__ = old_names(__name__)
 
 
 class VideoSession:

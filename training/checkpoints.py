@@ -1,5 +1,4 @@
-"""Training checkpoints that are there as a whole or not at all, and the newest of a run that can
-be trusted."""
+"""Training checkpoints that are written whole, and the newest valid one of a run."""
 
 from __future__ import annotations
 
@@ -34,9 +33,11 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 def damage(path: Path) -> str:
-    """What is wrong with a checkpoint, or nothing. Reads all of it: PyTorch loads flipped bytes
-    without a word."""
-    if path.is_dir():  # one that several processes wrote; its table of contents is written last
+    """What is wrong with a checkpoint, or "" if it is whole.
+
+    The whole file is read, because PyTorch loads flipped bytes without an error.
+    """
+    if path.is_dir():  # written by several processes, its table of contents last
         return "" if (path / ".metadata").is_file() else "is not complete"
     try:
         with zipfile.ZipFile(path) as file:
@@ -47,8 +48,7 @@ def damage(path: Path) -> str:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The last `.ckpt` written anywhere under `folder` that is whole; a warning names each that
-    is passed over."""
+    """The newest whole `.ckpt` under `folder`; a warning names each one that is passed over."""
     for path in sorted(
         folder.rglob("*.ckpt"), key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True
     ):

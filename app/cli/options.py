@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ...generator.conditions import CONDITIONS
+
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -21,3 +23,17 @@ def pictures() -> frozenset[str]:
     from ...data.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
     return VIDEO_SUFFIXES | IMAGE_SUFFIXES
+
+
+class Conditions(dict[str, str]):
+    """What is given of the conditions of a model, as text by their names.
+
+    A parameter of this type becomes an option for each class in `generator.conditions`, but for
+    the prompt, which every command takes in its own way.
+    """
+
+    def check(self) -> Conditions:
+        """Itself; ValueError for text that can never become a value. No model is needed for it."""
+        for name, text in self.items():
+            CONDITIONS[name].check(text)
+        return self

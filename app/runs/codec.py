@@ -19,7 +19,7 @@ from ...data.video import VideoWriter, to_float, to_uint8
 from ...data.video.allocator import return_large_buffers
 from ...data.video.codec import FrameSource, computed, decode_file, encode_file, first_codebooks
 from ...data.video.prefetch import prefetch
-from ...files.model_folder import shipped_models
+from ...files import model_folder
 from ...generator.devices import choose_device
 from ...tokenizer import VideoTokenizer, latent_count
 from ...tokenizer.codes import CodesFile
@@ -210,7 +210,7 @@ def _reader(
 @functools.cache
 def _shipped_name(tokenizer: str) -> str | None:
     """The shipped model whose tokenizer has this id."""
-    for name in shipped_models():
+    for name in model_folder.shipped_models():
         if VideoTokenizer.from_pretrained(name, library=False).id == tokenizer:
             return name
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ....generator.sampling.params import SamplingParams
+
 
 def evaluate(
     model: str = "physics-64",
@@ -12,11 +14,7 @@ def evaluate(
     long_prompts: int = 64,
     long_frames: int = 300,
     drift: bool = False,
-    guidance: float | None = None,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    min_p: float | None = None,
+    sampling: SamplingParams = SamplingParams(),
     real_clips: str | None = None,
     real_sources: str | None = None,
     size: int = 64,
@@ -37,11 +35,7 @@ def evaluate(
             drifts.
         long_frames: frames of a long clip.
         drift: only that, on long clips and on a past of the model's own making.
-        guidance: how strongly samples follow their prompt (1 is none beyond training).
-        temperature: randomness of samples.
-        top_k: draw from so many likeliest codes only.
-        top_p: draw from the likeliest codes that have this probability together.
-        min_p: draw from codes at least so many times as likely as the likeliest.
+        sampling: how codes are drawn.
         real_clips: a folder of videos to measure the tokenizer on as well.
         real_sources: only those of them whose source fits one of these patterns, with commas
             between them.
@@ -50,11 +44,7 @@ def evaluate(
         json: a file for the tables.
     """
     from ....evaluation.prompts import evaluate as measure
-    from ....generator.sampling.params import SamplingParams
 
-    chosen = {"guidance": guidance, "temperature": temperature}
-    chosen |= {"top_k": top_k, "top_p": top_p, "min_p": min_p}
-    given = {name: value for name, value in chosen.items() if value is not None}
     measure(
         model,
         prompts,
@@ -63,7 +53,7 @@ def evaluate(
         long_prompts=long_prompts,
         long_frames=long_frames,
         drift=drift,
-        params=SamplingParams(**given),  # type: ignore[arg-type]
+        params=sampling,
         real_clips=real_clips,
         real_sources=real_sources,
         size=size,
