@@ -144,9 +144,12 @@ def _allowed(networks: dict[str, str]) -> tuple[str, ...]:
 
 
 def best_device() -> str:
+    import os
+
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    local = os.environ.get("LOCAL_RANK", "0")
+    return f"cuda:{local}" if torch.cuda.is_available() else "cpu"
 
 
 def write_json(path: str, result: dict[str, object]) -> None:
