@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -183,8 +184,9 @@ def _wait_for_all() -> None:
     import torch.distributed as distributed
 
     if not distributed.is_initialized():
-        distributed.init_process_group("gloo")
+        distributed.init_process_group("gloo", timeout=timedelta(days=7))
     distributed.barrier()
+    distributed.destroy_process_group()
 
 
 # ---- from rows to numbers ----

@@ -111,6 +111,16 @@ def fill(
     return work
 
 
+def decoded_batches(
+    jobs: Sequence[Job], protocol: Protocol, size: int, workers: int, broken: list[Problem]
+) -> Iterator[Batch]:
+    """Batches of the clips that can be read, decoded ahead; the others go to `broken`."""
+    work = Work(broken=broken)
+    with closing(_decoded(jobs, protocol, False, workers)) as loaded:
+        for group in _batches(loaded, size, work):
+            yield _batch(group)
+
+
 def _load(job: Job, protocol: Protocol, sound: bool) -> Loaded:
     try:
         video = read_frames(job.clip, protocol)

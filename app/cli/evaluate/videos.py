@@ -89,7 +89,7 @@ def videos(
         covariance=covariance,
         seed=seed,
     )
-    networks = _networks(i3d, network)
+    networks = networks_by_role(i3d, network)
     names = tuple(metrics.replace(" ", "").split(",")) if metrics else _allowed(networks)
     result = evaluate_sets(
         Settings(
@@ -102,7 +102,7 @@ def videos(
             batch,
             workers,
             cache,
-            device or _device(),
+            device or best_device(),
         ),
         lambda line: print(line, file=sys.stderr),
     )
@@ -110,11 +110,11 @@ def videos(
         return 0
     print(format_result(result))
     if json is not None:
-        _write_json(json, result)
+        write_json(json, result)
     return 0
 
 
-def _networks(i3d: str | None, network: str | None) -> dict[str, str]:
+def networks_by_role(i3d: str | None, network: str | None) -> dict[str, str]:
     """Role -> network, of the options."""
     from ....evaluation.videos import ROLES
 
@@ -143,13 +143,16 @@ def _allowed(networks: dict[str, str]) -> tuple[str, ...]:
     return (*with_network, *METRICS_WITHOUT_NETWORK)
 
 
-def _device() -> str:
+def best_device() -> str:
+    import os
+
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    local = os.environ.get("LOCAL_RANK", "0")
+    return f"cuda:{local}" if torch.cuda.is_available() else "cpu"
 
 
-def _write_json(path: str, result: dict[str, object]) -> None:
+def write_json(path: str, result: dict[str, object]) -> None:
     from json import dumps
     from pathlib import Path
 
