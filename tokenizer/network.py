@@ -73,10 +73,10 @@ class TokenizerNetwork(nn.Module):
         return Reconstruction(pixels[:, :, :F, :Y, :X], indices, vectors, loss)
 
     @torch.no_grad()
-    def fit_whitening(self, videos: Iterable[Tensor]) -> None:
-        """Measure the statistics of patches over a few batches `[B, 3, F, Y, X]` in [-1, 1]; do
-        so before training."""
-        self.whitening.fit(self._lead_in(self.pad(video)) for video in videos)
+    def fit_whitening(self, videos: Iterable[Tensor], keep: Tensor | None = None) -> None:
+        """Measure the statistics of patches over a few batches `[B, 3, F, Y, X]` in [-1, 1], but
+        for the coefficients `keep` (see `Whitening.fit`); do so before training."""
+        self.whitening.fit((self._lead_in(self.pad(video)) for video in videos), keep)
 
     def code_vectors(self, indices: Tensor) -> Tensor:
         """Indices int64 `[B, T, H, W]` or `[B, T, H, W, q]` to the vectors they stand for `[B,
