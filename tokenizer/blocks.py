@@ -1,6 +1,6 @@
-"""The trunk: channels-last blocks with local statistics only, and the pixel refiner.
+"""The trunk: channels-last blocks with local statistics only.
 
-Legend: B batch, T H W latent grid, F Y X frames and pixels, C channels.
+Legend: B batch, T H W latent grid, C channels.
 
 Every function of time is causal, sees a fixed number of frames back, and takes that past as an
 argument, so a video cut into chunks gives the same numbers as the whole. Before the first frame the
@@ -15,7 +15,6 @@ from torch.nn import functional
 
 State = dict[str, Tensor]
 TAPS = 3  # frames a causal convolution looks at: two of the past and the present one
-REFINED = "refine."  # begins the names of what the pixel refiner remembers
 
 
 @dataclass(frozen=True)
@@ -136,64 +135,3 @@ class Stack(nn.Module):
         for index, block in enumerate(self.blocks):
             x_BTHWC = block(x_BTHWC, f"{self.name}.{index}", state, new_state)
         return x_BTHWC
-
-
-class PixelRefiner(nn.Module):
-    """Two light causal 3x3x3 convolutions, added to the pixels: they smooth what patches leave at
-    their borders.
-
-    Both are computed as convolutions over space, which is far faster on a CPU: the one with few
-    inputs gets its three frames side by side as channels, and the one with few outputs gives a part
-    for each of three frames, to be added up. The last one starts at zero, so the refiner starts as
-    the identity.
-    """
-
-    radius = 2  # pixels on each side of a pixel that its result depends on
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.widen = nn.Conv2d(3 * TAPS, channels, 3, padding=1)
-        self.narrow = nn.Conv2d(channels * TAPS, 3, 3, padding=1)
-        nn.init.zeros_(self.narrow.weight)
-        nn.init.zeros_(self.narrow.bias)  # type: ignore[arg-type]
-
-    def forward(self, pixels_BFYXC: Tensor, state: State, new_state: State) -> Tensor:
-        hidden = functional.gelu(self._widened(pixels_BFYXC, state, new_state))
-        return pixels_BFYXC + self._narrowed(hidden, state, new_state)
-
-    def _widened(self, x_BFYXC: Tensor, state: State, new_state: State) -> Tensor:
-        device = x_BFYXC.device.type
-        F = x_BFYXC.shape[1]
-        if torch.is_autocast_enabled(device):
-            # before the copies rather than after them
-            x_BFYXC = x_BFYXC.to(torch.get_autocast_dtype(device))
-        joined = with_past(x_BFYXC, f"{REFINED}widen", state, new_state)
-        side_by_side = torch.cat([joined[:, tap : tap + F] for tap in range(TAPS)], dim=-1)
-        return over_frames(side_by_side, self.widen.weight, self.widen.bias)
-
-    def _narrowed(self, x_BFYXC: Tensor, state: State, new_state: State) -> Tensor:
-        key = f"{REFINED}narrow"
-        F = x_BFYXC.shape[1]
-        colours = self.narrow.out_channels
-        weight = self.narrow.weight.unflatten(1, (TAPS, -1)).transpose(0, 1).flatten(0, 1)
-        # what a frame adds to the second frame after it, to the next one and to itself
-        second, following, present = (
-            over_frames(x_BFYXC, weight, None).unflatten(-1, (TAPS, colours)).unbind(-2)
-        )
-        # the past is what is still to be added to the next two frames: less than the frames that it
-        # comes from
-        past = state.get(key)
-        if past is None:
-            past = torch.cat([second[:, :1] + following[:, :1], second[:, :1]], dim=1)
-        added = torch.cat([past.to(second.dtype), second], dim=1)
-        added = torch.cat([added[:, :1], added[:, 1:-1] + following, added[:, -1:]], dim=1)
-        new_state[key] = added[:, F:].detach()
-        return added[:, :F] + present + self.narrow.bias
-
-
-def over_frames(x_BFYXC: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A convolution of odd size with padding over each frame of channels-last pixels."""
-    mixed = functional.conv2d(
-        x_BFYXC.flatten(0, 1).permute(0, 3, 1, 2), weight, bias, padding=weight.shape[-1] // 2
-    )
-    return mixed.permute(0, 2, 3, 1).unflatten(0, x_BFYXC.shape[:2])

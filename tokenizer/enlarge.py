@@ -20,11 +20,19 @@ import math
 import torch
 from torch import Tensor
 
+from .config import TokenizerConfig
 from .model import VideoTokenizer
 
 
-def enlarge(tokenizer: VideoTokenizer, patch: int) -> VideoTokenizer:
+def enlarge(
+    tokenizer: VideoTokenizer,
+    patch: int,
+    refine_channels: int | None = None,
+    refine_stride: int | None = None,
+) -> VideoTokenizer:
     """A tokenizer with patches of `patch` pixels that begins with the numbers of this one.
+
+    Another refiner than its own, where one is asked for, begins as the identity.
 
     Statistics of the coefficients that are new are to be measured before training, on videos:
     `enlarged.fit_whitening(videos, keep=enlarged.whitening.low(tokenizer.config.patch))`.
@@ -35,12 +43,20 @@ def enlarge(tokenizer: VideoTokenizer, patch: int) -> VideoTokenizer:
     old = tokenizer.config.patch
     if patch <= old or patch % old:
         raise ValueError(f"patch must be 2, 3, ... times {old}; got {patch}")
-    large = VideoTokenizer(dataclasses.replace(tokenizer.config, patch=patch))
+    config = dataclasses.replace(
+        tokenizer.config,
+        patch=patch,
+        refine_channels=_either(refine_channels, tokenizer.config.refine_channels),
+        refine_stride=_either(refine_stride, tokenizer.config.refine_stride),
+    )
+    large = VideoTokenizer(config)
     low = large.whitening.low(old)
     columns = low.expand_as(large.whitening.mean).flatten()
     fresh = large.state_dict()
     gain = coefficient_gain(old, patch // old)
     for name, value in tokenizer.state_dict().items():
+        if name.startswith("refiner.") and not _same_refiner(config, tokenizer.config):
+            continue
         if name.startswith("whitening."):
             begin = torch.ones_like if name.endswith("scale") else torch.zeros_like
             fresh[name] = begin(fresh[name])
@@ -55,6 +71,14 @@ def enlarge(tokenizer: VideoTokenizer, patch: int) -> VideoTokenizer:
             fresh[name] = value
     large.load_state_dict(fresh)
     return large.train(tokenizer.training)
+
+
+def _either(asked: int | None, old: int) -> int:
+    return old if asked is None else asked
+
+
+def _same_refiner(a: TokenizerConfig, b: TokenizerConfig) -> bool:
+    return (a.refine_channels, a.refine_stride) == (b.refine_channels, b.refine_stride)
 
 
 def coefficient_gain(patch: int, ratio: int) -> Tensor:

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from ..files import model_folder as checkpoint
-from .blocks import REFINED, StackConfig, State, own
+from .blocks import StackConfig, State, own
 from .checks import check_indices, check_range, check_same_size, check_tile, check_video
 from .codes import VideoCodes, latent_count
 from .config import TokenizerConfig
 from .network import TokenizerNetwork
 from .patches import pad_pictures
+from .refiner import REFINED
 from .tiles import tiled
 
 # of a clip: a large picture is worked on one latent frame at a time, which bounds its memory
@@ -64,7 +65,7 @@ class VideoTokenizer(TokenizerNetwork):
         if self._id is None or self._id[0] != marks:
             self._id = (
                 marks,
-                checkpoint.fingerprint(dataclasses.asdict(self.config), self.state_dict()),
+                checkpoint.fingerprint(self.config.marks(), self.state_dict()),
             )
         return self._id[1]
 

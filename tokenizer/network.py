@@ -20,11 +20,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .blocks import PixelRefiner, Stack, State, own
+from .blocks import Stack, State, own
 from .checks import check_video
 from .config import TokenizerConfig
 from .patches import Whitening, pad_pictures, repeat_first, repeat_last
 from .quantizer import Quantizer
+from .refiner import refiner
 
 
 class Reconstruction(NamedTuple):
@@ -52,7 +53,7 @@ class TokenizerNetwork(nn.Module):
         self.decoder = Stack(config.decoder, "decoder")
         self.out_norm = nn.RMSNorm(config.decoder.width, eps=1e-6)
         self.out = nn.Linear(config.decoder.width, self.whitening.size)
-        self.refiner = PixelRefiner(config.refine_channels) if config.refine_channels else None
+        self.refiner = refiner(config.refine_channels, config.refine_stride)
 
     def forward(
         self, video: Tensor, quantize: bool = True, rate: int | Tensor | None = None

@@ -63,9 +63,9 @@ def patchify(video_BCFYX: Tensor, k: int, p: int) -> Tensor:
 
 
 def unpatchify(patches: Tensor, k: int, p: int) -> Tensor:
-    """`[B, T, H, W, k*3, p*p]` to channels-last pixels `[B, T*k, H*p, W*p, 3]`."""
+    """`[B, T, H, W, k*3, p, p]` to channels-last pixels `[B, T*k, H*p, W*p, 3]`."""
     B, T, H, W = patches.shape[:4]
-    split = patches.reshape(B, T, H, W, k, 3, p, p)
+    split = patches.unflatten(4, (k, 3))
     return split.permute(0, 1, 4, 2, 6, 3, 7, 5).reshape(B, T * k, H * p, W * p, 3)
 
 
@@ -108,7 +108,7 @@ class Whitening(nn.Module):
     def transform(self, video_BCFYX: Tensor) -> Tensor:
         """`[B, 3, T*k, H*p, W*p]` to raw coefficients `[B, T, H, W, k*3, p*p]`."""
         patches = patchify(video_BCFYX.float(), self.k, self.p)
-        return self.frames_colours @ self._over_pictures(patches, self.rows_columns.T)
+        return self.frames_colours @ self._over_pictures(patches, self.rows_columns.T).flatten(-2)
 
     def forward(self, video_BCFYX: Tensor) -> Tensor:
         """Pixels to whitened coefficients `[B, T, H, W, P]`, always in float32."""
@@ -126,12 +126,12 @@ class Whitening(nn.Module):
         return unpatchify(patches, self.k, self.p)
 
     def _over_pictures(self, patches: Tensor, basis: Tensor) -> Tensor:
-        """Change `[..., p*p]` along rows and along columns."""
+        """Change `[..., p*p]` along rows and along columns, to `[..., p, p]`."""
         if not self.separable:
-            return patches @ basis
+            return (patches @ basis).unflatten(-1, (self.p, self.p))
         pictures = patches.unflatten(-1, (self.p, self.p))
         turned = (pictures @ basis).transpose(-1, -2)
-        return (turned @ basis).transpose(-1, -2).flatten(-2)
+        return (turned @ basis).transpose(-1, -2)
 
     def low(self, side: int) -> Tensor:
         """bool `[p*p]`: the coefficients of rows and columns below `side`."""

@@ -73,6 +73,8 @@ class TokenizerModule(pl.LightningModule):
             pixels (no averaging).
         patch: with `init_from`, larger patches than its own, see `enlarge`: the same codes for more
             pixels. The statistics of what is new in them are measured before the first step.
+        refine_channels: with `patch`, another pixel refiner, which begins as the identity.
+        refine_stride: with `patch`, that of its stride, see `TokenizerConfig`.
         encoder: with `init_from`, another encoder that takes over what both have, see
             `VideoTokenizer.with_stacks`.
         decoder: the same for the decoder: a deeper one, say.
@@ -99,6 +101,8 @@ class TokenizerModule(pl.LightningModule):
         init_from: str | None = None,
         decoder_only: bool = False,
         patch: int | None = None,
+        refine_channels: int | None = None,
+        refine_stride: int | None = None,
         encoder: StackConfig | None = None,
         decoder: StackConfig | None = None,
         export_dir: str | None = None,
@@ -151,7 +155,7 @@ class TokenizerModule(pl.LightningModule):
             raise ValueError("decoder_only keeps the encoder; leave out one of the two")
         self._measured = self.model.config.patch  # rows and columns with trained statistics
         if patch not in (None, self.model.config.patch):
-            self.model = enlarge(self.model, patch)
+            self.model = enlarge(self.model, patch, refine_channels, refine_stride)
         if encoder or decoder:
             self.model = self.model.with_stacks(encoder, decoder)
         self.decoder_only = decoder_only
