@@ -12,7 +12,9 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
-from ..files.model_folder import find_folder, fingerprint, load_weights, read_config, save_folder
+from ..files.atomic import whole_folder
+from ..files.fingerprint import fingerprint
+from ..files.model_folder import find_folder, load_weights, read_config, save_folder
 from ..tokenizer import VideoCodes, VideoTokenizer
 from .conditions import CONDITIONS
 from .conditions.text_encoder import TextEncoder
@@ -214,19 +216,15 @@ class VideoGenerator(nn.Module):
         Raises:
             ValueError: a condition that the model does not take, or a value of another kind.
         """
+        self.check_takes(name)
+        return CONDITIONS[name].features(value, videos, self)
+
+    def check_takes(self, name: str) -> None:
+        """ValueError, with what it takes, unless the model takes a condition."""
         further = [other for other, _ in self.decoder.config.conditions]
         if name not in ("prompt", "init", *further):
             known = ", ".join(["prompt", "init", *further])
             raise ValueError(f"this model takes no '{name}'; it takes {known}")
-        return CONDITIONS[name].features(value, videos, self)
-
-    def load_session(self, path: str | os.PathLike[str]) -> VideoSession:
-        """Go on with a session that `VideoSession.save` wrote.
-
-        Raises:
-            ValueError: the file is something else, or of another model.
-        """
-        return VideoSession.load(path, self)
 
     def encode_text(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """What the decoder reads of these sentences: states [B, S, E] and the mask [B, S] of what
@@ -266,7 +264,7 @@ class VideoGenerator(nn.Module):
         tokenizer_id = values.pop("tokenizer", None)
         decoder = Decoder(DecoderConfig.from_dict(values))
         load_weights(decoder, folder)
-        tokenizer = VideoTokenizer.from_pretrained(folder / "tokenizer")
+        tokenizer = VideoTokenizer.from_pretrained(folder / "tokenizer", library=False)
         if tokenizer.id != tokenizer_id:
             wanted = f"the decoder in {folder} learned the codes of tokenizer {tokenizer_id}"
             raise ValueError(f"{wanted}, but the one beside it is {tokenizer.id}")
@@ -301,7 +299,8 @@ class VideoGenerator(nn.Module):
                 "loaded"
             )
         self.tokenizer.save_pretrained(Path(folder) / "tokenizer", half)
-        self.text.save_pretrained(Path(folder) / "text", half)
+        with whole_folder(Path(folder) / "text") as beside:
+            self.text.save_pretrained(beside, half)
         save_folder(folder, self._config(), self.decoder.state_dict(), half, TABLES)
 
     def _config(self) -> dict[str, Any]:

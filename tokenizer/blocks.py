@@ -3,8 +3,9 @@
 Legend: B batch, T H W latent grid, C channels.
 
 Every function of time is causal, sees a fixed number of frames back, and takes that past as an
-argument, so a video cut into chunks gives the same numbers as the whole. Before the first frame the
-past is the first frame, repeated: a still scene looks the same at its beginning as later on.
+argument, so a video cut into chunks gives the same numbers as the whole. The past of the first
+frame is the first frame itself, repeated, so a still scene gives the same numbers at its beginning
+as later on.
 """
 
 from dataclasses import dataclass
@@ -14,13 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 State = dict[str, Tensor]
-TAPS = 3  # frames a causal convolution looks at: two of the past and the present one
+TAPS = 3  # frames that a causal convolution sees: two past ones and the present one
 
 
 @dataclass(frozen=True)
 class StackConfig:
-    """A stack of blocks: `spatial` and `temporal` list the blocks (from 0) that mix neighbours
-    in space and in time."""
+    """A stack of blocks. `spatial` and `temporal` list the blocks, from 0, that mix neighbours."""
 
     width: int = 256
     depth: int = 6
@@ -51,8 +51,7 @@ class StackConfig:
 
 
 def with_past(x_BTc: Tensor, key: str, state: State, new_state: State) -> Tensor:
-    """Put the last frames of the past in front of `x` `[B, T, ...]` and note the new past under
-    `key`."""
+    """Put the past before `x` `[B, T, ...]`, and store the new past under `key`."""
     past = (
         state[key]
         if key in state
@@ -64,7 +63,7 @@ def with_past(x_BTc: Tensor, key: str, state: State, new_state: State) -> Tensor
 
 
 def own(state: State) -> State:
-    """The same tensors in memory of their own: a slice would keep all that it was cut from."""
+    """Copies of the tensors, because a slice would keep all that it was cut from in memory."""
     return {key: value.clone(memory_format=torch.contiguous_format) for key, value in state.items()}
 
 
@@ -110,7 +109,7 @@ class Block(nn.Module):
 
     @torch.no_grad()
     def begin_as_identity(self) -> None:
-        """Look at no neighbour and add nothing, until training or a trained part says otherwise."""
+        """Make the block compute the identity until it is trained or gets trained weights."""
         if self.temporal is not None:
             self.temporal.copy_((torch.arange(TAPS) == TAPS - 1).float()[:, None])
         if self.spatial is not None:
@@ -120,7 +119,7 @@ class Block(nn.Module):
 
 
 class Stack(nn.Module):
-    """Blocks in a row; the past of block i lives under `name.i` in the state."""
+    """Blocks one after another. The past of block i is stored under `name.i` in the state."""
 
     def __init__(self, config: StackConfig, name: str) -> None:
         super().__init__()

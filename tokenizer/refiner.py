@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from .blocks import TAPS, State, with_past
 
-REFINED = "refine."  # begins the names of what a refiner remembers
+REFINED = "refine."  # prefix of the state of a pixel refiner
 
 
 def refiner(channels: int, stride: int) -> "PixelRefiner | PictureRefiner | None":
@@ -65,9 +65,9 @@ def from_squares(x_BFYXC: Tensor, s: int) -> Tensor:
 class PixelRefiner(nn.Module):
     """Two causal 3x3x3 convolutions, added to the pixels.
 
-    Both are computed as convolutions over space, which is far faster on a CPU: the one with few
-    inputs gets its three frames side by side as channels, and the one with few outputs gives a part
-    for each of three frames, to be added up.
+    Both are computed as convolutions over space, which is far faster on a CPU. The one with few
+    inputs gets its three frames side by side as channels. The one with few outputs gives a part for
+    each of three frames, and the parts are added up.
     """
 
     def __init__(self, channels: int) -> None:
@@ -85,7 +85,7 @@ class PixelRefiner(nn.Module):
         device = x_BFYXC.device.type
         F = x_BFYXC.shape[1]
         if torch.is_autocast_enabled(device):
-            # before the copies rather than after them
+            # cast before the copies are made, not after
             x_BFYXC = x_BFYXC.to(torch.get_autocast_dtype(device))
         joined = with_past(x_BFYXC, f"{REFINED}widen", state, new_state)
         side_by_side = torch.cat([joined[:, tap : tap + F] for tap in range(TAPS)], dim=-1)
@@ -100,8 +100,8 @@ class PixelRefiner(nn.Module):
         second, following, present = (
             over_frames(x_BFYXC, weight, None).unflatten(-1, (TAPS, colours)).unbind(-2)
         )
-        # the past is what is still to be added to the next two frames: less than the frames that it
-        # comes from
+        # the past is what is still to be added to the next two frames, which is smaller than the
+        # frames that it comes from
         past = state.get(key)
         if past is None:
             past = torch.cat([second[:, :1] + following[:, :1], second[:, :1]], dim=1)

@@ -23,8 +23,8 @@ class Init(Condition):
     shape = "float [1 or B, 3, F, Y, X] in [-1, 1], F = 1 + a multiple of k, or VideoCodes"
 
     def check(self, text: str) -> None:
-        if not Path(text).is_file():
-            raise ValueError(f"'{text}' is no file; --init takes a video or a picture")
+        if not Path(text).exists():
+            raise ValueError(f"'{text}' does not exist; --init takes a video or a picture")
 
     def parse(self, text: str, canvas: Canvas, say: Say = print) -> Tensor:
         """The end of the clip, as long as the tokenizer can take it: float [1, 3, F, Y, X]."""

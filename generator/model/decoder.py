@@ -16,7 +16,8 @@ Legend: B batch, T latent frames, H W grid, G = H * W cells, L tokens, P prefix,
 text width, D model width, N query heads, M key/value heads, K head size, V vocabulary.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -146,3 +147,16 @@ class Decoder(TokenEmbedding):
             return torch.cat(out, dim=2).transpose(1, 2).flatten(2)
 
         return attention
+
+
+def with_conditions(decoder: Decoder, conditions: Mapping[str, int]) -> Decoder:
+    """The same decoder, which also takes these conditions (names and sizes); their networks are
+    new."""
+    config = decoder.config
+    new = dict(config.conditions) | dict(conditions)
+    if tuple(new.items()) == config.conditions:
+        return decoder
+    wider = Decoder(replace(config, conditions=tuple(new.items())))
+    kept = {k: v for k, v in wider.state_dict().items() if k.startswith("ports.")}
+    wider.load_state_dict(kept | decoder.state_dict())
+    return wider.to(decoder.no_text.device)

@@ -7,23 +7,20 @@ forward, D model width, V vocabulary, I = V + 2 with the starts of frames and ro
 
 import copy
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from ..conditions import CONDITIONS, Features
-from ..conditions.text import Text
+from ..conditions import Features
 from ..model.attention import fastest_backend
-from ..model.config import DecoderConfig
 from ..model.decoder import Decoder
+from .conditioning import Conditioning
 from .cuda_graph import Capture, Work, graph_capture
 from .drafts import FrameDraft, SpeculativeDraft, draft_steps, frame_ids
 from .frame_ring import FrameRing
-from .guidance import guide_nested
 from .noise import FrameNoise, gumbel_bits, uniform_noise
 from .params import SamplingParams
 from .quantize import PackedLinear, pack
@@ -75,9 +72,9 @@ class SamplingEngine:
         self.capture = capture or graph_capture(table.device)
         # shapes that depend on no code
         self.static = self.capture is not None or table.device.type != "cpu"
-        self.guidance = guided_conditions(decoder.config, params)
-        levels = 1 + len(self.guidance) if params.guided(0, self.guidance) else 1
-        rows = levels * len(self.seeds)
+        text = Features(text_BSE, text_mask_BS)
+        self.conditioning = Conditioning(decoder, params, text, given)
+        rows = self.conditioning.levels(0) * len(self.seeds)
         arguments = rows, params.window, undo, table.dtype, table.device
         self.ring = FrameRing(decoder.config, *arguments, backend or "matmul", self.static)
         self._graph: tuple[FrameDraft, Work] | None = None  # a frame, and a round with it
@@ -86,15 +83,11 @@ class SamplingEngine:
         self.sinks = decoder.config.sinks
         self.remembered = self.ring.window + undo
         self.past: list[Tensor] = []  # codes [B, G] of the sinks and of the last frames
-        self.schedule = ConditionSchedule()  # of the ports header and grid
-        self.prefix: dict[str, Features] = {}  # further conditions of the prefix
-        self.added_RXD: Tensor | None = None  # what header and grid add to the open frame
+        self.added_RXD: Tensor | None = None  # what conditions add to tokens of the open frame
         self.frames = 0  # latent frames so far, given and drawn
         self.forwards = 0  # runs of the decoder to draw them
         self._needed = 0  # of these, by the last frame
-        for name, features in (given or {}).items():
-            self._take(name, features)
-        self.set_text(text_BSE, text_mask_BS)
+        self._run_prefix()
         if backend is None and self.device.type != "cpu":
             self.ring.backend = self._fastest_backend()
 
@@ -118,10 +111,9 @@ class SamplingEngine:
         """Rows of each video: 1 without guidance."""
         return self.ring.rows // len(self.seeds)
 
-    def _off(self, level: int) -> Collection[str]:
-        """The conditions that the rows of a level are without."""
-        names = list(self.guidance)
-        return names[len(names) - level :] if level else ()
+    @property
+    def schedule(self) -> ConditionSchedule:
+        return self.conditioning.schedule
 
     # ---- growing ----
 
@@ -205,11 +197,8 @@ class SamplingEngine:
     def _logits(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
         """Logits [B, T, V] of the codes behind these tokens of the open frame."""
         states_RTD = self._states(ids_BT, place_BT)
-        if self.levels == 1:
-            return self.head(states_RTD)
         # logits are linear in these states, so guidance needs the head only once
-        weights = list(self.guidance.values())
-        return self.head(guide_nested(states_RTD.chunk(self.levels), weights))
+        return self.head(self.conditioning.mix(states_RTD, self.levels))
 
     def _states(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
         """The decoder's states [R, T, D] of tokens of the open frame, which it looks at from now
@@ -224,17 +213,11 @@ class SamplingEngine:
         return self.decoder.step(x_RTD, self.ring.extend(place_BT))
 
     def _add(self, given: Given) -> None:
-        """What the ports header and grid add to the frame that has been opened."""
-        if not any(CONDITIONS[name].port != "prefix" for name, _ in self.decoder.config.conditions):
-            return
-        levels = [
-            self.decoder.frame_additions(without(given, self._off(level)))
-            for level in range(self.levels)
-        ]
-        size = len(self.seeds), 1, self.ring.order.length, self.table_ID.shape[1]
-        rows = [self.table_ID.new_zeros(size) if level is None else level for level in levels]
-        added_RXD = pad(torch.cat(rows)[:, 0], (0, 0, 0, 1))
+        """What conditions add to the frame that has been opened."""
+        added_RXD = self.conditioning.additions(given, self.levels)
         kept = self.added_RXD
+        if added_RXD is None:
+            return
         if self.static and kept is not None and kept.shape == added_RXD.shape:
             kept.copy_(added_RXD)  # a graph reads it where it is
         else:
@@ -256,7 +239,7 @@ class SamplingEngine:
         self.schedule.keep(self.sinks, self.remembered)
 
     def _drop_guidance(self) -> None:
-        if self.levels > 1 and not self.params.guided(self.frames, self.guidance):
+        if self.levels > self.conditioning.levels(self.frames):
             self.ring = self.ring.select(torch.arange(len(self.seeds), device=self.device))
             self._graph = None
 
@@ -273,7 +256,7 @@ class SamplingEngine:
         """
         if window not in get_args(Window):
             raise ValueError(f"window must be one of {', '.join(get_args(Window))}; got {window!r}")
-        self.text = Features(text_BSE, text_mask_BS)
+        self.conditioning.text = Features(text_BSE, text_mask_BS)
         self._run_prefix()
         if window == "flush":
             self.cut()
@@ -286,15 +269,7 @@ class SamplingEngine:
 
     def _run_prefix(self) -> None:
         self._graph = None  # the prefix is another tensor
-        embedded = []
-        for level in range(self.levels):
-            off = self._off(level)
-            text = self.text.off() if Text.name in off else self.text
-            given = without(self.prefix, off)
-            embedded.append(
-                self.decoder.embed_prefix(len(self.seeds), text.values, text.given, given)
-            )
-        prefix_RPD, mask_RP = (torch.cat(parts) for parts in zip(*embedded))
+        prefix_RPD, mask_RP = self.conditioning.embed_prefix(self.levels)
         self.decoder.step(prefix_RPD, self.ring.set_prefix(mask_RP))
 
     @torch.inference_mode()
@@ -308,19 +283,8 @@ class SamplingEngine:
         Raises:
             ValueError: a condition that the decoder does not take.
         """
-        self._take(name, features)
-        if name in self.prefix:
+        if self.conditioning.give(name, features):
             self._run_prefix()
-
-    def _take(self, name: str, features: Features) -> None:
-        known = [name for name, _ in self.decoder.config.conditions]
-        if name not in known:
-            others = ", ".join(known) or "none beside the prompt"
-            raise ValueError(f"this model takes no '{name}'; its further conditions: {others}")
-        if CONDITIONS[name].port == "prefix":
-            self.prefix[name] = features
-        else:
-            self.schedule.give(name, features)
 
     @torch.inference_mode()
     def cut(self) -> None:
@@ -341,8 +305,7 @@ class SamplingEngine:
             ValueError: frames that the ring holds no more, or that had guidance when its rows are
                 gone.
         """
-        guided = self.params.guided(self.frames - frames, self.guidance)
-        if self.levels == 1 and guided:
+        if self.levels < self.conditioning.levels(self.frames - frames):
             last = self.frames - (self.params.guidance_frames or 0)
             raise ValueError(
                 f"guidance has ended, so rewind can take back 0 to {last} latent frames; got "
@@ -367,9 +330,7 @@ class SamplingEngine:
         new._graph = None
         new.seeds = list(seeds)
         new.past = [codes_BG[rows_R] for codes_BG in self.past]
-        new.text = self.text.rows(rows_R)
-        new.prefix = {name: features.rows(rows_R) for name, features in self.prefix.items()}
-        new.schedule = self.schedule.select(rows_R)
+        new.conditioning = self.conditioning.select(rows_R)
         new.added_RXD = None
         B = len(self.seeds)
         new.ring = self.ring.select(torch.cat([rows_R + B * i for i in range(self.levels)]))
@@ -379,12 +340,8 @@ class SamplingEngine:
         """All that changes as the videos grow, for `load_state` of a session with the same
         decoder and params."""
         past_TBG = torch.stack(self.past) if self.past else torch.zeros(0, dtype=torch.long)
-        state = {"frames": torch.tensor(self.frames), "past": past_TBG, **self.ring.state()}
-        state |= {f"schedule.{name}": tensor for name, tensor in self.schedule.state().items()}
-        for name, features in self.prefix.items():
-            state[f"prefix.{name}.values"] = features.values
-            state[f"prefix.{name}.given"] = features.given
-        return state
+        own = {"frames": torch.tensor(self.frames), "past": past_TBG}
+        return own | self.ring.state() | self.conditioning.state()
 
     @torch.inference_mode()
     def load_state(self, state: dict[str, Tensor]) -> None:
@@ -392,28 +349,5 @@ class SamplingEngine:
         self.past = list(state["past"].to(self.device))
         self._graph = None
         self.added_RXD = None
-        schedule = {key[9:]: state[key] for key in state if key.startswith("schedule.")}
-        self.schedule.load_state(schedule, self.device)
-        for key in [key for key in state if key.startswith("prefix.") and key.endswith(".values")]:
-            name = key.split(".")[1]
-            given = state[f"prefix.{name}.given"].to(self.device)
-            self.prefix[name] = Features(state[key].to(self.device), given)
+        self.conditioning.load_state(state, len(self.past))
         self.ring.load_state(state)
-
-
-def guided_conditions(config: DecoderConfig, params: SamplingParams) -> dict[str, float]:
-    """Names and weights of the conditions that are guided, in the order in which they are
-    nested."""
-    weights = {Text.name: params.guidance}
-    for name, _ in config.conditions:
-        weights[name] = params.weights.get(name, CONDITIONS[name].guidance)
-    unknown = sorted(set(params.weights) - set(weights))
-    if unknown:
-        known = ", ".join(name for name, _ in config.conditions) or "none"
-        raise ValueError(f"no weight can be given to {unknown[0]!r}; further conditions: {known}")
-    return {name: weight for name, weight in weights.items() if weight != 1}
-
-
-def without(given: Given, names: Collection[str]) -> Given:
-    """The same with some conditions not given."""
-    return {name: f.off() if name in names else f for name, f in given.items()}

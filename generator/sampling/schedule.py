@@ -86,16 +86,17 @@ class ConditionSchedule:
             found |= {f"coming.{name}.{index}": f for index, f in enumerate(queue)}
         for index, given in enumerate(self.past):
             found |= {f"past.{name}.{index}": f for name, f in given.items()}
-        state = {"frames": torch.tensor(len(self.past))}
+        state: dict[str, Tensor] = {}
         for key, features in found.items():
             state[f"{key}.values"] = features.values.clone()  # frames share what is held
             state[f"{key}.given"] = features.given.clone()
         return state
 
-    def load_state(self, state: dict[str, Tensor], device: torch.device) -> None:
+    def load_state(self, state: dict[str, Tensor], frames: int, device: torch.device) -> None:
+        """Take over a state, for so many frames that are remembered; it may be empty."""
         self.coming = {}
         self.held = {}
-        self.past = [{} for _ in range(int(state["frames"]) if "frames" in state else 0)]
+        self.past = [{} for _ in range(frames)]
         keys = [key.removesuffix(".values") for key in state if key.endswith(".values")]
         for key in sorted(keys, key=lambda key: int(key.rsplit(".", 1)[1]) if key[0] != "h" else 0):
             features = Features(state[f"{key}.values"].to(device), state[f"{key}.given"].to(device))

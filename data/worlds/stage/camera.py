@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .scene import CAMERAS
 
-DISTANCE, HEIGHT, TARGET = 5.3, 2.2, 0.66  # metres; TARGET is the height that it looks at
+DISTANCE, HEIGHT, TARGET = 5.2, 2.2, 0.70  # metres; TARGET is the height that it looks at
 LENS = 0.45  # tangent of half the height of view
 MOVE_SECONDS = 2.7
 # Half the range of each move, by speed word: radians, or a share of the distance or of the lens.

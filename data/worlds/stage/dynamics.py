@@ -307,7 +307,7 @@ class Stage:
             _note(impact[..., -1], moment[..., -1], closing, when)
 
     def _collide(self, impact: Tensor, moment: Tensor, when: float) -> None:
-        """Push pairs apart that came too close and exchange momentum along the line between them."""
+        """Push pairs apart that came too close and exchange momentum along their line."""
         delta = self.position[:, None] - self.position[:, :, None]  # from i to j, [B, i, j, 3]
         x, z = delta[..., 0], delta[..., 2]
         distance = (x * x + z * z).sqrt().clamp_min(1e-9)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from .backdrop import backdrop, dot, rays
+from .finish import finish
 from .params import frame_tables, own_tables, pixel_size
 from .scene import SHAPES, Scenes
 from .shade import hit, shade
@@ -85,7 +86,9 @@ def render(
     for begin in range(0, M, step):
         block = slice(begin, min(begin + step, M))
         picture = _draw(tables, torch.arange(M)[block], size, samples, compiled)
-        video[block], regions[block], depth[block], faces[block] = picture
+        floats, regions[block], depth[block], faces[block] = picture
+        floats = finish(floats, regions[block], faces[block], scenes, torch.arange(M)[block])
+        video[block] = (floats * 255 + 0.5).to(torch.uint8)
     video = video.unflatten(0, (len(scenes), F)).transpose(1, 2).contiguous()
     shape = (len(scenes), F)
     truth = Truth(regions.unflatten(0, shape), depth.unflatten(0, shape), faces.unflatten(0, shape))
@@ -125,7 +128,7 @@ def _offsets(samples: int) -> Tensor:
 def _draw(
     tables: dict[str, Tensor], frames: Tensor, size: int, samples: int, compiled: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Video, regions, depth and faces of a block of frames."""
+    """Display values, regions, depth and faces of a block of frames."""
     grid = _Grid(size)
     tables = {name: value[frames] for name, value in tables.items()}
     M, T = len(frames), grid.count
@@ -177,11 +180,10 @@ def _draw(
     still[active] = False
     colours[:, still] = _encode(colours[:, still])
     pictures = torch.stack([grid.picture(c, M) for c in colours], 1)
-    video = (pictures * 255 + 0.5).to(torch.uint8)
     region = torch.where(seen > 0, seen, kind + SKY).to(torch.uint8)
     depth = grid.picture(distance.clamp(max=FAR), M)
     faces = grid.picture((face + 8).to(torch.uint8), M)
-    return video, grid.picture(region, M), depth, faces
+    return pictures, grid.picture(region, M), depth, faces
 
 
 def _encode(linear: Tensor) -> Tensor:

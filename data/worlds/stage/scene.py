@@ -29,7 +29,7 @@ from .colours import BASIC
 SHAPES = ("ball", "cube", "cylinder", "cone", "ring", "capsule")
 MATERIALS = ("matte", "shiny", "striped", "glowing")
 SIZES = ("small", "medium", "large")
-RADII = (0.44, 0.64, 0.92)  # half the height of an upright object of each size, metres
+RADII = (0.46, 0.68, 0.98)  # half the height of an upright object of each size, metres
 MOTIONS = (
     "stand",
     "roll",  # a ball, a lying cylinder or capsule, a ring on its edge

@@ -57,7 +57,7 @@ def test_another_key_has_clips_of_its_own(tmp_path: Path) -> None:
 
 def test_a_clip_that_is_not_there_is_named(tmp_path: Path) -> None:
     store = ClipStore(tmp_path, "key", Renderer())
-    with pytest.raises(ValueError, match="clip 9 is not in .*grow the store first"):
+    with pytest.raises(ValueError, match=r"clip 9 is not in .*grow the store first"):
         store.read([9])
 
 
