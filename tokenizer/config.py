@@ -3,9 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .blocks import StackConfig
+from .blocks import StackConfig, refiner_radius
 from .quantizer import QuantizerConfig
-from .refiner import refiner_radius
 
 
 @dataclass(frozen=True)
@@ -14,6 +13,8 @@ class TokenizerConfig:
 
     `refine_channels=0` leaves the pixel refiner out. With a `refine_stride` of 1 it looks at pixels
     of three frames; with 2, 4, … within frames at that fraction of their size, which is faster.
+    `codes_of` is the id of the tokenizer whose codes this one shares, such as the same encoder's
+    with a decoder for another size; empty if the codes are its own.
     """
 
     patch: int = 8
@@ -28,6 +29,7 @@ class TokenizerConfig:
     refine_channels: int = 8
     refine_stride: int = 1
     quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
+    codes_of: str = ""
 
     def __post_init__(self) -> None:
         for name in ("patch", "frames_per_latent"):
@@ -54,8 +56,9 @@ class TokenizerConfig:
     def marks(self) -> dict[str, Any]:
         """What the id of a tokenizer covers: settings that came later count once they are used."""
         values = asdict(self)
-        if self.refine_stride == 1:
-            del values["refine_stride"]
+        for name, unused in (("refine_stride", 1), ("codes_of", "")):
+            if values[name] == unused:
+                del values[name]
         return values
 
     @classmethod

@@ -32,6 +32,7 @@ def enlarge(
 ) -> VideoTokenizer:
     """A tokenizer with patches of `patch` pixels that begins with the numbers of this one.
 
+    It shares the codes of this one (`VideoCodes.scaled` says that they stand for more pixels).
     Another refiner than its own, where one is asked for, begins as the identity.
 
     Statistics of the coefficients that are new are to be measured before training, on videos:
@@ -48,6 +49,7 @@ def enlarge(
         patch=patch,
         refine_channels=_either(refine_channels, tokenizer.config.refine_channels),
         refine_stride=_either(refine_stride, tokenizer.config.refine_stride),
+        codes_of=tokenizer.id,
     )
     large = VideoTokenizer(config)
     low = large.whitening.low(old)

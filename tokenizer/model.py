@@ -14,13 +14,12 @@ from torch import Tensor
 
 from ..files.fingerprint import fingerprint, marks_of
 from ..files.model_folder import find_folder, load_weights, read_config, save_folder
-from .blocks import StackConfig, State, own
+from .blocks import REFINED, StackConfig, State, own
 from .checks import check_indices, check_range, check_same_size, check_tile, check_video
 from .codes import VideoCodes, latent_count
 from .config import TokenizerConfig
 from .network import TokenizerNetwork
 from .patches import pad_pictures
-from .refiner import REFINED
 from .tiles import tiled
 
 # a large picture is processed one latent frame at a time, which bounds its memory
@@ -52,7 +51,10 @@ class VideoTokenizer(TokenizerNetwork):
 
     @property
     def id(self) -> str:
-        """Short hash of config and weights. Codes carry it, so other tokenizers refuse them."""
+        """Short hash of config and weights, or `config.codes_of`. Codes carry it, so tokenizers
+        that do not share them refuse them."""
+        if self.config.codes_of:
+            return self.config.codes_of
         probes = (
             self.quantizer.norm.weight,
             self.out_norm.weight,
@@ -227,6 +229,12 @@ class VideoTokenizer(TokenizerNetwork):
         same = {name for name in mine if name in fresh and mine[name].shape == fresh[name].shape}
         new.load_state_dict(fresh | {name: mine[name] for name in same})
         return new.train(self.training)
+
+    def sharing_codes(self, owner: str) -> "VideoTokenizer":
+        """This very tokenizer, which from now on reads and writes the codes of tokenizer `owner`
+        (an id); with "" they are its own."""
+        self.config = dataclasses.replace(self.config, codes_of=owner)
+        return self
 
     # ---- inside: steps that empty `past`, so that a large picture is never kept twice ----
 

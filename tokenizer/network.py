@@ -20,12 +20,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .blocks import Stack, State, own
+from .blocks import Stack, State, own, refiner
 from .checks import check_video
 from .config import TokenizerConfig
 from .patches import Whitening, pad_pictures, repeat_first, repeat_last
 from .quantizer import Quantizer
-from .refiner import refiner
 
 
 class Reconstruction(NamedTuple):

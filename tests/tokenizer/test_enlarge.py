@@ -2,6 +2,7 @@
 agree with its own."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -83,6 +84,21 @@ def test_shipped_tokenizer_draws_larger_pictures_from_a_quarter_of_the_codes() -
     assert before.indices.numel() == 4 * codes.indices.numel()
     sharp = psnr(large.decode(codes), video).mean()
     assert sharp > 33 and sharp > psnr(small.decode(before), video).mean() + 2
+
+
+def test_codes_of_the_small_tokenizer_are_decoded_at_twice_the_size(
+    tiny: VideoTokenizer, tmp_path: Path, clip: Tensor
+) -> None:
+    codes = tiny.encode(clip)
+    large = enlarge(tiny, 8, refine_channels=4, refine_stride=2)
+    large.save_pretrained(tmp_path)
+    loaded = VideoTokenizer.from_pretrained(tmp_path)
+    assert loaded.id == tiny.id and loaded.config.refine_stride == 2
+    assert loaded.decode(codes.scaled(2)).shape == (2, 3, 10, 24, 16)
+    with pytest.raises(ValueError, match="has a grid of"):
+        loaded.decode(codes)
+    with pytest.raises(ValueError, match="these codes are of tokenizer"):
+        loaded.sharing_codes("").decode(codes.scaled(2))
 
 
 @pytest.mark.parametrize("patch", [4, 6, 2, 0])

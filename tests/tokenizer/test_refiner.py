@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 import torch
 from kinetoscope.tokenizer import TokenizerConfig, VideoCodes, VideoTokenizer
-from kinetoscope.tokenizer.refiner import (
+from kinetoscope.tokenizer.blocks import (
     PictureRefiner,
     from_squares,
     refiner_radius,

@@ -71,7 +71,8 @@ class TokenizerModule(pl.LightningModule):
         init_from: a tokenizer to start from (shipped name, folder or hub id), in place of random
             weights and the sizes in `tokenizer`.
         decoder_only: keep the encoder, and with it every code, and train only the decoder
-            (without averaging).
+            (without averaging). The tokenizer keeps the id, so it decodes what a generator draws
+            that has learned these codes.
         patch: with `init_from`, larger patches than its own, see `enlarge`: the same codes for more
             pixels. The statistics of what is new in them are measured before the first step.
         refine_channels: with `patch`, another pixel refiner, which begins as the identity.
@@ -154,11 +155,13 @@ class TokenizerModule(pl.LightningModule):
             )
         if decoder_only and encoder is not None:
             raise ValueError("decoder_only keeps the encoder; leave out one of the two")
+        owner = self.model.id if decoder_only else ""  # whose codes these will be
         self._measured = self.model.config.patch  # rows and columns with trained statistics
         if patch not in (None, self.model.config.patch):
             self.model = enlarge(self.model, patch, refine_channels, refine_stride)
         if encoder or decoder:
             self.model = self.model.with_stacks(encoder, decoder)
+        self.model.sharing_codes(owner)
         self.decoder_only = decoder_only
         for part in (
             (self.model.embed, self.model.encoder, self.model.quantizer) if decoder_only else ()
