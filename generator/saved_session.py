@@ -108,7 +108,7 @@ def _about(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> dict[st
         raise ValueError(f"'{path}' is damaged: what it says of itself is no JSON") from None
     if not isinstance(about, dict) or about.get("format") not in (FORMAT, BEFORE):
         raise ValueError(f"'{path}' holds no session of this format ({FORMAT})")
-    kinds = {"model": str, "prompts": list, "seeds": list, "params": dict}
+    kinds: dict[str, type] = {"model": str, "prompts": list, "seeds": list, "params": dict}
     kinds |= {"undo": int, "pasts": int}
     for name, kind in kinds.items():
         if not isinstance(about.get(name), kind) or isinstance(about.get(name), bool):

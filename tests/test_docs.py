@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from kinetoscope.app.cli.main import load
+from kinetoscope.app.cli.main import load, split_command
 from kinetoscope.app.cli.parser import parse
 from kinetoscope.data.video.write import write_video
 from kinetoscope.tokenizer import VideoCodes, VideoTokenizer
@@ -89,7 +89,7 @@ def test_streams_of_the_page_are_those_of_the_whole_clip() -> None:
 @pytest.mark.parametrize("page", [README, *DOCS, *CARDS], ids=name_of)
 def test_commands_parse(page: Path) -> None:
     for line in commands(page.read_text(encoding="utf-8")):
-        _, command, *words = shlex.split(line, comments=True)
+        command, words = split_command(shlex.split(line, comments=True)[1:])
         assert parse(command, load(command), words), line
 
 

@@ -29,6 +29,8 @@ COMMANDS = (
     "evaluate",
     "demo",
 )
+# Second words that make another command of a first one: files in a folder of its name.
+SECOND_WORDS = {"evaluate": ("videos", "tokenizer", "compare")}
 USAGE = 2
 # Objects made before the first search for garbage. Imports make half a million, none of them
 # garbage, and Python's own 700 make it search for a tenth of the time to the first picture.
@@ -50,8 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = words[0]
         if name not in COMMANDS:
             raise UsageError(f"unknown command '{name}'; the commands are {', '.join(COMMANDS)}")
+        name, rest = split_command(words)
         function = load(name)
-        status = function(**parse(name, function, words[1:]))
+        status = function(**parse(name, function, rest))
         return status if isinstance(status, int) else 0
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
@@ -61,9 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(one_line(error), USAGE)
 
 
+def split_command(words: Sequence[str]) -> tuple[str, list[str]]:
+    """The name of a command, which may have two words, and what is left for it."""
+    count = 2 if words[1:2] and words[1] in SECOND_WORDS.get(words[0], ()) else 1
+    return " ".join(words[:count]), list(words[count:])
+
+
 def load(name: str) -> Callable[..., Any]:
     """The function of a command."""
-    return getattr(importlib.import_module(f".{name}", __package__), name)
+    place = name.replace(" ", ".")
+    return getattr(importlib.import_module(f".{place}", __package__), place.split(".")[-1])
 
 
 def overview() -> str:

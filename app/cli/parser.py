@@ -7,7 +7,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any, NoReturn, get_type_hints
 
 from ...generator.conditions import CONDITIONS
@@ -52,10 +52,11 @@ def parse(name: str, function: Callable[..., Any], words: Sequence[str]) -> dict
 
 def _value(parameter: inspect.Parameter, values: Any) -> Any:
     """What the options of a parameter come to."""
-    if is_dataclass(parameter.annotation):
-        options = [each.name for each in fields(parameter.annotation)]
+    kind: Any = parameter.annotation
+    if is_dataclass(kind):
+        options = [each.name for each in fields(kind)]
         try:
-            return parameter.annotation(**{option: values[option] for option in options})
+            return kind(**{option: values[option] for option in options})
         except ValueError as error:  # it begins with the name of the field
             field, _, rest = str(error).partition(" ")
             raise UsageError(f"--{field.replace('_', '-')} {rest}") from error
@@ -104,10 +105,13 @@ def _add_fields(parser: Any, kind: Any) -> None:
     """An option for each field of a dataclass."""
     types = get_type_hints(kind)
     helps = _helps(kind)
+    usual = kind()
     for each in fields(kind):
-        default = each.default_factory() if each.default is MISSING else each.default
         field = inspect.Parameter(
-            each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=types[each.name]
+            each.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=getattr(usual, each.name),
+            annotation=types[each.name],
         )
         _add_argument(parser, field, helps[each.name], positional=False)
 

@@ -1,8 +1,8 @@
-"""`kinetoscope evaluate`."""
+"""`kinetoscope evaluate MODEL`."""
 
 from __future__ import annotations
 
-from ...generator.sampling.params import SamplingParams
+from ....generator.sampling.params import SamplingParams
 
 
 def evaluate(
@@ -22,6 +22,10 @@ def evaluate(
 ) -> None:
     """Measure a model of the physics world, or a tokenizer alone, and print the tables.
 
+    `evaluate videos`, `evaluate tokenizer` and `evaluate compare` measure any videos, any tokenizer
+    and why two results differ; each has a --help of its own. A model that is called like one of
+    these words is given as a path, such as ./videos.
+
     Args:
         model: a shipped name, a folder, or a hub id.
         prompts: held-out captions per table, and clips for the tokenizer.
@@ -39,7 +43,7 @@ def evaluate(
             of 64 only.
         json: a file for the tables.
     """
-    from ...evaluation.prompts import evaluate as measure
+    from ....evaluation.prompts import evaluate as measure
 
     measure(
         model,
