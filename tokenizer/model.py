@@ -51,7 +51,10 @@ class VideoTokenizer(TokenizerNetwork):
 
     @property
     def id(self) -> str:
-        """Short hash of config and weights. Codes carry it, so other tokenizers refuse them."""
+        """Short hash of config and weights, or `config.codes_of`. Codes carry it, so tokenizers
+        that do not share them refuse them."""
+        if self.config.codes_of:
+            return self.config.codes_of
         probes = (
             self.quantizer.norm.weight,
             self.out_norm.weight,
@@ -61,7 +64,7 @@ class VideoTokenizer(TokenizerNetwork):
         if self._id is None or self._id[0] != marks:
             self._id = (
                 marks,
-                fingerprint(dataclasses.asdict(self.config), self.state_dict()),
+                fingerprint(self.config.marks(), self.state_dict()),
             )
         return self._id[1]
 
@@ -224,6 +227,12 @@ class VideoTokenizer(TokenizerNetwork):
         same = {name for name in mine if name in fresh and mine[name].shape == fresh[name].shape}
         new.load_state_dict(fresh | {name: mine[name] for name in same})
         return new.train(self.training)
+
+    def sharing_codes(self, owner: str) -> "VideoTokenizer":
+        """This very tokenizer, which from now on reads and writes the codes of tokenizer `owner`
+        (an id); with "" they are its own."""
+        self.config = dataclasses.replace(self.config, codes_of=owner)
+        return self
 
     # ---- inside: steps that empty `past`, so that a large picture is never kept twice ----
 

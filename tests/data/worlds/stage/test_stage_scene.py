@@ -40,7 +40,9 @@ def scenes() -> Scenes:
 
 def assert_same(a: Scenes, b: Scenes) -> None:
     for field in fields(Scenes):
-        torch.testing.assert_close(getattr(a, field.name), getattr(b, field.name), rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            getattr(a, field.name), getattr(b, field.name), rtol=0, atol=1e-5
+        )
 
 
 def doing(scenes: Scenes, word: str, phase: int = 0) -> Tensor:
@@ -96,7 +98,9 @@ def test_colours_are_near_their_names_and_differ(scenes: Scenes) -> None:
         basic = [colour for colour in row[:count] if colour < len(BASIC)]
         assert len(set(basic)) == len(basic)
     assert len(COLOURS) > 100
-    assert to_linear(torch.tensor([0.0, 0.5, 1.0])).tolist() == pytest.approx([0, 0.2140, 1], abs=1e-3)
+    assert to_linear(torch.tensor([0.0, 0.5, 1.0])).tolist() == pytest.approx(
+        [0, 0.2140, 1], abs=1e-3
+    )
 
 
 def test_rooms_are_free_of_weather(scenes: Scenes) -> None:
