@@ -77,7 +77,7 @@ def test_mistakes_are_named() -> None:
         sample_scenes([0], 0)
     with pytest.raises(ValueError, match=r"max_objects.*got 1 and 5"):
         StageConfig(max_objects=5)
-    with pytest.raises(ValueError, match="shapes takes words of ball, cube.*'dog'"):
+    with pytest.raises(ValueError, match=r"shapes takes words of ball, cube.*'dog'"):
         StageConfig(shapes=("dog",))
     with pytest.raises(ValueError, match="exclude"):
         StageConfig(hold_out=True, only_held_out=True)
