@@ -68,7 +68,19 @@ SPEED_WORDS: Table = {
     "fast": ("quickly", "fast", "swiftly", "rapidly", "at high speed"),
 }
 BEFORE_VERB = ("slowly", "gently", "quickly", "swiftly", "rapidly")
-PARTICLES = ("into", "and", "against", "up", "down", "along", "around", "in", "out", "back", "away")
+PARTICLES: tuple[str, ...] = (
+    "into",
+    "and",
+    "against",
+    "up",
+    "down",
+    "along",
+    "around",
+    "in",
+    "out",
+    "back",
+    "away",
+)
 PARTICLES = (*PARTICLES, "closer", "forward", "on", "off", "with", "the", "across", "over")
 
 SIDES: Table = {
