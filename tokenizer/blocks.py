@@ -9,6 +9,7 @@ as later on.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,15 @@ REFINED = "refine."  # prefix of the state of a pixel refiner
 @dataclass(frozen=True)
 class StackConfig:
     """A stack of blocks. `spatial` and `temporal` list the blocks, from 0, that mix neighbours."""
+
+    LIMITS: ClassVar = {
+        "width": (1, 1 << 14),
+        "depth": (1, 256),
+        "expand": (1, 64),
+        "kernel": (1, 63),
+        "spatial": (0, 255),
+        "temporal": (0, 255),
+    }
 
     width: int = 256
     depth: int = 6

@@ -1,8 +1,9 @@
 """The sizes of a tokenizer."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
+from ..files.config_fields import read_fields
 from .blocks import StackConfig, refiner_radius
 from .quantizer import QuantizerConfig
 
@@ -16,6 +17,14 @@ class TokenizerConfig:
     `codes_of` is the id of the tokenizer whose codes this one shares, such as the same encoder's
     with a decoder for another size; empty if the codes are its own.
     """
+
+    LIMITS: ClassVar = {
+        "patch": (1, 64),
+        "frames_per_latent": (1, 64),
+        "whitening_floor": (0, 10),
+        "refine_channels": (0, 1024),
+        "refine_stride": (1, 64),
+    }
 
     patch: int = 8
     frames_per_latent: int = 4
@@ -63,18 +72,6 @@ class TokenizerConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TokenizerConfig":
-        """The inverse of `dataclasses.asdict`. ValueError on a key that no tokenizer has."""
-        nested: dict[str, Any] = {
-            "encoder": StackConfig,
-            "decoder": StackConfig,
-            "quantizer": QuantizerConfig,
-        }
-        try:
-            return cls(
-                **{
-                    name: nested[name](**value) if name in nested else value
-                    for name, value in values.items()
-                }
-            )
-        except TypeError as error:
-            raise ValueError(f"not a tokenizer config: {error}") from error
+        """The inverse of `dataclasses.asdict`. ValueError, naming the field, on what no tokenizer
+        has."""
+        return read_fields(cls, values)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..files.fingerprint import fingerprint, marks_of
-from ..files.model_folder import find_folder, load_weights, read_config, save_folder
+from ..files.model_folder import find_folder, load_config, load_model, save_folder
 from .blocks import REFINED, StackConfig, State, own
 from .checks import check_indices, check_range, check_same_size, check_tile, check_video
 from .codes import VideoCodes, latent_count
@@ -191,10 +191,8 @@ class VideoTokenizer(TokenizerNetwork):
         imported only when something is encoded, and not at all if codes are only decoded.
         """
         folder = find_folder(name, "tokenizer")
-        config = TokenizerConfig.from_dict(read_config(folder))
-        tokenizer = cls(config, library)
-        load_weights(tokenizer, folder)
-        return tokenizer.eval()
+        config = load_config(folder, TokenizerConfig.from_dict)
+        return load_model(folder, lambda: cls(config, library)).eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
         """Write config.json and model.safetensors; `half` stores matrices as float16."""

@@ -12,8 +12,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from ...files.model_folder import find_folder, read_config
-from ...tokenizer import QuantizerConfig
+from ...files.model_folder import find_folder, load_config, read_config
+from ...tokenizer import TokenizerConfig
 from ..conditions import CONDITIONS
 from ..model.codebooks import Codebooks
 from ..model.config import DecoderConfig, DecoderSize
@@ -228,12 +228,11 @@ def _plan_of(model: dict[str, Any], latents: int, batch: int, precision: str) ->
 
 def _decoder_of(model: dict[str, Any]) -> DecoderConfig:
     if model.get("init_from"):
-        values = read_config(find_folder(model["init_from"], "generator"))
-        values.pop("tokenizer", None)
-        return DecoderConfig.from_dict(values)
-    tokenizer = read_config(find_folder(_there(model.get("tokenizer"), "tokenizer"), "tokenizer"))
+        return load_config(find_folder(model["init_from"], "generator"), DecoderConfig.from_dict)
+    folder = find_folder(_there(model.get("tokenizer"), "tokenizer"), "tokenizer")
+    tokenizer = load_config(folder, TokenizerConfig.from_dict)
     text = read_config(find_folder(_there(model.get("text"), "text"), "text"))
-    quantizer = QuantizerConfig(**tokenizer["quantizer"])
+    quantizer = tokenizer.quantizer
     levels = tuple(quantizer.args["levels"])
     codebooks = Codebooks(prod(levels), quantizer.rates, model.get("codebooks") or quantizer.rates)
     size = DecoderSize(**model.get("size", {}))
@@ -244,7 +243,7 @@ def _decoder_of(model: dict[str, Any]) -> DecoderConfig:
         text_dim=text.get("hidden_size") or text["d_model"],
         grid=(grid[0], grid[1] * codebooks.used),
         codebooks=codebooks.used,
-        frames_per_latent=tokenizer["frames_per_latent"],
+        frames_per_latent=tokenizer.frames_per_latent,
         **vars(size),
     )
 

@@ -13,6 +13,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from .....files.config_fields import read_fields
 from .....files.errors import UnreadableFile
-from .....files.model_folder import WEIGHTS, load_weights, read_config, save_folder
+from .....files.model_folder import WEIGHTS, load_config, load_model, save_folder
 from ..captions import Attributes
 from ..scene import CAMERAS, COLOURS, MOTIONS, SHAPES, TIMES
 from .network import ContactNet, FrameNet, JudgeConfig, Looks, ObjectNet
@@ -77,10 +79,8 @@ class Judge(nn.Module):
                 f"{path} holds no judge; make one with "
                 f"`python -m kinetoscope.data.worlds.physics.judge.fit --out {path}`"
             )
-        values = read_config(path)
-        judge = cls(JudgeConfig(**values | {"channels": tuple(values["channels"])}))
-        load_weights(judge, path)
-        return judge.eval()
+        config = load_config(path, partial(read_fields, JudgeConfig))
+        return load_model(path, lambda: cls(config)).eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write `config.json` and half-precision `model.safetensors` into `folder`."""

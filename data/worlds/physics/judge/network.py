@@ -15,7 +15,7 @@ of a track, E features of a pair.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as functional
@@ -32,6 +32,15 @@ POSE = 3  # pan, orbit, move in: each from -1 to 1 along its path
 @dataclass(frozen=True)
 class JudgeConfig:
     """Widths of the networks, and the thresholds of what counts as present."""
+
+    LIMITS: ClassVar = {
+        "size": (8, 1024),
+        "channels": (1, 4096),
+        "track_channels": (1, 4096),
+        "min_pixels": (1, 1 << 20),
+        "min_share": (0, 1),
+        "touch_logit": (-100, 100),
+    }
 
     size: int = 64  # pictures of another size are resized to this
     channels: tuple[int, int, int] = (32, 48, 64)

@@ -130,7 +130,9 @@ def test_falls_have_the_acceleration_of_gravity_and_bounces_their_height() -> No
                 assert abs(rebound - wanted) < 0.09 * height[0]
             else:
                 assert rebound < 0.2 * height[0]
-    word = torch.where(scenes.motion[:, 0, 0] == MOTIONS.index("bounce"), spring >= 0.5, spring < 0.5)
+    word = torch.where(
+        scenes.motion[:, 0, 0] == MOTIONS.index("bounce"), spring >= 0.5, spring < 0.5
+    )
     assert word.all() and len(BOUNCE) == len(GROUNDS)
 
 

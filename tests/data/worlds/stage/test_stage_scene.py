@@ -40,7 +40,9 @@ def scenes() -> Scenes:
 
 def assert_same(a: Scenes, b: Scenes) -> None:
     for field in fields(Scenes):
-        torch.testing.assert_close(getattr(a, field.name), getattr(b, field.name), rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            getattr(a, field.name), getattr(b, field.name), rtol=0, atol=1e-5
+        )
 
 
 def doing(scenes: Scenes, word: str, phase: int = 0) -> Tensor:
@@ -75,7 +77,7 @@ def test_mistakes_are_named() -> None:
         sample_scenes([0], 0)
     with pytest.raises(ValueError, match=r"max_objects.*got 1 and 5"):
         StageConfig(max_objects=5)
-    with pytest.raises(ValueError, match="shapes takes words of ball, cube.*'dog'"):
+    with pytest.raises(ValueError, match=r"shapes takes words of ball, cube.*'dog'"):
         StageConfig(shapes=("dog",))
     with pytest.raises(ValueError, match="exclude"):
         StageConfig(hold_out=True, only_held_out=True)
@@ -96,7 +98,9 @@ def test_colours_are_near_their_names_and_differ(scenes: Scenes) -> None:
         basic = [colour for colour in row[:count] if colour < len(BASIC)]
         assert len(set(basic)) == len(basic)
     assert len(COLOURS) > 100
-    assert to_linear(torch.tensor([0.0, 0.5, 1.0])).tolist() == pytest.approx([0, 0.2140, 1], abs=1e-3)
+    assert to_linear(torch.tensor([0.0, 0.5, 1.0])).tolist() == pytest.approx(
+        [0, 0.2140, 1], abs=1e-3
+    )
 
 
 def test_rooms_are_free_of_weather(scenes: Scenes) -> None:
