@@ -111,6 +111,30 @@ def test_saves_and_loads(generator, tmp_path):
     assert twice.id == loaded.id
 
 
+def test_the_same_codes_are_drawn_at_other_sizes(generator, tmp_path):
+    generator.save_pretrained(tmp_path / "model")
+    small = VideoGenerator.from_pretrained(tmp_path / "model", size=8)
+    assert small.size == (8, 12)
+    large = VideoGenerator.from_pretrained(tmp_path / "model", size=16)
+    video = large.generate("a ball", frames=5, seed=1)
+    assert large.size == (16, 24) and video.shape == (1, 3, 5, 16, 24)
+    averages = torch.nn.functional.avg_pool3d(video, (1, 2, 2))
+    drawn = small.generate("a ball", frames=5, seed=1)
+    assert (averages - drawn).abs().mean() < 0.05 * drawn.std() + 0.01
+    # a trained one beside the model's own takes the place of what would be copied
+    enlarged = large.tokenizer
+    torch.nn.init.zeros_(enlarged.out.weight)
+    enlarged.save_pretrained(tmp_path / "model" / f"tokenizer-{enlarged.config.patch}")
+    grey = VideoGenerator.from_pretrained(tmp_path / "model", size=16)
+    assert grey.generate("a ball", frames=5, seed=1).std() < video.std()
+    enlarged.sharing_codes("").save_pretrained(
+        tmp_path / "model" / f"tokenizer-{enlarged.config.patch}"
+    )
+    for size, said in ((16, "has codes of"), (12, "must be 2, 3"), (9, "multiple of 2")):
+        with pytest.raises(ValueError, match=said):
+            VideoGenerator.from_pretrained(tmp_path / "model", size=size)
+
+
 def test_tables_of_codes_take_a_byte_per_number(generator, tmp_path):
     generator.save_pretrained(tmp_path)
     stored = load_file(tmp_path / "model.safetensors")
