@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..files.atomic import whole_folder
 from ..files.fingerprint import fingerprint
-from ..files.model_folder import find_folder, load_weights, read_config, save_folder
+from ..files.model_folder import find_folder, load_config, load_model, read_config, save_folder
 from ..tokenizer import VideoCodes, VideoTokenizer
 from .conditions import CONDITIONS
 from .conditions.text_encoder import TextEncoder
@@ -260,10 +260,9 @@ class VideoGenerator(nn.Module):
                 way to quantize.
         """
         folder = find_folder(name, "generator")
-        values = read_config(folder)
-        tokenizer_id = values.pop("tokenizer", None)
-        decoder = Decoder(DecoderConfig.from_dict(values))
-        load_weights(decoder, folder)
+        tokenizer_id = read_config(folder).get("tokenizer")
+        config = load_config(folder, DecoderConfig.from_dict)
+        decoder = load_model(folder, lambda: Decoder(config))
         tokenizer = VideoTokenizer.from_pretrained(folder / "tokenizer", library=False)
         if tokenizer.id != tokenizer_id:
             wanted = f"the decoder in {folder} learned the codes of tokenizer {tokenizer_id}"

@@ -97,6 +97,13 @@ class VideoCodes:
             else replace(self, indices=self.indices[..., :rate].contiguous())
         )
 
+    def scaled(self, ratio: int) -> "VideoCodes":
+        """The same codes as those of a video `ratio` times as high and wide, for a tokenizer with
+        patches as many times as wide that shares these codes. ValueError if ratio is below 1."""
+        if ratio < 1:
+            raise ValueError(f"ratio must be at least 1; got {ratio}")
+        return replace(self, height=ratio * self.height, width=ratio * self.width)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a safetensors file: indices as int32, the rest as metadata. Written beside its
         place, then renamed."""

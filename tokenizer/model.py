@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..files.fingerprint import fingerprint, marks_of
-from ..files.model_folder import find_folder, load_weights, read_config, save_folder
+from ..files.model_folder import find_folder, load_config, load_model, save_folder
 from .blocks import REFINED, StackConfig, State, own
 from .checks import check_indices, check_range, check_same_size, check_tile, check_video
 from .codes import VideoCodes, latent_count
@@ -51,7 +51,10 @@ class VideoTokenizer(TokenizerNetwork):
 
     @property
     def id(self) -> str:
-        """Short hash of config and weights. Codes carry it, so other tokenizers refuse them."""
+        """Short hash of config and weights, or `config.codes_of`. Codes carry it, so tokenizers
+        that do not share them refuse them."""
+        if self.config.codes_of:
+            return self.config.codes_of
         probes = (
             self.quantizer.norm.weight,
             self.out_norm.weight,
@@ -61,7 +64,7 @@ class VideoTokenizer(TokenizerNetwork):
         if self._id is None or self._id[0] != marks:
             self._id = (
                 marks,
-                fingerprint(dataclasses.asdict(self.config), self.state_dict()),
+                fingerprint(self.config.marks(), self.state_dict()),
             )
         return self._id[1]
 
@@ -188,10 +191,8 @@ class VideoTokenizer(TokenizerNetwork):
         imported only when something is encoded, and not at all if codes are only decoded.
         """
         folder = find_folder(name, "tokenizer")
-        config = TokenizerConfig.from_dict(read_config(folder))
-        tokenizer = cls(config, library)
-        load_weights(tokenizer, folder)
-        return tokenizer.eval()
+        config = load_config(folder, TokenizerConfig.from_dict)
+        return load_model(folder, lambda: cls(config, library)).eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
         """Write config.json and model.safetensors; `half` stores matrices as float16."""
@@ -226,6 +227,12 @@ class VideoTokenizer(TokenizerNetwork):
         same = {name for name in mine if name in fresh and mine[name].shape == fresh[name].shape}
         new.load_state_dict(fresh | {name: mine[name] for name in same})
         return new.train(self.training)
+
+    def sharing_codes(self, owner: str) -> "VideoTokenizer":
+        """This very tokenizer, which from now on reads and writes the codes of tokenizer `owner`
+        (an id); with "" they are its own."""
+        self.config = dataclasses.replace(self.config, codes_of=owner)
+        return self
 
     # ---- inside: steps that empty `past`, so that a large picture is never kept twice ----
 

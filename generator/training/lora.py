@@ -1,8 +1,7 @@
-"""Low-rank adapters (LoRA, arXiv:2106.09685) of a decoder, by peft: a few megabytes that turn one
-model into another.
+"""Low-rank adapters (LoRA, arXiv:2106.09685) of a decoder, by peft: a few megabytes each.
 
-A folder of an adapter holds `config.json` (rank, alpha, name and id of the model it belongs to) and
-`model.safetensors`.
+The folder of an adapter holds `config.json` (rank, alpha, name and id of the model it belongs to)
+and `model.safetensors`.
 """
 
 from __future__ import annotations
@@ -27,8 +26,7 @@ LINEARS = ("qkv", "out", "gate_up", "down")  # of every block
 
 @dataclass(frozen=True)
 class LoraSize:
-    """Rank of the adapters, 0 for none, and how strongly they count: by alpha / rank; `alpha` is
-    the rank if 0."""
+    """Rank of the adapters, 0 for none, and their scale alpha / rank; `alpha` 0 means the rank."""
 
     rank: int = 0
     alpha: int = 0
@@ -41,8 +39,7 @@ class LoraSize:
 
 
 def add_lora(decoder: Decoder, size: LoraSize) -> None:
-    """Freeze the decoder and put adapters, which do nothing yet, beside the linear layers of its
-    blocks."""
+    """Freeze the decoder and add adapters, which change nothing yet, to its linear layers."""
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
@@ -56,14 +53,13 @@ def add_lora(decoder: Decoder, size: LoraSize) -> None:
 
 
 def lora_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Those of the adapters alone."""
+    """The weights of the adapters alone."""
     return {name: tensor for name, tensor in weights.items() if "lora_" in name}
 
 
 @torch.no_grad()
 def merge_lora(decoder: Decoder) -> None:
-    """Add the adapters to the weights and take them out; the decoder computes the same as
-    before."""
+    """Add the adapters to the weights and remove them; the decoder computes the same."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     for block in decoder.blocks:
@@ -83,8 +79,7 @@ def save_adapter(
     base: str,
     base_id: str,
 ) -> None:
-    """Write the adapters among `weights`, and the model that they belong to (the name it was
-    loaded by, and its id)."""
+    """Write the adapters among `weights`, and the name and id of the model they belong to."""
     config: dict[str, Any] = {"lora": vars(size), "base": str(base), "base_id": base_id}
     save_folder(folder, config, lora_weights(weights))
 
@@ -92,11 +87,11 @@ def save_adapter(
 def load_adapter(
     generator: VideoGenerator, folder: str | os.PathLike[str], merge: bool = True
 ) -> None:
-    """Turn a generator into the one that `folder` adapts it to.
+    """Add the adapter in `folder` to a generator.
 
     Args:
-        merge: add the adapters to the weights, so that sampling costs what it did and
-            `save_pretrained` writes the new model; else they stay beside them.
+        merge: add the adapter to the weights, so that sampling costs no more than before and
+            `save_pretrained` writes the new model; otherwise it stays beside them.
 
     Raises:
         ValueError: the folder holds no adapter, or that of another model.
@@ -108,8 +103,7 @@ def load_adapter(
     if config["base_id"] != generator.id:
         raise ValueError(
             f"the adapter in '{folder}' belongs to model '{config['base']}' ({config['base_id']}), "
-            "and this one is "
-            f"{generator.id}"
+            f"and this one is {generator.id}"
         )
     decoder = generator.decoder
     device = generator.decoder.no_text.device
