@@ -1,6 +1,6 @@
 """The words that captions of the stage use, each beside what it stands for.
 
-Verbs are given in their base form behind a `~`, so that `grammar` can inflect them: "~roll left"
+Verbs are given in their base form after a `~`, so that `grammar` can inflect them: "~roll left"
 becomes "rolls left", "roll left" or "rolling left". `{target}` is another object, `{ground}` the
 floor with its article. A word that stands twice is chosen twice as often.
 """
