@@ -41,7 +41,7 @@ class DecoderConfig:
         codebooks: codes of a cell, one after another in its row (codebooks.py).
         wavefront: 0 draws the codes of a frame one after another; with l of at least 1 rows are
             drawn at once, each l cells after the one above, which is faster and less exact
-            (parallel.py).
+            (order.py).
 
     Raises:
         ValueError: sizes that do not fit each other.

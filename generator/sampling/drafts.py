@@ -28,7 +28,7 @@ from .noise import FrameNoise
 from .params import SamplingParams
 
 # Up to about so many tokens a forward waits for its weights more than for its sums, so guesses cost
-# little. Behind that they must pay for themselves, and some do: in large batches on a CPU 4 to 12
+# little. Beyond that they must pay for themselves, and some do: in large batches on a CPU 4 to 12
 # per row were faster than 1.
 TOKENS_AT_ONCE = {"cpu": 40, "cuda": 1024}
 SHORTEST = 8

@@ -7,7 +7,7 @@ Nothing is moved, concatenated or grown. Ring keys are rotated once, where they 
 sinks (the anchors) also keep un-rotated keys and are rotated anew once per frame, so that they
 never seem further away than training saw. Tokens of the open frame may be written again and again,
 in any number and at other places in each row: a token sees those of its own and earlier steps
-(parallel.py) and never later ones, so a wrong guess is simply written over.
+(order.py) and never later ones, so a wrong guess is simply written over.
 
 Legend: B rows, P prefix tokens, S sink frames, L tokens (of a frame: header and cells), X = L + 1
 with one that is nowhere, T tokens of one call, A = P + S * L anchors, C slots that are seen, N
