@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.video.frame import PictureType
 
 from .frames import ShownFrame, VideoError, shown_frames
 from .lengths import (
@@ -22,15 +23,16 @@ from .lengths import (
     declared_seconds,
     file_seconds,
     is_joined,
-    misses_bytes,
+    is_truncated,
     packet_times,
+    promised_seconds,
 )
 from .timestamps import Clock, runs_backwards
 
 SEEK_SECONDS = 1.0  # below this, decoding from the start is quicker than seeking
 STEPS_BACK = (0.0, 2.0, 10.0)  # seconds before the place sought, tried one after another
 LONGEST_LOOK = 8  # frames
-MANY_BYTES = 64 << 20  # files up to this size are counted where their header only estimates
+MANY_BYTES = 64 << 20  # what is exact and slow is done with files up to this size
 
 ESTIMATED = {MATROSKA, "flv", "asf"}  # know their length but not their number of frames
 HOLDING = {MOV, MATROSKA, "gif", "apng"}  # say for how long the last frame is shown
@@ -94,7 +96,7 @@ class ContainerVideo:
     def shown(self, start: float = 0.0) -> Iterator[ShownFrame]:
         head, rest = self._look()
         if start >= SEEK_SECONDS and self._can_seek(head):
-            for back in STEPS_BACK:
+            for back in STEPS_BACK[self.kind == "mpeg" :]:
                 found = self._sought(start, start - back)
                 if found is not None:
                     return self._to_end(found)
@@ -145,9 +147,8 @@ class ContainerVideo:
         for shown in shown_frames(timed, self._hold):
             end = shown.end
             yield shown
-        declared = declared_seconds(self.container, self.stream)
-        is_short = end < declared - max(0.5, 0.02 * declared)
-        if is_short and misses_bytes(self.path, self.kind):
+        if is_truncated(self.path, self.container, self.stream, end):
+            declared = promised_seconds(self.container, self.stream)
             raise VideoError(
                 f"'{self.path}' is truncated: {end:.2f} of {declared:.2f} seconds are there; "
                 "export or download it again"
@@ -164,8 +165,11 @@ class ContainerVideo:
         """Does a seek find what decoding from the start would have shown?"""
         if self.codec in STATEFUL or head[0].format.name == "pal8":
             return False
+        stat = self.path.stat()
+        # In the midst of a program stream FFmpeg guesses times until it meets one.
+        if self.kind == "mpeg" and stat.st_size <= MANY_BYTES:
+            return False
         if self.kind in JOINED:
-            stat = self.path.stat()
             return not _is_joined(self.path, stat.st_size, stat.st_mtime_ns)
         return True
 
@@ -198,7 +202,11 @@ class ContainerVideo:
         if frames and seconds:
             return frames, seconds
         times = self._packet_times()
-        return (len(times), times[-1] - times[0] + 1 / self.rate) if times else (1, 1 / self.rate)
+        if not times:
+            return 1, 1 / self.rate
+        if self.kind != MATROSKA or not seconds:
+            seconds = times[-1] - times[0] + 1 / self.rate
+        return len(times), seconds
 
     def steps(self) -> list[float]:
         stream = self.stream
@@ -212,8 +220,9 @@ class ContainerVideo:
 
 
 def _ends_group(head: list[Any]) -> bool:
-    """Do these frames hold one that others were decoded for?"""
-    return len(head) > 1 and head[-1].pict_type != av.video.frame.PictureType.B
+    """Does the last of these frames follow others that were decoded after it?"""
+    kinds = [frame.pict_type for frame in head[-2:]]
+    return len(kinds) == 2 and kinds[0] == PictureType.B != kinds[1]
 
 
 @lru_cache(maxsize=4096)

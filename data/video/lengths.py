@@ -1,8 +1,4 @@
-"""How long a video file says it is, and whether it ends before its own structure says so.
-
-A picture that is held for long at the end looks like missing frames by its times; by its bytes it
-does not.
-"""
+"""How long a video file says it is, how long it is, and whether its end is missing."""
 
 from __future__ import annotations
 
@@ -19,6 +15,7 @@ from .timestamps import Clock
 MOV = "mov,mp4,m4a,3gp,3g2,mj2"  # FFmpeg's names of containers
 MATROSKA = "matroska,webm"
 INDEXED = {MOV, "avi"}  # hold a table of all their frames
+UNCOUNTED = {"asf", "flv"}  # declare their length in seconds but not in bytes
 JOINED = {"mpegts", "mpeg"}  # recordings of this kind may be joined by putting bytes together
 EBML_SEGMENT = 0x18538067
 
@@ -31,10 +28,10 @@ def declared_frames(container: Any, stream: Any, rate: float) -> int:
     if kind not in INDEXED or not frames:
         return frames
     index = stream.index_entries
+    if kind == "avi":
+        return frames if len(index) == frames else 0
     is_hiding = abs(frames / rate - declared_seconds(container, stream)) > 1.5 / rate
-    if len(index) < frames if kind == "avi" else is_hiding:
-        return sum(entry.size > 0 and not entry.is_discard for entry in index)
-    return frames
+    return sum(not entry.is_discard for entry in index) if is_hiding else frames
 
 
 def declared_seconds(container: Any, stream: Any) -> float:
@@ -92,12 +89,29 @@ def is_joined(container: Any, stream: Any, rate: float) -> bool:
 # ---- the end of the bytes ----
 
 
-def misses_bytes(path: Path, container: str) -> bool:
-    """Whether bytes are missing at the end of a file; True where the format (FFmpeg's name of the
-    container) does not tell."""
+def is_truncated(path: Path, container: Any, stream: Any, end: float) -> bool:
+    """Does a file that gave pictures up to `end` seconds lack some?
+
+    Its header must promise clearly more, and bytes must be missing where the format tells: a
+    picture that is held for long at the end looks like missing frames by its times alone.
+    """
+    kind = container.format.name
+    declared = promised_seconds(container, stream)
+    is_short = end < declared - max(0.5, 0.02 * declared)
+    return is_short and (kind in UNCOUNTED or _misses_bytes(path, kind))
+
+
+def promised_seconds(container: Any, stream: Any) -> float:
+    """The length that a header promises, even if the file is shorter."""
+    declared = declared_seconds(container, stream)
+    is_avi = container.format.name == "avi"  # FFmpeg fits its length to the file
+    return max(declared, float(stream.frames / stream.average_rate)) if is_avi else declared
+
+
+def _misses_bytes(path: Path, container: str) -> bool:
     check = CHECKS.get(container)
-    if check is None:
-        return True
+    if check is None:  # the length was found by looking at the end of the file
+        return False
     with open(path, "rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
