@@ -22,8 +22,8 @@ def unknown(sentence: str) -> list[str]:
     >>> unknown("a dog and a cat on the beach")[0]
     "'dog' and 'cat' are not known here: no animals are known; it knows balls, cubes, ..."
 
-    Plurals and forms of verbs count as their word, whatever their case. Words in no topic are passed
-    over.
+    Plurals and forms of verbs count as their word, whatever their case. Words in no topic are
+    passed over.
     """
     found: dict[str, list[str]] = {}
     words = [match.group().lower() for match in WORD.finditer(sentence)]

@@ -1,5 +1,5 @@
-"""`python -m kinetoscope.tokenizer.sound fit --config configs/tokenizer/sound-24k.yaml`: training by
-Lightning CLI."""
+"""`python -m kinetoscope.tokenizer.sound fit --config configs/tokenizer/sound-24k.yaml`: training
+by Lightning CLI."""
 
 from ...training.cli import run
 from .training.module import SoundTokenizerModule
