@@ -26,6 +26,7 @@ COMMANDS = (
     "decode",
     "prepare",
     "describe",
+    "data",
     "evaluate",
     "demo",
 )

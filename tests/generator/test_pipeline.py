@@ -49,6 +49,14 @@ def test_progress_is_told_of_every_frame_once(generator):
     assert told == [1, 4, 2]
 
 
+@pytest.mark.parametrize("code", [-1, 12, 99_999])
+def test_init_with_a_code_of_no_table_is_refused(generator, code):
+    codes = generator.tokenizer.encode(torch.zeros(1, 3, 5, 8, 12))
+    codes.indices[0, 1, 0, 0] = code
+    with pytest.raises(ValueError, match=f"codes run from 0 to 11; got {code}"):
+        generator.generate("a ball", frames=9, init=codes)
+
+
 @pytest.mark.parametrize("frames", [1, 5])
 def test_init_is_how_the_video_begins(generator, frames):
     init = 2 * torch.rand(1, 3, frames, 8, 12, generator=torch.Generator().manual_seed(0)) - 1
