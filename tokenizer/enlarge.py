@@ -41,11 +41,11 @@ def enlarge(
     `enlarged.fit_whitening(videos, keep=enlarged.whitening.low(tokenizer.config.patch))`.
 
     Raises:
-        ValueError: patch is no multiple of this tokenizer's, or its pictures would not grow.
+        ValueError: patch is no multiple of this tokenizer's.
     """
     old = tokenizer.config.patch
-    if patch <= old or patch % old:
-        raise ValueError(f"patch must be 2, 3, ... times {old}; got {patch}")
+    if patch < old or patch % old:
+        raise ValueError(f"patch must be 1, 2, 3, ... times {old}; got {patch}")
     config = dataclasses.replace(
         tokenizer.config,
         patch=patch,
