@@ -25,14 +25,7 @@ from ...files.output_path import check_output
 from ...tokenizer.codes import CodesFile, CodesWriter
 from .allocator import return_large_buffers
 from .prefetch import prefetch
-from .read import (
-    clip_rate,
-    iterate_frames,
-    probe,
-    read_clip,
-    to_float,
-    to_uint8,
-)
+from .read import clip_rate, iterate_frames, probe, read_clip, to_float, to_uint8
 from .write import VideoWriter
 
 Item = TypeVar("Item")

@@ -18,13 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ...files.fingerprint import fingerprint
-from ...files.model_folder import (
-    CONFIG,
-    WEIGHTS,
-    find_folder,
-    load_weights,
-    read_config,
-)
+from ...files.model_folder import CONFIG, WEIGHTS, find_folder, load_weights, read_config
 from .small_modernbert import SmallModernBert, is_small_modernbert
 from .word_pieces import SETTINGS, TOKENIZER, WordPieces, is_plain
 

@@ -21,13 +21,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ...data.datasets.shards import (
-    FORMAT,
-    MANIFEST,
-    SKIPPED,
-    shard_path,
-    write_skipped,
-)
+from ...data.datasets.shards import FORMAT, MANIFEST, SKIPPED, shard_path, write_skipped
 from ...data.datasets.video_list import ListedVideo, list_videos
 from ...data.video.workers import Decoders, Reading
 from ...files.json_file import read_json, write_json

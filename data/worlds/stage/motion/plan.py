@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..scene import HALF_DEPTH, HALF_WIDTH, MOTIONS, RADII, SHAPES, SPEEDS, StageConfig
 from .camera import DISTANCE
 from .dynamics import (
     ORBIT_SPEED,
@@ -25,7 +26,6 @@ from .dynamics import (
     rest_height,
     restitution,
 )
-from .scene import HALF_DEPTH, HALF_WIDTH, MOTIONS, RADII, SHAPES, SPEEDS, StageConfig
 
 DRAFTS, DRAFTS_OF_WORDS = 21, 5
 UNIFORMS = 20  # random numbers per object and draft

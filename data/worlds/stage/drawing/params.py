@@ -8,10 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .colours import to_linear
-from .dynamics import rest_height
+from ..colours import to_linear
+from ..motion.dynamics import rest_height
+from ..scene import MATERIALS, PLACES, RADII, SHAPES, STYLES, TIMES, WEATHERS, Scenes
 from .light import lighting
-from .scene import MATERIALS, PLACES, RADII, SHAPES, STYLES, TIMES, WEATHERS, Scenes
 from .shapes import SHADOW
 
 # Per ground, linear RGB of its two tones; strength of tiles and of boards; waves per metre along

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .scene import HALF_DEPTH, HALF_WIDTH
+from ..scene import HALF_DEPTH, HALF_WIDTH
 from .shapes import NEVER, Triple, dot
 
 RIM_HEIGHT, RIM_WIDTH = 0.22, 0.22  # metres

@@ -8,10 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..scene import RADII
 from .camera import project
 from .dynamics import Course, Script, footprints, gaps
 from .plan import HORIZON, M
-from .scene import RADII
 
 LATEST_HIT = 22  # frames by which a collision must have happened
 EARLIEST_WALL = 18  # frames before which nothing may reach a wall

@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..scene import SHAPES, Scenes
 from .backdrop import backdrop, dot, rays
 from .finish import finish
 from .params import frame_tables, own_tables, pixel_size
-from .scene import SHAPES, Scenes
 from .shade import hit, shade
 from .shapes import BOUND, NEVER
 

@@ -15,16 +15,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from .scene import (
-    ACTIONS,
-    HALF_DEPTH,
-    HALF_WIDTH,
-    MOTIONS,
-    RADII,
-    SHAPES,
-    latent_of_frame,
-)
-from .shapes import FOOTPRINT_LYING, FOOTPRINT_UPRIGHT, LYING, UPRIGHT
+from ..drawing.shapes import FOOTPRINT_LYING, FOOTPRINT_UPRIGHT, LYING, UPRIGHT
+from ..scene import ACTIONS, HALF_DEPTH, HALF_WIDTH, MOTIONS, RADII, SHAPES, latent_of_frame
 
 GRAVITY = 5.0  # slower than Earth's, so that a fall lasts several frames
 # Per ground: deceleration in m/s² of what slides and of what rolls, share of the speed that a
