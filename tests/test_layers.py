@@ -23,7 +23,7 @@ BELOW = {
     "pretrained": (),
 }
 ALSO = {  # what feeds the training of tokenizers
-    "tokenizer/training/data_module.py": ("data",),
+    "tokenizer/training/*data_module.py": ("data",),
     "tokenizer/sound/training/data_module.py": ("data",),
 }
 

@@ -18,7 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from ...files.fingerprint import fingerprint
-from ...files.model_folder import CONFIG, WEIGHTS, find_folder, load_weights, read_config
+from ...files.model_folder import (
+    CONFIG,
+    WEIGHTS,
+    find_folder,
+    load_model,
+    read_config,
+)
 from .small_modernbert import SmallModernBert, is_small_modernbert
 from .word_pieces import SETTINGS, TOKENIZER, WordPieces, is_plain
 
@@ -149,10 +155,9 @@ def read_small(folder: Path) -> tuple[SmallModernBert, WordPieces] | None:
             is_small_modernbert(config) and is_plain(json.loads(settings), json.loads(tokenizer))
         ):
             return None
-        model = SmallModernBert(config)
-        load_weights(model, folder)
+        model = load_model(folder, lambda: SmallModernBert(config))
         return model, WordPieces(settings, tokenizer)
-    except (AttributeError, KeyError, OSError, TypeError, ValueError):
+    except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError):
         return None
 
 
