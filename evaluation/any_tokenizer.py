@@ -26,7 +26,7 @@ from ..files.model_folder import find_folder
 from ..tokenizer import VideoCodes, VideoTokenizer
 from ..tokenizer.flicker import Steadiness
 from ..tokenizer.metrics import CodeUsage
-from .clips.extraction import Job, decoded_batches
+from .clips.extraction import Job, Problem, decoded_batches
 from .clips.feature_store import FeatureStore, default_folder, rows_of
 from .clips.video_sets import choose_clips
 from .codecs import CODECS, fits, within_budget
@@ -155,7 +155,7 @@ def evaluate_tokenizers(
         chosen = choose_clips(data, protocol, "reference", store)
         jobs = [Job(clip) for clip in chosen.clips]
         say(f"{len(jobs)} clips of {chosen.videos} videos")
-        broken = []
+        broken: list[Problem] = []
         for group in decoded_batches(jobs, protocol, batch, workers, broken):
             target = group.video
             original.add(target, target)

@@ -6,6 +6,7 @@ import io
 import os
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import torch
@@ -63,7 +64,7 @@ def _encode(codec: Codec, clip: Tensor, quality: int) -> tuple[bytes, int]:
     spent = 0
     options = codec.options | {"crf": str(quality)}
     with av.open(file, "w", format=codec.container) as container:
-        stream = container.add_stream(codec.encoder, rate=24, options=options)
+        stream: Any = container.add_stream(codec.encoder, rate=24, options=options)
         stream.pix_fmt = "yuv420p"
         stream.height, stream.width = clip.shape[2:]
         pictures = clip.permute(1, 2, 3, 0).contiguous().numpy()
@@ -83,7 +84,7 @@ def _bits(codec: Codec, packet: bytes) -> int:
 
 
 def _decode(coded: bytes) -> Tensor:
-    with av.open(io.BytesIO(coded)) as container:
+    with av.open(io.BytesIO(coded), "r") as container:
         frames = [
             torch.from_numpy(frame.to_ndarray(format="rgb24"))
             for frame in container.decode(video=0)

@@ -9,6 +9,7 @@ from ..data.worlds.stage.clips import HELD_OUT_SEED
 from ..data.worlds.stage.scene import StageConfig
 from ..data.worlds.stage.store import kinds, stage_store
 from ..tokenizer import VideoTokenizer
+from ..tokenizer.flicker import Steadiness
 from ..tokenizer.metrics import CodeUsage, psnr, ssim
 from .edges import edge_sharpness, texture
 
@@ -40,6 +41,7 @@ def stage_tables(
         store = stage_store(folder, frames, size, scenes, SEED, compiled)
         store.grow(clips)
         rows: dict[str, list[torch.Tensor]] = {}
+        steadiness = Steadiness(*tokenizer.config.cell)
         for begin in range(0, clips, BATCH):
             video, foreground = store.read(range(begin, min(begin + BATCH, clips)))
             target = to_float(video)
@@ -54,7 +56,9 @@ def stage_tables(
                 "texture": texture(decoded, target),
             }.items():
                 rows.setdefault(name, []).append(value)
+            steadiness.update(decoded, target)
         tables[kind] = {name: float(torch.cat(parts).nanmean()) for name, parts in rows.items()}
+        tables[kind]["patch seams"] = steadiness.table()["seam between patches"]
     names = list(next(iter(tables.values())))
     tables["all"] = {
         name: sum(table[name] for table in tables.values()) / len(tables) for name in names

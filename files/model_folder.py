@@ -27,7 +27,7 @@ WEIGHTS = "model.safetensors"
 FLOATS = {"F16", "BF16", "F32", "F64"}
 WHOLES = {"I8", "I16", "I32", "I64", "U8", "BOOL"}
 SLACK = 1 << 26  # numbers that a module may make beside its weights
-SCALE = ".scale"  # behind the name of what is stored in eight bits
+SCALE = ".scale"  # ends the name of the scales of what is stored in eight bits
 # what draws the weights of a new module
 DRAWS = {nn.init.kaiming_uniform_, nn.init.normal_, nn.init.uniform_}
 DRAWS |= {Tensor.normal_, Tensor.uniform_}

@@ -101,7 +101,8 @@ def test_commands_that_go_on_in_the_next_line_are_read() -> None:
 @pytest.mark.parametrize("page", [README, *DOCS, *CARDS], ids=name_of)
 def test_configs_and_programs_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for target in re.findall(r"(?:--config |\bpython |`)([\w./-]+\.(?:yaml|py))", text):
+    told = re.findall(r"(?:--config |\bpython )([\w./-]+\.(?:yaml|py))", text)
+    for target in [*told, *re.findall(r"`([\w-]+/[\w./-]+\.(?:yaml|py))", text)]:
         assert (ROOT / target).exists(), f"{name_of(page)} names {target}, which is not there"
     for module in re.findall(r"\bpython -m (kinetoscope[\w.]*)", text):
         place = ROOT.joinpath(*module.split(".")[1:])

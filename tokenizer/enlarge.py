@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 
 import torch
 from torch import Tensor
 
+from ..files.model_folder import find_folder
 from .config import TokenizerConfig
 from .model import VideoTokenizer
 
@@ -39,11 +41,11 @@ def enlarge(
     `enlarged.fit_whitening(videos, keep=enlarged.whitening.low(tokenizer.config.patch))`.
 
     Raises:
-        ValueError: patch is no multiple of this tokenizer's, or its pictures would not grow.
+        ValueError: patch is no multiple of this tokenizer's.
     """
     old = tokenizer.config.patch
-    if patch <= old or patch % old:
-        raise ValueError(f"patch must be 2, 3, ... times {old}; got {patch}")
+    if patch < old or patch % old:
+        raise ValueError(f"patch must be 1, 2, 3, ... times {old}; got {patch}")
     config = dataclasses.replace(
         tokenizer.config,
         patch=patch,
@@ -51,7 +53,7 @@ def enlarge(
         refine_stride=_either(refine_stride, tokenizer.config.refine_stride),
         codes_of=tokenizer.id,
     )
-    large = VideoTokenizer(config)
+    large = VideoTokenizer(config, library=tokenizer.quantizer.codebook is not None)
     low = large.whitening.low(old)
     columns = low.expand_as(large.whitening.mean).flatten()
     fresh = large.state_dict()
@@ -73,6 +75,34 @@ def enlarge(
             fresh[name] = value
     large.load_state_dict(fresh)
     return large.train(tokenizer.training)
+
+
+def with_patch(name: str | os.PathLike[str], patch: int, library: bool = True) -> VideoTokenizer:
+    """A model's tokenizer for patches of `patch` pixels, for codes of the one that it comes with.
+
+    That is the one in the folder `tokenizer-PATCH` beside the model's `tokenizer`, if there is one;
+    else the model's own, enlarged if its patches are smaller.
+
+    Args:
+        name, library: as for `VideoTokenizer.from_pretrained`.
+
+    Raises:
+        ValueError: there is none for such patches, or it has other codes.
+    """
+    folder = find_folder(name, "tokenizer")
+    own = VideoTokenizer.from_pretrained(folder, library)
+    if patch == own.config.patch:
+        return own
+    beside = folder.with_name(f"tokenizer-{patch}")
+    if not beside.is_dir():
+        return enlarge(own, patch)
+    other = VideoTokenizer.from_pretrained(beside, library)
+    if other.id != own.id or other.config.patch != patch:
+        raise ValueError(
+            f"{beside} has patches of {other.config.patch} and codes of {other.id}, and {folder} "
+            f"has codes of {own.id}"
+        )
+    return other
 
 
 def _either(asked: int | None, old: int) -> int:

@@ -15,7 +15,14 @@ from torch import Tensor
 from ..files.fingerprint import fingerprint, marks_of
 from ..files.model_folder import find_folder, load_config, load_model, save_folder
 from .blocks import REFINED, StackConfig, State, own
-from .checks import check_indices, check_range, check_same_size, check_tile, check_video
+from .checks import (
+    check_indices,
+    check_range,
+    check_same_size,
+    check_table,
+    check_tile,
+    check_video,
+)
 from .codes import VideoCodes, latent_count
 from .config import TokenizerConfig
 from .network import TokenizerNetwork
@@ -171,10 +178,12 @@ class VideoTokenizer(TokenizerNetwork):
         """Decode chunks of indices `[B, t, H, W]`, any t, to chunks of video at bounded memory.
 
         The chunks are `[B, 3, f, height, width]`; without `height` and `width` the frames keep
-        their padding to whole patches. The pixels are those of `decode`.
+        their padding to whole patches. The pixels are those of `decode`. ValueError for a code
+        that is none of this tokenizer.
         """
         state: State = {}
         for chunk in code_chunks:
+            check_table(chunk, self.codebook_size)
             pixels, state = self._decode_step(chunk, state, tile)
             yield pixels[:, :, :, :height, :width]
             del pixels  # free them before the next ones are made
@@ -292,9 +301,7 @@ class VideoTokenizer(TokenizerNetwork):
                 f"a video of {codes.num_frames} x {codes.height} x {codes.width} has a grid of "
                 f"{wanted} codes; got {list(codes.indices.shape[1:4])}"
             )
-        for index in codes.indices.aminmax():
-            if not 0 <= index < self.codebook_size:
-                raise ValueError(f"codes run from 0 to {self.codebook_size - 1}; got {int(index)}")
+        check_table(codes.indices, self.codebook_size)
 
 
 def latents_at_once(H: int, W: int) -> int:

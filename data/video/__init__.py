@@ -1,8 +1,8 @@
 """Videos and images as tensors: reading, writing, and what runs beside it."""
 
 from .frames import VideoError
+from .pictures import IMAGE_SUFFIXES
 from .read import (
-    IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
     VideoClip,
     VideoInfo,

@@ -25,8 +25,9 @@ import torch
 from torch import Tensor
 
 from ..datasets.video_list import ListedVideo
+from .frames import VideoError
 from .prefetch import prefetch
-from .read import VideoError, clip_rate, iterate_frames
+from .read import clip_rate, iterate_frames
 
 CHUNK_PIXELS = 1 << 19  # pixels that a worker sends at once
 LONGEST_CHUNK = 64  # frames

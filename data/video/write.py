@@ -20,10 +20,8 @@ from torch import Tensor
 
 from ...files.atomic import whole_path
 from ...files.output_path import check_output
+from .containers import SIZE_TAG
 
-# H.264 with 4:2:0 colour needs even sizes, so an odd video is padded by one repeated row or column;
-# this tag (width x height) lets the reader of this package return it at its own size.
-SIZE_TAG = "kinetoscope_size"
 # primaries, transfer and matrix; untagged small videos would be shown with other colours than they
 # were made in
 BT709 = 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -146,7 +146,7 @@ def _sound(clip: Clip, protocol: Protocol) -> Tensor:
 
 def _decoded(
     jobs: Iterable[Job], protocol: Protocol, sound: bool, workers: int
-) -> Iterator[Loaded]:
+) -> Generator[Loaded, None, None]:
     """The jobs in order, decoded by threads a few clips ahead."""
     coming = iter(jobs)
     waiting: deque[Future[Loaded]] = deque()

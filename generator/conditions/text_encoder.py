@@ -49,7 +49,8 @@ class TextEncoder(nn.Module):
         tokenizer: "PreTrainedTokenizerBase | WordPieces",
     ) -> None:
         super().__init__()
-        self.model: Any = model.get_encoder() if model.config.is_encoder_decoder else model
+        given: Any = model
+        self.model: Any = given.get_encoder() if given.config.is_encoder_decoder else given
         self.tokenizer: Any = tokenizer
         self.dim = int(model.config.hidden_size)
         positions = getattr(model.config, "max_position_embeddings", None) or UNLIMITED

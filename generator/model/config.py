@@ -40,8 +40,8 @@ class DecoderConfig:
         rope_base: ratio between the fastest and the slowest rotation.
         codebooks: codes of a cell, one after another in its row (codebooks.py).
         wavefront: 0 draws the codes of a frame one after another; with l of at least 1 rows are
-            drawn at once, each l cells behind the one above, which is faster and less exact
-            (parallel.py).
+            drawn at once, each l cells after the one above, which is faster and less exact
+            (order.py).
 
     Raises:
         ValueError: sizes that do not fit each other.
@@ -180,7 +180,7 @@ class DecoderConfig:
         return self.cells + (self.grid[0] if self.wavefront else 1)
 
     def anchor_shift(self, frame: int) -> int:
-        """Frames by which prefix and sinks move up behind a frame, so that they stay within
+        """Frames by which prefix and sinks move up for a frame, so that they stay within
         `max_distance` of it."""
         return max(0, frame - self.max_distance)
 

@@ -202,7 +202,9 @@ def read_plan(config: str) -> Plan:
         raise ValueError(f"'{path}' cannot be read as YAML: {error}") from error
     try:
         stages = values["data"]["init_args"]["stages"]
-        longest = max(stages, key=lambda stage: stage["latents"] * stage["batch_size"], default={})
+        longest: dict[str, Any] = max(
+            stages, key=lambda stage: stage["latents"] * stage["batch_size"], default={}
+        )
         (latents, batch) = (longest["latents"] + 0, longest["batch_size"] + 0)
         precision = str(values.get("trainer", {}).get("precision", "32-true"))
         return _plan_of(values["model"], latents, batch, precision)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from ...files.model_folder import WEIGHTS, find_folder, read_config, save_folder
-from ...files.tensors import load_tensors
+from ...files.config_fields import read_fields, shown
+from ...files.errors import UnreadableFile
+from ...files.model_folder import WEIGHTS, find_folder, load_config, read_config, save_folder
+from ...files.tensors import load_tensors, tensor_shapes
 from ..model.decoder import Decoder
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ LINEARS = ("qkv", "out", "gate_up", "down")  # of every block
 class LoraSize:
     """Rank of the adapters, 0 for none, and their scale alpha / rank; `alpha` 0 means the rank."""
 
+    LIMITS: ClassVar = {"rank": (0, 4096), "alpha": (0, 1 << 20)}
+
     rank: int = 0
     alpha: int = 0
 
@@ -36,6 +41,19 @@ class LoraSize:
             raise ValueError(
                 f"lora.rank and lora.alpha must not be negative; got {self.rank} and {self.alpha}"
             )
+
+
+@dataclass(frozen=True)
+class AdapterConfig:
+    """What a folder says of its adapter: its size, and name and id of the model it belongs to."""
+
+    lora: LoraSize
+    base: str
+    base_id: str
+
+    def __post_init__(self) -> None:
+        if self.lora.rank < 1:
+            raise ValueError(f"lora.rank of an adapter must be at least 1; got {self.lora.rank}")
 
 
 def add_lora(decoder: Decoder, size: LoraSize) -> None:
@@ -94,32 +112,47 @@ def load_adapter(
             `save_pretrained` writes the new model; otherwise it stays beside them.
 
     Raises:
-        ValueError: the folder holds no adapter, or that of another model.
+        ValueError: the folder holds no adapter, a damaged one, or that of another model. The
+            generator is as it was then.
     """
     place = find_folder(folder, "adapter")
-    config = read_config(place)
-    if not {"lora", "base", "base_id"} <= set(config):
+    if "vocab_size" in read_config(place):
         raise ValueError(f"'{folder}' holds a model and no adapter; give it as the model")
-    if config["base_id"] != generator.id:
+    config = load_config(place, partial(read_fields, AdapterConfig))
+    if config.base_id != generator.id:
         raise ValueError(
-            f"the adapter in '{folder}' belongs to model '{config['base']}' ({config['base_id']}), "
-            f"and this one is {generator.id}"
+            f"the adapter in '{folder}' belongs to model {shown(config.base)} "
+            f"({shown(config.base_id)[1:-1]}), and this one is {generator.id}"
         )
     decoder = generator.decoder
     device = generator.decoder.no_text.device
-    add_lora(decoder, LoraSize(**config["lora"]))
-    decoder.load_state_dict(
-        decoder.state_dict() | _read_weights(place / WEIGHTS, lora_weights(decoder.state_dict()))
-    )
+    weights = _read_weights(place / WEIGHTS, _lora_shapes(decoder, config.lora.rank))
+    add_lora(decoder, config.lora)
+    decoder.load_state_dict(decoder.state_dict() | weights)
     decoder.to(device).eval()
     if merge:
         merge_lora(decoder)
 
 
-def _read_weights(file: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    tensors, _ = load_tensors(file)
-    if {name: tensor.shape for name, tensor in tensors.items()} != {
-        n: tensor.shape for n, tensor in wanted.items()
-    }:
-        raise ValueError(f"{file} does not fit the config.json beside it")
-    return {name: tensor.float() for name, tensor in tensors.items()}
+def _lora_shapes(decoder: Decoder, rank: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights that adapters of a rank add to a decoder, by their names."""
+    shapes = {}
+    for index, block in enumerate(decoder.blocks):
+        for name in LINEARS:
+            layer = getattr(block, name)
+            place = f"blocks.{index}.{name}"
+            shapes[f"{place}.lora_A.default.weight"] = (rank, layer.in_features)
+            shapes[f"{place}.lora_B.default.weight"] = (layer.out_features, rank)
+    return shapes
+
+
+def _read_weights(file: Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """UnreadableFile unless the file has just these weights, and all are numbers."""
+    stored = tensor_shapes(file)
+    if {name: shape for name, (shape, _) in stored.items()} != wanted:
+        raise UnreadableFile(f"'{file}' does not fit the config.json beside it")
+    weights = {name: tensor.float() for name, tensor in load_tensors(file)[0].items()}
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise UnreadableFile(f"'{file}' is damaged: {name} holds something that is no number")
+    return weights

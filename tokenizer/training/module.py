@@ -75,8 +75,8 @@ class TokenizerModule(pl.LightningModule):
             that has learned these codes.
         patch: with `init_from`, larger patches than its own, see `enlarge`: the same codes for more
             pixels. The statistics of what is new in them are measured before the first step.
-        refine_channels: with `patch`, another pixel refiner, which begins as the identity.
-        refine_stride: with `patch`, the stride of the refiner, see `TokenizerConfig`.
+        refine_channels: with `init_from`, another pixel refiner, which begins as the identity.
+        refine_stride: with `init_from`, the stride of the refiner, see `TokenizerConfig`.
         encoder: with `init_from`, another encoder that takes over the weights that fit, see
             `VideoTokenizer.with_stacks`.
         decoder: with `init_from`, another decoder, such as a deeper one.
@@ -148,17 +148,20 @@ class TokenizerModule(pl.LightningModule):
                 )
         if decoder_only and init_from is None:
             raise ValueError("decoder_only needs a trained encoder: set init_from")
-        if init_from is None and (encoder or decoder or patch):
+        changes = (patch, refine_channels, refine_stride, encoder, decoder)
+        if init_from is None and any(change is not None for change in changes):
             raise ValueError(
-                "patch, encoder and decoder change what init_from names; without it, set those of "
-                "`tokenizer`"
+                "patch, refine_channels, refine_stride, encoder and decoder change what init_from "
+                "names; without it, set those of `tokenizer`"
             )
         if decoder_only and encoder is not None:
             raise ValueError("decoder_only keeps the encoder; leave out one of the two")
         owner = self.model.id if decoder_only else ""  # whose codes these will be
         self._measured = self.model.config.patch  # rows and columns with trained statistics
-        if patch not in (None, self.model.config.patch):
-            self.model = enlarge(self.model, patch, refine_channels, refine_stride)
+        if any(asked is not None for asked in (patch, refine_channels, refine_stride)):
+            self.model = enlarge(
+                self.model, patch or self._measured, refine_channels, refine_stride
+            )
         if encoder or decoder:
             self.model = self.model.with_stacks(encoder, decoder)
         self.model.sharing_codes(owner)

@@ -10,7 +10,11 @@ from ..captions import Words
 from ..video_list import Problem
 from .base import Folder, LaidVideo, Listing, Options
 
-PATTERNS = ("*something*train.json", "*something*validation.json", "*something*test.json")
+PATTERNS: tuple[str, ...] = (
+    "*something*train.json",
+    "*something*validation.json",
+    "*something*test.json",
+)
 PATTERNS += ("train.json", "validation.json", "test.json")
 
 

@@ -13,8 +13,8 @@ from ..captions import CAPTION_COLUMNS, LICENCE_COLUMNS, Words
 from ..video_list import Problem
 from .base import Folder, LaidVideo, Listing, Options, rows_of, split_of
 
-FILES = ("file_name", "file", "path", "video_path", "filename", "video", "clip_id", "videoid")
-FILES += ("video_id", "id", "name")
+FILES: tuple[str, ...] = ("file_name", "file", "path", "video_path", "filename", "video")
+FILES += ("clip_id", "videoid", "video_id", "id", "name")
 LABELS = ("label", "class", "action", "category")
 BEGINS = ("start", "start_time", "begin", "start_sec", "clip_start")
 ENDS = ("end", "end_time", "stop", "end_sec", "clip_end")

@@ -34,8 +34,7 @@ def edges(truth: Truth, width: float = 1.0) -> Tensor:
 
 
 def depth_picture(truth: Truth) -> Tensor:
-    """Nearness, uint8 [B, 1, F, Y, X]: 255 at NEAR metres, half as much at twice that, 0 far
-    off."""
+    """Nearness, uint8 [B, 1, F, Y, X]: 255 at NEAR metres, half of it at twice that, 0: sky."""
     near = (NEAR / truth.depth).clamp(max=1.0)
     near = torch.where(truth.depth >= FAR, 0.0, near)
     return (near * 255 + 0.5).to(torch.uint8)[:, None]

@@ -25,7 +25,7 @@ from .dynamics import (
     rest_height,
     restitution,
 )
-from .scene import HALF_DEPTH, HALF_WIDTH, MOTIONS, RADII, SHAPES, StageConfig
+from .scene import HALF_DEPTH, HALF_WIDTH, MOTIONS, RADII, SHAPES, SPEEDS, StageConfig
 
 DRAFTS, DRAFTS_OF_WORDS = 21, 5
 UNIFORMS = 20  # random numbers per object and draft
@@ -91,8 +91,8 @@ def draft_scripts(
     second = torch.where(still | ~present, -1, second)
     then_frame = torch.where(second >= 0, then_frame, -1)
     motions = torch.stack([motion, second], -1)
-    speed = pick(words[..., 4:6], config.speeds, ("slow", "normal", "fast"))
-    direction = _directions(words, motions)
+    speed = pick(words[..., 4:6], config.speeds, SPEEDS)
+    direction = _directions(words, motions, speed)
     lying = _lying(words, motions, shape)
     script = Script(
         present=present,
@@ -187,15 +187,23 @@ def _second_words(
     second = torch.where(same, travel, second)
     allowed = torch.tensor([word in config.motions or word == "stop" for word in MOTIONS])
     second = torch.where(drawn & allowed[second], second, -1)
-    return second, 10 + (u[..., 9] * 7).long()
+    # A jump lasts longer than the braking of what travels.
+    begin = torch.where(
+        motion == M["jump"], 16 + (u[..., 9] * 4).long(), 10 + (u[..., 9] * 7).long()
+    )
+    return second, begin
 
 
-def _directions(u: Tensor, motion: Tensor) -> Tensor:
-    """Directions [..., 2] of both motions; a second one leads elsewhere than the first."""
+def _directions(u: Tensor, motion: Tensor, speed: Tensor) -> Tensor:
+    """Directions [..., 2] of both motions; a second one leads elsewhere than the first.
+
+    The stage is too shallow for fast ways into the depth.
+    """
     first = 1 + (u[..., 10] * 4).long()
     sideways = 1 + (u[..., 10] * 2).long()
     only_sideways = (motion[..., 0] >= M["spin"]) & (motion[..., 0] <= M["emerge"])
-    first = torch.where(only_sideways, sideways, first)
+    fast = speed[..., 0] == SPEEDS.index("fast")
+    first = torch.where(only_sideways | fast, sideways, first)
     second = (first - 1 + 1 + (u[..., 11] * 3).long()) % 4 + 1
     second = torch.where(motion[..., 1] == M["spin"], 1 + (u[..., 11] * 2).long(), second)
     both = torch.stack([first, second], -1)

@@ -1,6 +1,6 @@
 """The words that captions of the stage use, each beside what it stands for.
 
-Verbs are given in their base form behind a `~`, so that `grammar` can inflect them: "~roll left"
+Verbs are given in their base form after a `~`, so that `grammar` can inflect them: "~roll left"
 becomes "rolls left", "roll left" or "rolling left". `{target}` is another object, `{ground}` the
 floor with its article. A word that stands twice is chosen twice as often.
 """
@@ -68,7 +68,19 @@ SPEED_WORDS: Table = {
     "fast": ("quickly", "fast", "swiftly", "rapidly", "at high speed"),
 }
 BEFORE_VERB = ("slowly", "gently", "quickly", "swiftly", "rapidly")
-PARTICLES = ("into", "and", "against", "up", "down", "along", "around", "in", "out", "back", "away")
+PARTICLES: tuple[str, ...] = (
+    "into",
+    "and",
+    "against",
+    "up",
+    "down",
+    "along",
+    "around",
+    "in",
+    "out",
+    "back",
+    "away",
+)
 PARTICLES = (*PARTICLES, "closer", "forward", "on", "off", "with", "the", "across", "over")
 
 SIDES: Table = {

@@ -110,7 +110,7 @@ def _put(impact: Tensor, moment: Tensor, time: Tensor, other: Tensor, speed: Ten
     frame = (time * FPS).long()
     inside = (frame < impact.shape[1]) & (speed > 0)
     clip, slot = inside.nonzero().unbind(1)
-    place = (clip, frame[clip, slot], slot, other[clip, slot])
+    place: tuple[Tensor, ...] = (clip, frame[clip, slot], slot, other[clip, slot])
     harder = speed[clip, slot] > impact[place]
     place = tuple(index[harder] for index in place)
     impact[place] = speed[clip, slot][harder]

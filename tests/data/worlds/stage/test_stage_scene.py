@@ -187,7 +187,7 @@ def test_told_collisions_happen_and_nothing_else_touches_before(scenes: Scenes) 
 
 def test_orbits_keep_their_distance(scenes: Scenes) -> None:
     pairs = doing(scenes, "orbit").tolist()
-    assert len(pairs) > 4
+    assert len(pairs) > 2
     for clip, slot in pairs:
         delta = scenes.position[clip, :, slot] - scenes.position[clip, :, scenes.target[clip, slot]]
         radius = delta[:, [0, 2]].norm(dim=-1)
@@ -256,7 +256,8 @@ def test_steered_objects_obey_and_others_are_not_steered() -> None:
             action = int(scenes.action[clip, latent])
             velocity = scenes.velocity[clip, 4 * latent, 0]
             wall = scenes.impact[clip, 4 * latent - 3 : 4 * latent + 1, 0, -1].any()
-            if action in (1, 2, 3, 4) and not wall and scenes.resting[clip, 4 * latent, 0]:
+            down = scenes.resting[clip, 4 * latent - 3 : 4 * latent + 1, 0].all()
+            if action in (1, 2, 3, 4) and not wall and down:
                 axis, sign = ((0, -1), (0, 1), (2, -1), (2, 1))[action - 1]
                 assert velocity[axis] * sign > 0.2
                 obeyed += 1
