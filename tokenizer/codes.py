@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..files.codes_file import LARGEST_COUNT, LARGEST_FPS, CodesFile, CodesWriter
 from ..files.config_fields import number, whole
 from ..files.errors import UnreadableFile
-from .codes_file import LARGEST_COUNT, LARGEST_FPS, CodesFile, CodesWriter
 
 __all__ = ["CodesFile", "CodesWriter", "SoundCodes", "VideoCodes", "frame_count", "latent_count"]
 

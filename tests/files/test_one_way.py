@@ -18,6 +18,7 @@ ALSO = {
     "data/video/write.py": "FFmpeg writes to the path of `whole_path`, from __enter__ to __exit__",
     "data/video/workers.py": "members of shards, unpacked for the decoder and removed after it",
     "data/datasets/shards.py": "an array to bytes in memory",
+    "data/report/rows.py": "lines added to a file, of which the last one may be half",
     "evaluation/codecs.py": "bytes in memory",
     "evaluation/clips/feature_store.py": "rows that a run maps into memory and nobody reads later",
 }

@@ -25,10 +25,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..files.atomic import whole_file
-from ..files.config_fields import number, shown, whole
-from ..files.errors import UnreadableFile
-from ..files.tensors import check_tensors, unreadable
+from .atomic import whole_file
+from .config_fields import number, shown, whole
+from .errors import UnreadableFile
+from .tensors import check_tensors, unreadable
 
 FORMAT = "kinetoscope-codes"
 FORMAT_VERSION = 2
