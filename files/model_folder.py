@@ -1,28 +1,36 @@
-"""Model folders: `config.json` beside `model.safetensors`, found by shipped name, path or hub id.
+"""Model folders: `config.json` beside `model.safetensors`, found by name, path or hub id."""
 
-Pickles are refused by name and never opened: loading one runs whatever code it carries.
-"""
-
-import hashlib
 import json
+import math
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from .atomic import whole_folder
+from .errors import UnreadableFile
+from .json_file import read_object
+from .memory_limit import MemoryLimit
+from .tensors import PICKLES, load_tensors, save_tensors, tensor_shapes
+
+Config = TypeVar("Config")
+Module = TypeVar("Module", bound=nn.Module)
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
-SCALE = ".scale"  # behind the name of what is stored in eight bits
-PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
+FLOATS = {"F16", "BF16", "F32", "F64"}
+WHOLES = {"I8", "I16", "I32", "I64", "U8", "BOOL"}
+SLACK = 1 << 26  # numbers that a module may make beside its weights
+SCALE = ".scale"  # ends the name of the scales of what is stored in eight bits
+# what draws the weights of a new module
+DRAWS = {nn.init.kaiming_uniform_, nn.init.normal_, nn.init.uniform_}
+DRAWS |= {Tensor.normal_, Tensor.uniform_}
 
 
 def shipped_models() -> dict[str, Path]:
@@ -67,11 +75,11 @@ def _part_of(folder: Path, part: str) -> Path:
             return candidate
     pickles = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in PICKLES)
     if pickles:
-        raise ValueError(
+        raise UnreadableFile(
             f"{folder} holds only pickles ({pickles[0]}), which are never loaded; convert to "
             f"{WEIGHTS}"
         )
-    raise ValueError(f"{folder} holds no {part}: {CONFIG} and {WEIGHTS} are needed")
+    raise UnreadableFile(f"{folder} holds no {part}: {CONFIG} and {WEIGHTS} are needed")
 
 
 def _download(hub_id: str) -> Path:
@@ -85,42 +93,103 @@ def _download(hub_id: str) -> Path:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The config of a model folder. ValueError if it is not a JSON object."""
+    """The config of a model folder. UnreadableFile if it is not a JSON object."""
+    return read_object(folder / CONFIG)
+
+
+def load_config(folder: Path, make: Callable[[dict[str, Any]], Config]) -> Config:
+    """What `make` makes of the config of a model folder.
+
+    Raises:
+        UnreadableFile: naming the file and, if one is wrong, its field.
+    """
+    values = read_config(folder)
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        return make(values)
     except ValueError as error:
-        raise ValueError(f"{folder / CONFIG} is not valid JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{folder / CONFIG} must hold a JSON object")
-    return config
+        raise UnreadableFile(f"'{folder / CONFIG}': {error}") from error
+
+
+def load_model(folder: Path, make: Callable[[], Module]) -> Module:
+    """What `make` makes, with the weights of a folder; errors are those of `load_weights`.
+
+    A config that asks for far more memory than the weights beside it can need is refused before
+    that memory is taken.
+    """
+    held = sum(math.prod(shape) for shape, _ in tensor_shapes(folder / WEIGHTS).values())
+    try:
+        with MemoryLimit(4 * held + SLACK):
+            module = make()
+    except ValueError as error:
+        raise UnreadableFile(f"'{folder / CONFIG}': {error}") from error
+    load_weights(module, folder)
+    return module
+
+
+class UndrawnWeights(TorchFunctionMode):
+    """Inside the block new modules get no random weights, but whatever lies in memory: for modules
+    whose weights are loaded next. The random state stays as it is, unlike without the block."""
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        if func is torch.randn:
+            return torch.empty(*args, **kwargs)
+        return func(*args, **kwargs)
 
 
 def load_weights(module: nn.Module, folder: Path) -> None:
     """Load the weights of a folder into `module`, as float32 whatever they are stored in.
 
-    ValueError, in one line, if names or shapes differ from what the config asks for.
+    UnreadableFile, in one line, if names, shapes or types differ from what the config asks for, or
+    if a weight is no number.
     """
+    _check_fit(module, folder)
     file = folder / WEIGHTS
-    try:
-        tensors = _from_eight_bits(load_file(file))
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{file} is not a readable safetensors file: {error}") from error
+    tensors = _from_eight_bits(load_tensors(file)[0])
+    # a copy of each, which the file is not mapped for any more, takes the place of the old weights
+    copies = {name: _widened_copy(tensor) for name, tensor in tensors.items()}
+    for name, tensor in copies.items():
+        # a sum is quick, and is no finite number if one of its terms is none
+        if not math.isfinite(tensor.sum()) and not tensor.isfinite().all():
+            raise UnreadableFile(f"{file} is damaged: {name} holds something that is no number")
+    module.load_state_dict(copies, strict=True, assign=True)
+
+
+def _check_fit(module: nn.Module, folder: Path) -> None:
+    """UnreadableFile unless the file has all weights of the module, in the right shapes."""
+    file = folder / WEIGHTS
+    stored = tensor_shapes(file)
+    scales = {n for n in stored if n.endswith(SCALE) and n.removesuffix(SCALE) in stored}
     wanted = module.state_dict()
-    problems = [f"{name} is missing" for name in wanted if name not in tensors]
-    problems += [f"{name} is not in the model" for name in tensors if name not in wanted]
-    problems += [
-        f"{name} has shape {list(tensors[name].shape)} instead of {list(wanted[name].shape)}"
-        for name in wanted
-        if name in tensors and tensors[name].shape != wanted[name].shape
-    ]
+    problems = [f"{name} is missing" for name in wanted if name not in stored]
+    surplus = stored.keys() - scales - wanted.keys()
+    problems += [f"{name} is not in the model" for name in sorted(surplus)]
+    for name in (name for name in wanted if name in stored):
+        shape, kind = stored[name]
+        like = wanted[name]
+        if shape != like.shape:
+            problems.append(f"{name} has shape {list(shape)} instead of {list(like.shape)}")
+        elif name + SCALE in scales:
+            rows = (shape[0], *(1,) * (len(shape) - 1)) if shape else ()
+            if kind != "I8" or stored[name + SCALE][0] != rows:
+                problems.append(f"{name} and its scales do not fit each other")
+        elif kind not in (FLOATS if like.is_floating_point() else WHOLES):
+            problems.append(f"{name} is stored as {kind}, which is no {like.dtype}")
     if problems:
         more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
-        raise ValueError(f"{file} does not fit {folder / CONFIG}: {problems[0]}{more}")
-    module.load_state_dict({name: _widen(tensor) for name, tensor in tensors.items()}, strict=True)
+        raise UnreadableFile(f"{file} does not fit {folder / CONFIG}: {problems[0]}{more}")
 
 
-def _widen(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
+def _widened_copy(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
 
 
 def _to_eight_bits(name: str, table_NK: Tensor) -> dict[str, Tensor]:
@@ -157,8 +226,6 @@ def save_folder(
     per number and a scale per row; vectors (norms, biases, statistics) stay float32. Both files are
     written beside their place and renamed, so a full disk leaves the old ones.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     stored: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if half and name in eight_bits:
@@ -169,43 +236,6 @@ def save_folder(
                 if half and tensor.is_floating_point() and tensor.dim() > 1
                 else tensor
             )
-    stored = {name: tensor.cpu().contiguous() for name, tensor in stored.items()}
-    beside = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
-    try:
-        save_file(stored, beside / WEIGHTS, metadata={"format": "pt"})
+    with whole_folder(folder, last=CONFIG) as beside:
+        save_tensors(beside / WEIGHTS, stored, {"format": "pt"})
         (beside / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        for name in (WEIGHTS, CONFIG):
-            (beside / name).replace(folder / name)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-
-
-def fingerprint(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """Twelve hexadecimal digits of config and weights, the same before and after a save in half
-    precision."""
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name].detach()
-        stored = tensor.half() if tensor.is_floating_point() else tensor
-        digest.update(name.encode())
-        digest.update(stored.cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:12]
-
-
-def marks_of(module: nn.Module, probes: Iterable[Tensor]) -> tuple[object, ...]:
-    """Numbers that differ when a weight has been replaced or written to, without reading all of
-    them.
-
-    PyTorch counts what is written to a tensor, but not through `.data`, which is how averages take
-    the place of weights and how codebooks learn. These are told by the sums of `probes`, small
-    tensors that change then.
-    """
-    tensors = [*module.parameters(), *module.buffers()]
-    # made in inference mode: nothing is counted
-    if any(tensor.is_inference() for tensor in tensors):
-        return (object(),)
-    writes = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)
-    return (
-        writes,
-        *torch.stack([probe.detach().sum(dtype=torch.float64) for probe in probes]).tolist(),
-    )

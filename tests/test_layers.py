@@ -21,22 +21,26 @@ BELOW = {
     "configs": (),
     "pretrained": (),
 }
-ALSO = {"tokenizer/training/data_module.py": ("data",)}  # what feeds the training of the tokenizer
+ALSO = {  # what feeds the training of tokenizers
+    "tokenizer/training/data_module.py": ("data",),
+    "tokenizer/sound/training/data_module.py": ("data",),
+}
 
 ROOMS = {  # libraries, and where they may be imported
     ("lightning", "pytorch_lightning"): (
         "training/*.py",
-        "*/training/*.py",
+        "**/training/*.py",
         "generator/tokens/*.py",
         "*/callbacks.py",
         "*/callbacks/*.py",
-        "*/__main__.py",
+        "**/__main__.py",
     ),
     ("argparse", "jsonargparse"): (
         "app/**/*.py",
         "*/__main__.py",
         "training/cli.py",
         "data/worlds/physics/judge/fit.py",
+        "data/worlds/stage/judge/fit_sound.py",
         "generator/training/caption_encoder.py",
     ),
     ("fastapi", "starlette", "uvicorn", "websockets", "rich", "textual", "curses", "gradio"): (

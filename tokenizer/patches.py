@@ -5,9 +5,9 @@ values of a patch.
 
 A patch is k frames of p x p pixels. It passes through a fixed orthonormal transform (a cosine basis
 along time, height and width, and an opponent basis over the colours), and each coefficient is
-standardised with statistics measured before training. Raw patches are dominated by their mean
-colour; whitened ones let the first linear layer see edges as loudly as flat areas, and let the last
-one spend its effort where there is something to get right.
+standardised with statistics measured before training. The mean colour dominates raw patches. In
+whitened patches edges have the same scale as flat areas, for the first linear layer and for the
+last one.
 """
 
 import math
@@ -16,6 +16,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+ONE_PRODUCT = 8  # patches up to this wide are changed by one matrix of p^2 x p^2
 
 
 def cosine_basis(size: int) -> Tensor:
@@ -44,7 +46,7 @@ def repeat_last(video_BCFYX: Tensor, count: int) -> Tensor:
 
 
 def pad_pictures(video_BCFYX: Tensor, p: int) -> Tensor:
-    """Rows and columns filled up to whole patches with copies of the lower and right edge."""
+    """Pad rows and columns to whole patches with copies of the lower and right edge."""
     bottom = -video_BCFYX.shape[3] % p
     right = -video_BCFYX.shape[4] % p
     padding = (0, right, 0, bottom, 0, 0)
@@ -61,17 +63,18 @@ def patchify(video_BCFYX: Tensor, k: int, p: int) -> Tensor:
 
 
 def unpatchify(patches: Tensor, k: int, p: int) -> Tensor:
-    """`[B, T, H, W, k*3, p*p]` to channels-last pixels `[B, T*k, H*p, W*p, 3]`."""
+    """`[B, T, H, W, k*3, p, p]` to channels-last pixels `[B, T*k, H*p, W*p, 3]`."""
     B, T, H, W = patches.shape[:4]
-    split = patches.reshape(B, T, H, W, k, 3, p, p)
+    split = patches.unflatten(4, (k, 3))
     return split.permute(0, 1, 4, 2, 6, 3, 7, 5).reshape(B, T * k, H * p, W * p, 3)
 
 
 class Whitening(nn.Module):
     """Fixed orthonormal transform of patches, then a standardisation measured by `fit`.
 
-    `floor` is the standard deviation added (in quadrature) to each coefficient's own, in units of
-    video in [-1, 1]; it keeps coefficients that hardly ever move from being blown up into noise.
+    `floor` is a standard deviation that is added (in quadrature) to that of each coefficient, in
+    units of video in [-1, 1]. It keeps coefficients that hardly vary from being amplified into
+    noise.
     """
 
     frames_colours: Tensor
@@ -87,7 +90,10 @@ class Whitening(nn.Module):
         basis_p = cosine_basis(patch)
         frames_colours = torch.kron(cosine_basis(frames_per_latent), opponent_basis())
         self.register_buffer("frames_colours", frames_colours, persistent=False)
-        self.register_buffer("rows_columns", torch.kron(basis_p, basis_p), persistent=False)
+        # one product is faster for small patches, one for rows and one for columns for large ones
+        self.separable = patch > ONE_PRODUCT
+        rows_columns = basis_p if self.separable else torch.kron(basis_p, basis_p)
+        self.register_buffer("rows_columns", rows_columns, persistent=False)
         self.register_buffer("mean", torch.zeros(3 * frames_per_latent, patch * patch))
         self.register_buffer("scale", torch.ones(3 * frames_per_latent, patch * patch))
 
@@ -102,9 +108,8 @@ class Whitening(nn.Module):
 
     def transform(self, video_BCFYX: Tensor) -> Tensor:
         """`[B, 3, T*k, H*p, W*p]` to raw coefficients `[B, T, H, W, k*3, p*p]`."""
-        return self.frames_colours @ (
-            patchify(video_BCFYX.float(), self.k, self.p) @ self.rows_columns.T
-        )
+        patches = patchify(video_BCFYX.float(), self.k, self.p)
+        return self.frames_colours @ self._over_pictures(patches, self.rows_columns.T).flatten(-2)
 
     def forward(self, video_BCFYX: Tensor) -> Tensor:
         """Pixels to whitened coefficients `[B, T, H, W, P]`, always in float32."""
@@ -112,19 +117,31 @@ class Whitening(nn.Module):
             return ((self.transform(video_BCFYX) - self.mean) / self.scale).flatten(-2)
 
     def inverse(self, white_BTHWP: Tensor) -> Tensor:
-        """Whitened coefficients to channels-last pixels `[B, T*k, H*p, W*p, 3]`, always in
-        float32."""
+        """Whitened coefficients to channels-last pixels `[B, T*k, H*p, W*p, 3]`, in float32."""
         with torch.autocast(white_BTHWP.device.type, enabled=False):
             coefficients = (
                 white_BTHWP.float().unflatten(-1, self.mean.shape) * self.scale + self.mean
             )
-            patches = self.frames_colours.T @ (coefficients @ self.rows_columns)
+            patches = self._over_pictures(self.frames_colours.T @ coefficients, self.rows_columns)
         return unpatchify(patches, self.k, self.p)
 
+    def _over_pictures(self, patches: Tensor, basis: Tensor) -> Tensor:
+        """Change `[..., p*p]` along rows and along columns, to `[..., p, p]`."""
+        if not self.separable:
+            return (patches @ basis).unflatten(-1, (self.p, self.p))
+        pictures = patches.unflatten(-1, (self.p, self.p))
+        turned = (pictures @ basis).transpose(-1, -2)
+        return (turned @ basis).transpose(-1, -2)
+
+    def low(self, side: int) -> Tensor:
+        """bool `[p*p]`: the coefficients of rows and columns below `side`."""
+        below = torch.arange(self.p, device=self.mean.device) < side
+        return (below[:, None] & below).flatten()
+
     @torch.no_grad()
-    def fit(self, videos: Iterable[Tensor]) -> None:
-        """Measure mean and scale over batches `[B, 3, T*k, H*p, W*p]` in [-1, 1]. ValueError if
-        there is no batch."""
+    def fit(self, videos: Iterable[Tensor], keep: Tensor | None = None) -> None:
+        """Measure mean and scale over batches `[B, 3, T*k, H*p, W*p]` in [-1, 1], but of the
+        coefficients `keep`, bool `[p*p]`. ValueError if there is no batch."""
         count = 0
         total = torch.zeros_like(self.mean).double()
         squares = torch.zeros_like(self.mean).double()
@@ -137,5 +154,9 @@ class Whitening(nn.Module):
             raise ValueError("whitening needs at least one batch of video; got none")
         mean = total / count
         variance = (squares / count - mean.square()).clamp_min(0)
+        scale = (variance + self.floor**2).sqrt()
+        if keep is not None:
+            mean = torch.where(keep, self.mean, mean)
+            scale = torch.where(keep, self.scale, scale)
         self.mean.copy_(mean)
-        self.scale.copy_((variance + self.floor**2).sqrt())
+        self.scale.copy_(scale)

@@ -3,16 +3,14 @@ folder."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from .tables import decode_text, read_rows
 
 # tables, in the order in which they are looked for
 MANIFESTS = (
@@ -57,134 +55,38 @@ def read_manifest(path: Path, needs_captions: bool = True) -> dict[Path, Words]:
 
     The columns `file` and `caption` (or `path`, `text`, …) and perhaps `licence` and `source` may
     stand anywhere, in any case, separated by comma, semicolon or tab; other columns are ignored,
-    and rows that say the same are one. A .jsonl has an object with these names on each line.
+    and rows that say the same are one. A .jsonl has an object with these names on each line, whose
+    caption may be a list.
 
     Raises:
         ValueError: the table is empty, has no such columns, a row that does not fit them (with its
             line), or an unknown encoding.
     """
-    text = decode_text(path)
-    if path.suffix.lower() == ".jsonl":
-        rows = _json_rows(path, text)
-    else:
-        rows = _table_rows(path, text, needs_captions)
+    wanted = (FILE_COLUMNS, CAPTION_COLUMNS) if needs_captions else (FILE_COLUMNS,)
     words: dict[Path, Words] = {}
-    for row in rows:
-        name = _first(row, FILE_COLUMNS).replace("\\", "/")
+    for row in read_rows(path, *wanted):
+        (name,) = _texts(row, FILE_COLUMNS)[:1]
         if not name:
             continue
-        file = Path(os.path.normpath(path.parent / name))
+        file = Path(os.path.normpath(path.parent / name.replace("\\", "/")))
         before = words.get(file, Words((), origin=path.name))
-        caption = _first(row, CAPTION_COLUMNS)
-        is_new = caption not in before.captions
         words[file] = replace(
             before,
-            captions=(*before.captions, caption) if is_new else before.captions,
-            licence=before.licence or _first(row, LICENCE_COLUMNS),
-            source=before.source or _first(row, (SOURCE_COLUMN,)),
+            captions=tuple(dict.fromkeys((*before.captions, *_texts(row, CAPTION_COLUMNS)))),
+            licence=before.licence or _texts(row, LICENCE_COLUMNS)[0],
+            source=before.source or _texts(row, (SOURCE_COLUMN,))[0],
         )
     if not words:
         raise ValueError(f"'{path}' lists no files")
     return words
 
 
-def _first(row: Mapping[str, str], names: Iterable[str]) -> str:
-    return next((row[name] for name in names if name in row), "")
-
-
-def _table_rows(path: Path, text: str, needs_captions: bool) -> Iterator[dict[str, str]]:
-    """Rows as {column in small letters: cell with single blanks}."""
-    header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
-    rows = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True
-    )
-    begin = 1
-    try:
-        columns = [name.strip().lower() for name in next(rows, [])]
-        _check_columns(path, columns, needs_captions)
-        for row in rows:
-            if len(row) > len(columns):
-                raise ValueError(
-                    f"'{path}' has {len(row)} cells in line {begin + 1}, and its first line names "
-                    f"{len(columns)}; put a caption with {delimiter!r} in it between double quotes"
-                )
-            cells = (" ".join(cell.split()) for cell in row)
-            yield dict(zip(columns, cells, strict=False))
-            begin = rows.line_num
-    except csv.Error as error:
-        raise ValueError(
-            f"'{path}' is no table that can be read: {error} (from line {begin + 1} on); a double "
-            "quote that opens a cell must close it, and one inside is written twice"
-        ) from None
-
-
-def _check_columns(path: Path, columns: Iterable[str], needs_captions: bool) -> None:
-    names = [name for name in columns if name]
-    is_missing = not set(FILE_COLUMNS).intersection(names)
-    is_mute = needs_captions and not set(CAPTION_COLUMNS).intersection(names)
-    if is_missing or is_mute:
-        raise ValueError(
-            f"'{path}' needs the columns file and caption in its first line; found "
-            f"{', '.join(names) or 'none'}"
-        )
-
-
-def _json_rows(path: Path, text: str) -> Iterator[dict[str, str]]:
-    """An object per line; a list of captions is several rows."""
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"'{path}' is no JSON in line {number}: {error}") from None
-        cells = (
-            {str(name).lower(): value for name, value in row.items()}
-            if isinstance(row, dict)
-            else {}
-        )
-        if not set(cells).intersection(FILE_COLUMNS):
-            raise ValueError(
-                f"'{path}' needs an object with the names file and caption on each line; line "
-                f"{number} has {', '.join(sorted(cells)) or 'none'}"
-            )
-        lists = [value for value in cells.values() if isinstance(value, list)]
-        for place in range(max(1, *map(len, lists)) if lists else 1):
-            parts = {name: _item(value, place) for name, value in cells.items()}
-            yield {
-                name: " ".join(str(part).split())
-                for name, part in parts.items()
-                if part is not None
-            }
-
-
-def _item(value: Any, place: int) -> Any:
-    """An item of a list, or the value itself."""
-    if not isinstance(value, list):
-        return value
-    return value[place] if place < len(value) else None
-
-
-def decode_text(path: Path, content: bytes | None = None) -> str:
-    """Text of a file that is UTF-8, or UTF-16 as Windows writes it, with or without a mark.
-
-    Raises:
-        ValueError: it is in another encoding, which nobody can know.
-    """
-    content = path.read_bytes() if content is None else content
-    name = "utf-8-sig"
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        name = "utf-16"
-    elif content[1:2] == b"\0":
-        name = "utf-16-le"
-    elif content[:1] == b"\0":
-        name = "utf-16-be"
-    try:
-        return content.decode(name)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"'{path}' is not UTF-8 text (line {line}); save it as UTF-8") from None
+def _texts(row: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """What the first of the columns that is there says, with single blanks: one text, or those of
+    a list."""
+    value = next((row[name] for name in names if name in row), None)
+    values = value if isinstance(value, list) and value else [value]
+    return [" ".join(str(text).split()) if text is not None else "" for text in values]
 
 
 class Sidecars:
@@ -215,6 +117,11 @@ class Sidecars:
                 if path.suffix.lower() in SIDECARS
             }
         return self._folders[folder]
+
+
+def read_sidecar(video: Path) -> tuple[str, ...]:
+    """Captions from the text file of the same name, one per line; () when there is none."""
+    return Sidecars().captions(video) or ()
 
 
 def folder_caption(video: Path) -> tuple[str, ...]:

@@ -19,13 +19,13 @@ from .captions import (
     SOURCES,
     Sidecars,
     Words,
-    decode_text,
     describe_origins,
     find_manifest,
     folder_caption,
     read_manifest,
 )
 from .listed_video import ListedVideo, Problem
+from .tables import decode_text
 from .video_tars import tars_of, videos_in_tars
 
 logger = logging.getLogger("kinetoscope.data")

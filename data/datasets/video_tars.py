@@ -9,8 +9,9 @@ from typing import Any
 
 from ...files.walk import files_below
 from ..video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from .captions import CAPTION_COLUMNS, LICENCE_COLUMNS, Words, decode_text
+from .captions import CAPTION_COLUMNS, LICENCE_COLUMNS, Words
 from .listed_video import ListedVideo, Problem
+from .tables import decode_text
 
 
 def tars_of(source: Path) -> list[Path]:

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from ...files.errors import UnreadableFile
+
 SLACK = 0.25  # share of an interval by which times may be rounded
 LONGEST_HOLD = 86400.0  # seconds; a picture that is shown for longer has a wrong time stamp
 
 
-class VideoError(ValueError):
+class VideoError(UnreadableFile):
     """A file cannot be read as video; the message is one line that names the file, the reason
     and the way out."""
 

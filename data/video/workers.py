@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..datasets.video_list import ListedVideo
+from ..datasets.listed_video import ListedVideo
 from .frames import VideoError
 from .prefetch import prefetch
 from .read import clip_rate, iterate_frames

@@ -1,8 +1,15 @@
 """Sizes of the decoder."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
+
+from ...files.config_fields import read_fields, shown, whole
+from ..conditions import CONDITIONS
+from ..conditions.text import Text
+
+TEXT = Text.name
 
 
 def check_shares(**shares: float) -> None:
@@ -28,17 +35,37 @@ class DecoderConfig:
         max_distance: largest distance in latent frames between two tokens in training (clip length
             - 1).
         frames_per_latent: pixel frames of every latent frame but the first.
-        num_actions: size of the header port's vocabulary; 0 closes it.
-        grid_vocab: size of the grid port's vocabulary; 0 closes it.
+        conditions: further conditions that the decoder takes beside text, by their names in
+            `generator.conditions`, each with a size that its class explains; in YAML a mapping.
         rope_base: ratio between the fastest and the slowest rotation.
         codebooks: codes of a cell, one after another in its row (codebooks.py).
         wavefront: 0 draws the codes of a frame one after another; with l of at least 1 rows are
-            drawn at once, each l cells behind the one above, which is faster and less exact
-            (parallel.py).
+            drawn at once, each l cells after the one above, which is faster and less exact
+            (order.py).
 
     Raises:
         ValueError: sizes that do not fit each other.
     """
+
+    LIMITS: ClassVar = {
+        "vocab_size": (1, 1 << 24),
+        "text_dim": (1, 1 << 16),
+        "levels": (2, 4096),
+        "grid": (1, 1024),
+        "dim": (1, 1 << 16),
+        "layers": (1, 256),
+        "heads": (1, 1024),
+        "kv_heads": (1, 1024),
+        "max_text": (1, 1 << 16),
+        "sinks": (0, 1024),
+        "window": (1, 4096),
+        "max_distance": (0, 1 << 20),
+        "frames_per_latent": (1, 64),
+        "rope_base": (1, 1e9),
+        "conditions": (1, 1 << 20),
+        "codebooks": (1, 64),
+        "wavefront": (0, 1024),
+    }
 
     vocab_size: int
     text_dim: int
@@ -53,8 +80,7 @@ class DecoderConfig:
     window: int = 5
     max_distance: int = 8
     frames_per_latent: int = 4
-    num_actions: int = 0
-    grid_vocab: int = 0
+    conditions: tuple[tuple[str, int], ...] = ()
     rope_base: float = 100.0
     codebooks: int = 1
     wavefront: int = 0
@@ -62,6 +88,8 @@ class DecoderConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "levels", tuple(self.levels))  # JSON and YAML give lists
         object.__setattr__(self, "grid", tuple(self.grid))
+        pairs = self.conditions.items() if isinstance(self.conditions, dict) else self.conditions
+        object.__setattr__(self, "conditions", tuple((name, size) for name, size in pairs))
         for name in (
             "vocab_size",
             "text_dim",
@@ -78,8 +106,9 @@ class DecoderConfig:
             raise ValueError(
                 f"grid must be two numbers, rows and columns, of at least 1; got {self.grid}"
             )
-        if min(self.sinks, self.num_actions, self.grid_vocab, self.wavefront) < 0:
-            raise ValueError("sinks, num_actions, grid_vocab and wavefront must not be negative")
+        if min(self.sinks, self.wavefront) < 0:
+            raise ValueError("sinks and wavefront must not be negative")
+        self._check_conditions()
         if self.codebooks < 1 or self.grid[1] % self.codebooks or self.vocab_size % self.codebooks:
             raise ValueError(
                 f"codebooks must be at least 1 and divide vocab_size={self.vocab_size} and the "
@@ -89,7 +118,7 @@ class DecoderConfig:
         if self.levels and math.prod(self.levels) != self.vocab_size:
             codes = math.prod(self.levels)
             raise ValueError(
-                f"levels {self.levels} make {codes} codes, not vocab_size={self.vocab_size}"
+                f"levels {shown(self.levels)} make {codes} codes, not vocab_size={self.vocab_size}"
             )
         if self.dim % self.heads or self.head_size % 2:
             raise ValueError(f"dim={self.dim} must be an even multiple of heads={self.heads}")
@@ -97,13 +126,38 @@ class DecoderConfig:
             raise ValueError(f"heads={self.heads} must be a multiple of kv_heads={self.kv_heads}")
         self.check_window(self.window)
 
+    def _check_conditions(self) -> None:
+        names = [name for name, _ in self.conditions]
+        for name, size in self.conditions:
+            condition = CONDITIONS.get(name)
+            if condition is None or condition.port == "past" or name == TEXT:
+                ports = [c.name for c in CONDITIONS.values() if c.port != "past"]
+                known = ", ".join(other for other in ports if other != TEXT)
+                raise ValueError(f"conditions may be {known}; got {shown(name)}")
+            if size < 1:
+                raise ValueError(f"the size of {name} must be at least 1; got {size}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"conditions must have different names; got {', '.join(names)}")
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "DecoderConfig":
-        """From JSON. ValueError if a key is unknown or missing."""
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise ValueError(f"this is not the config of a decoder: {error}") from error
+        """From JSON, with or without the id of the tokenizer. ValueError, naming the field, if one
+        is unknown, missing or out of range."""
+        values = {key: value for key, value in values.items() if key != "tokenizer"}
+        former = {"actions": "num_actions", "regions": "grid_vocab"}
+        sizes = {name: whole(values.get(key, 0), key, (0, 1 << 20)) for name, key in former.items()}
+        rest = {key: value for key, value in values.items() if key not in former.values()}
+        if any(sizes.values()):
+            rest["conditions"] = {name: size for name, size in sizes.items() if size}
+        return read_fields(cls, rest)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON. It is the same as ever for models without further conditions, so that their ids
+        stay."""
+        values = dataclasses.asdict(self)
+        conditions = values.pop("conditions")
+        values |= {"num_actions": 0, "grid_vocab": 0}
+        return values | ({"conditions": dict(conditions)} if conditions else {})
 
     @property
     def head_size(self) -> int:
@@ -126,7 +180,7 @@ class DecoderConfig:
         return self.cells + (self.grid[0] if self.wavefront else 1)
 
     def anchor_shift(self, frame: int) -> int:
-        """Frames by which prefix and sinks move up behind a frame, so that they stay within
+        """Frames by which prefix and sinks move up for a frame, so that they stay within
         `max_distance` of it."""
         return max(0, frame - self.max_distance)
 

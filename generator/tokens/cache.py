@@ -1,8 +1,8 @@
-"""Clips as codes and captions as states, computed once and kept in a folder.
+"""Codes of clips and states of captions, computed once and kept in a folder.
 
-The folder's name is made of the tokenizer's id, the text encoder's id and the data's key, so a
-changed tokenizer never meets old codes. Parts are written beside their place and renamed: a run
-that is killed goes on with the next part.
+The name of the folder contains the tokenizer's id, the text encoder's id and the data's key, so a
+changed tokenizer never gets old codes. Parts are written beside their place and renamed, so a run
+that was killed continues with the next part.
 
 Legend: C clips, T H W latent grid, S text length, E text width.
 """
@@ -12,16 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from filelock import FileLock
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ...data.datasets.source import ClipSource
+from ...files.tensors import load_tensors, save_tensors
 from ...tokenizer import TokenizerConfig, VideoTokenizer
 from ...training.progress import Progress
 from ..conditions.text_encoder import TextEncoder
@@ -33,8 +31,11 @@ BLOCK = 16  # clips tokenised at once
 
 @dataclass(frozen=True)
 class TokenSet:
-    """codes int16/int32 [C, T, H, W]; objects bool [C, T, H, W], where the data knows them (else
-    all false); text half [C, S, E]; text_length int64 [C]."""
+    """Clips in memory.
+
+    codes int16 or int32 [C, T, H, W]; objects bool [C, T, H, W], all false if the data does not
+    know them; text half [C, S, E]; text_length int64 [C].
+    """
 
     codes: Tensor
     objects: Tensor
@@ -53,12 +54,11 @@ class TokenSet:
         return len(self.codes)
 
     def rows(self, latents: int) -> Tensor:
-        """All of them: the clips are of one length."""
+        """All clips, because they have one length."""
         return torch.arange(len(self) if latents <= self.latents else 0)
 
     def batch(self, rows: Tensor, latents: int, turn: int = 0) -> dict[str, Tensor]:
-        """Training tensors of some clips, cut to their first `latents` latent frames and the
-        longest caption."""
+        """Training tensors of clips, cut to `latents` latent frames and the longest caption."""
         length = self.text_length[rows]
         longest = max(1, int(length.max()))
         return {
@@ -103,11 +103,7 @@ def _write_parts(
         sum(len(part) for part, _ in missing), label="tokenising, once: ", unit="clip"
     ) as progress:
         for part, file in missing:
-            save_file(
-                _tokenise(source, part, tokenizer, text, codebooks, progress.update),
-                file.with_suffix(".part"),
-            )
-            file.with_suffix(".part").replace(file)
+            save_tensors(file, _tokenise(source, part, tokenizer, text, codebooks, progress.update))
     return files
 
 
@@ -158,8 +154,7 @@ def _embed(captions: list[str], encoder: TextEncoder) -> tuple[Tensor, Tensor]:
 
 
 def _cells(foreground: Tensor | None, indices: Tensor, config: TokenizerConfig) -> Tensor:
-    """Cells [B, T, H, W] that show an object in any of their frames, from pixels [B, 1, F, Y,
-    X]."""
+    """Cells [B, T, H, W] with an object in any frame, from pixels [B, 1, F, Y, X]."""
     if foreground is None:
         return torch.zeros(indices.shape[:4], dtype=torch.bool)
     k = config.frames_per_latent
@@ -171,10 +166,7 @@ def _cells(foreground: Tensor | None, indices: Tensor, config: TokenizerConfig) 
 
 
 def _read(files: list[Path]) -> TokenSet:
-    parts: list[dict[str, Any]] = []
-    for file in files:
-        with safe_open(file, framework="pt") as handle:
-            parts.append({name: handle.get_tensor(name) for name in handle.keys()})  # noqa: SIM118
+    parts = [load_tensors(file)[0] for file in files]
     longest = max(part["text"].shape[1] for part in parts)
     for part in parts:
         part["text"] = F.pad(part["text"], (0, 0, 0, longest - part["text"].shape[1]))

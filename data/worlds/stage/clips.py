@@ -1,0 +1,124 @@
+"""Rendered clips of the stage as a dataset that never ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from .render import BACKDROP, render
+from .sample import sample_scenes, uniforms
+from .scene import StageConfig
+
+HELD_OUT_SEED = 1_000_000_000
+"""Seeds from here on are never trained on."""
+
+
+def stage_batch(
+    seeds: range,
+    frames: int,
+    size: int = 128,
+    config: StageConfig = StageConfig(),
+    compiled: bool = False,
+    crop: int | None = None,
+) -> dict[str, Any]:
+    """Scenes and pictures of the given seeds.
+
+    Args:
+        crop: side of the window that is cut out of each clip, the same in all its frames; its place
+            follows from the seed, and more often than not an object is in it. None: the picture.
+
+    Returns:
+        video uint8 [B, 3, F, Y, X]; foreground bool [B, 1, F, Y, X]; caption list of B str; scenes,
+        the exact state; truth, of the whole picture.
+
+    Raises:
+        ValueError: crop is not between 1 and size.
+    """
+    if crop is not None and not 1 <= crop <= size:
+        raise ValueError(f"crop must be from 1 to the size, {size}; got {crop}")
+    scenes = sample_scenes(seeds, frames, config)
+    video, truth = render(scenes, size, compiled=compiled)
+    foreground = (truth.regions < BACKDROP)[:, None]
+    if crop is not None:
+        video, foreground = _crops(seeds, video, foreground, crop)
+    captions = [""] * len(seeds)
+    return {
+        "video": video,
+        "foreground": foreground,
+        "caption": captions,
+        "scenes": scenes,
+        "truth": truth,
+    }
+
+
+def _crops(seeds: range, video: Tensor, foreground: Tensor, crop: int) -> tuple[Tensor, Tensor]:
+    """One window per clip: of three random ones, the one with the most foreground."""
+    most = video.shape[-1] - crop
+    u = uniforms([seed + (1 << 41) for seed in seeds], (3, 2))
+    corners = (u * (most + 1)).long()
+    videos, masks = [], []
+    for clip, mask, tries in zip(video, foreground, corners.tolist(), strict=True):
+        windows = [(slice(y, y + crop), slice(x, x + crop)) for y, x in tries]
+        rows, columns = max(windows, key=lambda window: int(mask[..., window[0], window[1]].sum()))
+        videos.append(clip[..., rows, columns])
+        masks.append(mask[..., rows, columns])
+    return torch.stack(videos), torch.stack(masks)
+
+
+class StageClips(IterableDataset[dict[str, Any]]):
+    """Yields whole batches {"video", "foreground", "caption"}: for DataLoader(batch_size=None).
+
+    Args:
+        batches: how many before it ends; batch i holds the seeds first_seed + i * batch_size and
+            up, so a resumed run can go on with `start_batch`.
+        size, crop: side of the render, and of the window of it that is given out (None: all of it).
+        compiled: render through torch.compile.
+
+    Raises:
+        ValueError: batches or batch_size below 1.
+    """
+
+    def __init__(
+        self,
+        batches: int,
+        batch_size: int,
+        frames: int,
+        size: int = 128,
+        config: StageConfig = StageConfig(),
+        first_seed: int = 0,
+        start_batch: int = 0,
+        compiled: bool = False,
+        crop: int | None = None,
+    ) -> None:
+        super().__init__()
+        if batches < 1 or batch_size < 1:
+            raise ValueError(
+                f"batches and batch_size must be at least 1; got {batches} and {batch_size}"
+            )
+        self.batches = batches
+        self.batch_size = batch_size
+        self.frames = frames
+        self.size = size
+        self.config = config
+        self.first_seed = first_seed
+        self.start_batch = start_batch
+        self.compiled = compiled
+        self.crop = crop
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        worker = get_worker_info()
+        offset, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        for index in range(self.start_batch + offset, self.start_batch + self.batches, step):
+            begin = self.first_seed + index * self.batch_size
+            seeds = range(begin, begin + self.batch_size)
+            batch = stage_batch(
+                seeds, self.frames, self.size, self.config, self.compiled, self.crop
+            )
+            yield {key: batch[key] for key in ("video", "foreground", "caption")}

@@ -1,0 +1,140 @@
+"""Sounds of scenes that nobody simulated: impacts and rolling at random, hundreds of times faster.
+
+They are for training what reads or writes sound: more happens in them than on the stage, in every
+mixture of materials, sizes, speeds, grounds and weathers.
+
+Shapes: B clips, F frames, N object slots.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..scene import GROUNDS, MATERIALS, PLACES, SHAPES, WEATHERS, Scenes
+from .events import FPS
+
+SLOTS = 3
+BOUNCES = 5
+_CLIP_DRAWS, _SLOT_DRAWS = 8, 24
+
+
+def made_up_scenes(seeds: Sequence[int], frames: int) -> Scenes:
+    """Scenes whose sound is worth hearing; pictures of them would make no sense.
+
+    Each slot either falls and bounces, is hit now and then, moves along the ground or does nothing.
+    Raises ValueError for no seeds and for frames below 1.
+    """
+    if len(seeds) < 1 or frames < 1:
+        raise ValueError(f"seeds and frames must be at least 1; got {len(seeds)} and {frames}")
+    generator = torch.Generator()
+    draws = [
+        torch.rand(_CLIP_DRAWS + SLOTS * _SLOT_DRAWS, generator=generator.manual_seed(int(seed)))
+        for seed in seeds
+    ]
+    u = torch.stack(draws)
+    clip, slot = u[:, :_CLIP_DRAWS], u[:, _CLIP_DRAWS:].unflatten(1, (SLOTS, _SLOT_DRAWS))
+    B, N, F = len(seeds), SLOTS, frames
+    impact, moment = _impacts(slot, frames)
+    _collisions(clip, slot, impact, moment)
+    speed = _speeds(slot, frames)
+    zero = torch.zeros(B, F, N, 3)
+    velocity = zero.clone()
+    velocity[..., 0] = speed
+    weather = torch.tensor([0, 0, 0, 0, 1, 1, 2, 3])[(clip[:, 1] * 8).long()]
+    words = {name: torch.zeros(B, dtype=torch.long) for name in ("time", "style", "camera")}
+    return Scenes(
+        count=1 + (clip[:, 0] * N).long(),
+        colour=torch.zeros(B, N, dtype=torch.long),
+        rgb=torch.zeros(B, N, 3),
+        shape=(slot[..., 0] * len(SHAPES)).long(),
+        material=(slot[..., 1] * len(MATERIALS)).long(),
+        size=(slot[..., 2] * 3).long(),
+        lying=slot[..., 3] < 0.3,
+        motion=torch.zeros(B, N, 2, dtype=torch.long),
+        direction=torch.zeros(B, N, 2, dtype=torch.long),
+        speed=torch.ones(B, N, 2, dtype=torch.long),
+        then_frame=torch.full((B, N), -1),
+        target=torch.full((B, N), -1),
+        ground=(clip[:, 2] * len(GROUNDS)).long(),
+        weather=weather % len(WEATHERS),
+        place=torch.where(clip[:, 3] < 0.7, PLACES.index("open"), PLACES.index("room")),
+        camera_speed=torch.ones(B, dtype=torch.long),
+        camera_target=torch.full((B,), -1),
+        seed=torch.tensor([int(seed) for seed in seeds]),
+        position=zero,
+        velocity=velocity,
+        rotation=torch.eye(3).expand(B, F, N, 3, 3),
+        turning=zero,
+        resting=torch.ones(B, F, N, dtype=torch.bool),
+        impact=impact,
+        moment=moment,
+        eye=torch.zeros(B, F, 3),
+        view=torch.zeros(B, F, 2),
+        lens=torch.ones(B, F),
+        steered=torch.full((B,), -1),
+        action=torch.zeros(B, 1 + -(-(F - 1) // 4), dtype=torch.long),
+        **words,
+    )
+
+
+def _impacts(u: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+    """Falls with bounces, and single blows against ground or wall: [B, F, N, N + 2] each."""
+    B, N = u.shape[:2]
+    impact = torch.zeros(B, frames, N, N + 2)
+    moment = torch.zeros_like(impact)
+    seconds = frames / FPS
+    falls = u[..., 4] < 0.45
+    speed = 0.3 + 3.2 * u[..., 5] ** 1.5
+    time = u[..., 6] * seconds
+    keep = 0.25 + 0.6 * u[..., 7]
+    for bounce in range(BOUNCES):
+        other = torch.where(u[..., 8] < 0.85, N, N + 1)
+        _put(impact, moment, time, other, torch.where(falls, speed, 0.0))
+        time = time + 2 * keep * speed / 5.0
+        speed = speed * keep * (speed * keep > 0.15)
+        if bounce == 0:
+            falls = falls & (u[..., 9] < 0.7)
+    for blow in range(3):
+        at = u[..., 10 + 3 * blow] * seconds
+        strength = torch.where(u[..., 11 + 3 * blow] < 0.25, 0.2 + 3 * u[..., 12 + 3 * blow], 0.0)
+        _put(impact, moment, at, torch.full_like(falls, N, dtype=torch.long), strength)
+    return impact, moment
+
+
+def _put(impact: Tensor, moment: Tensor, time: Tensor, other: Tensor, speed: Tensor) -> None:
+    """Note impacts at `time` [B, N] in seconds, the harder of two in one frame, in place."""
+    frame = (time * FPS).long()
+    inside = (frame < impact.shape[1]) & (speed > 0)
+    clip, slot = inside.nonzero().unbind(1)
+    place: tuple[Tensor, ...] = (clip, frame[clip, slot], slot, other[clip, slot])
+    harder = speed[clip, slot] > impact[place]
+    place = tuple(index[harder] for index in place)
+    impact[place] = speed[clip, slot][harder]
+    moment[place] = (time * FPS % 1 / FPS)[clip, slot][harder]
+
+
+def _collisions(u_clip: Tensor, u: Tensor, impact: Tensor, moment: Tensor) -> None:
+    """In some clips the first two things meet once, in place."""
+    frames = impact.shape[1]
+    meets = (u_clip[:, 4] < 0.3).nonzero()[:, 0]
+    frame = (u_clip[meets, 5] * frames).long()
+    for one, two in ((0, 1), (1, 0)):
+        impact[meets, frame, one, two] = 0.3 + 2.5 * u_clip[meets, 6]
+        moment[meets, frame, one, two] = u_clip[meets, 7] / FPS
+
+
+def _speeds(u: Tensor, frames: int) -> Tensor:
+    """Metres per second along the ground, [B, F, N]: set in motion at once, then slower."""
+    time = torch.arange(frames)[:, None] / FPS
+    begin = (u[..., 19] * 1.6 - 0.6) * frames / FPS
+    first = 0.3 + 2.5 * u[..., 20]
+    slowing = 0.1 + 0.9 * u[..., 21]
+    since = time - begin[:, None]
+    speed = (first[:, None] - slowing[:, None] * since).clamp_min(0)
+    wobble = 1 + 0.2 * (2 * math.pi * (1 + 2 * u[..., 22])[:, None] * time).sin()
+    moves = (u[..., 23] < 0.4)[:, None] & (since >= 0)
+    return torch.where(moves, speed * wobble, 0.0)
