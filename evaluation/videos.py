@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from ..data.datasets.video_list import Problem
+from ..data.datasets.listed_video import Problem
 from ..tokenizer.training.perceptual import PerceptualLoss
 from .clips.extraction import Job, Work, fill, row_key
 from .clips.feature_store import FeatureStore, Rows, collect, default_folder, file_sha256

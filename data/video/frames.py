@@ -6,14 +6,17 @@ last one as long as the file says.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ...files.errors import UnreadableFile
 
 SLACK = 0.25  # share of an interval by which times may be rounded
+FASTEST_FRAMES = 120.0  # frames per second at which a video of varying rate is sampled at most
+MOST_REPEATS = 20  # times as many frames as there are pictures
 LONGEST_HOLD = 86400.0  # seconds; a picture that is shown for longer has a wrong time stamp
 
 
@@ -122,3 +125,26 @@ def select_frames(
         raise VideoError(
             f"'{path}' has no frame at {start:g} seconds: it ends after {end:.2f}; start earlier"
         )
+
+
+def steady_rate(steps: Sequence[float]) -> float | None:
+    """Frames per second at which a video must be sampled so that its pictures keep their times;
+    None if it is enough to show them one after another at their average rate.
+
+    That is so where every picture lies within half a frame of its place. The rate is that of the
+    closest pictures, or None where it would give too many frames.
+
+    Args:
+        steps: the seconds between each picture and the next.
+    """
+    total = sum(steps)
+    if not total:
+        return None
+    mean = total / len(steps)
+    times = itertools.accumulate(steps)
+    if all(abs(time - number * mean) <= mean / 2 for number, time in enumerate(times, start=1)):
+        return None
+    short = sorted(steps)[len(steps) // 10]
+    alike = [step for step in steps if abs(step - short) <= SLACK * short]
+    rate = min(FASTEST_FRAMES, len(alike) / sum(alike) if sum(alike) else FASTEST_FRAMES)
+    return rate if total * rate <= MOST_REPEATS * len(steps) else None

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from .containers import open_container
-from .frames import VideoError, VideoSource, select_frames
+from .frames import VideoError, VideoSource, select_frames, steady_rate
 from .pictures import WHITE, PictureVideo, is_picture, numbered_pictures
 from .pixels import Renderer, View
 
@@ -194,6 +194,29 @@ def clip_rate(path: str | Path, fps: float | None = None, stride: int = 1) -> fl
         return float(fps)
     with open_video(path) as video:
         return video.rate / operator.index(stride)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How all frames of a file keep their times at one rate: `fps` is that rate, and `sampled` what
+    to give to `iterate_frames` (None takes the file's own frames)."""
+
+    fps: float
+    sampled: float | None
+
+
+def even_timing(path: str | Path, fps: float | None = None) -> Timing:
+    """The rate at which to read all of a file whose rate may vary, unless `fps` says it.
+
+    Where its own frames come at one rate, as most do, they are taken as they are. Otherwise it is
+    sampled at the rate of its closest frames, so that a picture that is shown at 2 seconds is shown
+    then.
+    """
+    if fps is not None:
+        return Timing(float(fps), float(fps))
+    with open_video(path) as video:
+        sampled = steady_rate(video.steps())
+        return Timing(sampled or video.rate, sampled)
 
 
 def iterate_frames(

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...data.datasets.layouts import LaidVideo
 from ...data.datasets.layouts.read import local_file
-from ...data.datasets.video_list import Problem
+from ...data.datasets.listed_video import Problem
 from ...data.video import VideoError
 from ..metrics import Batch, Metric
 from ..protocols import Protocol

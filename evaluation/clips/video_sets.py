@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...data.datasets.layouts import LaidVideo, list_source
 from ...data.datasets.layouts import read as laid
-from ...data.datasets.video_list import ListedVideo, Problem
+from ...data.datasets.listed_video import ListedVideo, Problem
 from ...data.video import VideoError
 from ..protocols import Protocol
 from .feature_store import FeatureStore, digest, file_sha256

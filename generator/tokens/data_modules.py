@@ -157,13 +157,7 @@ class FolderTokens(TokenDataModule):
         seed: int = 0,
     ) -> None:
         train = FolderSource(root, frames, size, fps, rounds, seed)
-        super().__init__(
-            train,
-            FolderSource(root, frames, size, fps, seed=seed, validation=True),
-            stages,
-            cache_dir,
-            seed,
-        )
+        super().__init__(train, train.for_validation(), stages, cache_dir, seed)
 
 
 class ShardTokens(TokenData):

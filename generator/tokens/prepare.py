@@ -21,8 +21,15 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ...data.datasets.shards import FORMAT, MANIFEST, SKIPPED, shard_path, write_skipped
-from ...data.datasets.video_list import ListedVideo, list_videos
+from ...data.datasets.listed_video import ListedVideo
+from ...data.datasets.shards import (
+    FORMAT,
+    MANIFEST,
+    SKIPPED,
+    shard_path,
+    write_skipped,
+)
+from ...data.datasets.video_list import list_videos
 from ...data.video.workers import Decoders, Reading
 from ...files.json_file import read_json, write_json
 from .make_shard import Models, ShardOptions, load_models, make_shard

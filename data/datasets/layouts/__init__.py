@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from types import ModuleType
 
-from ..video_list import ListedVideo, Problem, list_videos
+from ..listed_video import ListedVideo, Problem
+from ..video_list import list_videos
 from . import classes, frames, gymnasium, lerobot, prompts, something, table
 from .base import Folder, LaidVideo, Options
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,8 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ....files.walk import files_below
 from ...video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from ..video_list import ListedVideo, Problem
+from ..listed_video import ListedVideo, Problem
+from ..tables import read_rows
 
 SPLITS = {
     "train": "train",
@@ -63,13 +63,8 @@ class Folder:
 
     @cached_property
     def files(self) -> list[Path]:
-        """All files that are not hidden, sorted."""
-        return sorted(
-            path
-            for path in self.root.rglob("*")
-            if not any(part.startswith(".") for part in path.relative_to(self.root).parts)
-            and path.is_file()
-        )
+        """All files that are not hidden, sorted; links are followed."""
+        return sorted(path for path in files_below(self.root) if path.is_file())
 
     @cached_property
     def videos(self) -> list[Path]:
@@ -112,32 +107,11 @@ def split_of(name: str) -> str:
 def rows_of(path: Path) -> Iterator[dict[str, str]]:
     """Rows of a CSV, TSV or JSONL file, names of columns in small letters. ValueError if it cannot
     be read."""
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
-        for number, line in enumerate(text.splitlines(), 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"'{path}', line {number} is no JSON: {error}") from None
-            yield {str(name).lower(): _text(value) for name, value in row.items()}
-        return
-    header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
-    csv.field_size_limit(1 << 26)
-    try:
-        for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter):
-            yield {
-                (name or "").strip().lower(): (value or "").strip()
-                for name, value in row.items()
-                if name is not None and not isinstance(value, list)
-            }
-    except csv.Error as error:
-        raise ValueError(f"'{path}' is no table that can be read: {error}") from None
+    for row in read_rows(path):
+        yield {name: _text(value) for name, value in row.items()}
 
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        return value
+        return value.strip()
     return "" if value is None else json.dumps(value, ensure_ascii=False)

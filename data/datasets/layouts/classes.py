@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..captions import Words
-from ..video_list import Problem
+from ..listed_video import Problem
 from .base import SPLITS, Folder, LaidVideo, Listing, Options, split_of
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..captions import Words
-from ..video_list import Problem
+from ..listed_video import Problem
 from .base import Folder, LaidVideo, Listing, Options, rows_of
 
 INFO = "meta/info.json"

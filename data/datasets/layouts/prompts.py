@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..captions import Words
-from ..video_list import Problem
+from ..listed_video import Problem
 from .base import Folder, LaidVideo, Listing, Options, split_of
 
 PROMPTS = ("prompts.txt", "prompt.txt", "captions.txt")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...video import VideoError, VideoInfo, probe, read_clip
-from ..video_list import ListedVideo
+from ..listed_video import ListedVideo
 from .base import LaidVideo
 
 PICTURE_RATE = 25.0  # frames per second of folders of pictures, which say none

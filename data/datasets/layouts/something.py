@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..captions import Words
-from ..video_list import Problem
+from ..listed_video import Problem
 from .base import Folder, LaidVideo, Listing, Options
 
 PATTERNS: tuple[str, ...] = (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...video import VIDEO_SUFFIXES
 from ..captions import CAPTION_COLUMNS, LICENCE_COLUMNS, Words
-from ..video_list import Problem
+from ..listed_video import Problem
 from .base import Folder, LaidVideo, Listing, Options, rows_of, split_of
 
 FILES: tuple[str, ...] = ("file_name", "file", "path", "video_path", "filename", "video")

@@ -324,7 +324,7 @@ def test_a_manifest_in_an_unknown_encoding_is_refused_with_its_line(tmp_path: Pa
     (tmp_path / "manifest.csv").write_bytes(
         "file,caption\na.mp4,ok\nb.mp4,größer\n".encode("cp1252")
     )
-    with pytest.raises(ValueError, match=r"is not UTF-8 text \(line 3\); save it as CSV UTF-8"):
+    with pytest.raises(ValueError, match=r"is not UTF-8 text \(line 3\); save it as UTF-8"):
         list_videos(tmp_path)
 
 

@@ -1,5 +1,5 @@
-"""Which stream of a file is its video, names that look like something else, and files that
-cannot be read: one line each."""
+"""Which stream of a file is its video, names that look like something else, and files that cannot
+be read: one line each."""
 
 import os
 from collections.abc import Callable
