@@ -18,7 +18,9 @@ from kinetoscope.data.worlds.physics.scene import sample_scenes
 from kinetoscope.evaluation.prompts import PROMPT_SEED, SEEN, Sampler, clip_bits
 from kinetoscope.evaluation.tokenizer import held_out_batches
 from kinetoscope.generator import SamplingParams, VideoGenerator
-from kinetoscope.generator.sampling.params import guide, gumbel_noise, sample
+from kinetoscope.generator.sampling.filters import sample
+from kinetoscope.generator.sampling.guidance import guide
+from kinetoscope.generator.sampling.noise import gumbel_noise
 from kinetoscope.generator.sampling.quantize import weight_bytes
 from sampling_peers import PROMPTS, SCALE, our_clip, run_turns
 from torch import Tensor

@@ -1,1 +1,5 @@
 """Video files, folders of clips, and a world that renders itself with captions and known truth."""
+
+from ..files import moved
+
+moved.install()

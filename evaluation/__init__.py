@@ -1,1 +1,1 @@
-"""Measuring tokenizers and generators."""
+"""Measures of tokenizers and generators."""

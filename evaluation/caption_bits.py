@@ -1,9 +1,9 @@
-"""Does the model read its caption? Extra bits that a clip costs when one word of its caption is
-swapped.
+"""Extra bits that a clip costs when one word of its caption is swapped.
 
-A model that ignores a word pays nothing for the wrong one. `captions.sentence` words a scene by its
-seed alone, so the same seed with one attribute changed gives the same sentence with that word
-swapped. No clip is sampled: the true clip is scored under both captions, teacher-forced.
+They show whether a model reads its caption: a model that ignores a word pays nothing for a wrong
+one. `captions.sentence` words a scene by its seed alone, so the same seed with one attribute
+changed gives the same sentence with that word swapped. No clip is sampled: the true clip is scored
+under both captions, teacher-forced.
 
 Legend: B captions, T H W latent grid, G = H * W cells, V vocabulary.
 """
@@ -57,8 +57,7 @@ def _motion(truth: Attributes) -> Attributes | None:
 
 
 def _binding(truth: Attributes) -> Attributes | None:
-    """The colours of the first two objects change places: the same words, bound to the other
-    object."""
+    """Swap the colours of the first two objects: the same words, for the other object."""
     if len(truth.objects) < 2 or truth.objects[0][1] == truth.objects[1][1]:
         return None
     (a, shape_a, *rest_a), (b, shape_b, *rest_b) = truth.objects[:2]
@@ -103,12 +102,11 @@ SWAPS: dict[str, Callable[[Attributes], Attributes | None]] = {
 def swapped_captions(
     truth: Attributes, seed: int, contacts: Sequence[Sequence[bool]] = ()
 ) -> dict[str, str]:
-    """The caption of a clip with one attribute untrue, for every attribute that this clip lets one
-    swap.
+    """Captions of a clip with one attribute untrue, for each attribute that can be swapped in it.
 
     Args:
         truth: what the true caption says (`captions.describe`), worded by `seed`.
-        contacts: [N][N], which objects touch, as `captions.sentence` takes it.
+        contacts: [N][N], which objects touch, as in `captions.sentence`.
     """
     wrong = {name: swap(truth) for name, swap in SWAPS.items()}
     return {
@@ -122,7 +120,7 @@ def extra_bits(
     """Bits of one clip under each swapped caption, less its bits under the true one.
 
     Args:
-        bits_of: bits of this clip under each of some captions, scored as one batch.
+        bits_of: gives the bits of this clip under several captions, scored as one batch.
     """
     swapped = swapped_captions(truth, seed, contacts)
     true, *wrong = bits_of([sentence(truth, seed, contacts)[0], *swapped.values()])

@@ -1,4 +1,4 @@
-"""How a model does on a past of its own making: long roll-outs, measured against their age.
+"""Measures of long roll-outs: how a model continues a past that it made itself.
 
 Legend: B clips, T latent frames, G = H * W cells of one, S text length, E text width, F Y X frames
 and pixels, D features, N tokens of last frames.
@@ -30,16 +30,15 @@ def bits_by_age(
     seed: int = 0,
     backend: str = "sdpa",
 ) -> dict[int, float]:
-    """Mean bits per token of the last frame of real clips, when the `age` frames before it are the
-    model's own.
+    """Mean bits per token of the last frame of real clips, after `age` frames of the model's own.
 
-    The frames before those are real. Age 0 is ordinary teacher forcing, and what later ages cost
-    more is what the model loses on its own past; a part of that is no fault, where clips could have
-    gone on otherwise.
+    The frames before those are real. Age 0 is ordinary teacher forcing. The extra bits of later
+    ages are what the model loses on its own past. A part of that is no mistake, because a clip
+    could have continued otherwise.
 
     Args:
         codes_BTHW: int64 codes of real clips.
-        text_BSE, text_mask_BS: of their captions.
+        text_BSE, text_mask_BS: states of their captions.
         ages: in latent frames, each from 0 to T - 1 (then only the caption is real).
         params: how the model's own frames are drawn.
 
@@ -61,7 +60,7 @@ def bits_by_age(
     for age in ages:
         start = T - 1 - age
         session = SamplingEngine(
-            decoder, text_BSE, text_mask_BS, range(seed, seed + B), params, backend
+            decoder, text_BSE, text_mask_BS, range(seed, seed + B), params, backend=backend
         )
         for frame_BHW in codes_BTHW[:, :start].unbind(1):
             session.feed(frame_BHW.flatten(1))
@@ -80,13 +79,14 @@ def bits_by_age(
 def frame_drift(
     videos_B3FYX: Tensor, features: Callable[[Tensor], Tensor], frames: int = 16
 ) -> float:
-    """Fréchet distance between the first and the last `frames` frames of long videos. Read it
-    beside that of real videos as long: these drift as well, when their cameras move.
+    """Fréchet distance between the first and the last `frames` frames of long videos.
+
+    Real videos of the same length drift as well when their cameras move, so compare with theirs.
 
     Args:
         videos_B3FYX: uint8, with at least 2 * `frames` frames.
-        features: of single frames uint8 [N, 3, 1, Y, X], as float [N, D]; `Judge.features` is one
-            for the physics world.
+        features: float [N, D] of single frames uint8 [N, 3, 1, Y, X]; for the physics world,
+            `Judge.features` is such a function.
 
     Raises:
         ValueError: the videos are too short.

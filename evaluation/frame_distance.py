@@ -1,7 +1,6 @@
-"""How far a set of frames is from frames of the physics world: a Fréchet distance on features of
-the judge's own eyes.
+"""Fréchet distance of a set of frames from frames of the physics world, on the judge's features.
 
-The number has no unit and depends on the size of the sets, so it is read beside the distance of as
+The number has no unit and depends on the size of the sets, so compare it with the distance of as
 many true frames.
 """
 
@@ -29,7 +28,7 @@ def rendered_features(
 
 
 def frechet(a_ND: Tensor, b_ND: Tensor) -> float:
-    """Fréchet distance between two sets of features, each taken as a Gaussian (Heusel et al. 2017).
+    """Fréchet distance between two sets of features, each taken as Gaussian (Heusel et al. 2017).
 
     Raises ValueError for sets of fewer than two.
     """

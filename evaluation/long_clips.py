@@ -1,8 +1,6 @@
-"""How a model of the physics world does on a past of its own making: the last tables of
-`kinetoscope evaluate`.
+"""Drift of a model of the physics world: the last tables of `kinetoscope evaluate`.
 
-Long clips are looked at where it matters, at some ages and at both ends, beside renders of the same
-scenes.
+Long clips are measured at some ages and at both ends, beside renders of the same scenes.
 
 Legend: B clips, W watched frames, Y X pixels, D features.
 """
@@ -35,9 +33,9 @@ Sample = Callable[[Sequence[str], int, int], Tensor]
 
 SEEN = PhysicsConfig(hold_out=True)
 LONG_SEED, OTHER_SEED, PAST_SEED = (HELD_OUT_SEED + n * 10_000_000 for n in (4, 5, 6))
-LOOKS = (READ_FRAMES, 100, 200)  # frames after which a long clip is looked at, and at its end
-LATE_FRAMES = 9  # how long it is looked at
-END_FRAMES = 16  # at the beginning and the end, which are compared
+LOOKS = (READ_FRAMES, 100, 200)  # frames after which a long clip is measured; also at its end
+LATE_FRAMES = 9  # how many frames are measured there
+END_FRAMES = 16  # frames at the beginning and at the end, which are compared
 REFERENCE_FRAMES = 512  # rendered frames that sets of frames are compared with
 AGES = (0, 1, 2, 4, 8)  # in latent frames
 
@@ -51,7 +49,7 @@ def drift_tables(
     clips: int,
     frames: int,
 ) -> dict[str, Table]:
-    """Long clips, renders as long, and what real frames cost after frames of the model's own."""
+    """Tables of long clips, of renders of the same length, and of bits per token by age."""
     return {
         **long_tables(sample, judge, seed, clips, frames),
         "bits per token by age of the past": bits_table(generator, params, seed, clips),
@@ -59,8 +57,7 @@ def drift_tables(
 
 
 class LongClips:
-    """Gathers what the judge sees in clips of `frames` frames, given those of their frames that
-    are `watched`."""
+    """Collects what the judge reads from the `watched` frames of clips of `frames` frames."""
 
     def __init__(self, judge: Judge, frames: int) -> None:
         self.judge = judge
@@ -77,7 +74,7 @@ class LongClips:
         self.strangers: list[bool] = []
 
     def add(self, video_B3WYX: Tensor, said: Sequence[Attributes]) -> None:
-        """Take in watched frames, uint8, of clips with these truths."""
+        """Add watched frames, uint8, of clips with these truths."""
         self.ends.append(
             torch.cat([video_B3WYX[:, :, : self.end], video_B3WYX[:, :, -self.end :]], dim=2)
         )
@@ -95,8 +92,7 @@ class LongClips:
                     self.strangers.append(int(seen[row].sum()) > int(seen[row, named].sum()))
 
     def table(self, reference_ND: Tensor) -> Table:
-        """Distances are from frames of the world, `reference`, but for the last, which is within
-        the clips."""
+        """Distances from frames of the world (`reference`); the last one is within the clips."""
         table: Table = {"frames": self.frames}
         table |= {
             f"named objects at frame {look}": sum(kept) / len(kept)
@@ -112,8 +108,10 @@ class LongClips:
 def long_tables(
     sample: Sample, judge: Judge, seed: int, clips: int, frames: int
 ) -> dict[str, Table]:
-    """Are the prompt's objects still there late in a long clip, and do its frames still look
-    like the world? What a camera loses from sight is lost in the renders too."""
+    """Whether the named objects and the look of the world last in a long clip.
+
+    The table of renders shows what is lost from sight by the camera alone.
+    """
     own = LongClips(judge, frames)
     real = LongClips(judge, frames)
     begin = time.monotonic()
@@ -136,8 +134,7 @@ def long_tables(
 
 
 def bits_table(generator: VideoGenerator, params: SamplingParams, seed: int, clips: int) -> Table:
-    """What the last latent frame of held-out clips costs after so many latent frames of the
-    model's own."""
+    """Bits per token of the last latent frame of held-out clips, by age of the past."""
     config = generator.decoder.config
     ages = [age for age in AGES if age <= config.max_distance]
     frames = frame_count(1 + ages[-1], config.frames_per_latent)
@@ -154,5 +151,5 @@ def bits_table(generator: VideoGenerator, params: SamplingParams, seed: int, cli
 
 
 def say(text: str, begin: float) -> None:
-    """Progress, apart from the tables on standard output."""
+    """Print progress to standard error, apart from the tables on standard output."""
     print(f"{text} in {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)

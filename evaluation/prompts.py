@@ -1,9 +1,9 @@
-"""The numbers behind a model of the physics world: `kinetoscope evaluate physics-64` prints them.
+"""The numbers of a model of the physics world: `kinetoscope evaluate physics-64` prints them.
 
-One function per table; those of the tokenizer, which is all that some models have, are in
-`evaluate_tokenizer`, those of long clips in `evaluate_drift`. Captions, scenes and clips come from
-seeds that no model trained on; what a clip shows is read from its pixels by the judge
-(`data/judge.py`), whose own accuracy on renders is printed beside it.
+There is one function per table. The tables of a tokenizer, which is all that some models have, are
+in `tokenizer`, and those of long clips in `long_clips`. Captions, scenes and clips come from seeds
+that no model trained on. The judge (`data/worlds/physics/judge/`) reads from the pixels what a clip
+shows; its own accuracy on renders is printed beside that.
 
 Legend: B clips, F frames, T H W latent grid, G = H * W cells, V vocabulary, S text length, E text
 width.
@@ -12,14 +12,12 @@ width.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as functional
@@ -30,6 +28,9 @@ from ..data.worlds.physics.captions import Attributes
 from ..data.worlds.physics.clips import HELD_OUT_SEED
 from ..data.worlds.physics.judge.judge import READ_FRAMES, Judge, Reading, calibrate, score
 from ..data.worlds.physics.scene import PhysicsConfig
+from ..files.atomic import write_whole
+from ..files.json_file import read_object
+from ..files.model_folder import shipped_models
 from ..generator.pipeline import VideoGenerator
 from ..generator.sampling.params import SamplingParams
 from ..tokenizer import VideoTokenizer
@@ -37,86 +38,39 @@ from .caption_bits import extra_bits
 from .long_clips import LATE_FRAMES, SEEN, drift_tables, say
 from .tokenizer import Table, held_out_batches, real_tables, rendered_tables, tokenizer_alone
 
-SWAP_SHARE = 4  # every clip is scored under many captions, so only one in so many is
+SWAP_SHARE = 4  # one clip of so many is scored with swapped words, because that is slow
 UNSEEN = PhysicsConfig(only_held_out=True)
 ANY = PhysicsConfig(hold_out=True, any_motions=True)
 PROMPT_SEED, UNSEEN_SEED, ANY_SEED = (HELD_OUT_SEED + n * 10_000_000 for n in (2, 3, 7))
-STEADY: Table = {
-    f"seam between {borders}": 1 for borders in ("latent frames", "streamed chunks", "patches")
-}
-TARGETS: dict[str, dict[str, Table]] = {  # what the shipped models are held to
-    "physics-64": {
-        "tokenizer": {"PSNR dB": 36, "PSNR on objects dB": 27, "bits per pixel": 0.06},
-        "tokenizer, seams and flicker": STEADY,
-        "real clips": {"PSNR dB": 24},
-        "prompt obeyed": {
-            "objects": 0.95,
-            "count": 0.95,
-            "motion": 0.90,
-            "camera": 0.90,
-            "all": 0.80,
-        },
-        "prompt obeyed, unseen pairs": {"objects": 0.80},
-    },
-    "video-128": {
-        "tokenizer, seams and flicker": STEADY,
-        "real clips, 2 of 3 codebooks": {"PSNR dB": 29, "still cells that keep their code": 0.95},
-        "real clips, seams and flicker": STEADY,
-    },
-}
 
 
 def evaluate(
     model: str = "physics-64",
     prompts: int = 256,
-    frames: int = READ_FRAMES,
+    frames: int | None = None,
     seed: int = 0,
     long_prompts: int = 64,
     long_frames: int = 300,
     drift: bool = False,
-    guidance: float | None = None,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    min_p: float | None = None,
+    params: SamplingParams = SamplingParams(),
     real_clips: str | None = None,
     real_sources: str | None = None,
     size: int = 64,
     json: str | None = None,
 ) -> dict[str, Table]:
-    """Measure a model of the physics world, or a tokenizer alone, and print the tables.
+    """Measure a model of the physics world or a tokenizer alone; print and return the tables.
 
     Args:
-        model: a shipped name, a folder, or a hub id.
-        prompts: held-out captions per table, and clips for the tokenizer.
-        frames: frames of every clip but the long ones.
-        seed: another seed takes other scenes, captions and samples.
-        long_prompts: captions that long clips are made of; 0 leaves out what shows how a model
-            drifts.
-        long_frames: frames of a long clip.
-        drift: only that, on long clips and on a past of the model's own making.
-        guidance: how strongly samples follow their prompt (1 is none beyond training).
-        temperature: randomness of samples.
-        top_k: draw from so many likeliest codes only.
-        top_p: draw from the likeliest codes that have this probability together.
-        min_p: draw from codes at least so many times as likely as the likeliest.
-        real_clips: a folder of videos to measure the tokenizer on as well.
-        real_sources: only those of them whose source fits one of these patterns, with commas
-            between them.
-        size: pixels a side of the clips that the tokenizer is measured on; the judge reads those
-            of 64 only.
-        json: a file for the tables.
+        params: how samples are drawn. The other arguments are those of `kinetoscope evaluate`.
 
     Raises:
         ValueError: fewer than 2 prompts, fewer than 9 frames, or a folder or model that cannot be
             used.
     """
+    frames = READ_FRAMES if frames is None else frames
     _check(prompts, frames, long_prompts, long_frames, json)
     if drift and not long_prompts:
-        raise ValueError("drift is seen on long clips; give it some long_prompts")
-    given: dict[str, Any] = {"guidance": guidance, "temperature": temperature}
-    given |= {"top_k": top_k, "top_p": top_p, "min_p": min_p}
-    params = SamplingParams(**{name: value for name, value in given.items() if value is not None})
+        raise ValueError("drift is measured on long clips; long_prompts must be at least 2")
     begin = time.monotonic()
     judge = Judge.from_pretrained()
     generator = None if tokenizer_alone(model) else VideoGenerator.from_pretrained(model)
@@ -143,9 +97,9 @@ def evaluate(
     if generator and long_prompts:
         sizes["long prompts"] = long_prompts
     report["run"] = {**sizes, "seed": seed, "minutes": (time.monotonic() - begin) / 60}
-    print(format_report(report, TARGETS.get(model, {})))
+    print(format_report(report, targets_of(model)))
     if json is not None:
-        _write(Path(json), dumps({"model": model, "tables": report}, indent=2) + "\n")
+        write_whole(json, dumps({"model": model, "tables": report}, indent=2) + "\n")
     return report
 
 
@@ -191,7 +145,7 @@ class Sampler:
 def generator_tables(
     sample: Sampler, judge: Judge, prompts: int, frames: int, seed: int
 ) -> dict[str, Table]:
-    """How well prompts are obeyed, and what a lie in one costs."""
+    """How well clips obey their prompts, and the extra bits of a false word."""
     seen = PROMPT_SEED + seed
     unseen = UNSEEN_SEED + seed
     other = ANY_SEED + seed
@@ -216,8 +170,10 @@ def obedience_table(
     prompts: int,
     frames: int,
 ) -> Table:
-    """Share of prompts of `world` whose clip shows what they say, per attribute; "objects": all
-    colours and shapes."""
+    """Share of prompts of `world` whose clip shows what they say, per attribute.
+
+    "objects" is the share with all colours and shapes right.
+    """
     truths: list[Attributes] = []
     readings: list[Reading] = []
     begin = time.monotonic()
@@ -245,8 +201,7 @@ def clip_bits(generator: VideoGenerator, codes_THW: Tensor, captions: Sequence[s
 def swap_tables(
     generator: VideoGenerator, first_seed: int, prompts: int, frames: int
 ) -> dict[str, Table]:
-    """Mean extra bits of held-out clips with one word of the caption swapped, and the share of
-    clips that cost more."""
+    """Mean extra bits of clips with one caption word swapped, and the share that costs more."""
     extra: dict[str, list[float]] = defaultdict(list)
     frames = min(
         frames,
@@ -279,8 +234,7 @@ def swap_tables(
 
 
 def determinism_table(sample: Sampler, first_seed: int, frames: int) -> Table:
-    """1 where the same prompt and seed give the same bytes: called twice, in a batch, and as a
-    stream."""
+    """1 if the same prompt and seed give the same bytes: twice, in a batch, and as a stream."""
     captions = next(held_out_batches(first_seed, 2, LATE_FRAMES, SEEN))["caption"]
     first = sample(captions[:1], frames, 7)
     again = {
@@ -289,6 +243,12 @@ def determinism_table(sample: Sampler, first_seed: int, frames: int) -> Table:
         "as a stream": sample.streamed(captions[0], frames, 7),
     }
     return {name: float(torch.equal(first, other)) for name, other in again.items()}
+
+
+def targets_of(model: str) -> dict[str, Table]:
+    """What a model is held to: `targets.json` beside it, or nothing."""
+    path = shipped_models().get(model, Path(model)) / "targets.json"
+    return read_object(path) if path.is_file() else {}
 
 
 def format_report(report: dict[str, Table], targets: dict[str, Table]) -> str:
@@ -306,10 +266,3 @@ def format_report(report: dict[str, Table], targets: dict[str, Table]) -> str:
                 + (f"   (target {target})" if target is not None else "")
             )
     return "\n".join(lines[1:])
-
-
-def _write(path: Path, text: str) -> None:
-    """Written beside its place, then renamed."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

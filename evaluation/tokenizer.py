@@ -1,5 +1,4 @@
-"""What a tokenizer keeps of held-out clips, rendered and real: the first tables of `kinetoscope
-evaluate`.
+"""Quality of a tokenizer on held-out clips: the first tables of `kinetoscope evaluate`.
 
 Legend: B clips, F Y X frames and pixels, T H W latent grid, Q codebooks of a cell.
 """
@@ -27,13 +26,13 @@ from ..tokenizer.metrics import CodeUsage, bits_per_pixel, calm_rate, psnr, ssim
 
 Table = dict[str, float]
 BATCH = 16
-ORACLE_SIZE = 64  # pixels a side that the judge reads
+JUDGE_SIZE = 64  # pixels a side that the judge reads
 CLIP_SEED = HELD_OUT_SEED + 10_000_000
-CHUNK = 6  # frames of a streamed chunk; no multiple of a latent frame
+CHUNK = 6  # frames of a streamed chunk; deliberately no multiple of a latent frame
 
 
 def tokenizer_alone(model: str) -> bool:
-    """Whether a model has a tokenizer and no generator. ValueError if it has none either."""
+    """Whether a model is a tokenizer without a generator. ValueError if it is neither."""
     folder = find_folder(model, "tokenizer")
     try:
         return find_folder(model, "generator") == folder
@@ -42,16 +41,16 @@ def tokenizer_alone(model: str) -> bool:
 
 
 def held_out_batches(
-    first_seed: int, clips: int, frames: int, world: PhysicsConfig, size: int = ORACLE_SIZE
+    first_seed: int, clips: int, frames: int, world: PhysicsConfig, size: int = JUDGE_SIZE
 ) -> Iterator[dict[str, Any]]:
-    """What `physics_batch` returns and the seeds it is made from, a few clips at a time."""
+    """The result of `physics_batch` and the seeds it is made from, a few clips at a time."""
     for begin in range(first_seed, first_seed + clips, BATCH):
         seeds = range(begin, min(begin + BATCH, first_seed + clips))
         yield {"seeds": seeds, **physics_batch(seeds, frames, size, world)}
 
 
 class RateQuality:
-    """Adds up what reconstructions from the first `rate` codebooks are like."""
+    """Adds up the quality of reconstructions from the first `rate` codebooks."""
 
     def __init__(self, tokenizer: VideoTokenizer, rate: int) -> None:
         self.tokenizer = tokenizer
@@ -62,8 +61,7 @@ class RateQuality:
         self.kept = 0.0
 
     def add(self, codes: VideoCodes, target: Tensor, foreground: Tensor | None) -> Tensor:
-        """Take in clips `[B, 3, F, Y, X]` in [-1, 1] and all of their codes; returns their
-        reconstructions."""
+        """Add clips `[B, 3, F, Y, X]` in [-1, 1] with all their codes; returns reconstructions."""
         codes = codes.prefix(self.rate)
         video = self.tokenizer.decode(codes)
         self.values["PSNR dB"].append(psnr(video, target))
@@ -91,7 +89,7 @@ class RateQuality:
 
 
 class Quality:
-    """Adds up what a tokenizer keeps of many clips of one size, at each of its rates."""
+    """Adds up the quality of a tokenizer on many clips of one size, at each of its rates."""
 
     def __init__(self, tokenizer: VideoTokenizer) -> None:
         self.tokenizer = tokenizer
@@ -100,8 +98,7 @@ class Quality:
         self.steadiness = Steadiness(*tokenizer.config.cell)
 
     def add(self, target: Tensor, foreground: Tensor | None = None) -> Tensor:
-        """Take in clips `[B, 3, F, Y, X]` in [-1, 1]; returns their reconstructions from all
-        codes."""
+        """Add clips `[B, 3, F, Y, X]` in [-1, 1]; returns reconstructions from all codes."""
         codes = self.tokenizer.encode(target)
         for usage, book in zip(
             self.usage, codes.indices.unflatten(-1, (-1, codes.rates)).unbind(-1)
@@ -113,7 +110,7 @@ class Quality:
         return video
 
     def _add_stream(self, video: Tensor, target: Tensor) -> None:
-        """The same clips again, frame chunks in and pixel chunks out."""
+        """Encode and decode the same clips as a stream of chunks."""
         F, Y, X = target.shape[2:]
         indices = self.tokenizer.stream_encode(target.split(CHUNK, dim=2))
         chunks = list(self.tokenizer.stream_decode(indices, Y, X))
@@ -121,8 +118,7 @@ class Quality:
         self.steadiness.update_chunks(streamed, video, target, [chunk.shape[2] for chunk in chunks])
 
     def tables(self, title: str) -> dict[str, Table]:
-        """Quality with all codebooks, then with fewer where there are several, then seams and
-        flicker."""
+        """Quality with all codebooks, with fewer where there are several, and seams and flicker."""
         *smaller, best = self.rates
         table = best.table()
         table["codes"] = self.tokenizer.codebook_size
@@ -143,12 +139,11 @@ def rendered_tables(
     clips: int,
     frames: int,
     seed: int,
-    size: int = ORACLE_SIZE,
+    size: int = JUDGE_SIZE,
 ) -> dict[str, Table]:
-    """Quality of reconstructions of held-out clips, and what the judge reads from renders and
-    reconstructions.
+    """Quality of reconstructions of held-out clips, and what the judge reads from them.
 
-    The judge reads clips of its own size only.
+    The judge reads renders and reconstructions, and only clips of its own size.
     """
     quality = Quality(tokenizer)
     truths: list[Attributes] = []
@@ -156,7 +151,7 @@ def rendered_tables(
     rebuilt: list[Reading] = []
     for batch in held_out_batches(CLIP_SEED + seed, clips, frames, PhysicsConfig(), size):
         video = quality.add(to_float(batch["video"]), batch["foreground"])
-        if size == ORACLE_SIZE:
+        if size == JUDGE_SIZE:
             truths += batch["attributes"]
             rendered += judge.read(batch["video"])
             rebuilt += judge.read(to_uint8(video))
@@ -170,8 +165,8 @@ def rendered_tables(
 def real_clips(folder: str, frames: int, size: int, sources: str | None = None) -> list[Tensor]:
     """The middle of every video in `folder`, cut to a square and scaled, uint8 [3, F, Y, X].
 
-    With `sources`, patterns with commas between them, only of the videos that `split_by_source`
-    would hold out.
+    `sources` are patterns with commas between them; with them, only the videos that
+    `split_by_source` would hold out are taken.
     """
     clips = ClipFolder(folder, frames, size, random=False, captions="none", short="repeat")
     patterns = [pattern.strip() for pattern in (sources or "").split(",") if pattern.strip()]
@@ -183,7 +178,7 @@ def real_tables(
     tokenizer: VideoTokenizer,
     folder: str,
     frames: int,
-    size: int = ORACLE_SIZE,
+    size: int = JUDGE_SIZE,
     sources: str | None = None,
 ) -> dict[str, Table]:
     """Quality of reconstructions of `real_clips`."""

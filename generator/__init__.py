@@ -7,6 +7,8 @@ Names are imported on first use, so that the command line starts at once.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ..files import moved
+
 if TYPE_CHECKING:
     from .conditions.text_encoder import TextEncoder
     from .model.config import DecoderConfig
@@ -40,7 +42,10 @@ __all__ = [
 ]
 
 
+moved.install()
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return moved.old_names(__name__)(name)
     return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)

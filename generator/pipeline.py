@@ -4,7 +4,6 @@ Legend: B videos, F Y X frames and pixels, T latent frames, G = H * W cells of o
 latent.
 """
 
-import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,8 +12,11 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
-from ..files.model_folder import find_folder, fingerprint, load_weights, read_config, save_folder
-from ..tokenizer import VideoCodes, VideoTokenizer, frame_count
+from ..files.atomic import whole_folder
+from ..files.fingerprint import fingerprint
+from ..files.model_folder import find_folder, load_weights, read_config, save_folder
+from ..tokenizer import VideoCodes, VideoTokenizer
+from .conditions import CONDITIONS
 from .conditions.text_encoder import TextEncoder
 from .model.codebooks import Codebooks
 from .model.decoder import Decoder, DecoderConfig
@@ -68,6 +70,7 @@ class VideoGenerator(nn.Module):
         params: SamplingParams = ...,
         init: Tensor | VideoCodes | None = None,
         progress: Progress | None = None,
+        **conditions: Any,
     ) -> Tensor: ...
 
     @overload
@@ -79,6 +82,7 @@ class VideoGenerator(nn.Module):
         params: SamplingParams = ...,
         init: Tensor | VideoCodes | None = None,
         progress: Progress | None = None,
+        **conditions: Any,
     ) -> list[Tensor]: ...
 
     def generate(
@@ -89,6 +93,7 @@ class VideoGenerator(nn.Module):
         params: SamplingParams = SamplingParams(),
         init: Tensor | VideoCodes | None = None,
         progress: Progress | None = None,
+        **conditions: Any,
     ) -> Tensor | list[Tensor]:
         """Videos float [B, 3, F, Y, X] in [-1, 1], one per prompt; a list of [3, F, Y, X] if they
         differ in length.
@@ -101,6 +106,7 @@ class VideoGenerator(nn.Module):
             params: how codes are drawn.
             init: how the videos begin, as in `session`; these frames count as part of F.
             progress: called with the number of frames that were just finished.
+            conditions: what else the model takes, as in `session`.
 
         Raises:
             ValueError: frames below 1 or no more than `init` has; and whatever `session` refuses.
@@ -125,7 +131,7 @@ class VideoGenerator(nn.Module):
                 raise ValueError(
                     f"init has {given} frames, so frames must be at least {given + 1}; got {length}"
                 )
-        session = self.session(prompts, seed, params, init)
+        session = self.session(prompts, seed, params, init, **conditions)
         chunks: list[list[Tensor]] = [[] for _ in prompts]
         growing = list(range(len(prompts)))
         for chunk in session:
@@ -148,13 +154,14 @@ class VideoGenerator(nn.Module):
         seed: int | Sequence[int] = 0,
         params: SamplingParams = SamplingParams(),
         init: Tensor | VideoCodes | None = None,
+        **conditions: Any,
     ) -> Iterator[Tensor]:
         """Endless videos, the pixels of one latent frame at a time: float [B, 3, f, Y, X], f = 1 at
         first and k later.
 
         The arguments are those of `session`.
         """
-        return self.session(prompt, seed, params, init)
+        return self.session(prompt, seed, params, init, **conditions)
 
     def session(
         self,
@@ -163,6 +170,7 @@ class VideoGenerator(nn.Module):
         params: SamplingParams = SamplingParams(),
         init: Tensor | VideoCodes | None = None,
         undo: int = 1,
+        **conditions: Any,
     ) -> VideoSession:
         """Videos that grow as you iterate, and that take another prompt, a cut, a step back or a
         fork in between.
@@ -175,6 +183,8 @@ class VideoGenerator(nn.Module):
                 or its codes. The videos begin with it (as the tokenizer shows it) and go on from
                 there.
             undo: latent frames that `rewind` can take back at any time.
+            conditions: what else the model takes, by the names in `generator.conditions`, such as
+                `actions=[0, 0, 2]`; `VideoSession.give` changes it later.
 
         Raises:
             ValueError: an empty or too long prompt, a negative seed, a window that the decoder
@@ -188,26 +198,39 @@ class VideoGenerator(nn.Module):
             )
         if seeds and min(seeds) < 0:
             raise ValueError(f"seed must be 0 or more; got {min(seeds)}")
-        text = self.encode_text(prompts)
-        begin_TBG = self._codes_of(init, len(prompts)).unbind(1) if init is not None else ()
-        return VideoSession(
-            self, prompts, SamplingEngine(self.decoder, *text, seeds, params, undo=undo), begin_TBG
+        features = {
+            name: self.features(name, value, len(prompts))
+            for name, value in conditions.items()
+            if value is not None
+        }
+        text = self.features("prompt", prompts, len(prompts))
+        begin_TBG = () if init is None else self.features("init", init, len(prompts)).unbind(1)
+        engine = SamplingEngine(
+            self.decoder, text.values, text.given, seeds, params, features, undo=undo
         )
+        return VideoSession(self, prompts, engine, begin_TBG)
 
-    def load_session(self, path: str | os.PathLike[str]) -> VideoSession:
-        """Go on with a session that `VideoSession.save` wrote.
+    def features(self, name: str, value: Any, videos: int) -> Any:
+        """What the model reads of a condition's value: see `Condition.features`.
 
         Raises:
-            ValueError: the file is something else, or of another model.
+            ValueError: a condition that the model does not take, or a value of another kind.
         """
-        return VideoSession.load(path, self)
+        self.check_takes(name)
+        return CONDITIONS[name].features(value, videos, self)
+
+    def check_takes(self, name: str) -> None:
+        """ValueError, with what it takes, unless the model takes a condition."""
+        further = [other for other, _ in self.decoder.config.conditions]
+        if name not in ("prompt", "init", *further):
+            known = ", ".join(["prompt", "init", *further])
+            raise ValueError(f"this model takes no '{name}'; it takes {known}")
 
     def encode_text(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """What the decoder reads of these sentences: states [B, S, E] and the mask [B, S] of
-        what is real in them."""
-        states_BSE, mask_BS = self.text.encode(list(prompts), self.decoder.config.max_text)
-        weights = self.decoder.no_text
-        return states_BSE.to(weights), mask_BS.to(weights.device)
+        """What the decoder reads of these sentences: states [B, S, E] and the mask [B, S] of what
+        is real in them."""
+        text = self.features("prompt", prompts, len(prompts))
+        return text.values, text.given
 
     @property
     def size(self) -> tuple[int, int]:
@@ -220,38 +243,6 @@ class VideoGenerator(nn.Module):
     def id(self) -> str:
         """Short hash of decoder and tokenizer; a saved session carries it."""
         return fingerprint(self._config(), self.decoder.state_dict())
-
-    def _codes_of(self, init: Tensor | VideoCodes, batch: int) -> Tensor:
-        """Codes [B, T, G] of how a video begins."""
-        codes = (
-            init
-            if isinstance(init, VideoCodes)
-            else self.tokenizer.encode(init.to(self.decoder.no_text.device))
-        )
-        if codes.tokenizer != self.tokenizer.id:
-            name = codes.tokenizer or "unknown"
-            raise ValueError(
-                f"these codes are of tokenizer {name}, and this model reads those of "
-                f"{self.tokenizer.id}"
-            )
-        (Y, X) = self.size
-        k = self.decoder.config.frames_per_latent
-        if (codes.height, codes.width) != (Y, X):
-            raise ValueError(
-                f"init must be {Y} x {X} pixels; got {codes.height} x {codes.width}. Resize it"
-            )
-        B, T = codes.indices.shape[:2]
-        if codes.num_frames != frame_count(T, k):
-            shorter = frame_count(T - 1, k)
-            longer = frame_count(T, k)
-            raise ValueError(
-                f"init must have 1 + a multiple of {k} frames; got {codes.num_frames}: give "
-                f"{shorter} or {longer}"
-            )
-        if B not in (1, batch):
-            raise ValueError(f"init must hold 1 video or one per prompt ({batch}); got {B}")
-        codes_BTHW = self.codebooks.in_rows(codes.indices)
-        return codes_BTHW.flatten(2).expand(batch, -1, -1).to(self.decoder.no_text.device)
 
     # ---- files ----
 
@@ -273,7 +264,7 @@ class VideoGenerator(nn.Module):
         tokenizer_id = values.pop("tokenizer", None)
         decoder = Decoder(DecoderConfig.from_dict(values))
         load_weights(decoder, folder)
-        tokenizer = VideoTokenizer.from_pretrained(folder / "tokenizer")
+        tokenizer = VideoTokenizer.from_pretrained(folder / "tokenizer", library=False)
         if tokenizer.id != tokenizer_id:
             wanted = f"the decoder in {folder} learned the codes of tokenizer {tokenizer_id}"
             raise ValueError(f"{wanted}, but the one beside it is {tokenizer.id}")
@@ -308,8 +299,9 @@ class VideoGenerator(nn.Module):
                 "loaded"
             )
         self.tokenizer.save_pretrained(Path(folder) / "tokenizer", half)
-        self.text.save_pretrained(Path(folder) / "text", half)
+        with whole_folder(Path(folder) / "text") as beside:
+            self.text.save_pretrained(beside, half)
         save_folder(folder, self._config(), self.decoder.state_dict(), half, TABLES)
 
     def _config(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self.decoder.config), "tokenizer": self.tokenizer.id}
+        return {**self.decoder.config.to_dict(), "tokenizer": self.tokenizer.id}

@@ -1,37 +1,31 @@
 """Videos in the making: iterate to see them grow, and step in whenever you like.
 
-    session = generator.session("a red ball rolls to the left", seed=0) for chunk in session:
-    # one latent frame's pixels, float [B, 3, f, Y, X] ...
-        # leave the loop at any time, and iterate again to go on
+    session = generator.session("a red ball rolls to the left", seed=0)
+    for chunk in session:  # one latent frame's pixels, float [B, 3, f, Y, X]
+        ...                # leave the loop at any time, and iterate again to go on
     session.set_prompt("it bounces", window="recompute")
 
 Legend: B videos, T latent frames, G = H * W cells of one, f Y X frames and pixels.
 """
 
 import copy
-import dataclasses
-import json
 import os
-import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from ..files.output_path import check_output
+from ..files.moved import old_names
 from ..tokenizer import frame_count
 from .sampling.engine import SamplingEngine, Window
-from .sampling.params import SamplingParams
+from .saved_session import load_session, save_session
 
 if TYPE_CHECKING:
     from .pipeline import VideoGenerator
 
-FORMAT = "kinetoscope-session-1"
 State = dict[str, Tensor]
+__getattr__ = old_names(__name__)
 
 
 class VideoSession:
@@ -111,6 +105,21 @@ class VideoSession:
         self.engine.set_text(*self.generator.encode_text(prompts), window)
         self.prompts = prompts
 
+    def give(self, name: str, value: Any) -> None:
+        """Give a condition from the next latent frame on, such as `give("actions", 2)`.
+
+        What is given for one latent frame holds until something else is given, what is given for
+        several is used up one after another; conditions of the prefix hold as well.
+
+        Raises:
+            ValueError: a condition that the model does not take, or a value of another kind.
+        """
+        self.engine.give(name, self.generator.features(name, value, len(self.prompts)))
+
+    def act(self, action: int) -> None:
+        """Do this from the next latent frame on: `give("actions", action)`."""
+        self.give("actions", action)
+
     def cut(self) -> None:
         """Begin another shot: the last frames are forgotten, prompts and first frames (sinks)
         stay as references."""
@@ -164,67 +173,16 @@ class VideoSession:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all that the videos need to go on, bit for bit, to a safetensors file."""
-        path = check_output(Path(path), ".safetensors")
-        tensors = {f"codes.{name}": tensor for name, tensor in self.engine.state().items()}
-        tensors |= {f"given.{i}": codes_BG for i, codes_BG in enumerate(self.given)}
-        tensors |= {
-            f"past.{i}.{key}": value
-            for i, past in enumerate(self.pasts)
-            for key, value in past.items()
-        }
-        about = {
-            "format": FORMAT,
-            "model": self.generator.id,
-            "prompts": self.prompts,
-            "seeds": self.engine.seeds,
-            "params": dataclasses.asdict(self.engine.params),
-            "undo": self.engine.ring.undo,
-            "pasts": len(self.pasts),
-        }
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as beside:
-            partial = Path(beside) / path.name
-            stored = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-            save_file(stored, partial, {"session": json.dumps(about)})
-            partial.replace(path)
+        save_session(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], generator: "VideoGenerator") -> "VideoSession":
         """Read what `save` wrote.
 
         Raises:
-            ValueError: the file is something else, or of another model.
+            ValueError: the file is something else, damaged, or of another model.
         """
-        if not Path(path).is_file():
-            raise ValueError(f"{path} does not exist")
-        try:
-            with safe_open(path, framework="pt") as file:
-                about = json.loads((file.metadata() or {}).get("session", "{}"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        except (SafetensorError, OSError) as error:
-            raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
-        if about.get("format") != FORMAT:
-            raise ValueError(f"{path} holds no session of this format ({FORMAT})")
-        if about["model"] != generator.id:
-            raise ValueError(
-                f"{path} is a session of model {about['model']}, and this one is {generator.id}"
-            )
-        params = SamplingParams(**about["params"])
-        session = generator.session(about["prompts"], about["seeds"], params, undo=about["undo"])
-        device = generator.decoder.no_text.device
-        session.engine.load_state(
-            {name[6:]: tensor for name, tensor in tensors.items() if name.startswith("codes.")}
-        )
-        given = [name for name in tensors if name.startswith("given.")]
-        session.given.extend(tensors[f"given.{i}"].to(device) for i in range(len(given)))
-        session.pasts.clear()
-        for i in range(about["pasts"]):
-            past = {
-                name: tensor for name, tensor in tensors.items() if name.startswith(f"past.{i}.")
-            }
-            session.pasts.append(
-                {name.split(".", 2)[2]: tensor.to(device) for name, tensor in past.items()}
-            )
-        return session
+        return load_session(path, generator)
 
 
 def _rows(past: State, videos: list[int]) -> State:

@@ -1,5 +1,5 @@
-"""The pages under docs and the examples: their code runs, their shapes are true, their commands
-and links exist."""
+"""README, pages under docs, model cards and examples: their code runs, their shapes are true, and
+their commands, configs and programs exist."""
 
 import ast
 import re
@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 import torch
-from kinetoscope.app.cli.main import load, parse
+from kinetoscope.app.cli.main import load
+from kinetoscope.app.cli.parser import parse
 from kinetoscope.data.video.write import write_video
 from kinetoscope.tokenizer import VideoCodes, VideoTokenizer
 from torch import Tensor
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+README = ROOT / "README.md"
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+CARDS = sorted((ROOT / "pretrained").glob("*/README.md"))
 SHAPE = re.compile(r"#.*?\[([\d, ]*)\]")
 
 
@@ -34,13 +37,23 @@ def moving_stripes(frames: int, height: int, width: int, slope: float) -> Tensor
     return ((waves + 1) * 127.5).to(torch.uint8)
 
 
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def commands(text: str) -> list[str]:
+    """Lines of the page that begin with `kinetoscope`; a line that ends in a backslash goes on."""
+    joined = re.sub(r" *\\\n *", " ", text)
+    return re.findall(r"^    (kinetoscope .*)$", joined, re.M)
+
+
 def shape_of(value: Any) -> list[int]:
     while isinstance(value, tuple):
         value = value[0]
     return list(value.indices.shape if isinstance(value, VideoCodes) else value.shape)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*DOCS, *CARDS], ids=name_of)
 def test_code_runs_and_shapes_are_true(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,16 +86,27 @@ def test_streams_of_the_page_are_those_of_the_whole_clip() -> None:
     assert [pixels.shape[2] for pixels in tokenizer.stream_decode(parts)] == [5, 4, 4, 4]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_links_and_files_exist(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    for line in re.findall(r"^    (kinetoscope .*)$", text, re.M):
+@pytest.mark.parametrize("page", [README, *DOCS, *CARDS], ids=name_of)
+def test_commands_parse(page: Path) -> None:
+    for line in commands(page.read_text(encoding="utf-8")):
         _, command, *words = shlex.split(line, comments=True)
         assert parse(command, load(command), words), line
-    for target in re.findall(r"\]\((?!https?:|#)([^)\s#]+)", text):
-        assert (page.parent / target).exists(), f"{page.name} names {target}, which is not there"
-    for target in re.findall(r"(?:--config |\bpython )([\w./-]+\.(?:yaml|py))", text):
-        assert (ROOT / target).exists(), f"{page.name} names {target}, which is not there"
+
+
+def test_commands_that_go_on_in_the_next_line_are_read() -> None:
+    page = "    kinetoscope sample a \\\n        --frames 3\n    kinetoscope decode b\n"
+    assert commands(page) == ["kinetoscope sample a --frames 3", "kinetoscope decode b"]
+
+
+@pytest.mark.parametrize("page", [README, *DOCS, *CARDS], ids=name_of)
+def test_configs_and_programs_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"(?:--config |\bpython |`)([\w./-]+\.(?:yaml|py))", text):
+        assert (ROOT / target).exists(), f"{name_of(page)} names {target}, which is not there"
+    for module in re.findall(r"\bpython -m (kinetoscope[\w.]*)", text):
+        place = ROOT.joinpath(*module.split(".")[1:])
+        names = (place.with_suffix(".py"), place / "__main__.py")
+        assert any(name.exists() for name in names), f"{name_of(page)} runs {module}"
 
 
 def test_fine_tuning_on_a_folder_makes_its_videos_better(

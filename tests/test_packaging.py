@@ -49,7 +49,8 @@ def files() -> list[Path]:
             for name in below
             if name.startswith(".") or name.endswith((".egg-info", "__pycache__"))
         }
-        below[:] = sorted(set(below) - skipped - BUILT)
+        built = BUILT if Path(folder) == ROOT else set()
+        below[:] = sorted(set(below) - skipped - built)
         found += [Path(folder) / name for name in sorted(names) if not name.startswith(".")]
     return found + sorted((ROOT / ".ci").iterdir())
 

@@ -1,6 +1,6 @@
-"""Video to discrete codes and back. A library on its own:
-`VideoTokenizer.from_pretrained(name).encode(video)`."""
+"""Video to discrete codes and back: `VideoTokenizer.from_pretrained(name).encode(video)`."""
 
+from ..files import moved
 from .blocks import StackConfig
 from .codes import VideoCodes, frame_count, latent_count
 from .config import TokenizerConfig
@@ -16,3 +16,5 @@ __all__ = [
     "frame_count",
     "latent_count",
 ]
+
+moved.install()

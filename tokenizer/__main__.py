@@ -1,5 +1,4 @@
-"""`python -m kinetoscope.tokenizer fit --config configs/tokenizer/physics-64.yaml`: training by
-Lightning CLI."""
+"""Training by Lightning CLI: `python -m kinetoscope.tokenizer fit --config CONFIG`."""
 
 from ..training.cli import run
 from .training.module import TokenizerModule

@@ -3,8 +3,9 @@
 Legend: B batch, T H W latent grid, F Y X frames and pixels, C channels.
 
 Every function of time is causal, sees a fixed number of frames back, and takes that past as an
-argument, so a video cut into chunks gives the same numbers as the whole. Before the first frame the
-past is the first frame, repeated: a still scene looks the same at its beginning as later on.
+argument, so a video cut into chunks gives the same numbers as the whole. The past of the first
+frame is the first frame itself, repeated, so a still scene gives the same numbers at its beginning
+as later on.
 """
 
 from dataclasses import dataclass
@@ -14,14 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 State = dict[str, Tensor]
-TAPS = 3  # frames a causal convolution looks at: two of the past and the present one
-REFINED = "refine."  # begins the names of what the pixel refiner remembers
+TAPS = 3  # frames that a causal convolution sees: two past ones and the present one
+REFINED = "refine."  # prefix of the state of the pixel refiner
 
 
 @dataclass(frozen=True)
 class StackConfig:
-    """A stack of blocks: `spatial` and `temporal` list the blocks (from 0) that mix neighbours
-    in space and in time."""
+    """A stack of blocks. `spatial` and `temporal` list the blocks, from 0, that mix neighbours."""
 
     width: int = 256
     depth: int = 6
@@ -52,8 +52,7 @@ class StackConfig:
 
 
 def with_past(x_BTc: Tensor, key: str, state: State, new_state: State) -> Tensor:
-    """Put the last frames of the past in front of `x` `[B, T, ...]` and note the new past under
-    `key`."""
+    """Put the past before `x` `[B, T, ...]`, and store the new past under `key`."""
     past = (
         state[key]
         if key in state
@@ -65,7 +64,7 @@ def with_past(x_BTc: Tensor, key: str, state: State, new_state: State) -> Tensor
 
 
 def own(state: State) -> State:
-    """The same tensors in memory of their own: a slice would keep all that it was cut from."""
+    """Copies of the tensors, because a slice would keep all that it was cut from in memory."""
     return {key: value.clone(memory_format=torch.contiguous_format) for key, value in state.items()}
 
 
@@ -111,7 +110,7 @@ class Block(nn.Module):
 
     @torch.no_grad()
     def begin_as_identity(self) -> None:
-        """Look at no neighbour and add nothing, until training or a trained part says otherwise."""
+        """Make the block compute the identity until it is trained or gets trained weights."""
         if self.temporal is not None:
             self.temporal.copy_((torch.arange(TAPS) == TAPS - 1).float()[:, None])
         if self.spatial is not None:
@@ -121,7 +120,7 @@ class Block(nn.Module):
 
 
 class Stack(nn.Module):
-    """Blocks in a row; the past of block i lives under `name.i` in the state."""
+    """Blocks one after another. The past of block i is stored under `name.i` in the state."""
 
     def __init__(self, config: StackConfig, name: str) -> None:
         super().__init__()
@@ -139,13 +138,12 @@ class Stack(nn.Module):
 
 
 class PixelRefiner(nn.Module):
-    """Two light causal 3x3x3 convolutions, added to the pixels: they smooth what patches leave at
-    their borders.
+    """Two light causal 3x3x3 convolutions, added to the pixels. They smooth the borders of patches.
 
-    Both are computed as convolutions over space, which is far faster on a CPU: the one with few
-    inputs gets its three frames side by side as channels, and the one with few outputs gives a part
-    for each of three frames, to be added up. The last one starts at zero, so the refiner starts as
-    the identity.
+    Both are computed as convolutions over space, which is far faster on a CPU. The one with few
+    inputs gets its three frames side by side as channels. The one with few outputs gives a part for
+    each of three frames, and the parts are added up. The last one starts at zero, so the refiner
+    starts as the identity.
     """
 
     radius = 2  # pixels on each side of a pixel that its result depends on
@@ -165,7 +163,7 @@ class PixelRefiner(nn.Module):
         device = x_BFYXC.device.type
         F = x_BFYXC.shape[1]
         if torch.is_autocast_enabled(device):
-            # before the copies rather than after them
+            # cast before the copies are made, not after
             x_BFYXC = x_BFYXC.to(torch.get_autocast_dtype(device))
         joined = with_past(x_BFYXC, f"{REFINED}widen", state, new_state)
         side_by_side = torch.cat([joined[:, tap : tap + F] for tap in range(TAPS)], dim=-1)
@@ -180,8 +178,8 @@ class PixelRefiner(nn.Module):
         second, following, present = (
             over_frames(x_BFYXC, weight, None).unflatten(-1, (TAPS, colours)).unbind(-2)
         )
-        # the past is what is still to be added to the next two frames: less than the frames that it
-        # comes from
+        # the past is what is still to be added to the next two frames, which is smaller than the
+        # frames that it comes from
         past = state.get(key)
         if past is None:
             past = torch.cat([second[:, :1] + following[:, :1], second[:, :1]], dim=1)

@@ -1,4 +1,4 @@
-"""What the tokenizer refuses, with the number and the way out.
+"""Checks of the arguments of the tokenizer, with errors that name the number and the way out.
 
 Legend: B batch, F Y X frames and pixels, t H W latent grid, q codebooks of a cell.
 """
@@ -9,7 +9,7 @@ OVERSHOOT = 1.5
 
 
 def check_video(video: Tensor) -> None:
-    """ValueError unless `video` is floating point `[B, 3, F, Y, X]` with something in it."""
+    """ValueError unless `video` is floating point `[B, 3, F, Y, X]` and not empty."""
     if video.dim() != 5 or video.shape[1] != 3 or 0 in video.shape:
         raise ValueError(
             f"video must be [B, 3, F, Y, X], none of them 0; got shape {list(video.shape)}"
@@ -21,10 +21,9 @@ def check_video(video: Tensor) -> None:
 
 
 def check_range(video: Tensor) -> None:
-    """ValueError unless the pixels are numbers in [-1, 1], or beyond it by no more than a sharp
-    resampling goes."""
+    """ValueError unless pixels are in [-1, 1]; resampling may overshoot up to `OVERSHOOT`."""
     low, high = video.aminmax()
-    if not -OVERSHOOT <= low <= high <= OVERSHOOT:  # nor for NaN
+    if not -OVERSHOOT <= low <= high <= OVERSHOOT:  # false for NaN too
         raise ValueError(
             f"pixels must be in [-1, 1]; got {low:.4g} to {high:.4g}; use video / 127.5 - 1 for "
             "those from 0 to 255"
@@ -32,8 +31,7 @@ def check_range(video: Tensor) -> None:
 
 
 def check_indices(indices: Tensor, rates: int) -> None:
-    """ValueError unless `indices` are `[B, t, H, W]`, or `[B, t, H, W, q]` where there are
-    several `rates`."""
+    """ValueError unless `indices` are `[B, t, H, W]`, or `[B, t, H, W, q]` with several `rates`."""
     fits = (
         indices.dim() == 4 if rates == 1 else indices.dim() == 5 and 1 <= indices.shape[-1] <= rates
     )
@@ -45,19 +43,18 @@ def check_indices(indices: Tensor, rates: int) -> None:
 
 
 def check_same_size(before: Tensor, now: Tensor) -> None:
-    """ValueError unless two chunks `[B, 3, F, Y, X]` of one video, padded to whole patches, fit
-    together."""
+    """ValueError unless two padded chunks `[B, 3, F, Y, X]` of one video have the same size."""
     if before.shape[3:] != now.shape[3:]:
         first, then = (" x ".join(map(str, chunk.shape[3:])) for chunk in (before, now))
-        raise ValueError(f"pictures of one video have one size; after {first} (padded) came {then}")
+        raise ValueError(
+            f"pictures of one video must have one size; after {first} (padded) came {then}"
+        )
 
 
 def check_tile(tile: int | None, smallest: int) -> None:
-    """ValueError if a tile is narrower in pixels than its halo, which would be most of the work,
-    or than a pixel."""
+    """ValueError if a tile is narrower than a pixel, or than its halo, which would be wasteful."""
     if tile is not None and tile < max(1, smallest):
         raise ValueError(
-            f"tile is the side of a tile in pixels, at least {max(1, smallest)} here, as far as "
-            "the layers of this "
-            f"tokenizer see; got {tile}"
+            f"tile is the side of a tile in pixels and must be at least {max(1, smallest)}, as far "
+            f"as the layers of this tokenizer see; got {tile}"
         )

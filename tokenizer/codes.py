@@ -4,12 +4,10 @@ Legend: B batch, T H W latent grid, Q codebooks of a cell, F Y X frames and pixe
 latent.
 """
 
-import contextlib
 import json
 import math
 import os
 import struct
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -20,6 +18,10 @@ from typing import IO, Self
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+
+from ..files.atomic import whole_file
+from ..files.errors import UnreadableFile
+from ..files.tensors import check_tensors, unreadable
 
 FORMAT = "kinetoscope-codes"
 FORMAT_VERSION = 1
@@ -164,7 +166,7 @@ class CodesFile:
                 notes=metadata,
             )
         except (KeyError, ValueError) as error:
-            raise ValueError(
+            raise UnreadableFile(
                 f"{path} has a damaged header ({error}); encode the video again"
             ) from error
 
@@ -216,21 +218,22 @@ class CodesWriter:
             "model": model,
         }
         self.shape: tuple[int, ...] = ()
-        self._part = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.part")
+        self._whole = whole_file(self.path)
         self._file: IO[bytes] | None = None
         self._room = 0
 
     def __enter__(self) -> Self:
+        self._file = self._whole.__enter__()
         return self
 
     def write(self, indices: Tensor) -> None:
         """Append the codes of the next latent frames, `[1, t, H, W]`; several videos at once
         must come in one slice."""
         B, T, *cell = indices.shape
-        if self._file is None:
+        assert self._file is not None
+        if not self.shape:
             self.shape = (B, 0, *cell)
             self._room = -len(self._header(1 << 60, 1 << 60)) // 8 * -8
-            self._file = self._part.open("wb")
             self._file.write(bytes(8 + self._room))
         elif B != 1 or (B, *cell) != (self.shape[0], *self.shape[2:]):
             raise ValueError(
@@ -242,25 +245,25 @@ class CodesWriter:
 
     def finish(self, num_frames: int) -> None:
         """Publish the file, of a video of `num_frames` frames."""
-        if self._file is None:
+        if self._file is None or not self.shape:
             raise ValueError(f"there are no codes to write to {self.path}")
         self._file.seek(0)
         self._file.write(
             struct.pack("<Q", self._room)
             + self._header(self.shape[1], num_frames).ljust(self._room)
         )
-        self._file.close()
-        self._part.replace(self.path)
+        self._file = None
+        self._whole.__exit__(None, None, None)
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
-        if self._file is not None:
-            with contextlib.suppress(OSError):  # a full disk was reported already
-                self._file.close()
-        self._part.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(self.path)
+        if self._file is not None:  # not finished: nothing takes the name
+            reason = error or ValueError("not finished")
+            self._whole.__exit__(type(reason), reason, trace)
 
     def _header(self, latents: int, num_frames: int) -> bytes:
         """The header of a safetensors file; it may be followed by blanks."""
@@ -276,22 +279,21 @@ class CodesWriter:
 
 def _read_header(path: Path) -> tuple[tuple[int, ...], dict[str, str]]:
     """Shape of the indices, and the metadata without its format."""
+    check_tensors(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
             name, _, number = metadata.pop("format", "").rpartition("-")
             if name != FORMAT or not number.isdecimal():
-                raise ValueError(
+                raise UnreadableFile(
                     f"{path} holds no codes of this format ({FORMAT}); encode the video again"
                 )
             if int(number) > FORMAT_VERSION:
-                raise ValueError(
+                raise UnreadableFile(
                     f"{path} is in format {number}, of kinetoscope {metadata.get('version')}; this "
                     "is kinetoscope "
                     f"{version('kinetoscope')}, which reads format {FORMAT_VERSION}: update it"
                 )
             return tuple(file.get_slice("indices").get_shape()), metadata
-    except FileNotFoundError as error:
-        raise ValueError(f"{path} does not exist") from error
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+        raise unreadable(path, error) from error

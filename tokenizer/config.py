@@ -9,8 +9,7 @@ from .quantizer import QuantizerConfig
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """Sizes of a tokenizer. `refine_channels=0` leaves the pixel refiner out; see `StackConfig`
-    for the blocks."""
+    """Sizes of a tokenizer. `refine_channels=0` leaves the pixel refiner out."""
 
     patch: int = 8
     frames_per_latent: int = 4
@@ -38,7 +37,7 @@ class TokenizerConfig:
 
     @property
     def halos(self) -> tuple[int, int]:
-        """How many cells away a cell's code can see, and how many cells away its pixels can."""
+        """How many cells away a cell's code depends on pixels, and a cell's pixels on codes."""
         refiner = -(-PixelRefiner.radius // self.patch) if self.refine_channels else 0
         return self.encoder.radius, self.decoder.radius + refiner
 

@@ -3,10 +3,11 @@
 The first step, from the state `{}`, and the later ones are two programs, because the state has no
 entries at first:
 
-    step = EncodeStep(tokenizer) first = torch.export.export(step, (one_frame, {}))            # [B,
-    3, 1, Y, X] indices, state = step(one_frame, {}) later = torch.export.export(step, (k_frames,
-    state))          # [B, 3, k, Y, X] and what a step returned indices, state =
-    later.module()(k_frames, state)
+    step = EncodeStep(tokenizer)
+    first = torch.export.export(step, (one_frame, {}))    # [B, 3, 1, Y, X]
+    indices, state = step(one_frame, {})
+    later = torch.export.export(step, (k_frames, state))  # [B, 3, k, Y, X] and that state
+    indices, state = later.module()(k_frames, state)
 
 The exported programs take and return the states of `VideoTokenizer.encode_step` and `decode_step`.
 """
@@ -18,11 +19,11 @@ from .model import VideoTokenizer
 
 
 class EncodeStep(nn.Module):
-    """Frames `[B, 3, f, Y, X]` and state to indices and the new state; see
-    `VideoTokenizer.encode_step`."""
+    """`VideoTokenizer.encode_step`: frames `[B, 3, f, Y, X]` and state to indices and new state."""
 
     def __init__(self, tokenizer: VideoTokenizer) -> None:
         super().__init__()
+        tokenizer.quantizer.load_library()  # a graph holds no import
         self.tokenizer = tokenizer
 
     def forward(self, video_chunk: Tensor, state: State) -> tuple[Tensor, State]:
@@ -30,8 +31,7 @@ class EncodeStep(nn.Module):
 
 
 class DecodeStep(nn.Module):
-    """Indices `[B, t, H, W]` and state to pixels and the new state; see
-    `VideoTokenizer.decode_step`."""
+    """`VideoTokenizer.decode_step`: indices `[B, t, H, W]` and state to pixels and new state."""
 
     def __init__(self, tokenizer: VideoTokenizer) -> None:
         super().__init__()

@@ -1,13 +1,12 @@
-"""Seams and flicker: where a reconstruction betrays its grid of codes, and where it moves and the
-video does not.
+"""Seams and flicker: errors at the borders of codes, and changes that the video does not have.
 
 Legend: B batch, T H W latent grid, F Y X frames and pixels, k frames per latent, p patch side.
 Videos are float `[B, 3, F, Y, X]` in [-1, 1].
 
-A seam shows as an error that jumps more across a border than it does elsewhere. So every seam is a
-ratio of two mean jumps of the error (reconstruction minus video) between neighbours, and 1 means
-that the border cannot be found. Flicker is the mean change of the reconstruction from frame to
-frame, and stands beside the video's own.
+A seam is an error that changes more across a border than elsewhere. So every seam is a ratio of two
+mean jumps of the error (reconstruction minus video) between neighbours, and 1 means that the border
+cannot be found. Flicker is the mean change of the reconstruction from frame to frame, compared with
+that of the video.
 """
 
 from collections.abc import Sequence
@@ -21,19 +20,17 @@ GREY_LEVELS = 127.5  # of 255, in one unit of video
 
 
 def error_jumps(video: Tensor, target: Tensor, axis: int) -> Tensor:
-    """How far the error of each pixel is from that of its predecessor along an axis of size n;
-    the axis gets n - 1."""
+    """Absolute change of the error from each pixel to the next one along an axis (n to n - 1)."""
     return (video.float() - target.float()).diff(dim=axis).abs()
 
 
 def border_places(size: int, period: int, first: int) -> Tensor:
-    """Bool `[size - 1]`: which steps between neighbours lead into a new group; groups begin at
-    first + i*period."""
+    """Bool `[size - 1]`: which steps between neighbours enter a new group (at first + i*period)."""
     return (torch.arange(1, size) - first) % period == 0
 
 
 class Ratio:
-    """One mean over another, both over everything that was added."""
+    """A ratio of two means over everything that was added."""
 
     def __init__(self) -> None:
         self.sums = [0.0, 0.0]
@@ -46,7 +43,7 @@ class Ratio:
 
     @property
     def means(self) -> tuple[float, float]:
-        """The two means; NaN for one of nothing."""
+        """The two means; NaN where nothing was added."""
         upper, lower = (
             total / count if count else float("nan") for total, count in zip(self.sums, self.counts)
         )
@@ -54,7 +51,7 @@ class Ratio:
 
     @property
     def value(self) -> float:
-        """NaN where there is nothing to divide, or nothing to divide by."""
+        """The ratio; NaN where there is nothing to divide, or nothing to divide by."""
         upper, lower = self.means
         return upper / lower if lower else float("nan")
 
@@ -71,7 +68,7 @@ class Steadiness:
         self.still_flicker = Ratio()
 
     def update(self, video: Tensor, target: Tensor) -> None:
-        """Take in reconstructions of whole clips beside the clips themselves."""
+        """Add reconstructions of whole clips and the clips themselves."""
         k, p = self.cell
         # the first latent frame is one frame
         into_latent = border_places(video.shape[2], k, first=1)
@@ -93,8 +90,7 @@ class Steadiness:
     def update_chunks(
         self, streamed: Tensor, whole: Tensor, target: Tensor, chunk_frames: Sequence[int]
     ) -> None:
-        """Take in clips that were decoded in chunks of so many frames beside the same clips
-        decoded at once."""
+        """Add clips decoded in chunks of so many frames, and the same clips decoded at once."""
         begins = torch.tensor(chunk_frames).cumsum(0)
         into_chunk = begins[begins < target.shape[2]] - 1
         jumps = (
@@ -103,8 +99,7 @@ class Steadiness:
         self.chunk_seam.add(*jumps)
 
     def _still_pixels(self, target: Tensor) -> Tensor:
-        """Bool `[B, F - 1, Y, X]`, over whole cells only: steps between two frames that cells
-        stand still through."""
+        """Bool `[B, F - 1, Y, X]`, over whole cells only: steps between frames in still cells."""
         k, p = self.cell
         F, Y, X = target.shape[2:]
         if p > Y or p > X:
@@ -118,7 +113,7 @@ class Steadiness:
         )
 
     def table(self) -> dict[str, float]:
-        """The numbers by name; what was never taken in is NaN."""
+        """The numbers by name; NaN where nothing was added."""
         shown, real = self.still_flicker.means
         return {
             "seam between latent frames": self.latent_seam.value,

@@ -1,4 +1,4 @@
-"""How good a tokenizer is, in numbers.
+"""Measures of the quality of a tokenizer.
 
 Legend: B batch, T H W latent grid, Q codebooks of a cell, F Y X frames and pixels, k frames per
 latent, p patch side, V codebook size. Videos are float `[B, 3, F, Y, X]` in [-1, 1]; measures of
@@ -68,8 +68,7 @@ def _blur(images: Tensor) -> Tensor:
 def bits_per_pixel(
     indices: Tensor, codebook_size: int, num_frames: int, height: int, width: int
 ) -> float:
-    """Bits that the codes of one video take, `[B, T, H, W]` or `[B, T, H, W, q]`, over its F*Y*X
-    pixels."""
+    """Bits per pixel that the codes of one video take, `[B, T, H, W]` or `[B, T, H, W, q]`."""
     return math.log2(codebook_size) * indices[0].numel() / (num_frames * height * width)
 
 
@@ -95,7 +94,7 @@ def still_cells(
 
 
 def calm_rate(indices: Tensor, still: Tensor) -> float:
-    """Share of still cells `[B, T-1, H, W]` whose code stays the same too; NaN if nothing is still.
+    """Share of still cells `[B, T-1, H, W]` whose code stays the same too; NaN without still cells.
 
     Indices are `[B, T, H, W]`, or `[B, T, H, W, q]`, where all codebooks must stay the same.
     """
@@ -106,8 +105,7 @@ def calm_rate(indices: Tensor, still: Tensor) -> float:
 
 
 class CodeUsage:
-    """Counts codes of one codebook; says how many of V were used and how evenly (perplexity, 1
-    to V)."""
+    """Counts the codes of one codebook: how many of V were used, and how evenly (perplexity)."""
 
     def __init__(self, codebook_size: int) -> None:
         self.counts = torch.zeros(codebook_size, dtype=torch.int64)

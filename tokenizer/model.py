@@ -1,5 +1,4 @@
-"""Video to codes and back: whole clips, streams, tiles and files. The network behind them is in
-`network`.
+"""Video to codes and back: whole clips, streams, tiles and files. `network` has the network itself.
 
 Legend: B batch, T H W latent grid, F Y X frames and pixels, k frames per latent, p patch side, Q
 codebooks of a cell, q those that are kept. Indices are `[B, T, H, W]`, or `[B, T, H, W, Q]` if Q >
@@ -13,7 +12,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from ..files import model_folder as checkpoint
+from ..files.fingerprint import fingerprint, marks_of
+from ..files.model_folder import find_folder, load_weights, read_config, save_folder
 from .blocks import REFINED, StackConfig, State, own
 from .checks import check_indices, check_range, check_same_size, check_tile, check_video
 from .codes import VideoCodes, latent_count
@@ -22,16 +22,15 @@ from .network import TokenizerNetwork
 from .patches import pad_pictures
 from .tiles import tiled
 
-# of a clip: a large picture is worked on one latent frame at a time, which bounds its memory
+# a large picture is processed one latent frame at a time, which bounds its memory
 CELLS_AT_ONCE = 2048
 
 
 class VideoTokenizer(TokenizerNetwork):
-    """Video `[B, 3, F, Y, X]` in [-1, 1] to codes `[B, T, H, W]` and back; any F, Y, X of at
-    least 1."""
+    """Video `[B, 3, F, Y, X]` in [-1, 1] to codes `[B, T, H, W]` and back, of any size."""
 
-    def __init__(self, config: TokenizerConfig | None = None) -> None:
-        super().__init__(config or TokenizerConfig())
+    def __init__(self, config: TokenizerConfig | None = None, library: bool = True) -> None:
+        super().__init__(config or TokenizerConfig(), library)
         self._id: tuple[tuple[object, ...], str] | None = None
 
     # ---- what it is ----
@@ -42,29 +41,27 @@ class VideoTokenizer(TokenizerNetwork):
 
     @property
     def rates(self) -> int:
-        """Q, the codebooks of a cell: any number of them from 1 to Q, coarse to fine, can be
-        decoded."""
+        """Q, the codebooks of a cell, coarse to fine; any 1 to Q of them can be decoded."""
         return self.quantizer.rates
 
     @property
     def levels(self) -> tuple[int, ...]:
-        """Levels of each code dimension (FSQ), or nothing."""
+        """Levels of each code dimension (FSQ); empty for other quantizers."""
         return self.quantizer.levels
 
     @property
     def id(self) -> str:
-        """Short hash of config and weights; codes carry it, so that no other tokenizer reads
-        them by mistake."""
+        """Short hash of config and weights. Codes carry it, so other tokenizers refuse them."""
         probes = (
             self.quantizer.norm.weight,
             self.out_norm.weight,
-            *self.quantizer.codebook.state_dict().values(),
+            *self.quantizer.learned,
         )
-        marks = checkpoint.marks_of(self, probes)
+        marks = marks_of(self, probes)
         if self._id is None or self._id[0] != marks:
             self._id = (
                 marks,
-                checkpoint.fingerprint(dataclasses.asdict(self.config), self.state_dict()),
+                fingerprint(dataclasses.asdict(self.config), self.state_dict()),
             )
         return self._id[1]
 
@@ -74,8 +71,9 @@ class VideoTokenizer(TokenizerNetwork):
     def encode(self, video: Tensor, fps: float = 0.0, tile: int | None = None) -> VideoCodes:
         """Video `[B, 3, F, Y, X]` in [-1, 1] to codes. ValueError on another shape, type or range.
 
-        With `tile`, the side of square tiles in pixels, working memory is that of one tile and its
-        halo. What a halo costs grows as tiles shrink: a tile narrower than it is a ValueError.
+        With `tile`, the side of square tiles in pixels, the working memory is that of one tile and
+        its halo. Small tiles cost more, because halos are computed more than once. A tile narrower
+        than its halo is a ValueError.
         """
         check_video(video)
         check_range(video)
@@ -96,9 +94,9 @@ class VideoTokenizer(TokenizerNetwork):
 
     @torch.no_grad()
     def decode(self, codes: VideoCodes, tile: int | None = None) -> Tensor:
-        """Codes to video `[B, 3, F, Y, X]` in [-1, 1], see `encode` for `tile`.
+        """Codes to video `[B, 3, F, Y, X]` in [-1, 1]; `tile` is as in `encode`.
 
-        ValueError if another tokenizer wrote the codes, or nobody.
+        ValueError if the codes are not of this tokenizer.
         """
         self._check_codes(codes)
         halo = self.config.halos[1]
@@ -122,9 +120,9 @@ class VideoTokenizer(TokenizerNetwork):
         frame.
 
         Returns indices `[B, t, H, W]` of the latent frames that are now complete (t may be 0) and
-        the new state, which holds the frames still waiting for company. Y and X that are no
-        multiple of the patch get copies of the edge. A state is a dict of contiguous tensors, batch
-        first, with or without tiles: safetensors saves it as it is.
+        the new state, which holds the frames of the next, incomplete one. Y and X that are no
+        multiple of the patch are padded with copies of the edge. A state is a dict of contiguous
+        tensors, batch first, with or without tiles, so safetensors can save it as it is.
         """
         return self._encode_step(video_chunk, dict(state), tile)
 
@@ -142,11 +140,11 @@ class VideoTokenizer(TokenizerNetwork):
     def stream_encode(
         self, frame_chunks: Iterable[Tensor], tile: int | None = None
     ) -> Iterator[Tensor]:
-        """Chunks of frames `[B, 3, f, Y, X]`, any f, to chunks of indices `[B, t, H, W]` at bounded
-        memory.
+        """Encode chunks of frames `[B, 3, f, Y, X]`, any f, to chunks of indices at bounded memory.
 
-        A latent frame comes out as soon as its last frame went in; the last one is filled with
-        copies of the last frame. The indices are those of `encode` on the whole video.
+        Each latent frame `[B, t, H, W]` comes out as soon as its last frame went in. The last
+        latent frame is filled with copies of the last frame. The indices are those of `encode` on
+        the whole video.
         """
         state: State = {}
         for chunk in frame_chunks:
@@ -167,43 +165,46 @@ class VideoTokenizer(TokenizerNetwork):
         width: int | None = None,
         tile: int | None = None,
     ) -> Iterator[Tensor]:
-        """Chunks of indices `[B, t, H, W]`, any t, to chunks of video `[B, 3, f, height, width]` at
-        bounded memory.
+        """Decode chunks of indices `[B, t, H, W]`, any t, to chunks of video at bounded memory.
 
-        Without `height` and `width` the frames keep the padding to whole patches. The pixels are
-        those of `decode`.
+        The chunks are `[B, 3, f, height, width]`; without `height` and `width` the frames keep
+        their padding to whole patches. The pixels are those of `decode`.
         """
         state: State = {}
         for chunk in code_chunks:
             pixels, state = self._decode_step(chunk, state, tile)
             yield pixels[:, :, :, :height, :width]
-            del pixels  # the next ones are not made with these in hand
+            del pixels  # free them before the next ones are made
 
     # ---- files ----
 
     @classmethod
-    def from_pretrained(cls, name: str | os.PathLike[str]) -> "VideoTokenizer":
-        """Load a shipped model by name, a folder, or a hub id; safetensors only. ValueError if
-        that is impossible."""
-        folder = checkpoint.find_folder(name, "tokenizer")
-        tokenizer = cls(TokenizerConfig.from_dict(checkpoint.read_config(folder)))
-        checkpoint.load_weights(tokenizer, folder)
+    def from_pretrained(
+        cls, name: str | os.PathLike[str], library: bool = True
+    ) -> "VideoTokenizer":
+        """Load a shipped model by name, a folder, or a hub id. ValueError if that fails.
+
+        With `library=False` the library of quantizers, which takes longer to import than torch, is
+        imported only when something is encoded, and not at all if codes are only decoded.
+        """
+        folder = find_folder(name, "tokenizer")
+        config = TokenizerConfig.from_dict(read_config(folder))
+        tokenizer = cls(config, library)
+        load_weights(tokenizer, folder)
         return tokenizer.eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
-        """Write config.json and model.safetensors; `half` stores matrices as float16 (to compute
-        in float32 again)."""
-        checkpoint.save_folder(folder, dataclasses.asdict(self.config), self.state_dict(), half)
+        """Write config.json and model.safetensors; `half` stores matrices as float16."""
+        save_folder(folder, dataclasses.asdict(self.config), self.state_dict(), half)
 
     def with_stacks(
         self, encoder: StackConfig | None = None, decoder: StackConfig | None = None
     ) -> "VideoTokenizer":
-        """This tokenizer with another encoder, decoder or both, that take over all parts that the
-        old ones have too.
+        """This tokenizer with another encoder, decoder or both, which take over weights that fit.
 
-        Blocks behind those of the old one, and looks at neighbours that a block did not have, begin
-        as the identity: a deeper or wider looking tokenizer begins with the codes and pixels of
-        this one. ValueError on another width.
+        Blocks after those of the old stack, and convolutions over neighbours that a block did not
+        have, begin as the identity. So a deeper tokenizer, or one that sees further, begins with
+        the codes and pixels of this one. ValueError on another width.
         """
         old = self.config
         config = dataclasses.replace(
@@ -215,7 +216,7 @@ class VideoTokenizer(TokenizerNetwork):
         ):
             if now.width != was.width:
                 raise ValueError(
-                    f"the {name}'s width is {was.width} and must stay so; got {now.width}"
+                    f"the {name}'s width is {was.width} and cannot change; got {now.width}"
                 )
         new = VideoTokenizer(config)
         new.encoder.begin_as_identity()
@@ -226,7 +227,7 @@ class VideoTokenizer(TokenizerNetwork):
         new.load_state_dict(fresh | {name: mine[name] for name in same})
         return new.train(self.training)
 
-    # ---- inside: steps that use up `past`, so that a large picture is never kept twice ----
+    # ---- inside: steps that empty `past`, so that a large picture is never kept twice ----
 
     @torch.no_grad()
     def _encode_step(
@@ -259,8 +260,7 @@ class VideoTokenizer(TokenizerNetwork):
         halo = self.config.halos[1]
         check_tile(tile, p * halo)
         refined = {key: past.pop(key) for key in list(past) if key.startswith(REFINED)}
-        # in two stages: most of the halo is for the first, and most of the work on a pixel is in
-        # the second
+        # two stages: the first needs most of the halo, the second does most of the work on pixels
         fine_halo = halo - self.config.decoder.radius
         coarse_BFYXC, past = tiled(
             self._decode_coarse, tile, p, halo - fine_halo, pitch=1, axes=(2, 2)
@@ -283,8 +283,7 @@ class VideoTokenizer(TokenizerNetwork):
         if list(codes.indices.shape[1:4]) != wanted:
             raise ValueError(
                 f"a video of {codes.num_frames} x {codes.height} x {codes.width} has a grid of "
-                f"{wanted} codes; "
-                f"got {list(codes.indices.shape[1:4])}"
+                f"{wanted} codes; got {list(codes.indices.shape[1:4])}"
             )
         for index in codes.indices.aminmax():
             if not 0 <= index < self.codebook_size:

@@ -1,10 +1,10 @@
 """The network of a tokenizer, from pixels to codes and back.
 
-- patches of k x p x p pixels, the first frame repeated k times; fixed transform and whitening
+- patches of k x p x p pixels, the first frame repeated k times; a fixed transform and whitening
   instead of a learned stem
-- residual channels-last blocks; few of the encoder's see their neighbours, so a mover leaves the
-  codes around it alone
-- FSQ by default, with one or more codebooks a cell; code vectors feed a mirrored decoder; two light
+- residual channels-last blocks; few blocks of the encoder see their neighbours, so a moving object
+  changes few codes around it
+- FSQ by default, with one or more codebooks per cell; a mirrored decoder of code vectors; two light
   causal convolutions over the pixels
 - time is causal and the past is an argument, so a stream of chunks gives the codes and pixels of
   the whole clip
@@ -28,8 +28,12 @@ from .quantizer import Quantizer
 
 
 class Reconstruction(NamedTuple):
-    """video `[B, 3, F, Y, X]` (not clamped), all indices int64 `[B, T, H, W]` or `[B, T, H, W,
-    Q]`, the vectors `[B, T, H, W, d]` that were decoded, and the quantizer's own loss, a scalar."""
+    """The result of the network.
+
+    `video` is `[B, 3, F, Y, X]`, not clamped; `indices` are int64 `[B, T, H, W]` or `[B, T, H, W,
+    Q]`, of all codebooks; `vectors` `[B, T, H, W, d]` were decoded; `loss` is the quantizer's own,
+    a scalar.
+    """
 
     video: Tensor
     indices: Tensor
@@ -38,16 +42,21 @@ class Reconstruction(NamedTuple):
 
 
 class TokenizerNetwork(nn.Module):
-    """What is trained: video `[B, 3, F, Y, X]` in [-1, 1] to its reconstruction; any F, Y, X of
-    at least 1."""
+    """The trained network: video `[B, 3, F, Y, X]` in [-1, 1] to its reconstruction.
 
-    def __init__(self, config: TokenizerConfig) -> None:
+
+    Args:
+        config: its sizes.
+        library: as in `Quantizer`.
+    """
+
+    def __init__(self, config: TokenizerConfig, library: bool = True) -> None:
         super().__init__()
         self.config = config
         self.whitening = Whitening(config.frames_per_latent, config.patch, config.whitening_floor)
         self.embed = nn.Linear(self.whitening.size, config.encoder.width)
         self.encoder = Stack(config.encoder, "encoder")
-        self.quantizer = Quantizer(config.quantizer, config.encoder.width)
+        self.quantizer = Quantizer(config.quantizer, config.encoder.width, library)
         self.lift = nn.Linear(config.quantizer.dim, config.decoder.width)
         self.decoder = Stack(config.decoder, "decoder")
         self.out_norm = nn.RMSNorm(config.decoder.width, eps=1e-6)
@@ -59,8 +68,8 @@ class TokenizerNetwork(nn.Module):
     ) -> Reconstruction:
         """Video `[B, 3, F, Y, X]` in [-1, 1] to its reconstruction, with gradients.
 
-        Only the first `rate` codebooks are decoded, one number or int64 `[B]`, one per clip; all if
-        not given.
+        `rate` is the number of codebooks that are decoded: one number, or int64 `[B]`, one per
+        clip; all if not given.
         """
         rates = self.quantizer.rates
         if isinstance(rate, int) and not 1 <= rate <= rates:
@@ -74,18 +83,15 @@ class TokenizerNetwork(nn.Module):
 
     @torch.no_grad()
     def fit_whitening(self, videos: Iterable[Tensor]) -> None:
-        """Measure the statistics of patches over a few batches `[B, 3, F, Y, X]` in [-1, 1]; do
-        so before training."""
+        """Measure patch statistics over batches `[B, 3, F, Y, X]` in [-1, 1], before training."""
         self.whitening.fit(self._lead_in(self.pad(video)) for video in videos)
 
     def code_vectors(self, indices: Tensor) -> Tensor:
-        """Indices int64 `[B, T, H, W]` or `[B, T, H, W, q]` to the vectors they stand for `[B,
-        T, H, W, d]`."""
+        """Indices `[B, T, H, W]` or `[B, T, H, W, q]` to their vectors `[B, T, H, W, d]`."""
         return self.quantizer.code_vectors(indices)
 
     def pad(self, video: Tensor) -> Tensor:
-        """Fill up the last group of frames with copies of the last frame, and patches with
-        copies of the edge."""
+        """Pad the last group of frames with its last frame, and patches with copies of the edge."""
         missing = (1 - video.shape[2]) % self.config.frames_per_latent
         return pad_pictures(repeat_last(video, missing), self.config.patch)
 

@@ -5,9 +5,9 @@ values of a patch.
 
 A patch is k frames of p x p pixels. It passes through a fixed orthonormal transform (a cosine basis
 along time, height and width, and an opponent basis over the colours), and each coefficient is
-standardised with statistics measured before training. Raw patches are dominated by their mean
-colour; whitened ones let the first linear layer see edges as loudly as flat areas, and let the last
-one spend its effort where there is something to get right.
+standardised with statistics measured before training. The mean colour dominates raw patches. In
+whitened patches edges have the same scale as flat areas, for the first linear layer and for the
+last one.
 """
 
 import math
@@ -44,7 +44,7 @@ def repeat_last(video_BCFYX: Tensor, count: int) -> Tensor:
 
 
 def pad_pictures(video_BCFYX: Tensor, p: int) -> Tensor:
-    """Rows and columns filled up to whole patches with copies of the lower and right edge."""
+    """Pad rows and columns to whole patches with copies of the lower and right edge."""
     bottom = -video_BCFYX.shape[3] % p
     right = -video_BCFYX.shape[4] % p
     padding = (0, right, 0, bottom, 0, 0)
@@ -70,8 +70,9 @@ def unpatchify(patches: Tensor, k: int, p: int) -> Tensor:
 class Whitening(nn.Module):
     """Fixed orthonormal transform of patches, then a standardisation measured by `fit`.
 
-    `floor` is the standard deviation added (in quadrature) to each coefficient's own, in units of
-    video in [-1, 1]; it keeps coefficients that hardly ever move from being blown up into noise.
+    `floor` is a standard deviation that is added (in quadrature) to that of each coefficient, in
+    units of video in [-1, 1]. It keeps coefficients that hardly vary from being amplified into
+    noise.
     """
 
     frames_colours: Tensor
@@ -112,8 +113,7 @@ class Whitening(nn.Module):
             return ((self.transform(video_BCFYX) - self.mean) / self.scale).flatten(-2)
 
     def inverse(self, white_BTHWP: Tensor) -> Tensor:
-        """Whitened coefficients to channels-last pixels `[B, T*k, H*p, W*p, 3]`, always in
-        float32."""
+        """Whitened coefficients to channels-last pixels `[B, T*k, H*p, W*p, 3]`, in float32."""
         with torch.autocast(white_BTHWP.device.type, enabled=False):
             coefficients = (
                 white_BTHWP.float().unflatten(-1, self.mean.shape) * self.scale + self.mean
@@ -123,8 +123,7 @@ class Whitening(nn.Module):
 
     @torch.no_grad()
     def fit(self, videos: Iterable[Tensor]) -> None:
-        """Measure mean and scale over batches `[B, 3, T*k, H*p, W*p]` in [-1, 1]. ValueError if
-        there is no batch."""
+        """Measure mean and scale over batches `[B, 3, T*k, H*p, W*p]`; ValueError if empty."""
         count = 0
         total = torch.zeros_like(self.mean).double()
         squares = torch.zeros_like(self.mean).double()

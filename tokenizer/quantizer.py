@@ -7,6 +7,9 @@ code dimensions of its own, which training with random prefixes sorts by importa
 Rippel et al. 2014); a codebook left out is all zeros. `ResidualFSQ` with `num_quantizers` lets each
 codebook refine the rounding of those before it.
 
+The library takes longer to import than torch. A quantizer can be made without it: it is imported
+when something is encoded, and codes of plain `FSQ` are decoded by arithmetic of our own (`fsq`).
+
 Legend: B batch, T H W latent grid, N = T*H*W, C trunk width, d size of a code vector, Q codebooks
 of a cell.
 """
@@ -19,6 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from .fsq import FSQVectors, is_plain
 
 LIBRARY = "vector_quantize_pytorch"
 NEEDED = {
@@ -92,27 +97,55 @@ class QuantizerConfig:
 class Quantizer(nn.Module):
     """Norm, projection to a few numbers, and the library's quantizer, all in float32.
 
-    Half precision would merge neighbouring codes: bfloat16 cannot even count to 15,360. ValueError
-    if the library does not take the arguments.
+    Half precision would merge neighbouring codes: bfloat16 cannot even count to 15,360.
+
+    Args:
+        config: which quantizer.
+        width: C.
+        library: import the library at once; otherwise, if decoding is mere arithmetic, when
+            something is encoded first (`load_library` does it sooner, as a compiler needs it).
+
+    Raises:
+        ValueError: the library does not take the arguments.
     """
 
-    def __init__(self, config: QuantizerConfig, width: int) -> None:
+    def __init__(self, config: QuantizerConfig, width: int, library: bool = True) -> None:
         super().__init__()
+        self.config = config
         self.name = config.name
         self.rates = config.rates
         self.norm = nn.RMSNorm(width, eps=1e-6)
         self.project = nn.Linear(width, config.dim)
+        self.levels = tuple(config.args.get("levels", ()))
+        self.fsq: FSQVectors | None = None
+        self.codebook: Any = None  # the library's
+        if config.name == "FSQ" and is_plain(config.args):
+            self.fsq = FSQVectors(list(self.levels), config.args.get("preserve_symmetry", False))
+        if library or self.fsq is None:
+            self.load_library()
+
+    def load_library(self) -> None:
+        """Import the library and make its quantizer, unless that is done."""
+        if self.codebook is not None:
+            return
+        kind = getattr(importlib.import_module(LIBRARY), self.name)
         try:
-            self.codebook = getattr(importlib.import_module(LIBRARY), config.name)(**config.args)
+            with torch.inference_mode(False):  # it may be trained later
+                codebook = kind(**self.config.args)
         except (AssertionError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{config.name} does not take the arguments {config.args}: {error}"
+                f"{self.name} does not take the arguments {self.config.args}: {error}"
             ) from error
-        self.levels = tuple(config.args.get("levels", ()))
+        self.codebook = codebook.to(self.project.weight.device).train(self.training)
 
     @property
     def codebook_size(self) -> int:
-        return int(self.codebook.codebook_size)
+        return int((self.fsq or self.codebook).codebook_size)
+
+    @property
+    def learned(self) -> list[Tensor]:
+        """What the codebook itself learns: nothing in FSQ."""
+        return [] if self.codebook is None else list(self.codebook.state_dict().values())
 
     def forward(
         self, x_BTHWC: Tensor, quantize: bool = True, rate: int | Tensor | None = None
@@ -126,6 +159,7 @@ class Quantizer(nn.Module):
         With `quantize=False` the vectors stay continuous (bounded as the quantizer would bound
         them): the first part of training runs so. The indices are those that quantizing would give.
         """
+        self.load_library()
         with torch.autocast(x_BTHWC.device.type, enabled=False):
             z_BTHWd = self.project(self.norm(x_BTHWC.float()))
             # a sequence [B, N, d]: the library takes four or more axes for channels first
@@ -166,7 +200,11 @@ class Quantizer(nn.Module):
         """`[B, N]` or `[B, N, Q]`, -1 for a codebook left out, to `[B, N, d]`."""
         if self.name in ("VectorQuantize", "ResidualFSQ"):
             return self.codebook.get_output_from_indices(indices)
-        vectors = self.codebook.indices_to_codes(indices.clamp_min(0))
+        if self.fsq is not None:
+            vectors = self.fsq(indices.clamp_min(0))
+            vectors = vectors.flatten(-2) if self.rates > 1 else vectors
+        else:
+            vectors = self.codebook.indices_to_codes(indices.clamp_min(0))
         return vectors * self._dimensions(indices >= 0) if self.rates > 1 else vectors
 
     def _dimensions(self, kept_BNQ: Tensor) -> Tensor:

@@ -1,16 +1,15 @@
-"""Spatial tiles: a picture worked on piece by piece, with the numbers of the whole picture at the
-memory of a piece.
+"""Spatial tiles: a picture processed piece by piece, with the result of the whole picture.
 
 Legend: H W grid of cells (patches of a picture), B batch, t frames of any kind.
 
 Every layer of a tokenizer sees a fixed number of cells around each cell. A tile is therefore its
-core plus a halo as wide as all layers together can see, and only what comes out for the core is
-kept. At the border of the picture the halo ends with the picture, so a layer finds the same padding
-there that it finds without tiles.
+core plus a halo as wide as all layers together can see, and only the output for the core is kept.
+At the border of the picture the halo ends with the picture, so a layer finds the same padding there
+that it finds without tiles.
 
-What a stream remembers is a picture as well. A tile takes its window out of the state of the whole
-picture and puts its core back, so the state is the one that there is without tiles: tiles may come,
-go and change their size in mid-video.
+The state of a stream is a picture as well. A tile cuts its window out of the state of the whole
+picture and writes its core back, so the state is the same as without tiles. Tiles may therefore be
+used, left out, or change their size in the middle of a video.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,8 +24,7 @@ STATE_AXIS = 2  # states are channels-last: [B, t, rows, columns, C]
 
 
 class Span(NamedTuple):
-    """One side of a tile in cells: the core runs from `start` to `stop`, core and halo from
-    `low` to `high`."""
+    """One axis of a tile in cells: core from `start` to `stop`, with halo from `low` to `high`."""
 
     start: int
     stop: int
@@ -35,22 +33,20 @@ class Span(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """A tile of a grid; cuts windows out of maps and pastes cores into them. A map has n x n
-    values for every cell."""
+    """A tile of a grid, for maps that have n x n values for every cell."""
 
     grid: tuple[int, int]
     sides: tuple[Span, Span]
 
     def cut(self, whole: Tensor, axis: int) -> Tensor:
-        """The window, core and halo, of a map of the grid whose rows are on `axis` and whose
-        columns follow."""
+        """The window (core and halo) of a map, with rows on `axis` and columns on the next axis."""
         for dim, cells, side in zip((axis, axis + 1), self.grid, self.sides):
             n = whole.shape[dim] // cells
             whole = whole.narrow(dim, side.low * n, (side.high - side.low) * n)
         return whole
 
     def paste(self, window: Tensor, axis: int, whole: Tensor | None) -> Tensor:
-        """Write the core of `window` to its place in `whole`, which is made for the first tile."""
+        """Write the core of `window` to its place in `whole`, which the first tile makes."""
         shape = list(window.shape)
         places = []
         for dim, cells, side in zip((axis, axis + 1), self.grid, self.sides):
@@ -76,17 +72,16 @@ def spans(cells: int, core: int, halo: int) -> Iterator[Span]:
 def tiled(
     step: Step, tile: int | None, patch: int, halo: int, pitch: int, axes: tuple[int, int]
 ) -> Step:
-    """Return `step` made to work on tiles of `tile` pixels, rounded up to cells, with `halo` cells
-    around them.
+    """`step`, changed to work on tiles of `tile` pixels (rounded up to cells) with a halo.
 
-    `pitch` is the rows of one cell in what goes in; `axes` are the axes of rows in what goes in and
-    in what comes out, and columns are on the axis that follows. Without `tile` the step stays as it
-    is. ValueError if it is below 1.
+    `halo` is in cells. `pitch` is the number of input rows per cell. `axes` are the axes of rows in
+    the input and in the output; columns are on the axis after it. Without `tile` the step is
+    returned as it is. ValueError if `tile` is below 1.
     """
     if tile is None:
         return step
     if tile < 1:
-        raise ValueError(f"tile is the side of a tile in pixels, at least 1; got {tile}")
+        raise ValueError(f"tile is the side of a tile in pixels and must be at least 1; got {tile}")
     core = -(-tile // patch)
 
     def step_by_tiles(x: Tensor, state: State) -> tuple[Tensor, State]:

@@ -1,2 +1,1 @@
-"""What every training run needs, whatever the model: command line, checkpoints, optimizer,
-guards."""
+"""What every training run needs: command line, checkpoints, optimizer, guards."""

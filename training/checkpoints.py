@@ -1,5 +1,4 @@
-"""Training checkpoints that are there as a whole or not at all, and the newest of a run that can
-be trusted."""
+"""Training checkpoints that are written whole, and the newest valid one of a run."""
 
 from __future__ import annotations
 
@@ -11,6 +10,8 @@ from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from ..files.atomic import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -27,26 +28,16 @@ class WholeCheckpoints(TorchCheckpointIO):
         """Raises OSError, naming `path`, when the disk is full; older checkpoints stay."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.part")
-        try:
-            with open(beside, "wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        except (OSError, RuntimeError) as error:
-            beside.unlink(missing_ok=True)
-            # PyTorch's writer hides what the disk said
-            cause = error if isinstance(error, OSError) else error.__context__
-            if isinstance(cause, OSError):
-                raise OSError(cause.errno, cause.strerror, str(path)) from error
-            raise
+        with whole_file(path) as file:
+            torch.save(checkpoint, file)
 
 
 def damage(path: Path) -> str:
-    """What is wrong with a checkpoint, or nothing. Reads all of it: PyTorch loads flipped bytes
-    without a word."""
-    if path.is_dir():  # one that several processes wrote; its table of contents is written last
+    """What is wrong with a checkpoint, or "" if it is whole.
+
+    The whole file is read, because PyTorch loads flipped bytes without an error.
+    """
+    if path.is_dir():  # written by several processes, its table of contents last
         return "" if (path / ".metadata").is_file() else "is not complete"
     try:
         with zipfile.ZipFile(path) as file:
@@ -57,8 +48,7 @@ def damage(path: Path) -> str:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The last `.ckpt` written anywhere under `folder` that is whole; a warning names each that
-    is passed over."""
+    """The newest whole `.ckpt` under `folder`; a warning names each one that is passed over."""
     for path in sorted(
         folder.rglob("*.ckpt"), key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True
     ):

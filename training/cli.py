@@ -1,7 +1,7 @@
-"""Lightning CLI with the settings that a config file of ours needs; both models train through it.
+"""Lightning CLI with the settings that our configs need; both models are trained through it.
 
 `${key}` in a YAML follows overrides on the command line, class paths are limited to a few packages,
-and a mistake of the user ends in one line and exit status 2.
+and a user's mistake ends in one line and exit status 2.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from ..files import moved
 from .checkpoints import WholeCheckpoints, damage, newest_checkpoint
 from .did_you_mean import name_nearest
 from .stop_in_time import AGAIN, StopInTime
@@ -29,7 +30,7 @@ ALLOWED = ("kinetoscope", "lightning", "torch", "vector_quantize_pytorch")
 
 
 class OneLineParser(LightningArgumentParser):
-    """Says what is wrong in one line, instead of a page of usage before it."""
+    """Reports a mistake in one line, without a page of usage before it."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         fail(name_nearest(message, known_keys(self)))
@@ -42,12 +43,15 @@ def known_keys(parser: Any) -> set[str]:
 
 
 class TrainingCLI(LightningCLI):
-    """Checkpoints are whole files, `--ckpt_path last` is the newest whole one of a folder, and
-    SIGUSR1 ends a run with one."""
+    """Lightning CLI with safe checkpoints.
+
+    Checkpoints are written whole, `--ckpt_path last` takes the newest whole one of a folder, and
+    SIGUSR1 ends a run with a checkpoint.
+    """
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         trainer = super().instantiate_trainer(**kwargs)
-        # strategies that divide a model write its parts themselves
+        # strategies that shard a model write the parts of its checkpoints themselves
         with contextlib.suppress(NotImplementedError):
             if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
                 trainer.strategy.checkpoint_io = WholeCheckpoints()
@@ -81,8 +85,7 @@ class TrainingCLI(LightningCLI):
 
 
 def shorten(bar: ProgressBar) -> None:
-    """Names that fit a terminal: `tokens/s` in place of `train/tokens_per_s`; and no last epoch
-    where there is none."""
+    """Shorten names (`train/tokens_per_s` to `tokens/s`); hide the last epoch if there is none."""
     whole = bar.get_metrics
 
     def short(*args: Any) -> dict[str, Any]:
@@ -120,7 +123,7 @@ def fail(message: str) -> NoReturn:
 
 
 def speak_up() -> None:
-    """What the package logs is for the person who waits; a warning that is always wrong is not."""
+    """Show what the package logs, and hide a warning that is always wrong."""
     logging.getLogger("kinetoscope").setLevel(logging.INFO)
     if logging.lastResort:
         logging.lastResort.setLevel(logging.INFO)
@@ -131,6 +134,7 @@ def speak_up() -> None:
 def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None:
     """Parse `args` (the command line if not given) and run the subcommand on `module`."""
     speak_up()
+    moved.tell(log.warning)
     jsonargparse.set_parsing_settings(
         omegaconf_absolute_to_relative_paths=True,
         import_path_denylist=["*"],

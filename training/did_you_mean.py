@@ -1,4 +1,4 @@
-"""Names what a mistyped key of a config was probably meant to be."""
+"""Finds the key of a config that a mistyped one was probably meant to be."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ UNKNOWN = re.compile(r"(?:does not accept option '([\w.]+)'|Option '([\w.]+)' is
 
 
 def name_nearest(message: str, known: Collection[str]) -> str:
-    """The message of a parser, with the nearest of the `known` keys, such as "model.lr", if it is
-    about an unknown one.
+    """The message of a parser; one about an unknown key gets the nearest of the `known` keys.
 
-    Keys of classes that the config chooses are not known to the parser; for those, all parameters
-    of ours count.
+    A known key is such as "model.lr". The parser does not know the keys of classes that the config
+    chooses; for those, the parameters of all our classes count.
     """
     found = UNKNOWN.search(message)
     if not found:
@@ -31,8 +30,7 @@ def name_nearest(message: str, known: Collection[str]) -> str:
 
 
 def _first_unknown(key: str, known: Collection[str]) -> tuple[str, str, set[str]]:
-    """Of the parts of a key the first that does not exist: what comes before it, itself, and
-    what exists there."""
+    """What comes before the first unknown part of a key, that part, and what could stand there."""
     before = ""
     name = key
     options = set[str]()
@@ -47,7 +45,7 @@ def _first_unknown(key: str, known: Collection[str]) -> tuple[str, str, set[str]
 
 
 def _parameters() -> set[str]:
-    """Parameters of all classes of ours that are loaded."""
+    """Parameters of all our classes that are loaded."""
     names: set[str] = set()
     for module in [
         module for name, module in sys.modules.items() if name.startswith("kinetoscope.")

@@ -1,4 +1,4 @@
-"""Notices a loss that is no number any more."""
+"""Detects a loss that is no longer a number."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import math
 import torch
 from torch import Tensor
 
-ADVICE = "the checkpoints so far are sound: go on with --ckpt_path last and a lower --model.lr"
+ADVICE = "the checkpoints so far are sound: resume with --ckpt_path last and a lower --model.lr"
 
 
 class FiniteLoss:
-    """Remembers the first step whose loss was NaN or infinite, without waiting for the device at
-    every step."""
+    """Keeps the first step with a NaN or infinite loss, without waiting for the device."""
 
     def __init__(self) -> None:
         self._first: Tensor | None = None  # of the bad steps; infinite as long as there is none
@@ -27,7 +26,7 @@ class FiniteLoss:
         return torch.zeros(()) if self._first is None else self._first.isfinite().float()
 
     def check(self, lost: Tensor | float) -> None:
-        """ValueError if some process of the run has `lost` its loss."""
+        """ValueError if `lost` says that any process of the run has lost its loss."""
         if lost:
             first = math.inf if self._first is None else float(self._first)
             when = (

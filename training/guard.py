@@ -1,4 +1,4 @@
-"""Stops a training run whose loss is no number any more, before it writes another checkpoint."""
+"""Stops a training run whose loss is no longer a number, before the next checkpoint."""
 
 from typing import Any
 
@@ -8,8 +8,7 @@ from .finite_loss import FiniteLoss
 
 
 class Guard(Callback):
-    """Raises ValueError, at the next step that is logged or at the next checkpoint, which is not
-    written then."""
+    """Raises ValueError at the next logged step, or in place of writing the next checkpoint."""
 
     def __init__(self) -> None:
         self.loss = FiniteLoss()

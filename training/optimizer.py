@@ -1,9 +1,8 @@
-"""Muon for matrices and AdamW for the rest, as one optimizer with one state; and the schedule of
-their rates.
+"""Muon for matrices and AdamW for the rest, as one optimizer with one state; and their schedule.
 
 Muon (https://kellerjordan.github.io/posts/muon) takes steps of equal size in all directions of a
-weight matrix; with its rate scaled to the typical step of AdamW (arXiv:2502.16982) both follow one
-schedule. torch ships it for matrices alone.
+weight matrix. With its rate scaled to the typical step of AdamW (arXiv:2502.16982) both follow one
+schedule. torch has it for matrices alone.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ class MuonAdamW(torch.optim.Optimizer):
         self._share()
 
     def _share(self) -> None:
-        """One list of groups and one state, read and written by all parts."""
+        """Give all parts one list of groups and one state to read and write."""
         start = 0
         for part in self._parts:
             end = start + len(part.param_groups)
@@ -81,8 +80,7 @@ class MuonAdamW(torch.optim.Optimizer):
 
 
 def warm_cosine(step: int, warmup: int, total: int) -> float:
-    """Factor of the learning rate: a line up over `warmup` steps, then half a cosine down to a
-    fiftieth at `total`."""
+    """Factor of the learning rate: linear warm-up, then half a cosine down to 1/50 at `total`."""
     if step < warmup:
         return (step + 1) / warmup
     done = (step - warmup) / max(1, total - warmup)

@@ -1,5 +1,4 @@
-"""What a person sees while a command works: frames done, time left, what went wrong; and a
-gentle Ctrl-C."""
+"""Progress, time left and errors of a command, and a first Ctrl-C that stops it gently."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Self, TextIO
 
-INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
+INTERRUPTED = 130  # exit status after Ctrl-C, as in shells
 REDRAW_SECONDS = 0.2
 LINE_SECONDS = 10.0  # where lines cannot be redrawn, as in a log file
 
@@ -22,13 +21,13 @@ class Progress:
     """One line that is redrawn on a terminal; on other streams a new line every ten seconds.
 
     Args:
-        total: units to come, or None when nobody knows.
+        total: number of units to come, or None if it is unknown.
         stream: where to write, by default standard error.
         clock: gives seconds.
         label: what the units belong to, written before them.
         unit: what is counted.
 
-    As a context manager it leaves a clean line behind.
+    As a context manager it clears its line at the end.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class Progress:
         self.clear()
 
     def update(self, units: int) -> None:
-        """Say that so many more are done."""
+        """Count so many more units as done."""
         self.done += units
         now = self.clock()
         if now - self._drawn >= (REDRAW_SECONDS if self._redraws else LINE_SECONDS):
@@ -77,7 +76,7 @@ class Progress:
         return f"{self.label}{self.done}{of} {self.unit}s, {pace:.3g} s per {self.unit}{left}"
 
     def clear(self) -> None:
-        """Leave a clean line for what is printed next."""
+        """Clear the line for what is printed next."""
         if self._redraws and self._width:
             self._write("", end="")
             self._width = 0
@@ -100,12 +99,12 @@ def duration(seconds: float) -> str:
 
 
 def complain(message: str) -> None:
-    """Say in one line what went wrong."""
+    """Print an error as one line."""
     print(f"kinetoscope: error: {' '.join(message.split())}", file=sys.stderr)
 
 
 def one_line(error: Exception) -> str:
-    """What an error of the file system or a mistake of the user comes down to, with the way out."""
+    """An error of the file system, or a user's mistake, as one line with the way out."""
     if not isinstance(error, OSError) or error.errno is None:
         return str(error)
     hint = "; free some space or choose another folder" if is_full_disk(error) else ""
@@ -118,8 +117,7 @@ def is_full_disk(error: Exception) -> bool:
 
 @contextlib.contextmanager
 def gentle_interrupt() -> Iterator[Callable[[], bool]]:
-    """Inside the block the first Ctrl-C makes the given function return True; the second one
-    interrupts as usual."""
+    """In the block the first Ctrl-C makes the given function true; the second one interrupts."""
     stopped = False
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -128,7 +126,7 @@ def gentle_interrupt() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         stopped = True
 
-    # only the main thread is told of signals
+    # only the main thread gets signals
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return

@@ -1,9 +1,8 @@
-"""A run that is asked to stop does so between two steps, with a checkpoint, and says that there is
-more to do.
+"""Stops a run between two steps when it gets SIGUSR1, with a checkpoint and exit status 75.
 
-Clusters send SIGUSR1 some time before a job's time is up. Lightning's own answer saves wherever
-each process happens to be, which leaves several processes waiting for each other; here they agree
-on a step first.
+Clusters send SIGUSR1 some time before a job's time is up. Lightning's own handler saves wherever
+each process happens to be, which leaves several processes waiting for each other. Here the
+processes agree on a step first.
 """
 
 from __future__ import annotations
@@ -19,21 +18,20 @@ import lightning.pytorch as pl
 
 log = logging.getLogger(__name__)
 AGAIN = 75  # the exit status that says "try again later" (EX_TEMPFAIL)
-EVERY = 10  # steps between two times that several processes ask each other
+EVERY = 10  # steps between two times that several processes ask one another
 
 
 class StopInTime(pl.Callback):
-    """After SIGUSR1: a checkpoint `stopped-step=N.ckpt` in the run's folder, which `--ckpt_path
-    last` finds."""
+    """Writes `stopped-step=N.ckpt` after SIGUSR1; `--ckpt_path last` resumes from it."""
 
     def __init__(self) -> None:
         self.asked = self.stopped = False
-        # Lightning's count, which several optimizers raise by more than 1, and ours
+        # Lightning's count of steps, which several optimizers raise by more than 1, and our own
         self._step = self._steps = 0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         if hasattr(signal, "SIGUSR1") and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGUSR1, self._ask)  # Lightning keeps a handler that is there
+            signal.signal(signal.SIGUSR1, self._ask)  # Lightning keeps an existing handler
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         if trainer.global_step == self._step:  # gradients of several batches are added up
@@ -54,7 +52,7 @@ class StopInTime(pl.Callback):
             for old in before:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
             log.warning(
-                "asked to stop: step %d is in '%s'; --ckpt_path last goes on",
+                "asked to stop: step %d is in '%s'; --ckpt_path last resumes from it",
                 trainer.global_step,
                 path,
             )

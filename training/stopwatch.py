@@ -10,7 +10,7 @@ class Stopwatch:
     """Counts steps and tokens between two readings.
 
     Waiting is the time from the end of a step to the beginning of the next. What else happens there
-    (validation, checkpoints) ends with `rest`, and does not count at all.
+    (validation, checkpoints) ends with `rest` and does not count.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -23,7 +23,7 @@ class Stopwatch:
         self._busy = self._waited = 0.0
 
     def rest(self) -> None:
-        """Something other than training has come to an end."""
+        """Something other than training has ended."""
         self._mark = self.clock()
 
     def start(self) -> None:
@@ -41,8 +41,11 @@ class Stopwatch:
         self._tokens = self._tokens + tokens
 
     def read(self, steps_left: float) -> dict[str, float]:
-        """Means since the last reading: seconds per step, tokens per second, share of the time
-        spent waiting for data; and the minutes that `steps_left` will take."""
+        """Means since the last reading.
+
+        They are seconds per step, tokens per second, and the share of time spent waiting for data;
+        and the minutes that `steps_left` will take.
+        """
         seconds = max(self._busy + self._waited, 1e-9)
         per_step = seconds / max(1, self._steps)
         values = {

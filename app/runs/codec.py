@@ -15,18 +15,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...data.video import VideoWriter, to_float, to_uint8
 from ...data.video.allocator import return_large_buffers
 from ...data.video.codec import FrameSource, computed, decode_file, encode_file, first_codebooks
 from ...data.video.prefetch import prefetch
-from ...data.video import VideoWriter, to_float, to_uint8
+from ...files import model_folder
+from ...generator.devices import choose_device
 from ...tokenizer import VideoTokenizer, latent_count
-from ...files import model_folder as checkpoint
 from ...tokenizer.codes import CodesFile
 from ...tokenizer.metrics import PEAK, ssim
-from ...generator.devices import choose_device
+from ...training.progress import Progress, gentle_interrupt
 from .file_plan import FileJob, FilePlan
 from .file_run import Notes, mark_of, run_files
-from ...training.progress import Progress, gentle_interrupt
 
 WATCHABLE = 256  # small videos are enlarged to about this many pixels
 GAIN = 4  # differences are drawn this much stronger
@@ -35,7 +35,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class CodecOptions:
-    """What the three commands are told; `None` leaves a choice to them. See `commands.encode`."""
+    """What the three commands are told; `None` leaves a choice to them. See `cli.encode`."""
 
     size: int | None = None
     max_frames: int | None = None
@@ -46,7 +46,8 @@ class CodecOptions:
     device: str | None = None
 
     def load(self, name: str) -> VideoTokenizer:
-        return VideoTokenizer.from_pretrained(name).to(choose_device(self.device))
+        tokenizer = VideoTokenizer.from_pretrained(name, library=False)
+        return tokenizer.to(choose_device(self.device))
 
     def source(self, path: Path) -> FrameSource:
         return FrameSource(path, self.size, self.max_frames)
@@ -62,7 +63,10 @@ def encode(plan: FilePlan, options: CodecOptions, tokenizer: str) -> int:
         return mark_of(source, model.id, **asked, dtype=options.dtype)
 
     def make(job: FileJob, notes: Notes, label: str) -> bool:
-        with _enough_memory(job.source), Progress(options.source(job.source).length(), label=label) as progress:
+        with (
+            _enough_memory(job.source),
+            Progress(options.source(job.source).length(), label=label) as progress,
+        ):
             file = encode_file(
                 model,
                 job.source,
@@ -78,7 +82,9 @@ def encode(plan: FilePlan, options: CodecOptions, tokenizer: str) -> int:
             )
         grid = " x ".join(map(str, file.shape[1:]))
         size = math.prod(file.shape) * math.log2(model.codebook_size) / 8 / 1000
-        print(f"{job.out}: {_frames(file.num_frames)} as {grid} codes, {size:.1f} kB of information")
+        print(
+            f"{job.out}: {_frames(file.num_frames)} as {grid} codes, {size:.1f} kB of information"
+        )
         return True
 
     return run_files(plan, mark, make, "encoded")
@@ -145,7 +151,9 @@ def reconstruct(plan: FilePlan, options: CodecOptions, tokenizer: str) -> int:
             _enough_memory(job.source),
             Progress(total, label=label) as progress,
             _interrupt(alone=not label) as stopped,
-            VideoWriter(job.out, source.fps, tags, options.scale or watchable_scale(height, width)) as writer,
+            VideoWriter(
+                job.out, source.fps, tags, options.scale or watchable_scale(height, width)
+            ) as writer,
             closing(prefetch(source.chunks())) as chunks,
             closing(prefetch(_pairs(model, chunks, height, width, options))) as pairs,
         ):
@@ -159,7 +167,9 @@ def reconstruct(plan: FilePlan, options: CodecOptions, tokenizer: str) -> int:
                 if stopped():
                     break
         print(_measures(model, options.rate, squares, likeness, done, height, width))
-        print(f"{job.out}: original, reconstruction and difference, {_frames(done, total, stopped())}")
+        print(
+            f"{job.out}: original, reconstruction and difference, {_frames(done, total, stopped())}"
+        )
         return not stopped()
 
     return run_files(plan, mark, make, "reconstructed")
@@ -176,25 +186,34 @@ def public_name(name: str) -> str:
     return Path(name).resolve().name if Path(name).is_dir() else name
 
 
-def _reader(file: CodesFile, given: str | None, load: Callable[[str], VideoTokenizer]) -> tuple[VideoTokenizer, str]:
+def _reader(
+    file: CodesFile, given: str | None, load: Callable[[str], VideoTokenizer]
+) -> tuple[VideoTokenizer, str]:
     """The tokenizer of a file of codes, and its name. ValueError if it is not the given one, or
     not known."""
     name = given or _shipped_name(file.tokenizer)
     if name is None:
-        raise ValueError(f"'{file.path}' was written by {file.writer}, which is not shipped; name it with --tokenizer")
+        raise ValueError(
+            f"'{file.path}' was written by {file.writer}, which is not shipped; name it with "
+            "--tokenizer"
+        )
     model = load(name)
     if model.id != file.tokenizer:
         right = _shipped_name(file.tokenizer)
         way_out = f"pass --tokenizer {right}" if right else "name the right one with --tokenizer"
-        raise ValueError(f"'{file.path}' was written by {file.writer} and '{name}' is {model.id}; {way_out}")
+        raise ValueError(
+            f"'{file.path}' was written by {file.writer} and '{name}' is {model.id}; {way_out}"
+        )
     return model, name
 
 
 @functools.cache
 def _shipped_name(tokenizer: str) -> str | None:
     """The shipped model whose tokenizer has this id."""
-    ids = {VideoTokenizer.from_pretrained(name).id: name for name in checkpoint.shipped_models()}
-    return ids.get(tokenizer)
+    for name in model_folder.shipped_models():
+        if VideoTokenizer.from_pretrained(name, library=False).id == tokenizer:
+            return name
+    return None
 
 
 def _pairs(
@@ -225,22 +244,40 @@ def _enough_memory(path: Path) -> Iterator[None]:
     except RuntimeError as error:
         if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
             raise
-        raise ValueError(f"'{path}' needs more memory than there is; use --tile 256, or a smaller --size") from error
+        raise ValueError(
+            f"'{path}' needs more memory than there is; use --tile 256, or a smaller --size"
+        ) from error
 
 
 def _measures(
-    model: VideoTokenizer, rate: int | None, squares: float, likeness: float, frames: int, height: int, width: int
+    model: VideoTokenizer,
+    rate: int | None,
+    squares: float,
+    likeness: float,
+    frames: int,
+    height: int,
+    width: int,
 ) -> str:
     pixels = frames * height * width
     patch = model.config.patch
     mean = max(squares / (3 * pixels), PEAK**2 * 1e-10)
-    cells = latent_count(frames, model.config.frames_per_latent) * -(-height // patch) * -(-width // patch)
+    cells = (
+        latent_count(frames, model.config.frames_per_latent)
+        * -(-height // patch)
+        * -(-width // patch)
+    )
     bits = cells * (rate or model.rates) * math.log2(model.codebook_size) / pixels
-    return f"PSNR {10 * math.log10(PEAK**2 / mean):.2f} dB   SSIM {likeness / frames:.4f}   {bits:.4f} bits per pixel"
+    decibels = 10 * math.log10(PEAK**2 / mean)
+    similarity = likeness / frames
+    return f"PSNR {decibels:.2f} dB   SSIM {similarity:.4f}   {bits:.4f} bits per pixel"
 
 
 def _frames(done: int, total: int = 0, stopped: bool = False) -> str:
-    return f"{done} frame" + "s" * (done != 1) + (f" (interrupted; there are about {total})" if stopped else "")
+    return (
+        f"{done} frame"
+        + "s" * (done != 1)
+        + (f" (interrupted; there are about {total})" if stopped else "")
+    )
 
 
 def _interrupt(alone: bool) -> contextlib.AbstractContextManager[Callable[[], bool]]:

@@ -60,7 +60,9 @@ def plan_files(
         found, left_out = _find(inputs, Path(out), suffixes)
         if not found:
             ends = ", ".join(sorted(suffixes()))
-            raise ValueError(f"there are no {kind} in '{', '.join(inputs)}'; looked for names that end in {ends}")
+            raise ValueError(
+                f"there are no {kind} in '{', '.join(inputs)}'; looked for names that end in {ends}"
+            )
         plan = FilePlan(_name_results(found, Path(out), end), many=True, left_out=left_out)
     sources = {job.source.resolve() for job in plan.jobs}
     for job in plan.jobs:
@@ -78,11 +80,15 @@ def _check_folder(inputs: Sequence[str], out: str, end: str) -> None:
     if place.is_dir() or (not place.exists() and place.suffix.lower() != end):
         return
     if len(inputs) == 1 and Path(inputs[0]).is_dir():
-        raise ValueError(f"'{inputs[0]}' is a folder, so its results need one too; '{out}' is the name of a file")
+        raise ValueError(
+            f"'{inputs[0]}' is a folder, so its results need one too; '{out}' is the name of a file"
+        )
     raise ValueError(f"several files cannot become one; give a folder in place of '{out}'")
 
 
-def _find(inputs: Sequence[str], out: Path, suffixes: Callable[[], Collection[str]]) -> tuple[dict[Path, Path], int]:
+def _find(
+    inputs: Sequence[str], out: Path, suffixes: Callable[[], Collection[str]]
+) -> tuple[dict[Path, Path], int]:
     """Sources with the names below the folder of results that mirror theirs, and how many files
     of other kinds there were in folders."""
     found: dict[Path, Path] = {}
@@ -130,8 +136,15 @@ def _name_results(found: Mapping[Path, Path], out: Path, end: str) -> list[FileJ
     jobs: dict[Path, FileJob] = {}
     for source, name in found.items():
         # a.mp4 and a.gif in one folder keep their endings
-        place = out / (name.with_suffix(end) if taken[name.with_suffix(end)] == 1 else name.with_name(name.name + end))
+        place = out / (
+            name.with_suffix(end)
+            if taken[name.with_suffix(end)] == 1
+            else name.with_name(name.name + end)
+        )
         if place in jobs:
-            raise ValueError(f"'{jobs[place].source}' and '{source}' would both become '{place}'; do them one by one")
+            raise ValueError(
+                f"'{jobs[place].source}' and '{source}' would both become '{place}'; do them one "
+                "by one"
+            )
         jobs[place] = FileJob(source, place)
     return list(jobs.values())

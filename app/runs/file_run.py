@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ...data.video import read_metadata
 from ...tokenizer.codes import CodesFile
-from .file_plan import FileJob, FilePlan
 from ...training.progress import INTERRUPTED, complain, is_full_disk, one_line
+from .file_plan import FileJob, FilePlan
 
 SOME_FAILED = 1  # exit status
 MARK = "made_from"  # the key under which a result carries its mark
@@ -44,7 +44,11 @@ def run_files(plan: FilePlan, mark: Mark, make: Make, done: str) -> int:
     counts: Counter[str] = Counter()
     try:
         for number, job in enumerate(plan.jobs, start=1):
-            counts[_attempt(job, mark, make, f"file {number}/{len(plan.jobs)} {_short(job.source.name)}: ")] += 1
+            counts[
+                _attempt(
+                    job, mark, make, f"file {number}/{len(plan.jobs)} {_short(job.source.name)}: "
+                )
+            ] += 1
     finally:
         print(_summary(plan, counts, done))
     return SOME_FAILED if counts["failed"] else 0
@@ -56,8 +60,15 @@ def mark_of(source: Path, tokenizer: str, **settings: object) -> str:
         stat = source.stat()
     except OSError:  # whoever reads the file will say what is wrong with it
         return ""
-    facts = {"source": source.name, "bytes": stat.st_size, "modified_ns": stat.st_mtime_ns, "tokenizer": tokenizer}
-    return json.dumps({**facts, **{name: value for name, value in settings.items() if value is not None}})
+    facts = {
+        "source": source.name,
+        "bytes": stat.st_size,
+        "modified_ns": stat.st_mtime_ns,
+        "tokenizer": tokenizer,
+    }
+    return json.dumps(
+        {**facts, **{name: value for name, value in settings.items() if value is not None}}
+    )
 
 
 def _attempt(job: FileJob, mark: Mark, make: Make, label: str) -> str:

@@ -32,7 +32,9 @@ def read_prompts(path: str | Path) -> list[str]:
     except FileNotFoundError:
         raise ValueError(f"the file of prompts '{path}' does not exist") from None
     except (IsADirectoryError, PermissionError, UnicodeDecodeError):
-        raise ValueError(f"'{path}' cannot be read as a text file with one prompt per line") from None
+        raise ValueError(
+            f"'{path}' cannot be read as a text file with one prompt per line"
+        ) from None
     prompts = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not prompts:
         raise ValueError(f"'{path}' holds no prompts; write one sentence per line")
@@ -49,7 +51,9 @@ def plan_jobs(prompts: Sequence[str], num_samples: int, seed: int | None, out: s
             there.
     """
     if not prompts:
-        raise ValueError(f"there is no prompt; say what the video shows, {EXAMPLE}, or use --prompts FILE")
+        raise ValueError(
+            f"there is no prompt; say what the video shows, {EXAMPLE}, or use --prompts FILE"
+        )
     for number, prompt in enumerate(prompts, start=1):
         if not prompt.strip():
             which = f"prompt {number} of {len(prompts)}" if len(prompts) > 1 else "the prompt"
@@ -60,7 +64,10 @@ def plan_jobs(prompts: Sequence[str], num_samples: int, seed: int | None, out: s
         raise ValueError(f"--seed must be 0 to {LARGEST_SEED - 1}; got {seed}")
     sentences = [prompt.strip() for prompt in prompts for _ in range(num_samples)]
     seeds = [seed + index for index in range(len(sentences))]
-    paths = [_place(out, *job, several=len(sentences) > 1) for job in zip(range(len(seeds)), seeds, sentences)]
+    paths = [
+        _place(out, *job, several=len(sentences) > 1)
+        for job in zip(range(len(seeds)), seeds, sentences)
+    ]
     if len(set(paths)) < len(paths):
         raise ValueError(f"'{out}' gives several videos the same name; put {{index}} into it")
     return [Job(*job) for job in zip(sentences, seeds, paths)]
@@ -77,9 +84,14 @@ def _place(out: str, index: int, seed: int, prompt: str, several: bool) -> Path:
     if Path(out).is_dir():
         return check_output(Path(out) / f"{name}-{seed}.mp4")
     if not Path(out).suffix or out.endswith("/"):
-        raise ValueError(f"the folder '{out}' does not exist; create it first, or give a name that ends in .mp4")
+        raise ValueError(
+            f"the folder '{out}' does not exist; create it first, or give a name that ends in .mp4"
+        )
     if several:
-        raise ValueError(f"several videos cannot share the name '{out}'; give a folder, or put {{index}} into the name")
+        raise ValueError(
+            f"several videos cannot share the name '{out}'; give a folder, or put {{index}} into "
+            "the name"
+        )
     return check_output(out)
 
 

@@ -5,49 +5,48 @@ Legend: B videos of a batch, F Y X frames and pixels.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...data.video.contact_sheet import caption_grid
-from ...data.video import VideoWriter, read_clip, to_float, to_uint8, write_video
-from ...tokenizer import latent_count
+from ...data.video import VideoWriter, to_uint8, write_video
+from ...files.model_folder import UndrawnWeights
+from ...generator.conditions import CONDITIONS, Canvas
 from ...generator.devices import choose_device
-from .jobs import Job, plan_jobs, read_prompts
 from ...generator.pipeline import VideoGenerator
-from ...training.progress import INTERRUPTED, Progress, duration, gentle_interrupt
 from ...generator.sampling.params import SamplingParams
+from ...training.progress import INTERRUPTED, Progress, duration, gentle_interrupt
+from .jobs import Job, plan_jobs, read_prompts
 
 BATCH = 16  # videos made at once
 WATCHABLE = 256  # small videos are enlarged to about this many pixels
 MADE_BY = "made by a generative model"
-CHOICES = ("guidance", "temperature", "top_k", "top_p", "min_p", "accelerate")
 
 
 @dataclass(frozen=True)
 class SampleOptions:
     """What all videos of a command share.
 
-    sampling: `SamplingParams` that differ from the defaults, guidance_frames in pixel frames;
-        window: in pixel frames;
-    init: a video or image to go on from; adapter: a folder of adapters of the model; dtype,
-        quantize: of `lighten`.
+    sampling: windows and guided frames are counted in frames here; conditions: by name, as text;
+    scale: pixels of the video per pixel of the model; adapter: a folder of adapters of the model;
+    dtype, quantize: of `lighten`.
     """
 
     model: str
     frames: int
     fps: float
-    sampling: dict[str, float | int | str] = field(default_factory=dict)
-    window: int | None = None
-    init: str | None = None
+    sampling: SamplingParams = field(default_factory=SamplingParams)
+    conditions: Mapping[str, str] = field(default_factory=dict)
     scale: int | None = None
     device: str | None = None
     adapter: str | None = None
@@ -63,16 +62,20 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
     """
     device = choose_device(options.device)
     _hush_transformers()
-    generator = VideoGenerator.from_pretrained(options.model).to(device)
+    with UndrawnWeights():
+        generator = VideoGenerator.from_pretrained(options.model).to(device)
     if options.adapter is not None:
         from ...generator.training.lora import load_adapter
 
         load_adapter(generator, options.adapter)
     generator.lighten(options.dtype, options.quantize)
     if unknown := generator.text.unknown_words([job.prompt for job in jobs]):
-        _say(f"the text encoder spells these words letter by letter and may not know them: {', '.join(unknown)}")
+        _say(
+            "the text encoder spells these words letter by letter and may not know them: "
+            f"{', '.join(unknown)}"
+        )
     params = _params(generator, options)
-    init = _read_init(generator, options) if options.init else None
+    given = _read_conditions(generator, options)
     _say(f"seed {jobs[0].seed}" + (f" to {jobs[-1].seed}" if len(jobs) > 1 else ""))
     progress = Progress(options.frames * len(jobs))
     made: list[tuple[Job, Tensor]] = []
@@ -80,9 +83,10 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
     with gentle_interrupt() as stopped:
         for first in range(0, len(jobs), BATCH):
             batch = jobs[first : first + BATCH]
-            stream = generator.stream([job.prompt for job in batch], batch[0].seed, params, init)
+            prompts = [job.prompt for job in batch]
+            stream = generator.stream(prompts, batch[0].seed, params, **given)
             started = time.monotonic()
-            videos = _write(stream, batch, options, params, progress, stopped)
+            videos = _write(stream, batch, options, progress, stopped)
             seconds = (time.monotonic() - started) / len(batch)
             for job, video in zip(batch, videos):
                 progress.clear()
@@ -92,7 +96,10 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
                 break
     if grid_out is not None:
         _write_grid(made, options, grid_out)
-    _say(f"{len(made)} of {len(jobs)} videos in {duration(time.monotonic() - begin)}" + ", interrupted" * stopped())
+    _say(
+        f"{len(made)} of {len(jobs)} videos in {duration(time.monotonic() - begin)}"
+        + ", interrupted" * stopped()
+    )
     return INTERRUPTED if stopped() else 0
 
 
@@ -105,51 +112,47 @@ def run_demo(folder: str, prompts: str | None, options: SampleOptions, seed: int
     sentences = read_prompts(prompts) if prompts is not None else _demo_prompts(options.model)
     place.mkdir(parents=True, exist_ok=True)
     named = plan_jobs(sentences, 1, seed, folder)
-    jobs = [Job(job.prompt, job.seed, place / f"{index:02}-{job.path.name}") for index, job in enumerate(named, 1)]
+    jobs = [
+        Job(job.prompt, job.seed, place / f"{index:02}-{job.path.name}")
+        for index, job in enumerate(named, 1)
+    ]
     return run(jobs, options, place / "grid.mp4")
 
 
 def _demo_prompts(model: str) -> list[str]:
     """The sentences that the model's folder suggests, or those of the package."""
     suggested = Path(model) / "prompts.txt"
-    return read_prompts(suggested if suggested.is_file() else str(files("kinetoscope.configs") / "demo.txt"))
+    return read_prompts(
+        suggested if suggested.is_file() else str(files("kinetoscope.configs") / "demo.txt")
+    )
 
 
 def _params(generator: VideoGenerator, options: SampleOptions) -> SamplingParams:
+    """How codes are drawn, counted in latent frames."""
     config = generator.decoder.config
-    window = None
-    if options.window is not None:
-        longest = (config.max_distance - config.sinks + 1) * config.frames_per_latent
-        if options.window > longest:
-            raise ValueError(f"--window must be 1 to {longest} frames for this model; got {options.window}")
-        window = -(-options.window // config.frames_per_latent)
-    sampling = dict(options.sampling)
-    if "guidance_frames" in sampling:
-        sampling["guidance_frames"] = latent_count(int(sampling["guidance_frames"]), config.frames_per_latent)
-    return SamplingParams(window=window, **sampling)  # type: ignore[arg-type]
+    longest = (config.max_distance - config.sinks + 1) * config.frames_per_latent
+    window = options.sampling.window
+    if window is not None and window > longest:
+        raise ValueError(f"--window must be 1 to {longest} frames for this model; got {window}")
+    return options.sampling.in_latents(config.frames_per_latent)
 
 
-def _read_init(generator: VideoGenerator, options: SampleOptions) -> Tensor:
-    """The end of the clip that videos go on from, float `[1, 3, F, Y, X]`, as long as the
-    tokenizer can take."""
-    clip = read_clip(str(options.init), fps=options.fps, size=generator.size).video
+def _read_conditions(generator: VideoGenerator, options: SampleOptions) -> dict[str, Any]:
+    """The values of what is given beside the prompts."""
     k = generator.decoder.config.frames_per_latent
-    usable = (clip.shape[1] - 1) // k * k + 1
-    if usable >= options.frames:
-        raise ValueError(
-            f"'{options.init}' has {usable} frames to go on from, and they count; give --frames "
-            f"{usable + 1} or more"
-        )
-    if usable < clip.shape[1]:
-        _say(f"going on from the last {usable} of the {clip.shape[1]} frames of {options.init}")
-    return to_float(clip[:, -usable:])[None]
+    canvas = Canvas(*generator.size, options.fps, options.frames, k)
+    for name in options.conditions:
+        generator.check_takes(name)
+    return {
+        name: CONDITIONS[name].parse(text, canvas, _say)
+        for name, text in options.conditions.items()
+    }
 
 
 def _write(
     stream: Iterator[Tensor],
     batch: Sequence[Job],
     options: SampleOptions,
-    params: SamplingParams,
     progress: Progress,
     stopped: Callable[[], bool],
 ) -> list[Tensor]:
@@ -163,7 +166,7 @@ def _write(
             if not writers:
                 scale = options.scale or max(1, WATCHABLE // min(chunk.shape[3:]))
                 for job in batch:
-                    writer = VideoWriter(job.path, options.fps, _tags(job, options, params), scale)
+                    writer = VideoWriter(job.path, options.fps, _tags(job, options), scale)
                     writers.append(open_files.enter_context(writer))
             for writer, video in zip(writers, chunk):
                 writer.write(video)
@@ -175,23 +178,35 @@ def _write(
     return list(torch.cat(chunks, dim=2))
 
 
-def _write_grid(made: Sequence[tuple[Job, Tensor]], options: SampleOptions, path: str | Path) -> None:
+def _write_grid(
+    made: Sequence[tuple[Job, Tensor]], options: SampleOptions, path: str | Path
+) -> None:
     """All videos side by side; where an interrupt made one shorter, its last frame stays."""
+    from ...data.video.contact_sheet import caption_grid
+
     longest = max(video.shape[1] for _, video in made)
-    videos = [torch.cat([video, video[:, -1:].expand(-1, longest - video.shape[1], -1, -1)], 1) for _, video in made]
+    videos = [
+        torch.cat([video, video[:, -1:].expand(-1, longest - video.shape[1], -1, -1)], 1)
+        for _, video in made
+    ]
     scale = max(1, WATCHABLE // min(videos[0].shape[2:]))
     grid = caption_grid(torch.stack(videos), [job.prompt for job, _ in made], scale)
     write_video(path, grid, options.fps, {"comment": MADE_BY, **_common_tags(options)})
     print(f"{path}: all of them, {_count(longest)}")
 
 
-def _tags(job: Job, options: SampleOptions, params: SamplingParams) -> dict[str, object]:
+def _tags(job: Job, options: SampleOptions) -> dict[str, object]:
     """What the MP4 says about how it was made."""
-    chosen = {name: getattr(params, name) for name in CHOICES}
-    extra: dict[str, object] = {"guidance_frames": options.sampling.get("guidance_frames"), "window": options.window}
-    extra["init"] = options.init and Path(options.init).name
-    used = {key: value for key, value in extra.items() if value is not None}
-    return {"comment": MADE_BY, "prompt": job.prompt, "seed": job.seed, **_common_tags(options), **chosen, **used}
+    chosen = {each.name: getattr(options.sampling, each.name) for each in fields(options.sampling)}
+    chosen |= {name: Path(text).name for name, text in options.conditions.items()}
+    used = {name: value for name, value in chosen.items() if value not in (None, {})}
+    return {
+        "comment": MADE_BY,
+        "prompt": job.prompt,
+        "seed": job.seed,
+        **_common_tags(options),
+        **used,
+    }
 
 
 def _common_tags(options: SampleOptions) -> dict[str, object]:
@@ -199,15 +214,18 @@ def _common_tags(options: SampleOptions) -> dict[str, object]:
     adapter = {} if options.adapter is None else {"adapter": Path(options.adapter).name}
     variant = {} if options.dtype == "float32" else {"dtype": options.dtype}
     variant |= {} if options.quantize is None else {"quantize": options.quantize}
-    return {"model": options.model, **adapter, **variant, "version": f"kinetoscope {version('kinetoscope')}"}
+    return {
+        "model": options.model,
+        **adapter,
+        **variant,
+        "version": f"kinetoscope {version('kinetoscope')}",
+    }
 
 
 def _hush_transformers() -> None:
-    """No progress bars and reports of theirs between our lines."""
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    """No progress bars and reports of theirs between our lines, if it is imported later."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def _count(frames: int) -> str:

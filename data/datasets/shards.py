@@ -1,10 +1,12 @@
 """Tokenised clips in WebDataset shards: tar files that any program reads, with a record beside
 each.
 
-    manifest.json   what made the shards (settings, tokenizer, caption encoder), counts, sha256 of
-    every shard skipped.csv     files that could not be used, and why 000000.tar      samples
-    KEY.codes.npy, KEY.json and, with caption states, KEY.text.npy 000000.json     its record:
-    sha256, and where each sample lies, so that any clip is read with one seek
+    manifest.json   what made the shards (settings, tokenizer, caption encoder), how many there
+                    are, and the sha256 of each
+    skipped.csv     files that could not be used, and why
+    000000.tar      samples KEY.codes.npy, KEY.json and, with caption states, KEY.text.npy
+    000000.json     its record: sha256, and where each sample lies, so that any clip is read with
+                    one seek
 
 A tar depends on its samples alone: it holds no times and no owners, so the same clips give the same
 bytes.
@@ -29,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...files.atomic import whole_file
+from ...files.json_file import read_json, to_json
 
 log = logging.getLogger("kinetoscope.data")
 
@@ -98,7 +101,7 @@ def write_shard(path: Path, clips: Iterable[Clip]) -> dict[str, Any]:
 
 
 def _add_sample(tar: tarfile.TarFile, key: str, clip: Clip) -> dict[str, Any]:
-    members = {"codes.npy": _npy(clip.codes), "json": _json(asdict(clip.info))}
+    members = {"codes.npy": _npy(clip.codes), "json": to_json(asdict(clip.info)).encode()}
     if clip.text is not None:
         members["text.npy"] = _npy(clip.text)
     places = {}
@@ -116,23 +119,6 @@ def _npy(array: NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
     return buffer.getvalue()
-
-
-def _json(value: Any, indent: int | None = None) -> bytes:
-    return (json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent) + "\n").encode()
-
-
-def write_json(path: Path, value: Any, indent: int | None = None) -> None:
-    with whole_file(path) as file:
-        file.write(_json(value, indent))
-
-
-def read_json(path: Path) -> Any:
-    """ValueError if the file is missing or not JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"'{path}' cannot be read: {error}") from error
 
 
 def write_skipped(path: Path, rows: Iterable[tuple[str, str]]) -> None:

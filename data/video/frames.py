@@ -13,10 +13,12 @@ from typing import Any
 
 import av
 
+from ...files.errors import UnreadableFile
+
 SEEK_SECONDS = 1.0  # below this, decoding from the start is quicker than seeking
 
 
-class VideoError(ValueError):
+class VideoError(UnreadableFile):
     """A file cannot be read as video; the message is one line that names the file, the reason
     and the way out."""
 

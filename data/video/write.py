@@ -1,15 +1,12 @@
 """Write H.264 MP4 files chunk by chunk: bounded memory, and never a half-written file.
 
-Frames go to a hidden file beside the target, which takes the target's name only when it is
-complete. Any error, a full disk or Ctrl-C leaves the folder as it was.
+Any error, a full disk or Ctrl-C leaves the folder as it was.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-import os
-import uuid
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +18,7 @@ import torch
 from av.video.reformatter import ColorRange, Colorspace
 from torch import Tensor
 
+from ...files.atomic import whole_path
 from ...files.output_path import check_output
 
 # H.264 with 4:2:0 colour needs even sizes, so an odd video is padded by one repeated row or column;
@@ -78,11 +76,12 @@ class VideoWriter:
         self.crf = crf
         self.frames = 0
         self._size: tuple[int, int] | None = None
-        self._part = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.part")
+        self._whole = whole_path(self.path)
         self._container: Any = None
         self._stream: Any = None
 
     def __enter__(self) -> Self:
+        self._beside = self._whole.__enter__()
         return self
 
     def write(self, chunk: Tensor) -> None:
@@ -123,7 +122,7 @@ class VideoWriter:
     def _open(self, height: int, width: int) -> None:
         # faststart moves the index to the front, so that a browser plays the file while it loads.
         options = {"movflags": "use_metadata_tags+faststart"}
-        self._container = av.open(str(self._part), mode="w", format="mp4", options=options)
+        self._container = av.open(str(self._beside), mode="w", format="mp4", options=options)
         self._container.metadata.update(self.metadata)
         if height % 2 or width % 2:
             self._container.metadata[SIZE_TAG] = f"{width}x{height}"
@@ -148,22 +147,21 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        try:
-            if error is None:
+        with contextlib.ExitStack() as leaving:
+            leaving.push(self._whole)
+            try:
+                if error is not None:
+                    raise error
                 if self._container is None:
                     raise ValueError(f"no frames to write to '{self.path}'")
                 self._container.mux(self._stream.encode(None))
                 self._container.close()
-                os.replace(self._part, self.path)
-        except av.FFmpegError as failure:
-            raise _as_os_error(failure, self.path) from None
-        finally:
-            if self._container is not None:
-                with contextlib.suppress(av.FFmpegError):
-                    self._container.close()
-            self._part.unlink(missing_ok=True)
-        if isinstance(error, av.FFmpegError):
-            raise _as_os_error(error, self.path) from None
+            except av.FFmpegError as failure:
+                raise _as_os_error(failure, self.path) from None
+            finally:
+                if self._container is not None:
+                    with contextlib.suppress(av.FFmpegError):
+                        self._container.close()
 
 
 def write_video(

@@ -1,1 +1,18 @@
-"""What a person gives: one class per kind of condition."""
+"""What a person gives to a video: one class per kind of condition, in one file each.
+
+A new condition is a new file and one line in `CONDITIONS`. Command line, storyboard, page and HTTP
+interface are derived from what the classes say of themselves, so nothing here imports torch before
+it is used.
+"""
+
+from .actions import Actions
+from .base import Canvas, Condition, Features
+from .init import Init
+from .regions import Regions
+from .text import Text
+
+CONDITIONS: dict[str, Condition] = {
+    condition.name: condition for condition in (Text(), Init(), Actions(), Regions())
+}
+
+__all__ = ["CONDITIONS", "Canvas", "Condition", "Features"]

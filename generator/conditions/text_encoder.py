@@ -1,9 +1,13 @@
 """Captions to states, by any Hugging Face text encoder. It stays frozen.
 
+Small encoders, such as the one that ships, are read without transformers, whose import takes
+longer than drawing a video: see `small_modernbert`. All others go through it.
+
 Legend: B captions, S length of the longest in tokens, E width of a state.
 """
 
 import copy
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -11,15 +15,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from filelock import FileLock
 from torch import Tensor, nn
 
-from ...files.model_folder import find_folder, fingerprint
+from ...files.fingerprint import fingerprint
+from ...files.model_folder import (
+    CONFIG,
+    WEIGHTS,
+    find_folder,
+    load_weights,
+    read_config,
+)
+from .small_modernbert import SmallModernBert, is_small_modernbert
+from .word_pieces import SETTINGS, TOKENIZER, WordPieces, is_plain
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 UNLIMITED = 1 << 20  # what a tokenizer without a limit reports is far above
+FILES = {CONFIG, WEIGHTS, SETTINGS, TOKENIZER}
 
 
 class TextEncoder(nn.Module):
@@ -30,7 +43,11 @@ class TextEncoder(nn.Module):
         tokenizer: the one that it was trained with.
     """
 
-    def __init__(self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> None:
+    def __init__(
+        self,
+        model: "PreTrainedModel | SmallModernBert",
+        tokenizer: "PreTrainedTokenizerBase | WordPieces",
+    ) -> None:
         super().__init__()
         self.model: Any = model.get_encoder() if model.config.is_encoder_decoder else model
         self.tokenizer: Any = tokenizer
@@ -111,21 +128,8 @@ class TextEncoder(nn.Module):
         Raises:
             ValueError: there is no such encoder, or its files do not fit each other.
         """
-        from transformers import AutoModel, AutoTokenizer
-
         folder = find_folder(name, "text")
-        local = {"local_files_only": True}
-        try:
-            model = AutoModel.from_pretrained(
-                folder, use_safetensors=True, dtype=torch.float32, **local
-            )
-            tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ValueError(
-                f"{folder} holds no usable Hugging Face text encoder: {reason}"
-            ) from error
-        return cls(model, tokenizer)
+        return cls(*(read_small(folder) or read_any(folder)))
 
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
         """Write an ordinary Hugging Face folder; `half` stores float16 (to compute in float32
@@ -135,9 +139,53 @@ class TextEncoder(nn.Module):
         self.tokenizer.save_pretrained(folder)
 
 
+def read_small(folder: Path) -> tuple[SmallModernBert, WordPieces] | None:
+    """Model and tokenizer of a folder of exactly the kind that is read here, or None.
+
+    Damaged files are left to `read_any` too, which says what is wrong with them.
+    """
+    names = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
+    if names - {"README.md"} != FILES:
+        return None
+    try:
+        config = read_config(folder)
+        settings, tokenizer = ((folder / name).read_text("utf-8") for name in (SETTINGS, TOKENIZER))
+        if not (
+            is_small_modernbert(config) and is_plain(json.loads(settings), json.loads(tokenizer))
+        ):
+            return None
+        model = SmallModernBert(config)
+        load_weights(model, folder)
+        return model, WordPieces(settings, tokenizer)
+    except (AttributeError, KeyError, OSError, TypeError, ValueError):
+        return None
+
+
+def read_any(folder: Path) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
+    """Model and tokenizer of any folder of a text encoder, through transformers.
+
+    Raises:
+        ValueError: its files are none, or do not fit each other.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    local = {"local_files_only": True}
+    try:
+        model = AutoModel.from_pretrained(
+            folder, use_safetensors=True, dtype=torch.float32, **local
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, **local)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"{folder} holds no usable Hugging Face text encoder: {reason}") from error
+    return model, tokenizer
+
+
 def fit_once(folder: Path) -> None:
     """Fit the caption encoder of the physics world into `folder`, unless it is there. One
     process does; others wait."""
+    from filelock import FileLock
+
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not (folder / "config.json").exists():

@@ -1,8 +1,14 @@
 """Sizes of the decoder."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
+
+from ..conditions import CONDITIONS
+from ..conditions.text import Text
+
+TEXT = Text.name
 
 
 def check_shares(**shares: float) -> None:
@@ -28,8 +34,8 @@ class DecoderConfig:
         max_distance: largest distance in latent frames between two tokens in training (clip length
             - 1).
         frames_per_latent: pixel frames of every latent frame but the first.
-        num_actions: size of the header port's vocabulary; 0 closes it.
-        grid_vocab: size of the grid port's vocabulary; 0 closes it.
+        conditions: further conditions that the decoder takes beside text, by their names in
+            `generator.conditions`, each with a size that its class explains; in YAML a mapping.
         rope_base: ratio between the fastest and the slowest rotation.
         codebooks: codes of a cell, one after another in its row (codebooks.py).
         wavefront: 0 draws the codes of a frame one after another; with l of at least 1 rows are
@@ -53,8 +59,7 @@ class DecoderConfig:
     window: int = 5
     max_distance: int = 8
     frames_per_latent: int = 4
-    num_actions: int = 0
-    grid_vocab: int = 0
+    conditions: tuple[tuple[str, int], ...] = ()
     rope_base: float = 100.0
     codebooks: int = 1
     wavefront: int = 0
@@ -62,6 +67,8 @@ class DecoderConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "levels", tuple(self.levels))  # JSON and YAML give lists
         object.__setattr__(self, "grid", tuple(self.grid))
+        pairs = self.conditions.items() if isinstance(self.conditions, dict) else self.conditions
+        object.__setattr__(self, "conditions", tuple((name, size) for name, size in pairs))
         for name in (
             "vocab_size",
             "text_dim",
@@ -78,8 +85,9 @@ class DecoderConfig:
             raise ValueError(
                 f"grid must be two numbers, rows and columns, of at least 1; got {self.grid}"
             )
-        if min(self.sinks, self.num_actions, self.grid_vocab, self.wavefront) < 0:
-            raise ValueError("sinks, num_actions, grid_vocab and wavefront must not be negative")
+        if min(self.sinks, self.wavefront) < 0:
+            raise ValueError("sinks and wavefront must not be negative")
+        self._check_conditions()
         if self.codebooks < 1 or self.grid[1] % self.codebooks or self.vocab_size % self.codebooks:
             raise ValueError(
                 f"codebooks must be at least 1 and divide vocab_size={self.vocab_size} and the "
@@ -97,13 +105,39 @@ class DecoderConfig:
             raise ValueError(f"heads={self.heads} must be a multiple of kv_heads={self.kv_heads}")
         self.check_window(self.window)
 
+    def _check_conditions(self) -> None:
+        names = [name for name, _ in self.conditions]
+        for name, size in self.conditions:
+            condition = CONDITIONS.get(name)
+            if condition is None or condition.port == "past" or name == TEXT:
+                ports = [c.name for c in CONDITIONS.values() if c.port != "past"]
+                known = ", ".join(other for other in ports if other != TEXT)
+                raise ValueError(f"conditions may be {known}; got '{name}'")
+            if size < 1:
+                raise ValueError(f"the size of {name} must be at least 1; got {size}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"conditions must have different names; got {', '.join(names)}")
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "DecoderConfig":
         """From JSON. ValueError if a key is unknown or missing."""
+        former = {"actions": "num_actions", "regions": "grid_vocab"}
+        conditions = {name: values.get(key) for name, key in former.items() if values.get(key)}
+        rest = {key: value for key, value in values.items() if key not in former.values()}
+        if conditions:
+            rest["conditions"] = conditions
         try:
-            return cls(**values)
+            return cls(**rest)
         except TypeError as error:
             raise ValueError(f"this is not the config of a decoder: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON. It is the same as ever for models without further conditions, so that their ids
+        stay."""
+        values = dataclasses.asdict(self)
+        conditions = values.pop("conditions")
+        values |= {"num_actions": 0, "grid_vocab": 0}
+        return values | ({"conditions": dict(conditions)} if conditions else {})
 
     @property
     def head_size(self) -> int:

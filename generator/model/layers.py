@@ -60,13 +60,14 @@ class CodeTable(nn.Module):
         self.by_level = (
             nn.Parameter(torch.randn(sum(levels), dim) * std / parts**0.5) if levels else None
         )
-        digits = []
+        digits = torch.zeros(vocab_size, sum(levels), dtype=self.full.dtype)
         code = torch.arange(vocab_size)
+        first = 0
         for size in levels:
-            digits.append(F.one_hot(code % size, size))
+            digits.scatter_(1, (first + code % size)[:, None], 1.0)  # one-hot in its columns
             code = code // size
-        one_hot = torch.cat(digits, dim=1).to(self.full.dtype) if levels else None
-        self.register_buffer("digits", one_hot, persistent=False)
+            first += size
+        self.register_buffer("digits", digits if levels else None, persistent=False)
 
     def forward(self) -> Tensor:
         """The table, [V, D]."""

@@ -23,7 +23,9 @@ from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
 from ..model.order import DecodeOrder
-from .params import FrameNoise, SamplingParams, shape_logits
+from .filters import shape_logits
+from .noise import FrameNoise
+from .params import SamplingParams
 
 # Up to about so many tokens a forward waits for its weights more than for its sums, so guesses cost
 # little. Behind that they must pay for themselves, and some do: in large batches on a CPU 4 to 12

@@ -1,8 +1,8 @@
 """Codes in the making: prompt states and seeds in, one latent frame after another out, for ever.
 
-Legend: B videos, R rows of the batch (with guidance twice as many), S text length, E text width, G
-cells of a frame, T tokens of one forward, D model width, V vocabulary, I = V + 2 with the starts of
-frames and rows.
+Legend: B videos, R rows of the batch (B for each level of guidance), S text length, E text width,
+G cells of a frame, L tokens of a frame, X = L + 1 with one that is nowhere, T tokens of one
+forward, D model width, V vocabulary, I = V + 2 with the starts of frames and rows.
 """
 
 import copy
@@ -14,13 +14,17 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from ..conditions import Features
 from ..model.attention import fastest_backend
 from ..model.decoder import Decoder
+from .conditioning import Conditioning
 from .cuda_graph import Capture, Work, graph_capture
 from .drafts import FrameDraft, SpeculativeDraft, draft_steps, frame_ids
 from .frame_ring import FrameRing
-from .params import FrameNoise, SamplingParams, guide, gumbel_bits, uniform_noise
+from .noise import FrameNoise, gumbel_bits, uniform_noise
+from .params import SamplingParams
 from .quantize import PackedLinear, pack
+from .schedule import ConditionSchedule, Given
 
 Window = Literal["keep", "flush", "recompute"]
 
@@ -28,14 +32,15 @@ Window = Literal["keep", "flush", "recompute"]
 class SamplingEngine:
     """A batch of videos that grow frame by frame at constant memory and cost.
 
-    With guidance every video has two rows in one batch, with its prompt and without, until guidance
-    ends.
+    With guidance every video has several rows in one batch, until guidance ends: one with all that
+    is given, and one less each for every condition that is guided, the prompt last.
 
     Args:
         decoder: in the dtype and on the device to sample with.
         text_BSE, text_mask_BS: of the text encoder, one row per video.
         seeds: one per video; a video depends on its own seed only.
         params: how codes are drawn.
+        given: features of further conditions that the videos begin with, as for `give`.
         backend: of `attend`; by default "matmul" on a CPU, for few queries at a time, and elsewhere
             what is fastest.
         undo: latent frames that `rewind` can always take back.
@@ -54,6 +59,7 @@ class SamplingEngine:
         text_mask_BS: Tensor,
         seeds: Sequence[int],
         params: SamplingParams = SamplingParams(),
+        given: Given | None = None,
         backend: str | None = None,
         undo: int = 1,
         capture: Capture | None = None,
@@ -61,14 +67,14 @@ class SamplingEngine:
         self.decoder = pack(decoder)
         self.seeds = list(seeds)
         self.params = params
-        self.table_ID = table = torch.cat(
-            [decoder.codes(), decoder.frame_start[None], decoder.hidden_code[None]]
-        )
+        self.table_ID = table = decoder.table()
         self.head = PackedLinear(decoder.head())
         self.capture = capture or graph_capture(table.device)
         # shapes that depend on no code
         self.static = self.capture is not None or table.device.type != "cpu"
-        rows = len(self.seeds) * (2 if params.guided(0) else 1)
+        text = Features(text_BSE, text_mask_BS)
+        self.conditioning = Conditioning(decoder, params, text, given)
+        rows = self.conditioning.levels(0) * len(self.seeds)
         arguments = rows, params.window, undo, table.dtype, table.device
         self.ring = FrameRing(decoder.config, *arguments, backend or "matmul", self.static)
         self._graph: tuple[FrameDraft, Work] | None = None  # a frame, and a round with it
@@ -77,10 +83,11 @@ class SamplingEngine:
         self.sinks = decoder.config.sinks
         self.remembered = self.ring.window + undo
         self.past: list[Tensor] = []  # codes [B, G] of the sinks and of the last frames
+        self.added_RXD: Tensor | None = None  # what conditions add to tokens of the open frame
         self.frames = 0  # latent frames so far, given and drawn
         self.forwards = 0  # runs of the decoder to draw them
         self._needed = 0  # of these, by the last frame
-        self.set_text(text_BSE, text_mask_BS)
+        self._run_prefix()
         if backend is None and self.device.type != "cpu":
             self.ring.backend = self._fastest_backend()
 
@@ -100,8 +107,13 @@ class SamplingEngine:
         return fastest_backend(*sizes, ring.kv.dtype, str(self.device))
 
     @property
-    def guided(self) -> bool:
-        return self.ring.rows > len(self.seeds)
+    def levels(self) -> int:
+        """Rows of each video: 1 without guidance."""
+        return self.ring.rows // len(self.seeds)
+
+    @property
+    def schedule(self) -> ConditionSchedule:
+        return self.conditioning.schedule
 
     # ---- growing ----
 
@@ -109,7 +121,7 @@ class SamplingEngine:
     def feed(self, codes_BG: Tensor) -> None:
         """Take a frame as given: its codes, int64 [B, G], become the past of the next one."""
         self._drop_guidance()
-        self._run_frame(codes_BG)
+        self._run_frame(codes_BG, self.schedule.next())
         self._append(codes_BG)
 
     @torch.inference_mode()
@@ -117,6 +129,7 @@ class SamplingEngine:
         """Sample the next frame; its codes, int64 [B, G]."""
         self._drop_guidance()
         self.ring.begin_frame()
+        self._add(self.schedule.next())
         frame, play = self._next_round()
         # To ask a GPU whether a frame is complete is to wait for it: not before as many rounds as
         # the last one needed.
@@ -184,21 +197,36 @@ class SamplingEngine:
     def _logits(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
         """Logits [B, T, V] of the codes behind these tokens of the open frame."""
         states_RTD = self._states(ids_BT, place_BT)
-        if self.guided:  # logits are linear in these states, so guidance needs the head only once
-            with_prompt_BTD, without_BTD = states_RTD.chunk(2)
-            return self.head(guide(with_prompt_BTD, without_BTD, self.params.guidance))
-        return self.head(states_RTD)
+        # logits are linear in these states, so guidance needs the head only once
+        return self.head(self.conditioning.mix(states_RTD, self.levels))
 
     def _states(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
         """The decoder's states [R, T, D] of tokens of the open frame, which it looks at from now
         on."""
-        if self.guided:
-            ids_BT = torch.cat([ids_BT, ids_BT])
-            place_BT = torch.cat([place_BT, place_BT])
-        return self.decoder.step(self.table_ID[ids_BT], self.ring.extend(place_BT))
+        if self.levels > 1:
+            ids_BT = ids_BT.repeat(self.levels, 1)
+            place_BT = place_BT.repeat(self.levels, 1)
+        x_RTD = self.table_ID[ids_BT]
+        if self.added_RXD is not None:
+            rows_R1 = torch.arange(len(ids_BT), device=ids_BT.device)[:, None]
+            x_RTD = x_RTD + self.added_RXD[rows_R1, place_BT]
+        return self.decoder.step(x_RTD, self.ring.extend(place_BT))
 
-    def _run_frame(self, codes_BG: Tensor) -> None:
+    def _add(self, given: Given) -> None:
+        """What conditions add to the frame that has been opened."""
+        added_RXD = self.conditioning.additions(given, self.levels)
+        kept = self.added_RXD
+        if added_RXD is None:
+            return
+        if self.static and kept is not None and kept.shape == added_RXD.shape:
+            kept.copy_(added_RXD)  # a graph reads it where it is
+        else:
+            self.added_RXD = added_RXD
+            self._graph = None
+
+    def _run_frame(self, codes_BG: Tensor, given: Given) -> None:
         self.ring.begin_frame()
+        self._add(given)
         order = self.ring.order
         ids_BL = frame_ids(order, codes_BG, self.decoder.config.vocab_size)[:, order.carried_L]
         self._states(ids_BL, torch.arange(order.length, device=ids_BL.device).expand_as(ids_BL))
@@ -208,9 +236,10 @@ class SamplingEngine:
         self.past.append(codes_BG)
         if len(self.past) > self.sinks + self.remembered:
             del self.past[self.sinks]
+        self.schedule.keep(self.sinks, self.remembered)
 
     def _drop_guidance(self) -> None:
-        if self.guided and not self.params.guided(self.frames):
+        if self.levels > self.conditioning.levels(self.frames):
             self.ring = self.ring.select(torch.arange(len(self.seeds), device=self.device))
             self._graph = None
 
@@ -227,19 +256,35 @@ class SamplingEngine:
         """
         if window not in get_args(Window):
             raise ValueError(f"window must be one of {', '.join(get_args(Window))}; got {window!r}")
-        if self.guided:
-            text_BSE = torch.cat([text_BSE, text_BSE])
-            text_mask_BS = torch.cat([text_mask_BS, torch.zeros_like(text_mask_BS)])
-        self._graph = None  # the prefix is another tensor
-        prefix_RPD, mask_RP = self.decoder.embed_prefix(len(text_BSE), text_BSE, text_mask_BS)
-        self.decoder.step(prefix_RPD, self.ring.set_prefix(mask_RP))
+        self.conditioning.text = Features(text_BSE, text_mask_BS)
+        self._run_prefix()
         if window == "flush":
             self.cut()
         if window == "recompute":
             self.past = self.past[: self.sinks] + self.past[self.sinks :][-self.ring.window :]
             self.ring.flush(sinks=True)
-            for codes_BG in self.past:
-                self._run_frame(codes_BG)
+            self.schedule.forget(self.sinks, self.ring.window)
+            for codes_BG, given in zip(self.past, self.schedule.past):
+                self._run_frame(codes_BG, given)
+
+    def _run_prefix(self) -> None:
+        self._graph = None  # the prefix is another tensor
+        prefix_RPD, mask_RP = self.conditioning.embed_prefix(self.levels)
+        self.decoder.step(prefix_RPD, self.ring.set_prefix(mask_RP))
+
+    @torch.inference_mode()
+    def give(self, name: str, features: Features) -> None:
+        """Give a further condition, from the next frame on.
+
+        Args:
+            features: of the prefix, in place of what was given before; or of one latent frame,
+                which holds for all to come, or of several, one after another.
+
+        Raises:
+            ValueError: a condition that the decoder does not take.
+        """
+        if self.conditioning.give(name, features):
+            self._run_prefix()
 
     @torch.inference_mode()
     def cut(self) -> None:
@@ -247,6 +292,7 @@ class SamplingEngine:
         follows the sinks."""
         self.ring.flush()
         del self.past[self.sinks :]
+        self.schedule.forget(self.sinks)
 
     # ---- going back, and other rows ----
 
@@ -259,7 +305,7 @@ class SamplingEngine:
             ValueError: frames that the ring holds no more, or that had guidance when its rows are
                 gone.
         """
-        if not self.guided and self.params.guided(self.frames - frames):
+        if self.levels < self.conditioning.levels(self.frames - frames):
             last = self.frames - (self.params.guidance_frames or 0)
             raise ValueError(
                 f"guidance has ended, so rewind can take back 0 to {last} latent frames; got "
@@ -268,6 +314,7 @@ class SamplingEngine:
         self.ring.rewind(frames)
         self.frames -= frames
         del self.past[len(self.past) - frames :]
+        self.schedule.rewind(frames)
 
     @torch.inference_mode()
     def select(self, videos: Sequence[int], seeds: Sequence[int]) -> "SamplingEngine":
@@ -283,20 +330,24 @@ class SamplingEngine:
         new._graph = None
         new.seeds = list(seeds)
         new.past = [codes_BG[rows_R] for codes_BG in self.past]
-        new.ring = self.ring.select(
-            torch.cat([rows_R, rows_R + len(self.seeds)]) if self.guided else rows_R
-        )
+        new.conditioning = self.conditioning.select(rows_R)
+        new.added_RXD = None
+        B = len(self.seeds)
+        new.ring = self.ring.select(torch.cat([rows_R + B * i for i in range(self.levels)]))
         return new
 
     def state(self) -> dict[str, Tensor]:
         """All that changes as the videos grow, for `load_state` of a session with the same
         decoder and params."""
         past_TBG = torch.stack(self.past) if self.past else torch.zeros(0, dtype=torch.long)
-        return {"frames": torch.tensor(self.frames), "past": past_TBG, **self.ring.state()}
+        own = {"frames": torch.tensor(self.frames), "past": past_TBG}
+        return own | self.ring.state() | self.conditioning.state()
 
     @torch.inference_mode()
     def load_state(self, state: dict[str, Tensor]) -> None:
         self.frames = int(state["frames"])
         self.past = list(state["past"].to(self.device))
         self._graph = None
+        self.added_RXD = None
+        self.conditioning.load_state(state, len(self.past))
         self.ring.load_state(state)

@@ -12,16 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from filelock import FileLock
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ...data.datasets.source import ClipSource
+from ...files.tensors import load_tensors, save_tensors
 from ...tokenizer import TokenizerConfig, VideoTokenizer
 from ...training.progress import Progress
 from ..conditions.text_encoder import TextEncoder
@@ -103,11 +101,7 @@ def _write_parts(
         sum(len(part) for part, _ in missing), label="tokenising, once: ", unit="clip"
     ) as progress:
         for part, file in missing:
-            save_file(
-                _tokenise(source, part, tokenizer, text, codebooks, progress.update),
-                file.with_suffix(".part"),
-            )
-            file.with_suffix(".part").replace(file)
+            save_tensors(file, _tokenise(source, part, tokenizer, text, codebooks, progress.update))
     return files
 
 
@@ -171,10 +165,7 @@ def _cells(foreground: Tensor | None, indices: Tensor, config: TokenizerConfig) 
 
 
 def _read(files: list[Path]) -> TokenSet:
-    parts: list[dict[str, Any]] = []
-    for file in files:
-        with safe_open(file, framework="pt") as handle:
-            parts.append({name: handle.get_tensor(name) for name in handle.keys()})  # noqa: SIM118
+    parts = [load_tensors(file)[0] for file in files]
     longest = max(part["text"].shape[1] for part in parts)
     for part in parts:
         part["text"] = F.pad(part["text"], (0, 0, 0, longest - part["text"].shape[1]))

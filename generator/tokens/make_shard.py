@@ -20,11 +20,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...data.datasets.shards import Clip, ClipInfo, shard_path, write_json, write_shard
+from ...data.datasets.shards import Clip, ClipInfo, shard_path, write_shard
 from ...data.datasets.shots import CUT, split_shots
 from ...data.video import VideoError, to_float
 from ...data.video.codec import computed
 from ...data.video.workers import DecodedVideo
+from ...files.json_file import write_json
 from ...tokenizer import VideoTokenizer
 from ..conditions.text_encoder import TextEncoder
 from ..devices import choose_device

@@ -26,13 +26,12 @@ from ...data.datasets.shards import (
     FORMAT,
     MANIFEST,
     SKIPPED,
-    read_json,
     shard_path,
-    write_json,
     write_skipped,
 )
 from ...data.datasets.video_list import ListedVideo, list_videos
 from ...data.video.workers import Decoders, Reading
+from ...files.json_file import read_json, write_json
 from .make_shard import Models, ShardOptions, load_models, make_shard
 
 

@@ -15,6 +15,7 @@ from torch.distributed.tensor import DTensor
 
 from ...data.video import to_uint8
 from ...data.video.contact_sheet import contact_sheet
+from ...files.atomic import whole_file
 from ...tokenizer import frame_count
 from ...tokenizer.metrics import CodeUsage
 from ...tokenizer.training.collapse import check_usage
@@ -103,7 +104,8 @@ class SampleImages(Callback):
         if not any([_show(logger, sheet, trainer.global_step) for logger in trainer.loggers]):
             folder = module.export_folder.parent / "samples"
             folder.mkdir(parents=True, exist_ok=True)
-            sheet.save(folder / f"{trainer.global_step:07d}.png")
+            with whole_file(folder / f"{trainer.global_step:07d}.png") as file:
+                sheet.save(file, "PNG")
         self.stopwatch.rest()
 
 

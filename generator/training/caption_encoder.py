@@ -18,9 +18,7 @@ resume from.
 
 from __future__ import annotations
 
-import os
 import random
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +26,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from torch import Tensor, nn
 from transformers import AutoModel, ModernBertConfig, ModernBertModel, PreTrainedTokenizerFast
@@ -45,6 +42,8 @@ from ...data.worlds.physics.prompts import (
     tag_words,
 )
 from ...data.worlds.physics.scene import PhysicsConfig, sample_scenes
+from ...files.atomic import whole_folder
+from ...files.tensors import load_tensors, save_tensors
 
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 MARKS = ".,;:!?'-()"
@@ -281,20 +280,14 @@ def fit_text_encoder(
 def _write(
     out: Path, tokenizer: PreTrainedTokenizerFast, encoder: ModernBertModel, read_out: ReadOut
 ) -> None:
-    """Write beside `out`, then move each file into place."""
-    with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".text-") as scratch:
-        tokenizer.save_pretrained(scratch)
-        encoder.half().save_pretrained(scratch)
+    states = {name: x.half() for name, x in read_out.state_dict().items()}
+    with whole_folder(out) as beside:
+        tokenizer.save_pretrained(beside)
+        encoder.half().save_pretrained(beside)
         # stored in half precision, but loaded and run in single precision
         encoder.config.dtype = torch.float32
-        encoder.config.save_pretrained(scratch)
-        save_file(
-            {name: x.half() for name, x in read_out.state_dict().items()},
-            Path(scratch) / "read_out.safetensors",
-        )
-        out.mkdir(exist_ok=True)
-        for path in Path(scratch).iterdir():
-            os.replace(path, out / path.name)
+        encoder.config.save_pretrained(beside)
+        save_tensors(beside / "read_out.safetensors", states)
 
 
 class TextReader:
@@ -305,7 +298,7 @@ class TextReader:
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
         self.encoder = AutoModel.from_pretrained(folder, local_files_only=True).eval()
         self.read_out = ReadOut(self.encoder.config.hidden_size)
-        self.read_out.load_state_dict(load_file(folder / "read_out.safetensors"))
+        self.read_out.load_state_dict(load_tensors(folder / "read_out.safetensors")[0])
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:

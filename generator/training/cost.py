@@ -7,7 +7,6 @@ codes.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from importlib.resources import files
 from math import prod
@@ -16,6 +15,7 @@ from typing import Any
 
 from ...files.model_folder import find_folder, read_config
 from ...tokenizer import QuantizerConfig
+from ..conditions import CONDITIONS
 from ..model.codebooks import Codebooks
 from ..model.config import DecoderConfig, DecoderSize
 
@@ -58,12 +58,20 @@ def parameter_counts(config: DecoderConfig) -> dict[str, int]:
     K = config.head_size
     matrices = D * (N + 2 * M) * K + D * D + 3 * D * config.hidden
     table = (config.vocab_size + sum(config.levels)) * D
-    ports = (config.num_actions + config.grid_vocab) * D
+    ports = sum(_network_weights(config, name, size) for name, size in config.conditions)
     return {
         "blocks": config.layers * (matrices + N),
         "code tables": 2 * table,
         "text and ports": config.text_dim * D + 3 * D + ports,
     }
+
+
+def _network_weights(config: DecoderConfig, name: str, size: int) -> int:
+    import torch
+
+    with torch.device("meta"):
+        network = CONDITIONS[name].network(size, config)
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def matrix_count(config: DecoderConfig) -> int:
@@ -187,17 +195,24 @@ def read_plan(config: str) -> Plan:
         values: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
         model = values["model"]
         stages = values["data"]["init_args"]["stages"]
-        longest = max(stages, key=lambda stage: stage["latents"] * stage["batch_size"])
+        sizes = [(int(stage["latents"]), int(stage["batch_size"])) for stage in stages]
+        longest = max(sizes, key=prod)
         precision = str(values.get("trainer", {}).get("precision", "32-true"))
-    except (YAMLError, OmegaConfBaseException, KeyError, TypeError, AttributeError) as error:
+        return _plan_of(model, *longest, precision)
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise ValueError(f"'{path}' cannot be read as YAML: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"'{path}' is not the config of a generator's training ({type(error).__name__}: "
             f"{error})"
         ) from error
+
+
+def _plan_of(model: dict[str, Any], latents: int, batch: int, precision: str) -> Plan:
     return Plan(
         decoder=_decoder_of(model),
-        latents=longest["latents"],
-        batch=longest["batch_size"],
+        latents=latents,
+        batch=batch,
         text=model.get("size", {}).get("max_text", DecoderSize.max_text),
         matrix_state=4 if model.get("muon_lr") else 8,
         averaged=bool(model.get("ema_decay", True)),
@@ -212,9 +227,7 @@ def _decoder_of(model: dict[str, Any]) -> DecoderConfig:
         values.pop("tokenizer", None)
         return DecoderConfig.from_dict(values)
     tokenizer = read_config(find_folder(_there(model.get("tokenizer"), "tokenizer"), "tokenizer"))
-    text = json.loads(
-        (find_folder(_there(model.get("text"), "text"), "text") / "config.json").read_text()
-    )
+    text = read_config(find_folder(_there(model.get("text"), "text"), "text"))
     quantizer = QuantizerConfig(**tokenizer["quantizer"])
     levels = tuple(quantizer.args["levels"])
     codebooks = Codebooks(prod(levels), quantizer.rates, model.get("codebooks") or quantizer.rates)
@@ -243,35 +256,26 @@ def _there(name: str | None, part: str) -> str:
 # ---- the table ----
 
 
-def describe(config: str) -> None:
-    """Print what training a generator costs, computed from its config: parameters, tokens, work and
-    memory.
+def table(plan: Plan) -> list[str]:
+    """Lines that say what training costs.
 
     Memory of activations is an estimate, and what the allocator and the framework take comes on
     top. Batches are those of one device.
-
-    Args:
-        config: a YAML file as for `python -m kinetoscope.generator fit`, or the name of one that
-            comes with the package, such as base.
     """
-    print("\n".join(table(read_plan(config))))
-
-
-def table(plan: Plan) -> list[str]:
     config = plan.decoder
     counts = parameter_counts(plan.decoder)
     tokens = clip_tokens(config, plan.latents, plan.text)
     frames = 1 + (plan.latents - 1) * config.frames_per_latent
-    rows = [("parameters", _si(sum(counts.values())))]
-    rows += [(f"  {name}", _si(count)) for name, count in counts.items()]
+    rows = [("parameters", si(sum(counts.values())))]
+    rows += [(f"  {name}", si(count)) for name, count in counts.items()]
     rows += [
         (
             "tokens per clip",
             f"{tokens} ({plan.latents} latent frames or {frames} frames; text {plan.text})",
         ),
         ("clips per device and step", str(plan.batch)),
-        ("FLOPs per token, forward", _si(forward_flops(config, plan.latents, plan.text) / tokens)),
-        ("FLOPs per device and step", _si(step_flops(plan))),
+        ("FLOPs per token, forward", si(forward_flops(config, plan.latents, plan.text) / tokens)),
+        ("FLOPs per device and step", si(step_flops(plan))),
     ]
     lines = [f"{name:<28}{value}" for name, value in rows]
     names = ("weights", "gradients", "optimizer", "average", "activations", "all")
@@ -283,7 +287,8 @@ def table(plan: Plan) -> list[str]:
     return lines
 
 
-def _si(number: float) -> str:
+def si(number: float) -> str:
+    """A number in three digits, such as 9.22 M."""
     for unit, size in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= size:
             return f"{number / size:.3g} {unit}"

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ...files.model_folder import WEIGHTS, find_folder, read_config, save_folder
+from ...files.tensors import load_tensors
 from ..model.decoder import Decoder
 
 if TYPE_CHECKING:
@@ -124,10 +123,7 @@ def load_adapter(
 
 
 def _read_weights(file: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    try:
-        tensors = load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{file} is not a readable safetensors file: {error}") from error
+    tensors, _ = load_tensors(file)
     if {name: tensor.shape for name, tensor in tensors.items()} != {
         n: tensor.shape for n, tensor in wanted.items()
     }:

@@ -24,14 +24,15 @@ from torch import Tensor
 
 from ...tokenizer import VideoTokenizer
 from ...training.optimizer import MuonAdamW
+from ..conditions import CONDITIONS, Features
 from ..conditions.text_encoder import TextEncoder, fit_once
 from ..model.codebooks import Codebooks
 from ..model.config import DecoderConfig, DecoderSize, check_shares
-from ..model.decoder import Decoder
+from ..model.decoder import Decoder, with_conditions
 from ..pipeline import VideoGenerator
 from ..tokens.data_modules import FolderTokens, ShardTokens, TokenDataModule
 from .callbacks import SampleImages, TrainingMonitor
-from .flaws import ContextFlaws, disturb, uniform
+from .flaws import ContextFlaws, Uniform, disturb, uniform
 from .fsdp import divide, gather, recompute_blocks
 from .linear_loss import linear_loss
 from .lora import LoraSize, add_lora, save_adapter
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 Batch = dict[str, Tensor]
+Given = dict[str, Features]
 
 
 class GeneratorModule(pl.LightningModule):
@@ -64,6 +66,9 @@ class GeneratorModule(pl.LightningModule):
             all.
         wavefront: in which order codes are drawn, as in `DecoderConfig`; None for that of
             `init_from`, or raster.
+        conditions: what the decoder takes beside text, by the names in `generator.conditions`, each
+            with its size; batches hold their features under that name, and under the name with
+            `_given` where there are any. With `init_from` they are added to those of that model.
         loss: weights of the tokens.
         lr: peak rate of AdamW (tables, norms); `muon_lr` is that of Muon (matrices), 0 gives them
             to AdamW as well.
@@ -95,6 +100,7 @@ class GeneratorModule(pl.LightningModule):
         grid: tuple[int, int] = (8, 8),
         codebooks: int | None = None,
         wavefront: int | None = None,
+        conditions: dict[str, int] | None = None,
         loss: TokenLoss = TokenLoss(),
         lr: float = 2e-3,
         muon_lr: float = 0.0,
@@ -134,13 +140,14 @@ class GeneratorModule(pl.LightningModule):
                 codebooks=self.codebooks.used,
                 frames_per_latent=codec.config.frames_per_latent,
                 wavefront=wavefront or 0,
+                conditions=tuple((conditions or {}).items()),
                 **vars(size),
             )
         else:
             shipped = VideoGenerator.from_pretrained(init_from)
             codec = shipped.tokenizer
             encoder = shipped.text
-            self._start = shipped.decoder.train()
+            self._start = with_conditions(shipped.decoder, conditions or {}).train()
             order = self._start.config.wavefront if wavefront is None else wavefront
             self._start.config = self.config = replace(self._start.config, wavefront=order)
             self.base = (init_from, shipped.id)
@@ -254,12 +261,13 @@ class GeneratorModule(pl.LightningModule):
         mask = batch["text_mask"] & ~(draw(B, 1) < self.caption_dropout)
         hidden = draw(B, 1, 1, 1) < self.hidden_clips
         corrupt = hidden & (draw(*codes_BTHW.shape) < draw(B, 1, 1, 1))
+        given = self._given(batch, draw)
         past = codes_BTHW
         if self.flaws.clips:
 
             @torch.no_grad()
             def guess(past: Tensor) -> Tensor:
-                return self.model(past, text, mask, backend=self.backend)
+                return self.model(past, text, mask, given=given, backend=self.backend)
 
             config = self.config
             past, dark = disturb(codes_BTHW, self.flaws, config, draw, guess)
@@ -267,7 +275,7 @@ class GeneratorModule(pl.LightningModule):
         weight_BTG = self.loss.weights(codes_BTHW, batch["objects"])
         picked_N, weight_N = self.loss.pick(weight_BTG, draw(1))
         summed, nats = self._nats(
-            self.model, codes_BTHW, past, text, mask, corrupt, picked_N, weight_N
+            self.model, codes_BTHW, past, text, mask, given, corrupt, picked_N, weight_N
         )
         total = weight_BTG.sum()
         if self._trainer and ranks > 1:
@@ -285,6 +293,19 @@ class GeneratorModule(pl.LightningModule):
             self.log("train/bits_per_token", bits, prog_bar=True)
         return loss
 
+    def _given(self, batch: Batch, draw: Uniform | None = None) -> Given:
+        """What the batch gives of further conditions; with `draw`, some clips are without it."""
+        given: Given = {}
+        for name, _ in self.config.conditions:
+            if name not in batch:
+                continue
+            there = batch[f"{name}_given"]
+            if draw is not None:
+                kept_B1 = draw(len(there), 1) >= CONDITIONS[name].dropout
+                there = there & kept_B1.view(-1, *(1,) * (there.dim() - 1))
+            given[name] = Features(batch[name], there)
+        return given
+
     def _nats(
         self,
         model: Decoder,
@@ -292,6 +313,7 @@ class GeneratorModule(pl.LightningModule):
         past_BTHW: Tensor,
         text: Tensor,
         mask: Tensor,
+        given: Given | None = None,
         corrupt: Tensor | None = None,
         only_N: Tensor | None = None,
         weight_N: Tensor | None = None,
@@ -304,6 +326,7 @@ class GeneratorModule(pl.LightningModule):
             past_BTHW,
             text,
             mask,
+            given=given,
             corrupt_mask=corrupt,
             backend=self.backend,
             only_N=only_N,
@@ -325,8 +348,9 @@ class GeneratorModule(pl.LightningModule):
         codes = batch["codes"]
         text = batch["text"]
         mask = batch["text_mask"]
-        bits_BTG = self._nats(model, codes, codes, text, mask)[1] / math.log(2)
-        swapped_BTG = self._nats(model, codes, codes, text.roll(1, 0), mask.roll(1, 0))[
+        given = self._given(batch)
+        bits_BTG = self._nats(model, codes, codes, text, mask, given)[1] / math.log(2)
+        swapped_BTG = self._nats(model, codes, codes, text.roll(1, 0), mask.roll(1, 0), given)[
             1
         ] / math.log(2)
         values = {"bits_per_token": bits_BTG.mean()}

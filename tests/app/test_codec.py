@@ -229,7 +229,8 @@ def test_codes_say_who_can_read_them(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(codec_run.checkpoint, "shipped_models", lambda: {"small-1": models / "one"})
+    shipped = {"small-1": models / "one"}
+    monkeypatch.setattr(codec_run.model_folder, "shipped_models", lambda: shipped)
     codec_run._shipped_name.cache_clear()
     right = str(models / "one")
     wrong = str(models / "three")

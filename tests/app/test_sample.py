@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 import torch
-from kinetoscope.app.cli.main import COMMANDS, build_parser, load, main
+from kinetoscope.app.cli.main import COMMANDS, load, main
+from kinetoscope.app.cli.parser import build_parser
 from kinetoscope.app.runs.jobs import plan_jobs, read_prompts
 from kinetoscope.data.video import VideoWriter, probe, read_clip, read_metadata, to_float, to_uint8
 from kinetoscope.generator import (
@@ -140,11 +141,11 @@ def test_help_and_mistakes_load_nothing_heavy() -> None:
         ),
         (
             ["sample", "a", "--model", "<model>", "--accelerate", "fast"],
-            "accelerate must be one of exact",
+            "--accelerate must be exact or distribution or off",
         ),
         (
             ["sample", "a", "--model", "<model>", "--top-p", "2"],
-            "top_p must be above 0 and at most 1",
+            "--top-p must be above 0 and at most 1",
         ),
         (["sample", "a " * 30, "--model", "<model>"], "has 30 tokens; the model takes 8"),
         (["sample", "a", "--model", "<model>", "--init", "no.mp4"], "'no.mp4' does not exist"),

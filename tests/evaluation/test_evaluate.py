@@ -201,7 +201,7 @@ def test_drift_can_be_measured_alone(tiny: VideoGenerator, monkeypatch: pytest.M
         "bits per token by age of the past",
         "run",
     ]
-    with pytest.raises(ValueError, match="give it some long_prompts"):
+    with pytest.raises(ValueError, match="long_prompts must be at least 2"):
         module.evaluate("model", long_prompts=0, drift=True)
     with pytest.raises(ValueError, match="'tokenizer' is a tokenizer, which does not drift"):
         module.evaluate("tokenizer", drift=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from kinetoscope.files import model_folder as checkpoint
+from kinetoscope.files import model_folder
+from kinetoscope.files.fingerprint import fingerprint
 from kinetoscope.tokenizer import QuantizerConfig, TokenizerConfig, VideoTokenizer
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -82,11 +83,7 @@ def test_the_id_follows_the_weights(
     before = tiny.id
     assert tiny.id == before
     change(tiny)
-    assert (
-        tiny.id
-        == checkpoint.fingerprint(dataclasses.asdict(tiny.config), tiny.state_dict())
-        != before
-    )
+    assert tiny.id == fingerprint(dataclasses.asdict(tiny.config), tiny.state_dict()) != before
 
 
 def test_the_id_follows_a_codebook_that_learns(tiny_config: TokenizerConfig, clip: Tensor) -> None:
@@ -96,7 +93,7 @@ def test_the_id_follows_a_codebook_that_learns(tiny_config: TokenizerConfig, cli
     tokenizer.train()(clip)
     assert (
         tokenizer.id
-        == checkpoint.fingerprint(dataclasses.asdict(tokenizer.config), tokenizer.state_dict())
+        == fingerprint(dataclasses.asdict(tokenizer.config), tokenizer.state_dict())
         != before
     )
 
@@ -105,7 +102,7 @@ def test_weights_are_hashed_once(
     tiny: VideoTokenizer, clip: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = tiny.id
-    monkeypatch.delattr(checkpoint, "fingerprint")
+    monkeypatch.delattr("kinetoscope.tokenizer.model.fingerprint")
     assert tiny.encode(clip).tokenizer == tiny.eval().id == before
     with torch.inference_mode():
         assert tiny.encode(clip).tokenizer == before
@@ -129,7 +126,7 @@ def test_shipped_models_are_found_and_listed(
     tiny: VideoTokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny.save_pretrained(tmp_path / "small-1" / "tokenizer")
-    monkeypatch.setattr(checkpoint.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(model_folder.resources, "files", lambda package: tmp_path)
     assert VideoTokenizer.from_pretrained("small-1").id == tiny.id
     with pytest.raises(ValueError, match="unknown model 'small-2'; shipped models: small-1;"):
         VideoTokenizer.from_pretrained("small-2")

@@ -154,7 +154,7 @@ def test_an_empty_stream_gives_nothing(tiny: VideoTokenizer) -> None:
 
 def test_a_picture_of_another_size_is_refused_in_mid_video(tiny: VideoTokenizer) -> None:
     with pytest.raises(
-        ValueError, match=r"pictures of one video have one size; after 8 x 8 .* came 8 x 12"
+        ValueError, match=r"pictures of one video must have one size; after 8 x 8 .* came 8 x 12"
     ):
         list(tiny.stream_encode([noise(1, 3, 2, 8, 8), noise(1, 3, 2, 8, 9)]))
 

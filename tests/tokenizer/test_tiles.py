@@ -140,7 +140,7 @@ def test_a_tile_narrower_than_its_halo_is_refused(
     tiny: VideoTokenizer, clip: Tensor, tile: int
 ) -> None:
     codes = tiny.encode(clip)
-    smallest = "side of a tile in pixels, at least {} here, .*; got {}"
+    smallest = "side of a tile in pixels and must be at least {}, .*; got {}"
     for work in (
         lambda: tiny.decode(codes, tile),
         lambda: list(tiny.stream_decode([codes.indices], tile=tile)),

@@ -1,13 +1,13 @@
 """A discriminator that teaches a decoder detail that no average error asks for.
 
-- judges patches, never the whole clip (PatchGAN, Isola et al. 2017): strided 3-D convolutions that
-  see 38 pixels of 7 frames, without statistics over a clip
-- spectral normalisation keeps it smooth (Miyato et al. 2018), hinge loss (Lim and Ye 2017)
-- its pull on the pixels is a share of the pull of all other losses, so its own scale does not
-  matter and one number fits any recipe (the balancer of Défossez et al. 2022)
+- it classifies patches, never the whole clip (PatchGAN, Isola et al. 2017): strided 3-D
+  convolutions that see 38 pixels of 7 frames, without statistics over a clip
+- spectral normalisation (Miyato et al. 2018), hinge loss (Lim and Ye 2017)
+- its gradient at the pixels is scaled to a share of the gradient of all other losses, so its own
+  scale does not matter and one number fits any recipe (the balancer of Défossez et al. 2022)
 
 It trains beside the decoder in the same step. Only the decoder may follow it: codes that please a
-discriminator would no longer say what is in the video.
+discriminator would no longer describe the video.
 
 Legend: B batch, C channels, F Y X frames and pixels.
 """
@@ -25,8 +25,7 @@ HALVINGS = 3
 
 
 class PatchDiscriminator(nn.Module):
-    """Video `[B, 3, F, Y, X]` to logits `[B, F, y, x]`, one per 8x8 pixels: above 0 for real,
-    below for decoded."""
+    """Video `[B, 3, F, Y, X]` to logits `[B, F, y, x]`, one per 8x8 pixels; above 0 is real."""
 
     def __init__(self, channels: int = 32) -> None:
         super().__init__()
@@ -45,7 +44,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class Adversary(nn.Module):
-    """A discriminator and how strongly it pulls: 1 is as strongly as all other losses together."""
+    """A discriminator and its `strength`; 1 is the gradient of all other losses together."""
 
     def __init__(self, strength: float) -> None:
         super().__init__()
@@ -55,12 +54,11 @@ class Adversary(nn.Module):
     def forward(
         self, video: Tensor, target: Tensor, loss: Tensor, pulling: bool = True
     ) -> tuple[Tensor, Tensor]:
-        """What to add to `loss`, a function of the decoded `video`, for one step of both; and the
-        discriminator's part.
+        """What to add to `loss`, a function of the decoded `video`, and the discriminator's loss.
 
-        That part, a scalar of 2 for one that cannot tell decoded from real, reaches the
-        discriminator alone. The rest is 0, and its gradient reaches the video alone; it is left out
-        if not `pulling`.
+        The discriminator's loss is a scalar, 2 if it cannot tell decoded from real; its gradient
+        reaches the discriminator alone. The other part is 0, and its gradient reaches the video
+        alone; it is left out without `pulling`.
         """
         decoded = video.detach().requires_grad_()
         fake, real = self.discriminator(torch.cat([decoded, target])).chunk(2)
@@ -73,7 +71,7 @@ class Adversary(nn.Module):
         return own + ((video - video.detach()) * gradient).sum(), own
 
     def parameter_group(self, lr: float) -> dict[str, Any]:
-        """For AdamW; the momenta are those usual for discriminators, whose target moves."""
+        """For AdamW, with the momenta that are usual for discriminators, whose target moves."""
         return {
             "params": list(self.parameters()),
             "lr": lr,

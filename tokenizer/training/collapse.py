@@ -1,4 +1,4 @@
-"""Notices codes that have collapsed into one."""
+"""Stops a run whose codes have collapsed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ def check_usage(usage: CodeUsage, least: float = 1.5) -> None:
     if seen and usage.perplexity < least:
         raise ValueError(
             f"the codebook has collapsed: {seen} tokens used {usage.used} of {len(usage.counts)} "
-            "codes (perplexity "
-            f"{usage.perplexity:.2f}), so training has stopped; {ADVICE}, or look whether the "
-            "videos show anything"
+            f"codes (perplexity {usage.perplexity:.2f}), so training has stopped; {ADVICE}, or "
+            "check that the videos show anything"
         )

@@ -1,5 +1,4 @@
-"""Lightning data modules: the rendered world (with real clips mixed in) and a folder of the
-user's own videos."""
+"""Lightning data modules: rendered clips, mixed with real ones, and folders of videos."""
 
 from __future__ import annotations
 
@@ -41,8 +40,8 @@ class PhysicsDataModule(lightning.LightningDataModule):
         real_jitter: how much their brightness, contrast and colours change at random, from 0 to 1.
         real_held_out: sources of real videos to validate on and not to train on, as in
             `split_by_source`.
-        real_validation: clips that are cut from the videos held out.
-        seed: first seed of the training scenes; everything below HELD_OUT_SEED may be trained on.
+        real_validation: number of clips that are cut from the held-out videos.
+        seed: first seed of the training scenes; all seeds below HELD_OUT_SEED are for training.
     """
 
     def __init__(
@@ -131,8 +130,7 @@ class PhysicsDataModule(lightning.LightningDataModule):
         return DataLoader(dataset, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """Eight batches of scenes, then the real clips, that are never trained on; their "kind"
-        says which."""
+        """Eight batches of rendered clips, then the held-out real ones; "kind" names which."""
         clips = PhysicsClips(
             8,
             self.batch_size,
@@ -145,7 +143,7 @@ class PhysicsDataModule(lightning.LightningDataModule):
         return DataLoader(_Validation(clips, self._held_out), batch_size=None)
 
     def state_dict(self) -> dict[str, Any]:
-        """A resumed run goes on with the scene after the last one seen."""
+        """A resumed run continues with the scene after the last one used."""
         done = self.trainer.fit_loop.total_batch_idx + 1 if self.trainer else self._batches_done
         return {"batches_done": done}
 
@@ -154,7 +152,7 @@ class PhysicsDataModule(lightning.LightningDataModule):
 
 
 class _WithRealClips(IterableDataset[dict[str, Any]]):
-    """Adds real clips to rendered batches; nothing in them is marked as foreground."""
+    """Adds real clips to rendered batches; none of their pixels is marked as foreground."""
 
     def __init__(self, clips: PhysicsClips, pool: ClipPool, per_batch: int, jitter: float) -> None:
         super().__init__()
@@ -200,8 +198,8 @@ class FolderDataModule(lightning.LightningDataModule):
     of str}.
 
     Args:
-        root: folder with videos and, for captions, a manifest.csv, sidecar .txt files or telling
-            folder names.
+        root: folder with videos. Captions come from a manifest.csv, from sidecar .txt files, or
+            from the names of folders.
         fps: frames per second that clips are read at; None keeps each file's own.
         flip: mirror half of the clips; by default only clips without captions.
         validation: share of the clips kept for validation (at least one when there are two or
@@ -258,8 +256,7 @@ class FolderDataModule(lightning.LightningDataModule):
 
 
 class _NewClips(Sampler[int]):
-    """Rows of a folder in another order, and other clips of its videos, every epoch; Lightning
-    tells it the epoch."""
+    """Rows of a folder in a new order, and new clips of its videos, in every epoch."""
 
     def __init__(self, clips: ClipFolder, rows: list[int], seed: int) -> None:
         self.clips = clips

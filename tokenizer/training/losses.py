@@ -1,10 +1,11 @@
-"""What a reconstruction is asked for: plain functions of two videos, and their weighted sum.
+"""Losses of a reconstruction: plain functions of two videos, and their weighted sum.
 
 Legend: B batch, C colours, F Y X frames and pixels. Videos are float `[B, 3, F, Y, X]` in [-1, 1],
 pixel weights `[B, 1, F, Y, X]`.
 
-Squared error leads, because it is what PSNR measures and what keeps large areas right; the others
-are small and keep edges and motion sharp. None of the default ones needs downloaded weights.
+Squared error is the main term, because it is what PSNR measures and what keeps large areas right.
+The others are small and keep edges and motion sharp. None of the default terms needs downloaded
+weights.
 """
 
 from collections.abc import Callable
@@ -24,10 +25,11 @@ class LossWeights:
     """Weight of each term; 0 leaves a term out (and costs nothing).
 
     `foreground` is added to the weight of object pixels, which is 1 as everywhere. `calm` is the
-    price of a code that changes where the video stands still. `log_squared` is PSNR itself: each
-    clip counts for its relative error, so hard clips do not outweigh all others. `perceptual` needs
-    a network of the user's (see `perceptual.py`). `adversarial` is no weight of a sum: it says how
-    strongly a discriminator pulls at the pixels beside everything else (see `adversarial.py`).
+    weight of code changes where the video stands still. `log_squared` optimises PSNR itself: each
+    clip counts by its relative error, so hard clips do not outweigh all others. `perceptual` needs
+    a network of the user's (see `perceptual.py`). `adversarial` is not a weight in the sum: it
+    scales the gradient of a discriminator relative to that of all other terms (see
+    `adversarial.py`).
     """
 
     squared: float = 1.0
@@ -54,8 +56,7 @@ def squared_error(video: Tensor, target: Tensor, pixel_weight: Tensor | None = N
 
 
 def log_squared_error(video: Tensor, target: Tensor, pixel_weight: Tensor | None = None) -> Tensor:
-    """Mean over clips of the logarithm (base 10) of their squared error: PSNR as a loss
-    (arXiv:2204.04676)."""
+    """Mean over clips of log10 of their squared error: PSNR as a loss (arXiv:2204.04676)."""
     error = (video - target).square().mean(1, keepdim=True)
     if pixel_weight is not None:
         error = error * pixel_weight / pixel_weight.mean((1, 2, 3, 4), keepdim=True)
@@ -112,11 +113,10 @@ def structure(video: Tensor, target: Tensor, scales: int = 3) -> Tensor:
 
 
 def calm_loss(vectors: Tensor, still: Tensor) -> Tensor:
-    """Mean squared change of code vectors `[B, T, H, W, d]` over still cells, bool `[B, T-1, H,
-    W]`; 0 without any.
+    """Mean squared change of code vectors `[B, T, H, W, d]` over still cells; 0 without any.
 
-    Quantized vectors that agree cost nothing and get no gradient, so nothing pulls on a cell that
-    is calm already.
+    `still` is bool `[B, T-1, H, W]`. Quantized vectors that agree cost nothing and get no gradient,
+    so a cell that already keeps its code is left alone.
     """
     change = (vectors[:, 1:] - vectors[:, :-1]).square().sum(-1)
     return (change * still).sum() / still.sum().clamp_min(1)
@@ -131,9 +131,9 @@ def reconstruction_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum, and its terms (unweighted, detached) by name.
 
-    `foreground` marks object pixels, bool or 0 to 1, `[B, 1, F, Y, X]`; `perceptual` says how
-    different videos look. The weights `calm` and `adversarial` belong to losses that need more than
-    two videos.
+    `foreground` marks object pixels, bool or 0 to 1, `[B, 1, F, Y, X]`; `perceptual` is a distance
+    of two videos. The weights `calm` and `adversarial` belong to losses that need more than two
+    videos, so they are not part of this sum.
     """
     pixel_weight = None
     if foreground is not None and weights.foreground > 0:

@@ -1,7 +1,8 @@
 """Training of the tokenizer as a LightningModule.
 
-A batch is a dict: `video` uint8 `[B, 3, F, Y, X]`, and optionally `foreground` bool or uint8 `[B,
-1, F, Y, X]` and `kind`, a word for clips that validation should also measure apart from others.
+A batch is a dict: `video` is uint8 `[B, 3, F, Y, X]`; `foreground` (optional) is bool or uint8 `[B,
+1, F, Y, X]`; `kind` (optional) is a word, and validation also measures the clips of each kind
+alone.
 """
 
 import math
@@ -42,38 +43,38 @@ class TokenizerModule(pl.LightningModule):
     """Fits a `VideoTokenizer`; at every checkpoint and at the end exports a folder for
     `from_pretrained`, in float16.
 
-    With several codebooks each clip is trained at a rate drawn at random; validation measures every
-    rate.
+    With several codebooks each clip is trained at a random rate, and validation measures all rates.
 
     Args:
         tokenizer: sizes of the model; those of `TokenizerConfig` if not given.
         loss: weights of the loss terms.
-        perceptual: file of the network that `loss.perceptual` looks with, see `PerceptualLoss`.
-        still_tolerance: change of a pixel, of 2 from black to white, up to which `loss.calm` takes
-            a cell for still.
+        perceptual: file of the network of `loss.perceptual`, see `PerceptualLoss`.
+        still_tolerance: largest change of a pixel (black to white is 2) at which `loss.calm`
+            counts a cell as still.
         lr: peak learning rate of AdamW, reached after `warmup_steps`, then a cosine down to a
             fiftieth of it.
-        muon_lr: that of Muon, which takes the linear layers; 0 leaves them to AdamW.
-        discriminator_lr: that of the discriminator which `loss.adversarial` asks for; during
-            warm-up it learns alone.
+        muon_lr: peak learning rate of Muon for the linear layers; 0 leaves them to AdamW.
+        discriminator_lr: learning rate of the discriminator of `loss.adversarial`, which during
+            warm-up learns alone.
         warmup_steps: steps of linear warm-up.
-        weight_decay: of matrices and kernels only.
-        quantizer_warmup: share of the steps, at the start, without quantizer (none if there is an
+        weight_decay: decay of matrices and kernels; there is none for other parameters.
+        quantizer_warmup: share of the steps, at the start, without the quantizer (0 with
             `init_from`).
         rate_weights: how often a clip is trained with 1, 2, ... codebooks, one number each; equally
             often if not given.
-        ema_decay: of the averaged weights that are validated and exported; 0 turns averaging off.
-        whitening_batches: batches that the patch statistics are measured on before the first step.
+        ema_decay: decay of the average of the weights, which is validated and exported; 0 turns
+            averaging off.
+        whitening_batches: number of batches that patch statistics are measured on before training.
         grid_every: steps between pictures of reconstructions; 0 for none.
         usage_every: steps between reports of code usage.
-        init_from: a tokenizer to start from (shipped name, folder or hub id), not from `tokenizer`
-            and noise.
-        decoder_only: keep the encoder, and with it every code, and train what turns codes into
-            pixels (no averaging).
-        encoder: with `init_from`, another encoder that takes over what both have, see
+        init_from: a tokenizer to start from (shipped name, folder or hub id), in place of random
+            weights and the sizes in `tokenizer`.
+        decoder_only: keep the encoder, and with it every code, and train only the decoder
+            (without averaging).
+        encoder: with `init_from`, another encoder that takes over the weights that fit, see
             `VideoTokenizer.with_stacks`.
-        decoder: the same for the decoder: a deeper one, say.
-        export_dir: where to export to; `tokenizer` in the log folder if not given.
+        decoder: with `init_from`, another decoder, such as a deeper one.
+        export_dir: folder to export to; `tokenizer` in the log folder if not given.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class TokenizerModule(pl.LightningModule):
             )
         if bool(perceptual) != bool(loss.perceptual):
             raise ValueError(
-                f"loss.perceptual, {loss.perceptual}, and its file, {perceptual}, go together: set "
+                f"loss.perceptual ({loss.perceptual}) and its file ({perceptual}) go together; set "
                 "both"
             )
         if loss.adversarial and not decoder_only:
@@ -153,7 +154,7 @@ class TokenizerModule(pl.LightningModule):
         ):
             part.requires_grad_(False)
         self.adversary = Adversary(loss.adversarial) if loss.adversarial else None
-        # in a tuple torch does not find it: it is neither trained nor saved
+        # torch does not find it in a tuple, so it is neither trained nor saved
         self._perceptual = (PerceptualLoss.from_file(perceptual) if perceptual else None,)
         self.rate_weights = rate_weights or [1.0] * self.model.rates
         if (
@@ -191,14 +192,15 @@ class TokenizerModule(pl.LightningModule):
         total = self.trainer.estimated_stepping_batches
         if math.isinf(total):
             raise ValueError(
-                "the learning rate needs to know its end: set trainer.max_steps or "
+                "the schedule of the learning rate needs an end: set trainer.max_steps or "
                 "trainer.max_epochs"
             )
         return int(total)
 
     def on_train_epoch_start(self) -> None:
         if self.decoder_only:
-            self.model.quantizer.eval()  # in training some move their codebook without a gradient
+            # in training mode some quantizers move their codebook without a gradient
+            self.model.quantizer.eval()
 
     def on_fit_start(self) -> None:
         if self._perceptual[0] is not None:
@@ -331,7 +333,7 @@ class TokenizerModule(pl.LightningModule):
         else:
             save_png(grid, self._log_dir() / "reconstructions" / f"{self.global_step:07d}.png")
 
-    # ---- what a run leaves behind ----
+    # ---- export ----
 
     def _log_dir(self) -> Path:
         return Path(self.trainer.log_dir or self.trainer.default_root_dir)

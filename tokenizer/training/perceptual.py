@@ -1,18 +1,19 @@
-"""How different two videos look to a network that learned to name pictures: LPIPS (Zhang et al.
-2018).
+"""LPIPS: how different two videos are for a network that classifies pictures (Zhang et al. 2018).
 
-The network is the user's own VGG in one safetensors file, its layers numbered as torchvision
-numbers them: a ReLU after every convolution, and a halving where the next number but one is no
-convolution. Save torchvision's weights so:
+The network is the user's own VGG in one safetensors file. Its layers are numbered as torchvision
+numbers them, with a ReLU after every convolution; a step of more than 2 between numbers is a
+halving. The weights of torchvision are saved by
 
     vgg = torchvision.models.vgg16(weights="DEFAULT")
     save_file(vgg.features.state_dict(), "vgg16.safetensors")
 
-and those of the package lpips, which learned how much every channel counts, so:
+and those of the package lpips, which learned how much each channel counts, by
 
-    loss = lpips.LPIPS(net="vgg") weights = {name.split(".", 1)[1]: value for name, value in
-    loss.net.state_dict().items()} weights |= {f"channels.{level}": layer.model[-1].weight.flatten()
-    for level, layer in enumerate(loss.lins)} save_file(weights, "lpips-vgg.safetensors")
+    loss = lpips.LPIPS(net="vgg")
+    weights = {name.split(".", 1)[1]: value for name, value in loss.net.state_dict().items()}
+    for level, layer in enumerate(loss.lins):
+        weights[f"channels.{level}"] = layer.model[-1].weight.flatten()
+    save_file(weights, "lpips-vgg.safetensors")
 
 Legend: N frames of all clips, C channels, Y X pixels (fewer after each halving).
 """
@@ -36,8 +37,8 @@ class PerceptualLoss(nn.Module):
     as it is.
 
     Args:
-        weights: `{n}.weight` `[C', C, 3, 3]` and `{n}.bias` `[C']` of the convolutions, and if you
-            like `channels.{level}` `[C]`: how much each channel counts before the first, the
+        weights: `{n}.weight` `[C', C, 3, 3]` and `{n}.bias` `[C']` of the convolutions, and
+            optionally `channels.{level}` `[C]`: how much each channel counts before the first, the
             second, ... halving and at the end (1 if not given).
 
     Raises:
@@ -60,8 +61,7 @@ class PerceptualLoss(nn.Module):
                 if bias is None or weight.shape != (len(bias), channels, 3, 3):
                     raise ValueError(
                         f"not a VGG: layer {number} should be a 3x3 convolution of {channels} "
-                        "channels with a bias; "
-                        f"its weight is {list(weight.shape)}"
+                        f"channels with a bias; its weight is {list(weight.shape)}"
                     )
                 channels = len(bias)
                 layers += [_convolution(weight, bias), nn.ReLU()]
@@ -80,7 +80,7 @@ class PerceptualLoss(nn.Module):
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> "PerceptualLoss":
-        """Read a safetensors file. ValueError if it is none, or not of such a network."""
+        """Read a safetensors file. ValueError if it is none, or not a VGG."""
         if not Path(path).is_file():
             raise ValueError(f"perceptual: there is no file '{path}'")
         try:
@@ -89,7 +89,7 @@ class PerceptualLoss(nn.Module):
             raise ValueError(f"perceptual: '{path}' cannot be used: {error}") from error
 
     def features(self, video: Tensor) -> list[Tensor]:
-        """What every level sees, `[N, C, Y, X]`, of length 1 over the channels of a position."""
+        """Features of every level, `[N, C, Y, X]`, normalised over the channels of a position."""
         x_NCYX = ((video.movedim(2, 1).flatten(0, 1) + 1) / 2 - self.mean) / self.std
         features: list[Tensor] = []
         for level in self.levels:
@@ -114,7 +114,7 @@ class PerceptualLoss(nn.Module):
 
 
 def _levels(weights: dict[str, Tensor]) -> list[list[int]]:
-    """Numbers of the convolutions, those before the first halving, before the second, ..."""
+    """Numbers of the convolutions before the first halving, before the second, ..."""
     levels: list[list[int]] = []
     for number in sorted(
         int(match[1])

@@ -6,10 +6,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ...files.atomic import whole_file
+
 
 def reconstruction_grid(video: Tensor, target: Tensor, clips: int = 4, frames: int = 4) -> Tensor:
-    """uint8 `[3, rows, columns]`: a band per clip with its original, reconstruction and error (4
-    times) in three rows.
+    """uint8 `[3, rows, columns]`: the original, reconstruction and error (times 4) of each clip.
 
     Both videos are float `[B, 3, F, Y, X]` in [-1, 1]; the frames shown are spread evenly over the
     clip.
@@ -25,5 +26,7 @@ def reconstruction_grid(video: Tensor, target: Tensor, clips: int = 4, frames: i
 
 def save_png(grid: Tensor, path: Path) -> None:
     """Write uint8 `[3, rows, columns]` as a PNG, making its folder if needed."""
+    picture = Image.fromarray(grid.permute(1, 2, 0).contiguous().numpy())
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(grid.permute(1, 2, 0).contiguous().numpy()).save(path)
+    with whole_file(path) as file:
+        picture.save(file, "PNG")

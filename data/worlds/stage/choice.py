@@ -18,14 +18,22 @@ EARLIEST_WALL = 18  # frames before which nothing may reach a wall
 
 
 def choose(script: Script, course: Course, eye: Tensor, view: Tensor, lens: Tensor) -> Tensor:
-    """Index [B] of the draft that is kept: the first without fault, or else the calm last one."""
+    """Index [B] of the draft that is kept.
+
+    The first without fault; else the calm one, if it stands apart; else the first with few faults.
+    """
     B = len(eye)
     C = len(script.ground) // B
     camera = [x.repeat_interleave(C, 0) for x in (eye, view, lens)]
-    fine = _stands_apart(script) & _touches_as_told(script, course)
-    fine &= _seen(script, course, *camera) & _walls_late(course)
-    fine = fine.view(B, C)
-    return torch.where(fine.any(1), fine.int().argmax(1), C - 1)
+    apart = _stands_apart(script)
+    told = apart & _touches_as_told(script, course)
+    fine = told & _seen(script, course, *camera) & _walls_late(course)
+    order = torch.arange(C)
+    calm = (order == C - 1).repeat(B)
+    level = torch.full((B * C,), 4)
+    for number, group in ((3, apart), (2, told), (1, apart & calm), (0, fine)):
+        level = torch.where(group, number, level)
+    return (level.view(B, C) * C + order).argmin(1)
 
 
 def _stands_apart(script: Script) -> Tensor:

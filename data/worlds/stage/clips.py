@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from .render import SKY, render
+from .render import BACKDROP, render
 from .sample import sample_scenes, uniforms
 from .scene import StageConfig
 
@@ -42,7 +42,7 @@ def stage_batch(
         raise ValueError(f"crop must be from 1 to the size, {size}; got {crop}")
     scenes = sample_scenes(seeds, frames, config)
     video, truth = render(scenes, size, compiled=compiled)
-    foreground = (truth.regions < SKY)[:, None]
+    foreground = (truth.regions < BACKDROP)[:, None]
     if crop is not None:
         video, foreground = _crops(seeds, video, foreground, crop)
     captions = [""] * len(seeds)

@@ -43,6 +43,7 @@ TURN_SPEED = (1.2, 2.6, 5.0)  # radians per second of spinning
 ORBIT_SPEED = (0.9, 1.6, 2.6)  # radians per second around the target
 JUMP_SPEED = (1.5, 2.1, 2.8)  # m/s upwards
 JUMP_PAUSE = 0.3  # seconds on the ground between jumps
+JUMP_FRAMES = 14  # no jump begins so shortly before a second motion
 STEERED_SPEED, STEERED_PUSH = 1.7, 6.0  # m/s and m/s² of a steered object
 
 ROLL, SLIDE = MOTIONS.index("roll"), MOTIONS.index("slide")
@@ -229,7 +230,7 @@ class Stage:
         self.idle = torch.where(self.resting, self.idle + self.dt, 0.0)
         second = (script.then_frame >= 0) & (script.then_frame <= frame)
         speed = torch.where(second, script.speed[..., 1], script.speed[..., 0])
-        ends = (script.then_frame > frame) & (script.then_frame - frame <= 2 * BRAKE_FRAMES)
+        ends = (script.then_frame > frame) & (script.then_frame - frame <= JUMP_FRAMES)
         jumps = self._active(frame, JUMP) & (self.idle >= JUMP_PAUSE) & ~(ends & ~second)
         up = torch.tensor(JUMP_SPEED).double()[speed]
         self.velocity[..., 1] = torch.where(jumps, up, self.velocity[..., 1])

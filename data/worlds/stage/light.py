@@ -23,7 +23,7 @@ ROOM_FILL = ((0.40, 0.41, 0.42), (0.34, 0.27, 0.24), (0.17, 0.15, 0.17))
 # Per weather: share of the sun's light that comes through, how grey the sky is, haze per metre.
 THROUGH = (1.0, 0.45, 0.6, 0.35)
 GREY = (0.0, 0.75, 0.7, 0.9)
-HAZE = (0.006, 0.02, 0.02, 0.055)
+HAZE = (0.006, 0.02, 0.02, 0.045)
 
 
 def lighting(scenes: Scenes) -> dict[str, Tensor]:

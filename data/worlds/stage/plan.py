@@ -25,11 +25,20 @@ from .dynamics import (
     rest_height,
     restitution,
 )
-from .scene import HALF_DEPTH, HALF_WIDTH, MOTIONS, RADII, SHAPES, StageConfig
+from .scene import HALF_DEPTH, HALF_WIDTH, MOTIONS, RADII, SHAPES, SPEEDS, StageConfig
 
-DRAFTS, DRAFTS_OF_WORDS = 13, 4
+DRAFTS, DRAFTS_OF_WORDS = 21, 5
 UNIFORMS = 20  # random numbers per object and draft
+CROWD_MOVERS = 2  # of three and more objects, so many move at most
 HORIZON = 33  # frames in which a clip's words must have shown
+
+# Places (x, z) in calm drafts of one to four objects, from left to right.
+ROWS = (
+    ((0.0, 0.1), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
+    ((-1.05, 0.2), (1.05, 0.0), (0.0, 0.0), (0.0, 0.0)),
+    ((-1.55, 0.5), (0.0, -0.5), (1.55, 0.7), (0.0, 0.0)),
+    ((-1.8, 0.9), (-0.78, -0.8), (0.62, 0.25), (1.9, 1.2)),
+)
 
 M = {word: index for index, word in enumerate(MOTIONS)}
 BALL, CUBE, CYLINDER, CONE, RING, CAPSULE = range(len(SHAPES))
@@ -82,8 +91,8 @@ def draft_scripts(
     second = torch.where(still | ~present, -1, second)
     then_frame = torch.where(second >= 0, then_frame, -1)
     motions = torch.stack([motion, second], -1)
-    speed = pick(words[..., 4:6], config.speeds, ("slow", "normal", "fast"))
-    direction = _directions(words, motions)
+    speed = pick(words[..., 4:6], config.speeds, SPEEDS)
+    direction = _directions(words, motions, speed)
     lying = _lying(words, motions, shape)
     script = Script(
         present=present,
@@ -121,6 +130,8 @@ def _first_words(
     motion = torch.where(u[..., 0] < config.moving_objects, pick(u[..., 1], moving, MOTIONS), 0)
     count = present.sum(1, keepdim=True)
     slots = torch.arange(motion.shape[1])
+    rank = torch.where(motion > 0, u[..., 19], 2.0).argsort(1).argsort(1)
+    motion = torch.where((count > 2) & (rank >= CROWD_MOVERS), M["stand"], motion)
     # One object of a scene may have to do with another, the first that drew such a word.
     social = (motion == M["orbit"]) | (motion == M["collide"]) | (motion == M["emerge"])
     social = social & present & (count > 1)
@@ -176,15 +187,23 @@ def _second_words(
     second = torch.where(same, travel, second)
     allowed = torch.tensor([word in config.motions or word == "stop" for word in MOTIONS])
     second = torch.where(drawn & allowed[second], second, -1)
-    return second, 10 + (u[..., 9] * 7).long()
+    # A jump lasts longer than the braking of what travels.
+    begin = torch.where(
+        motion == M["jump"], 16 + (u[..., 9] * 4).long(), 10 + (u[..., 9] * 7).long()
+    )
+    return second, begin
 
 
-def _directions(u: Tensor, motion: Tensor) -> Tensor:
-    """Directions [..., 2] of both motions; a second one leads elsewhere than the first."""
+def _directions(u: Tensor, motion: Tensor, speed: Tensor) -> Tensor:
+    """Directions [..., 2] of both motions; a second one leads elsewhere than the first.
+
+    The stage is too shallow for fast ways into the depth.
+    """
     first = 1 + (u[..., 10] * 4).long()
     sideways = 1 + (u[..., 10] * 2).long()
     only_sideways = (motion[..., 0] >= M["spin"]) & (motion[..., 0] <= M["emerge"])
-    first = torch.where(only_sideways, sideways, first)
+    fast = speed[..., 0] == SPEEDS.index("fast")
+    first = torch.where(only_sideways | fast, sideways, first)
     second = (first - 1 + 1 + (u[..., 11] * 3).long()) % 4 + 1
     second = torch.where(motion[..., 1] == M["spin"], 1 + (u[..., 11] * 2).long(), second)
     both = torch.stack([first, second], -1)
@@ -245,19 +264,29 @@ def _place(u: Tensor, script: Script, calm: Tensor, fps: float) -> Script:
 
 
 def _places(u: Tensor, wide: Tensor, present: Tensor, calm: Tensor) -> tuple[Tensor, Tensor]:
-    """Where objects stand: anywhere, or in a calm draft side by side in a loose row."""
+    """Where objects stand: anywhere apart, or in a calm draft side by side in a loose row."""
     x = (u[..., 13] - 0.5) * 2 * (1.9 - 0.5 * wide)
     z = -0.9 + 2.1 * u[..., 14]
-    width = torch.where(present, wide, 0.0)
-    order = u[..., 13].argsort(1).argsort(1)
-    before = (order[:, None, :] < order[:, :, None]) * width[:, None, :]
-    row = 2 * before.sum(-1) + wide - width.sum(1, keepdim=True)
-    crowd = (width.sum(1, keepdim=True) > 2.0).double()
-    back = (order % 2) * 1.3 - 0.5
-    row_x = row * torch.where(crowd > 0, 1.9 / width.sum(1, keepdim=True).clamp_min(1e-6), 1.05)
-    row_z = torch.where(crowd > 0, back, 0.3 * u[..., 14])
+    x, z = _spread(x, z, wide, present)
+    place = torch.where(present, u[..., 13], 2.0).argsort(1).argsort(1)
+    row = torch.tensor(ROWS)[present.sum(1) - 1]  # [B * C, 4, 2]
+    row_x, row_z = row.gather(1, place[..., None].expand(-1, -1, 2)).double().unbind(-1)
+    row_x = row_x + 0.1 * (u[..., 15] - 0.5)
     calm = calm[:, None]
     return torch.where(calm, row_x, x), torch.where(calm, row_z, z)
+
+
+def _spread(x: Tensor, z: Tensor, wide: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    """Push places apart that are too close, to the sides more than into the depth."""
+    both = present[:, :, None] & present[:, None, :]
+    wanted = 1.15 * (wide[:, :, None] + wide[:, None, :])
+    for _ in range(12):
+        across, along = x[:, :, None] - x[:, None, :], 0.6 * (z[:, :, None] - z[:, None, :])
+        distance = (across**2 + along**2).sqrt().clamp_min(1e-3)
+        push = torch.where(both, (wanted - distance).clamp_min(0), 0.0) / distance * 0.4
+        x = (x + (push * across).sum(2)).clamp(-1.9, 1.9)
+        z = (z + (push * along).sum(2)).clamp(-1.1, 1.4)
+    return x, z
 
 
 def _social(

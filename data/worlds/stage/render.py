@@ -34,7 +34,8 @@ FRAMES_AT_ONCE = 1 << 20  # pixels drawn together
 class Truth:
     """What each pixel shows.
 
-    regions uint8 [B, F, Y, X]: n + 1 for slot n, and for the backdrop one of BACKDROP_REGIONS.
+    regions uint8 [B, F, Y, X]: n + 1 for slot n, BACKDROP and more for what is
+        behind all objects.
     depth float32 [B, F, Y, X]: metres along the ray to what is seen, FAR for the sky.
     faces uint8 [B, F, Y, X]: a number of the face of an object, so that its creases show.
     """
@@ -44,8 +45,17 @@ class Truth:
     faces: Tensor
 
 
-FAR = 100.0
-SKY, GROUND, RIM_TOP, RIM_FRONT, SIDE_WALL, BACK_WALL, CEILING = range(10, 17)
+FAR = 100.0  # metres; the depth of the sky
+BACKDROP = 10  # regions from here on are no objects, in the order of BACKDROP_REGIONS
+BACKDROP_REGIONS = (
+    "sky",
+    "ground",
+    "top of the rim",
+    "front of the rim",
+    "side wall",
+    "back wall",
+    "ceiling",
+)
 
 _compiled: dict[str, Callable[..., Any]] = {}
 
@@ -180,7 +190,7 @@ def _draw(
     still[active] = False
     colours[:, still] = _encode(colours[:, still])
     pictures = torch.stack([grid.picture(c, M) for c in colours], 1)
-    region = torch.where(seen > 0, seen, kind + SKY).to(torch.uint8)
+    region = torch.where(seen > 0, seen, kind + BACKDROP).to(torch.uint8)
     depth = grid.picture(distance.clamp(max=FAR), M)
     faces = grid.picture((face + 8).to(torch.uint8), M)
     return pictures, grid.picture(region, M), depth, faces

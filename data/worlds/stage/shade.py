@@ -89,8 +89,8 @@ def shade(
         bounce = p["ground_0"][:, k : k + 1] * p["fill"][:, k : k + 1]
         around = mix(bounce, 0.5 * (p["horizon"] + p["zenith"])[:, k : k + 1], above)
         colour = mix(colour, around, fresnel) + gleam * p["sunlight"][:, k : k + 1]
-        emitted = albedo * (0.72 + 0.45 * core) + 0.16 * core * core
-        emitted = mix(emitted, albedo * 1.1 + 0.1, flat)
+        emitted = albedo * (0.34 + 0.56 * core + 0.16 * n[1]) + 0.22 * core**4
+        emitted = mix(emitted, albedo + 0.08, flat)
         colour = mix(colour, emitted, p["own_glow"])
         colours.append(mix(colour, p["horizon"][:, k : k + 1], fog * (1 - 0.4 * p["own_glow"])))
     return colours[0], colours[1], colours[2]

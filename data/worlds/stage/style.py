@@ -15,7 +15,7 @@ from torch.nn import functional
 from .backdrop import ripple, smooth
 
 BLOCKS = 64  # of a picture's side in the style of pixels
-LEVELS, HUES = 8, 12  # steps of brightness, and of each channel's distance from it, there
+LEVELS, HUES = 8, 24  # steps of brightness, and of each channel's distance from it, there
 PAPER = (0.965, 0.95, 0.905)
 GRAPHITE = (0.20, 0.19, 0.21)
 INK = (0.07, 0.06, 0.09)

@@ -2,7 +2,6 @@
 faults are named."""
 
 import csv
-import errno
 import io
 import json
 import os
@@ -23,7 +22,6 @@ from kinetoscope.data.datasets.shards import (
     ClipInfo,
     Shards,
     shard_path,
-    write_json,
     write_shard,
     write_skipped,
 )
@@ -31,7 +29,7 @@ from kinetoscope.data.datasets.shots import split_shots
 from kinetoscope.data.datasets.video_list import list_videos
 from kinetoscope.data.video import VideoError, read_clip, write_video
 from kinetoscope.data.video.workers import Decoders, Reading
-from kinetoscope.files.atomic import whole_file
+from kinetoscope.files.json_file import write_json
 from torch import Tensor
 
 
@@ -50,25 +48,6 @@ def scene(frames: int, seed: int, drift: int = 1, size: int = 48) -> Tensor:
         .mul(255)
         .byte()
     )
-
-
-# ---- files that are whole or not there ----
-
-
-def test_a_full_disk_leaves_the_old_file_and_names_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "a.json"
-    path.write_text("old")
-
-    def full(handle: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left") as caught, whole_file(path) as file:
-        file.write(b"new")
-    assert caught.value.filename == str(path)
-    assert path.read_text() == "old" and os.listdir(tmp_path) == ["a.json"]
 
 
 # ---- shards ----

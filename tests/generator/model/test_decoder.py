@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from kinetoscope.generator import Decoder, DecoderConfig
+from kinetoscope.generator.conditions import Features
 from kinetoscope.generator.model import rope
 from kinetoscope.generator.model.layers import CodeTable, RMSNorm
 from torch import Tensor
@@ -141,35 +142,40 @@ def test_corrupted_codes_are_hidden_from_the_input(make_decoder):
     assert not torch.equal(hidden, decoder(codes, text, mask))
 
 
+def numbers(values: Tensor) -> Features:
+    """Features of a condition whose values are numbers, -1 for nothing."""
+    return Features(values.clamp(min=0), values >= 0)
+
+
 def test_an_action_speaks_from_its_frame_on(make_decoder):
-    decoder = make_decoder(num_actions=3)
+    decoder = make_decoder(conditions={"actions": 3})
     codes, text, mask = inputs(frames=4)
     quiet = decoder(codes, text, mask)
     actions = torch.full((B, 4), -1)
-    assert torch.equal(decoder(codes, text, mask, header=actions), quiet)
+    assert torch.equal(decoder(codes, text, mask, given={"actions": numbers(actions)}), quiet)
     actions[:, 2] = 1
-    difference = (decoder(codes, text, mask, header=actions) - quiet).abs().amax((0, 3))
+    spoken = decoder(codes, text, mask, given={"actions": numbers(actions)})
+    difference = (spoken - quiet).abs().amax((0, 3))
     assert difference[:2].max() == 0 and difference[2, 0] > 0
 
 
 def test_a_dense_condition_speaks_from_the_step_that_predicts_its_cell(make_decoder):
-    decoder = make_decoder(grid_vocab=5)
+    decoder = make_decoder(conditions={"regions": 5})
     codes, text, mask = inputs(frames=3)
     quiet = decoder(codes, text, mask)
     grid = torch.full_like(codes, -1)
-    assert torch.equal(decoder(codes, text, mask, grid=grid), quiet)
+    assert torch.equal(decoder(codes, text, mask, given={"regions": numbers(grid)}), quiet)
     grid[:, 1, 1, 0] = 4  # cell 3 of frame 1
-    difference = (decoder(codes, text, mask, grid=grid) - quiet).abs().amax((0, 3)).flatten()
+    spoken = decoder(codes, text, mask, given={"regions": numbers(grid)})
+    difference = (spoken - quiet).abs().amax((0, 3)).flatten()
     assert difference[: G + 3].max() == 0 and difference[G + 3] > 0
 
 
 def test_closed_ports_and_foreign_grids_are_refused(make_decoder):
-    decoder = make_decoder()
+    decoder = make_decoder(conditions={"regions": 5})
     codes, _, _ = inputs(frames=2)
-    with pytest.raises(ValueError, match=r"no header port.*num_actions"):
-        decoder(codes, header=torch.zeros(B, 2, dtype=torch.long))
-    with pytest.raises(ValueError, match=r"no grid port.*grid_vocab"):
-        decoder(codes, grid=codes)
+    with pytest.raises(ValueError, match="takes no 'actions'; it takes regions"):
+        decoder(codes, given={"actions": numbers(torch.zeros(B, 2, dtype=torch.long))})
     with pytest.raises(ValueError, match=r"codes must be \[B, T, 2, 3\]"):
         decoder(codes.transpose(2, 3))
     with pytest.raises(ValueError, match="window must be 1 to 4"):

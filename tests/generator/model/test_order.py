@@ -7,8 +7,10 @@ import math
 import pytest
 import torch
 from kinetoscope.generator import Decoder, FrameRing, SamplingEngine, SamplingParams, VideoGenerator
+from kinetoscope.generator.conditions import Features
 from kinetoscope.generator.model.order import decode_order
-from kinetoscope.generator.sampling.params import gumbel_noise, sample
+from kinetoscope.generator.sampling.filters import sample
+from kinetoscope.generator.sampling.noise import gumbel_noise
 from kinetoscope.generator.tokens.batch import Stage
 from kinetoscope.generator.training.lora import LoraSize
 from torch import Tensor
@@ -120,12 +122,13 @@ def test_a_session_draws_in_the_order_of_its_decoder(make_decoder):
 
 
 def test_a_dense_condition_speaks_from_the_token_that_predicts_its_cell(make_decoder):
-    decoder = make_decoder(wavefront=1, grid_vocab=5)
+    decoder = make_decoder(wavefront=1, conditions={"regions": 5})
     codes = torch.zeros(1, 1, 2, 3, dtype=torch.long)
     grid = torch.full((1, 1, 2, 3), -1)
-    quiet = decoder(codes, grid=grid)
+    quiet = decoder(codes)
     grid[0, 0, 1, 0] = 2  # drawn in step 1, as is cell 1
-    changed = (decoder(codes, grid=grid) - quiet)[0, 0].abs().amax(-1) > 1e-9
+    given = {"regions": Features(grid.clamp(min=0), grid >= 0)}
+    changed = (decoder(codes, given=given) - quiet)[0, 0].abs().amax(-1) > 1e-9
     assert changed.tolist() == [False, True, True, True, True, True]
 
 

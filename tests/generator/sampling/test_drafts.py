@@ -12,7 +12,7 @@ from kinetoscope.generator import Decoder, SamplingEngine, SamplingParams, Video
 from kinetoscope.generator.model.order import decode_order
 from kinetoscope.generator.sampling import drafts
 from kinetoscope.generator.sampling.drafts import FrameDraft, SpeculativeDraft, draft_steps
-from kinetoscope.generator.sampling.params import FrameNoise, gumbel_bits, uniform_noise
+from kinetoscope.generator.sampling.noise import FrameNoise, gumbel_bits, uniform_noise
 from torch import Tensor
 
 CPU = torch.device("cpu")

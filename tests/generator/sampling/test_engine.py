@@ -6,7 +6,9 @@ import dataclasses
 import pytest
 import torch
 from kinetoscope.generator import Decoder, SamplingEngine, SamplingParams
-from kinetoscope.generator.sampling.params import guide, gumbel_noise, sample
+from kinetoscope.generator.sampling.filters import sample
+from kinetoscope.generator.sampling.guidance import guide
+from kinetoscope.generator.sampling.noise import gumbel_noise
 from torch import Tensor
 
 FRAMES = 8

@@ -5,16 +5,13 @@ import math
 import pytest
 import torch
 from kinetoscope.generator import SamplingParams
-from kinetoscope.generator.sampling.params import (
+from kinetoscope.generator.sampling.filters import keep_min_p, keep_top_k, keep_top_p, sample
+from kinetoscope.generator.sampling.guidance import guide
+from kinetoscope.generator.sampling.noise import (
     FrameNoise,
-    guide,
     gumbel,
     gumbel_bits,
     gumbel_noise,
-    keep_min_p,
-    keep_top_k,
-    keep_top_p,
-    sample,
     uniform_noise,
 )
 
@@ -165,8 +162,8 @@ def test_uniform_noise_depends_on_seed_and_frame_and_stays_below_one():
         ("min_p", 1.1, "min_p must be 0 .* got 1.1"),
         ("guidance", -1.0, "guidance must be 0 or more .* got -1.0"),
         ("guidance", math.inf, "guidance"),
-        ("guidance_frames", -1, "guidance_frames must be 0 or more latent frames; got -1"),
-        ("window", 0, "window must be at least 1 latent frame; got 0"),
+        ("guidance_frames", -1, "guidance_frames must be 0 or more; got -1"),
+        ("window", 0, "window must be at least 1; got 0"),
         ("accelerate", "fast", "accelerate must be one of exact, distribution, off; got 'fast'"),
     ],
 )

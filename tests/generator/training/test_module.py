@@ -185,3 +185,46 @@ def test_mistakes_are_named(
     ):
         short = DecoderSize(**vars(SIZE) | {"max_text": 3})
         make_trainer(tmp_path, 2)[0].fit(fresh(size=short), make_data(tmp_path, [Stage(1, 1, 2)]))
+
+
+def test_a_decoder_learns_from_a_condition(fresh: Callable[..., Any]) -> None:
+    """Codes that nothing but the action tells are learned with it, and not without."""
+    actions = torch.tensor([0, 1, 2, 3] * 4)[:, None].expand(-1, 2)
+    batch = {
+        "codes": actions[..., None, None].expand(-1, -1, 2, 2) * 5,
+        "objects": torch.zeros(16, 2, 2, 2, dtype=torch.bool),
+        "text": torch.zeros(16, 1, 16),
+        "text_mask": torch.ones(16, 1, dtype=torch.bool),
+    }
+    told = batch | {"actions": actions, "actions_given": torch.ones(16, 2, dtype=torch.bool)}
+    losses = {}
+    for name, seen in (("without", batch), ("with", told)):
+        module = fresh(conditions={"actions": 4}, hidden_clips=0.0)
+        optimizer = torch.optim.AdamW(module.model.parameters(), lr=2e-2)
+        for _ in range(30):
+            loss = module.training_step(seen, 0)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        losses[name] = float(
+            module._nats(
+                module.model,
+                seen["codes"],
+                seen["codes"],
+                seen["text"],
+                seen["text_mask"],
+                module._given(seen),
+            )[1][:, 0].mean()
+        )
+    assert losses["with"] < 0.3 * losses["without"]
+
+
+def test_conditions_are_added_to_a_trained_model(generator: VideoGenerator, tmp_path: Path) -> None:
+    from kinetoscope.generator.training.module import GeneratorModule
+
+    generator.save_pretrained(tmp_path, half=False)
+    module = GeneratorModule(init_from=str(tmp_path), conditions={"actions": 3})
+    module.configure_model()
+    assert dict(module.model.config.conditions) == {"actions": 3}
+    codes = torch.zeros(1, 2, 2, 3, dtype=torch.long)
+    torch.testing.assert_close(module.model(codes), generator.decoder(codes))

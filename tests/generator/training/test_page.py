@@ -68,7 +68,8 @@ def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_its_commands_run_in_their_order(videos: Path) -> None:
     steps = 0
     done = []
-    for line in re.findall(r"^    ((?:kinetoscope|python -m) .*)$", PAGE, re.M):
+    joined = re.sub(r" *\\\n *", " ", PAGE)
+    for line in re.findall(r"^    ((?:kinetoscope|python -m) .*)$", joined, re.M):
         words = shlex.split(line)
         done.append(words[1] if words[0] == "kinetoscope" else "fit")
         if words[0] == "kinetoscope":

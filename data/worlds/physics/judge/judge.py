@@ -9,7 +9,6 @@ Legend: B clips, F frames, N colours, M = B * F, Y X pixels.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -20,9 +19,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as functional
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from .....files.errors import UnreadableFile
+from .....files.model_folder import WEIGHTS, load_weights, read_config, save_folder
 from ..captions import Attributes
 from ..scene import CAMERAS, COLOURS, MOTIONS, SHAPES, TIMES
 from .network import ContactNet, FrameNet, JudgeConfig, Looks, ObjectNet
@@ -72,27 +72,20 @@ class Judge(nn.Module):
             if folder
             else Path(str(resources.files("kinetoscope.pretrained"))) / "physics-judge"
         )
-        if not (path / "model.safetensors").is_file():
-            raise ValueError(
+        if not (path / WEIGHTS).is_file():
+            raise UnreadableFile(
                 f"{path} holds no judge; make one with "
                 f"`python -m kinetoscope.data.worlds.physics.judge.fit --out {path}`"
             )
-        values: dict[str, Any] = json.loads((path / "config.json").read_text())
+        values = read_config(path)
         judge = cls(JudgeConfig(**values | {"channels": tuple(values["channels"])}))
-        judge.load_state_dict(
-            {name: x.float() for name, x in load_file(path / "model.safetensors").items()}
-        )
+        load_weights(judge, path)
         return judge.eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write `config.json` and half-precision `model.safetensors` into `folder`."""
-        path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {name: x.half().contiguous() for name, x in self.state_dict().items()},
-            path / "model.safetensors",
-        )
-        (path / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+        weights = {name: tensor.half() for name, tensor in self.state_dict().items()}
+        save_folder(folder, asdict(self.config), weights)
 
     @torch.inference_mode()
     def read(self, video: Tensor) -> list[Reading]:

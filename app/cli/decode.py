@@ -1,0 +1,44 @@
+"""`kinetoscope decode`."""
+
+from __future__ import annotations
+
+from ..runs.file_plan import plan_files
+from .options import Precision, at_least_one
+
+
+def decode(
+    codes: list[str],
+    *,
+    out: str,
+    tokenizer: str | None = None,
+    rate: int | None = None,
+    tile: int | None = None,
+    scale: int | None = None,
+    dtype: Precision = "float32",
+    device: str | None = None,
+) -> int:
+    """Turn files of codes back into videos.
+
+    Several files, a folder or a pattern fill a folder; what an earlier run finished there is left
+    as it is.
+
+    Args:
+        codes: files that `kinetoscope encode` or VideoCodes.save wrote, folders of them, or
+            patterns.
+        out: the MP4 file to write, or a folder for several; it is made if needed.
+        tokenizer: the tokenizer that wrote the codes: a shipped model, a folder, or a hub id. By
+            default the shipped one that the codes belong to.
+        rate: use this many codebooks of each cell, of codes that have several.
+        tile: side in pixels of the tiles in which large frames are worked on, such as 256, to save
+            memory.
+        scale: enlarge every pixel so many times; by default small videos are made watchable.
+        dtype: float32, or bfloat16 to compute in half precision, which is faster.
+        device: such as cpu or cuda; by default a GPU if there is one.
+    """
+    at_least_one({"rate": rate, "tile": tile, "scale": scale})
+    plan = plan_files(codes, out, "codes", lambda: {".safetensors"}, ".mp4")
+    from ..runs.codec import CodecOptions, decode
+
+    return decode(
+        plan, CodecOptions(rate=rate, tile=tile, scale=scale, dtype=dtype, device=device), tokenizer
+    )

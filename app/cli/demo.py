@@ -1,0 +1,33 @@
+"""`kinetoscope demo`."""
+
+from __future__ import annotations
+
+from .options import at_least_one
+
+
+def demo(
+    *,
+    out: str = "outputs/demo",
+    prompts: str | None = None,
+    model: str = "physics-64",
+    frames: int = 33,
+    seed: int = 0,
+    fps: float = 12.0,
+    device: str | None = None,
+) -> int:
+    """Turn the sentences of the demo into videos, and into one grid with the sentences below.
+
+    Args:
+        out: the folder to write to; it is made if needed.
+        prompts: a text file with one sentence per line; by default the sentences that come with the
+            package.
+        model: a shipped model, a folder, or a hub id.
+        frames: length of each video.
+        seed: another number gives other videos.
+        fps: frames per second at which the MP4s play.
+        device: such as cpu or cuda; by default a GPU if there is one.
+    """
+    at_least_one({"frames": frames, "fps": fps})
+    from ..runs.sample import SampleOptions, run_demo
+
+    return run_demo(out, prompts, SampleOptions(model, frames, fps, device=device), seed)

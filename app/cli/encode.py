@@ -1,0 +1,46 @@
+"""`kinetoscope encode`."""
+
+from __future__ import annotations
+
+from ..runs.file_plan import plan_files
+from .options import Precision, at_least_one, pictures
+
+
+def encode(
+    video: list[str],
+    *,
+    out: str,
+    tokenizer: str = "video-128",
+    size: int | None = None,
+    max_frames: int | None = None,
+    rate: int | None = None,
+    tile: int | None = None,
+    dtype: Precision = "float32",
+    device: str | None = None,
+) -> int:
+    """Turn videos into files of codes.
+
+    Long videos need no more memory than short ones. Several videos, a folder or a pattern fill a
+    folder, whose names mirror those of the videos; what an earlier run finished there is left as it
+    is.
+
+    Args:
+        video: videos or images of any kind, folders of them, or patterns such as 'clips/**/*.mp4'.
+        out: the file to write, whose name ends in .safetensors, or a folder for several; it is made
+            if needed.
+        tokenizer: a shipped model, a folder, or a hub id; video-128 is for real video, physics-64
+            for its own.
+        size: scale the shorter side to this many pixels first; without it videos keep their size.
+        max_frames: stop after this many frames.
+        rate: keep this many codebooks of each cell, of a tokenizer that has several.
+        tile: side in pixels of the tiles in which large frames are worked on, such as 256, to save
+            memory.
+        dtype: float32, or bfloat16 to compute in half precision, which is faster and changes a few
+            codes.
+        device: such as cpu or cuda; by default a GPU if there is one.
+    """
+    at_least_one({"size": size, "max-frames": max_frames, "rate": rate, "tile": tile})
+    plan = plan_files(video, out, "videos", pictures, ".safetensors")
+    from ..runs.codec import CodecOptions, encode
+
+    return encode(plan, CodecOptions(size, max_frames, rate, tile, None, dtype, device), tokenizer)

@@ -1,0 +1,61 @@
+"""`kinetoscope evaluate MODEL`."""
+
+from __future__ import annotations
+
+from ....generator.sampling.params import SamplingParams
+
+
+def evaluate(
+    model: str = "physics-64",
+    *,
+    prompts: int = 256,
+    frames: int | None = None,
+    seed: int = 0,
+    long_prompts: int = 64,
+    long_frames: int = 300,
+    drift: bool = False,
+    sampling: SamplingParams = SamplingParams(),
+    real_clips: str | None = None,
+    real_sources: str | None = None,
+    size: int = 64,
+    json: str | None = None,
+) -> None:
+    """Measure a model of the physics world, or a tokenizer alone, and print the tables.
+
+    `evaluate videos`, `evaluate tokenizer` and `evaluate compare` measure any videos, any tokenizer
+    and why two results differ; each has a --help of its own. A model that is called like one of
+    these words is given as a path, such as ./videos.
+
+    Args:
+        model: a shipped name, a folder, or a hub id.
+        prompts: held-out captions per table, and clips for the tokenizer.
+        frames: frames of every clip but the long ones; by default as many as the judge reads.
+        seed: another seed takes other scenes, captions and samples.
+        long_prompts: captions that long clips are made of; 0 leaves out what shows how a model
+            drifts.
+        long_frames: frames of a long clip.
+        drift: only that, on long clips and on a past of the model's own making.
+        sampling: how codes are drawn.
+        real_clips: a folder of videos to measure the tokenizer on as well.
+        real_sources: only those of them whose source fits one of these patterns, with commas
+            between them.
+        size: pixels a side of the clips that the tokenizer is measured on; the judge reads those
+            of 64 only.
+        json: a file for the tables.
+    """
+    from ....evaluation.prompts import evaluate as measure
+
+    measure(
+        model,
+        prompts,
+        frames,
+        seed=seed,
+        long_prompts=long_prompts,
+        long_frames=long_frames,
+        drift=drift,
+        params=sampling,
+        real_clips=real_clips,
+        real_sources=real_sources,
+        size=size,
+        json=json,
+    )

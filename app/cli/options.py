@@ -1,0 +1,39 @@
+"""What the options of several commands have in common."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ...generator.conditions import CONDITIONS
+
+Precision = Literal["float32", "bfloat16"]
+
+
+def at_least_one(numbers: dict[str, int | float | None]) -> None:
+    """ValueError, naming the option, unless counts are 1 or more and `fps` is above 0."""
+    for name, value in numbers.items():
+        if name == "fps" and value is not None and not value > 0:
+            raise ValueError(f"--fps must be above 0; got {value}")
+        if name != "fps" and value is not None and value < 1:
+            raise ValueError(f"--{name} must be at least 1; got {value}")
+
+
+def pictures() -> frozenset[str]:
+    """Endings of the names of videos and images."""
+    from ...data.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+
+    return VIDEO_SUFFIXES | IMAGE_SUFFIXES
+
+
+class Conditions(dict[str, str]):
+    """What is given of the conditions of a model, as text by their names.
+
+    A parameter of this type becomes an option for each class in `generator.conditions`, but for
+    the prompt, which every command takes in its own way.
+    """
+
+    def check(self) -> Conditions:
+        """Itself; ValueError for text that can never become a value. No model is needed for it."""
+        for name, text in self.items():
+            CONDITIONS[name].check(text)
+        return self

@@ -1,0 +1,82 @@
+"""`kinetoscope prepare`."""
+
+from __future__ import annotations
+
+from .options import at_least_one
+
+
+def prepare(
+    folder: str,
+    shards: str,
+    *,
+    tokenizer: str = "physics-64",
+    text: str | None = None,
+    size: int = 64,
+    width: int | None = None,
+    fps: float | None = None,
+    clip_frames: int | None = None,
+    min_frames: int = 9,
+    cut: float = 0.1,
+    captions: str = "auto",
+    videos_per_shard: int = 64,
+    workers: int = 2,
+    time_limit: float = 60.0,
+    device: str | None = None,
+    dtype: str = "float32",
+    engine: str = "local",
+) -> int:
+    """Turn a folder of videos into shards of codes to train on.
+
+    Long videos are cut into shots. Files that cannot be used are listed, with the reason, in
+    SHARDS/skipped.csv. A run that was stopped goes on where it was when the same command is given
+    again, and ends with the same shards.
+
+    Args:
+        folder: a folder of videos with captions in manifest.csv (columns file, caption and perhaps
+            licence), in a .txt beside each video, or in the folders' names; or a list of videos
+            (.txt, .csv); or WebDataset shards with videos (a .tar, or a folder of them).
+        shards: the folder to write to.
+        tokenizer: a shipped model, a folder, or a hub id.
+        text: also store the states that this caption encoder gives (a shipped model, a folder, or a
+            hub id); without it the captions are stored as words and encoded when training starts.
+        size: height of the pictures, which are scaled to cover it and cut in the centre; 0 keeps
+            each video's own.
+        width: their width, if they are not square.
+        fps: frames per second at which videos are read; by default each video's own.
+        clip_frames: cut shots into clips of so many frames; by default a clip is a whole shot.
+        min_frames: leave out shots with fewer frames.
+        cut: how much two frames must differ to be a cut between shots, from 0 to 1; 1 finds no
+            cuts.
+        captions: where they come from: auto, manifest, sidecar, folder or none.
+        videos_per_shard: how many videos go into one shard.
+        workers: processes that decode.
+        time_limit: give up a video that gives no frame for so many seconds.
+        device: such as cpu or cuda; by default a GPU if there is one.
+        dtype: float32, or bfloat16 to compute faster and less exactly.
+        engine: local, or ray for the machines of a Ray cluster.
+    """
+    counts = {
+        "clip-frames": clip_frames,
+        "min-frames": min_frames,
+        "videos-per-shard": videos_per_shard,
+    }
+    at_least_one({**counts, "width": width, "workers": workers, "fps": fps})
+    if size < 0:
+        raise ValueError(f"--size must be 0 (each video's own) or more; got {size}")
+    from ...generator.tokens.make_shard import ShardOptions
+    from ...generator.tokens.prepare import Work, summary
+    from ...generator.tokens.prepare import prepare as run
+
+    picture = (size, width or size) if size else None
+    options = ShardOptions(
+        picture, fps, clip_frames, min_frames, cut, captions, dtype, videos_per_shard
+    )
+    print(
+        summary(
+            run(
+                folder, shards, options, Work(tokenizer, text, device, workers, time_limit, engine)
+            ),
+            shards,
+        )
+    )
+    return 0

@@ -1,0 +1,53 @@
+"""`kinetoscope reconstruct`."""
+
+from __future__ import annotations
+
+from ..runs.file_plan import plan_files
+from .options import Precision, at_least_one, pictures
+
+
+def reconstruct(
+    video: list[str],
+    *,
+    out: str,
+    tokenizer: str = "video-128",
+    size: int | None = None,
+    max_frames: int | None = None,
+    rate: int | None = None,
+    tile: int | None = None,
+    scale: int | None = None,
+    dtype: Precision = "float32",
+    device: str | None = None,
+) -> int:
+    """Show what a tokenizer keeps of videos, side by side, and measure it.
+
+    Writes the original, its reconstruction and their difference (4 times as strong) side by side,
+    and prints PSNR, SSIM and bits per pixel. Long videos need no more memory than short ones.
+    Several videos, a folder or a pattern fill a folder; what an earlier run finished there is left
+    as it is.
+
+    Args:
+        video: videos or images of any kind, folders of them, or patterns such as 'clips/**/*.mp4'.
+        out: the MP4 file to write, or a folder for several; it is made if needed.
+        tokenizer: a shipped model, a folder, or a hub id; video-128 is for real video, physics-64
+            for its own.
+        size: scale the shorter side to this many pixels first; without it videos keep their size.
+        max_frames: stop after this many frames.
+        rate: use this many codebooks of each cell, of a tokenizer that has several.
+        tile: side in pixels of the tiles in which large frames are worked on, such as 256, to save
+            memory.
+        scale: enlarge every pixel of the result so many times; by default small videos are made
+            watchable.
+        dtype: float32, or bfloat16 to compute in half precision, which is faster and changes a few
+            codes.
+        device: such as cpu or cuda; by default a GPU if there is one.
+    """
+    at_least_one(
+        {"size": size, "max-frames": max_frames, "rate": rate, "tile": tile, "scale": scale}
+    )
+    plan = plan_files(video, out, "videos", pictures, ".mp4")
+    from ..runs.codec import CodecOptions, reconstruct
+
+    return reconstruct(
+        plan, CodecOptions(size, max_frames, rate, tile, scale, dtype, device), tokenizer
+    )

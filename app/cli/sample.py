@@ -1,0 +1,84 @@
+"""`kinetoscope sample`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ...files.output_path import check_output
+from ...generator.sampling.params import SamplingParams
+from ..runs.jobs import plan_jobs, read_prompts
+from .options import Conditions, Precision, at_least_one
+
+
+def sample(
+    prompt: list[str] | None = None,
+    *,
+    prompts: str | None = None,
+    out: str = ".",
+    model: str = "physics-64",
+    adapter: str | None = None,
+    frames: int = 33,
+    seed: int | None = None,
+    num_samples: int = 1,
+    sampling: SamplingParams = SamplingParams(),
+    conditions: Conditions = Conditions(),
+    fps: float = 12.0,
+    scale: int | None = None,
+    grid_out: str | None = None,
+    dtype: Precision = "float32",
+    quantize: Literal["none", "int8"] = "none",
+    device: str | None = None,
+) -> int:
+    """Turn sentences into videos.
+
+    Each video has its own seed, counted up from --seed; the same sentence, seed, model and settings
+    give the same video again. Sentence, seed, model and settings are stored in the MP4's metadata.
+    Ctrl-C keeps the frames made so far.
+
+    Args:
+        prompt: what a video shows; quote each sentence.
+        prompts: a text file with one sentence per line, in place of sentences on the command line.
+        out: where to write: a name ending in .mp4 for one video, a folder for several, or a pattern
+            such as 'out/{index}-{prompt}-{seed}.mp4'.
+        model: a shipped model, a folder, or a hub id.
+        adapter: a folder of low-rank adapters that were trained on this model; they become part of
+            it.
+        frames: length of each video; any number, also far beyond the clips that the model was
+            trained on.
+        seed: a number; by default a random one, which is printed.
+        num_samples: videos per sentence.
+        sampling: how codes are drawn; windows and guided frames are counted in frames.
+        conditions: what else the videos follow, of what the model takes.
+        fps: frames per second at which the MP4 plays and clips are read; shipped models were
+            trained at 12.
+        scale: enlarge every pixel so many times; by default small videos are made watchable.
+        grid_out: also write all videos side by side, with their sentences, to this MP4.
+        dtype: float32, or bfloat16, which is faster, takes half the memory and gives another video,
+            about as good.
+        quantize: none, or int8 to hold the model in eight bits per weight, which takes the least
+            memory, not less time.
+        device: such as cpu or cuda; by default a GPU if there is one.
+    """
+    numbers = {"frames": frames, "num-samples": num_samples, "fps": fps, "scale": scale}
+    numbers |= {"window": sampling.window, "guidance-frames": sampling.guidance_frames}
+    at_least_one(numbers)
+    sentences = [*(prompt or []), *(read_prompts(prompts) if prompts is not None else [])]
+    jobs = plan_jobs(sentences, num_samples, seed, out)
+    if grid_out is not None:
+        check_output(grid_out)
+    conditions.check()
+    from ..runs.sample import SampleOptions, run
+
+    options = SampleOptions(
+        model,
+        frames,
+        fps,
+        sampling,
+        conditions,
+        scale=scale,
+        device=device,
+        adapter=adapter,
+        dtype=dtype,
+        quantize=None if quantize == "none" else quantize,
+    )
+    return run(jobs, options, grid_out)

@@ -1,0 +1,289 @@
+"""All ports filled at once by networks with random weights: the full forward, the cached engine,
+streams, drafts, guidance, forks and files agree, code for code."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from kinetoscope.generator import Decoder, DecoderConfig, SamplingParams, VideoGenerator
+from kinetoscope.generator.conditions import CONDITIONS, Canvas, Condition, Features
+from kinetoscope.generator.sampling.engine import SamplingEngine
+from kinetoscope.generator.sampling.filters import sample
+from kinetoscope.generator.sampling.noise import gumbel_noise
+from torch import Tensor, nn
+
+B = 2
+FRAMES = 8
+SEEDS = [5, 6]
+NAMES = ("reference", "actions", "regions")
+PLAIN = SamplingParams(guidance=1)
+GUIDED = SamplingParams(guidance=3.0, temperature=0.7)
+NESTED = SamplingParams(guidance=2.0, weights={"actions": 3.0, "regions": 0.5})
+LIMITED = SamplingParams(guidance=2.0, weights={"reference": 2.0}, guidance_frames=3)
+
+
+class Reference(Condition):
+    """Three tokens of the prefix for a number: a condition made up in one file."""
+
+    name = "reference"
+    help = "a number that is turned into tokens of the prefix"
+    kind = "number"
+    port = "prefix"
+    shape = "an integer"
+
+    def parse(self, text: str, canvas: Canvas, say: Any = print) -> int:
+        return int(text)
+
+    def features(self, value: Any, videos: int, model: Any) -> Features:
+        values = torch.arange(3).expand(videos, 3) + int(value)
+        return Features(values, torch.ones(videos, 3, dtype=torch.bool))
+
+    def network(self, size: int, config: DecoderConfig) -> nn.Module:
+        return nn.Embedding(size, config.dim)
+
+
+@pytest.fixture(autouse=True)
+def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONDITIONS, "reference", Reference())
+
+
+@pytest.fixture(params=[0, 1], ids=["raster", "wavefront"])
+def decoder(make_decoder, request: pytest.FixtureRequest) -> Decoder:
+    sizes = {"reference": 9, "actions": 4, "regions": 5}
+    decoder = make_decoder(conditions=sizes, wavefront=request.param)
+    for network in decoder.ports.values():
+        nn.init.normal_(network.weight, std=0.5)
+    return decoder
+
+
+@pytest.fixture
+def text() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(6)
+    mask = torch.tensor([[True] * 3, [True, True, False]])
+    return torch.randn(B, 3, 10, dtype=torch.float64), mask
+
+
+@pytest.fixture
+def given() -> dict[str, Features]:
+    """Something for every frame but those of one action and of one map."""
+    torch.manual_seed(7)
+    actions = torch.randint(-1, 4, (B, FRAMES))
+    regions = torch.randint(-1, 5, (B, FRAMES, 2, 3))
+    regions[:, 3] = -1
+    seen = torch.tensor([[True] * 3, [True, False, False]])
+    return {
+        "reference": Features(torch.randint(9, (B, 3)), seen),
+        "actions": Features(actions.clamp(min=0), actions >= 0),
+        "regions": Features(regions.clamp(min=0), regions >= 0),
+    }
+
+
+def first(given: dict[str, Features], frames: int) -> dict[str, Features]:
+    """The same for the first frames; the prefix as it is."""
+    return {
+        name: f if name == "reference" else Features(f.values[:, :frames], f.given[:, :frames])
+        for name, f in given.items()
+    }
+
+
+@torch.inference_mode()
+def naive(
+    decoder: Decoder,
+    text: tuple[Tensor, Tensor],
+    given: dict[str, Features],
+    params: SamplingParams,
+) -> Tensor:
+    """Runs the whole sequence again for every step, and once more for every level of guidance.
+
+    Guidance is written out here: without any of the guided conditions, then for each of them, in
+    order, so many times what it changes. Conditions of weight 1 are never left out.
+    """
+    states, mask = text
+    order = decoder.order
+    weights = {"prompt": params.guidance} | {n: params.weights.get(n, 1.0) for n in NAMES}
+    guided = [name for name, weight in weights.items() if weight != 1]
+    codes = torch.zeros(B, FRAMES, 6, dtype=torch.long)
+    for t in range(FRAMES):
+        noise = gumbel_noise(SEEDS, t, 6, 12)
+        limit = params.guidance_frames
+        names = guided if limit is None or t < limit else []
+        for tokens in order.tokens_SW[: order.steps]:
+            cells = [int(order.predicted_X[token]) for token in tokens if token < order.length]
+            cells = [cell for cell in cells if cell < 6]
+            if not cells:
+                continue
+            past = codes[:, : t + 1].unflatten(-1, (2, 3))
+            runs = []
+            for number in range(len(names) + 1):
+                off = names[number:]
+                shown = {
+                    name: features.off() if name in off else features
+                    for name, features in first(given, t + 1).items()
+                }
+                seen = mask & ("prompt" not in off)
+                logits = decoder(past, states, seen, given=shown, window=params.window)
+                runs.append(logits[:, t, cells])
+            total = runs[0]
+            for name, less, more in zip(names, runs, runs[1:]):
+                total = total + weights[name] * (more - less)
+            codes[:, t, cells] = sample(total, params, noise[:, cells])
+    return codes
+
+
+def draw(engine: SamplingEngine, frames: int = FRAMES) -> Tensor:
+    return torch.stack([engine.draw() for _ in range(frames)], dim=1)
+
+
+@pytest.mark.parametrize("accelerate", ["off", "exact"])
+@pytest.mark.parametrize(
+    "params",
+    [PLAIN, GUIDED, NESTED, LIMITED],
+    ids=["plain", "guided", "nested", "guided at first"],
+)
+def test_the_engine_draws_what_the_full_forward_draws(decoder, text, given, params, accelerate):
+    chosen = dataclasses.replace(params, accelerate=accelerate)
+    engine = SamplingEngine(decoder, *text, SEEDS, chosen, given)
+    assert torch.equal(draw(engine), naive(decoder, text, given, params))
+
+
+def test_every_port_changes_what_is_drawn(decoder, text, given):
+    whole = draw(SamplingEngine(decoder, *text, SEEDS, PLAIN, given))
+    for name in NAMES:
+        less = {other: features for other, features in given.items() if other != name}
+        assert not torch.equal(draw(SamplingEngine(decoder, *text, SEEDS, PLAIN, less)), whole)
+
+
+def test_what_is_given_on_the_way_is_as_if_it_had_been_known(decoder, text, given):
+    whole = draw(SamplingEngine(decoder, *text, SEEDS, NESTED, given))
+    engine = SamplingEngine(decoder, *text, SEEDS, NESTED, {"reference": given["reference"]})
+    frames = []
+    for t in range(FRAMES):
+        for name in ("actions", "regions"):
+            engine.give(name, given[name].frame(t))
+        frames.append(engine.draw())
+    assert torch.equal(torch.stack(frames, dim=1), whole)
+
+
+def test_a_single_value_holds_and_a_list_ends(decoder, text):
+    held = Features(torch.full((B, 1), 2), torch.ones(B, 1, dtype=torch.bool))
+    three = Features(torch.full((B, 3), 2), torch.ones(B, 3, dtype=torch.bool))
+    every = Features(torch.full((B, FRAMES), 2), torch.ones(B, FRAMES, dtype=torch.bool))
+    until = Features(every.values, torch.arange(FRAMES).expand(B, -1) < 3)
+
+    def drawn(features: Features) -> Tensor:
+        return draw(SamplingEngine(decoder, *text, SEEDS, PLAIN, {"actions": features}))
+
+    assert torch.equal(drawn(held), drawn(every))
+    assert torch.equal(drawn(three), drawn(until))
+    assert not torch.equal(drawn(held), drawn(three))
+
+
+@pytest.mark.parametrize("back", [1, 3])
+def test_frames_that_are_taken_back_come_again(decoder, text, given, back):
+    engine = SamplingEngine(decoder, *text, SEEDS, NESTED, given, undo=3)
+    before = draw(engine, 6)
+    engine.rewind(back)
+    assert torch.equal(draw(engine, back), before[:, 6 - back :])
+
+
+def test_a_fork_and_a_saved_state_go_on_alike(decoder, text, given):
+    engine = SamplingEngine(decoder, *text, SEEDS, NESTED, given)
+    draw(engine, 3)
+    fork = engine.select([1, 0], [6, 5])
+    again = SamplingEngine(decoder, *text, SEEDS, NESTED)
+    again.load_state({name: tensor.clone() for name, tensor in engine.state().items()})
+    rest = draw(engine, 5)
+    assert torch.equal(draw(fork, 5), rest[[1, 0]])
+    assert torch.equal(draw(again, 5), rest)
+
+
+def test_another_prompt_reads_the_window_again_with_what_was_given(decoder, text, given):
+    states, mask = text
+    engine = SamplingEngine(decoder, states, mask, SEEDS, PLAIN, given)
+    draw(engine, 2)
+    engine.set_text(states.flip(0), mask.flip(0), window="recompute")
+    later = draw(engine, 1)
+    fresh = SamplingEngine(decoder, states.flip(0), mask.flip(0), SEEDS, PLAIN, given)
+    for codes in engine.past[:2]:
+        fresh.feed(codes)
+    assert torch.equal(draw(fresh, 1), later)
+
+
+def test_what_a_model_does_not_take_is_refused(make_decoder, text, given):
+    decoder = make_decoder(conditions={"actions": 4})
+    with pytest.raises(ValueError, match="takes no 'regions'; its further conditions: actions"):
+        SamplingEngine(decoder, *text, SEEDS, PLAIN, {"regions": given["regions"]})
+    with pytest.raises(ValueError, match="no weight can be given to 'regions'"):
+        SamplingEngine(decoder, *text, SEEDS, NESTED)
+
+
+# ---- from Python, through the pipeline ----
+
+
+@pytest.fixture
+def acting(generator: VideoGenerator) -> VideoGenerator:
+    """The debug generator with a decoder that takes actions and regions."""
+    torch.manual_seed(3)
+    values = generator.decoder.config.to_dict()
+    config = DecoderConfig.from_dict(values | {"conditions": {"actions": 4, "regions": 5}})
+    decoder = Decoder(config)
+    decoder.load_state_dict(generator.decoder.state_dict(), strict=False)
+    for network in decoder.ports.values():
+        nn.init.normal_(network.weight, std=0.5)
+    return VideoGenerator(decoder, generator.tokenizer, generator.text).eval()
+
+
+def test_a_video_follows_its_actions_whole_streamed_and_in_a_session(
+    acting: VideoGenerator, tmp_path: Path
+) -> None:
+    actions = [0, 1, 3, 2]
+    regions = torch.tensor([[0, 1, 2], [3, 4, -1]])
+    whole = acting.generate("a red ball", 13, actions=actions, regions=regions)
+    stream = acting.stream("a red ball", actions=actions, regions=regions)
+    assert torch.equal(torch.cat([next(stream) for _ in range(4)], dim=2), whole)
+    assert not torch.equal(acting.generate("a red ball", 13, regions=regions), whole)
+    session = acting.session("a red ball", regions=regions)
+    chunks = []
+    for action in actions[:2]:
+        session.act(action)
+        chunks.append(next(session))
+    session.save(tmp_path / "half.safetensors")
+    later = acting.load_session(tmp_path / "half.safetensors")
+    for action in actions[2:]:
+        later.act(action)
+        chunks.append(next(later))
+    assert torch.equal(torch.cat(chunks, dim=2), whole)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sound": 1}, "takes no 'sound'; it takes prompt, init, actions, regions"),
+        ({"actions": [0, 4]}, "actions of this model are 0 to 3, or -1 for none; got 4"),
+        ({"actions": 0.5}, "actions must be an integer"),
+        ({"regions": torch.zeros(2, 3)}, "regions must be integers"),
+        ({"regions": torch.full((2, 3), 7)}, "regions of this model are 0 to 4"),
+    ],
+)
+def test_mistakes_are_named(acting: VideoGenerator, given: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        acting.session("a red ball", **given)
+
+
+def test_a_model_with_conditions_is_saved_and_loaded(acting, tmp_path: Path) -> None:
+    acting.save_pretrained(tmp_path, half=False)
+    loaded = VideoGenerator.from_pretrained(tmp_path)
+    assert loaded.decoder.config == acting.decoder.config
+    video = acting.generate("a red ball", 5, actions=2)
+    assert torch.equal(loaded.generate("a red ball", 5, actions=2), video)
+
+
+def test_models_without_further_conditions_keep_their_config(generator: VideoGenerator) -> None:
+    values = generator.decoder.config.to_dict()
+    assert values["num_actions"] == values["grid_vocab"] == 0
+    assert "conditions" not in values
+    assert DecoderConfig.from_dict(values) == generator.decoder.config
+    former = DecoderConfig.from_dict(values | {"num_actions": 3, "grid_vocab": 2})
+    assert dict(former.conditions) == {"actions": 3, "regions": 2}
