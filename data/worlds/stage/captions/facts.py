@@ -7,7 +7,7 @@ Rules
   one that was meant but has not happened yet is not. A bounce that has only fallen so far is a
   fall. A clip of one frame shows no motion.
 - What turns about its own axis of symmetry shows it by its stripes only.
-- A surface is told where its style of drawing shows it: flat drawings and pencil have no shine.
+- A surface is told where its style of drawing shows it: flat drawings have no shine.
 - A colour is not told of what does not glow, at night in fog.
 - The camera is still if it never moves; a move is there once it has gone far enough.
 - An impact is there if it was not faint and both were in the picture.
@@ -37,7 +37,7 @@ FPS = 12  # frames per second
 SHOWS_MATERIAL = {
     "shaded": MATERIALS,
     "flat": ("striped", "glowing"),
-    "pencil": ("striped", "glowing"),
+    "pencil": MATERIALS,
     "pixels": MATERIALS,
     "watercolour": MATERIALS,
 }

@@ -22,10 +22,11 @@ BOUNCES = 5
 _CLIP_DRAWS, _SLOT_DRAWS = 8, 24
 
 
-def made_up_scenes(seeds: Sequence[int], frames: int) -> Scenes:
+def made_up_scenes(seeds: Sequence[int], frames: int, meetings: float = 0.3) -> Scenes:
     """Scenes whose sound is worth hearing; pictures of them would make no sense.
 
-    Each slot either falls and bounces, is hit now and then, moves along the ground or does nothing.
+    Each slot either falls and bounces, is hit now and then, moves along the ground or does nothing;
+    in a share `meetings` of the clips two things hit one another, at times twice.
     Raises ValueError for no seeds and for frames below 1.
     """
     if len(seeds) < 1 or frames < 1:
@@ -39,7 +40,7 @@ def made_up_scenes(seeds: Sequence[int], frames: int) -> Scenes:
     clip, slot = u[:, :_CLIP_DRAWS], u[:, _CLIP_DRAWS:].unflatten(1, (SLOTS, _SLOT_DRAWS))
     B, N, F = len(seeds), SLOTS, frames
     impact, moment = _impacts(slot, frames)
-    _collisions(clip, slot, impact, moment)
+    _collisions(clip, meetings, impact, moment)
     speed = _speeds(slot, frames)
     zero = torch.zeros(B, F, N, 3)
     velocity = zero.clone()
@@ -47,7 +48,7 @@ def made_up_scenes(seeds: Sequence[int], frames: int) -> Scenes:
     weather = torch.tensor([0, 0, 0, 0, 1, 1, 2, 3])[(clip[:, 1] * 8).long()]
     words = {name: torch.zeros(B, dtype=torch.long) for name in ("time", "style", "camera")}
     return Scenes(
-        count=1 + (clip[:, 0] * N).long(),
+        count=1 + (clip[:, 0].sqrt() * N).long().clamp(max=N - 1),
         colour=torch.zeros(B, N, dtype=torch.long),
         rgb=torch.zeros(B, N, 3),
         shape=(slot[..., 0] * len(SHAPES)).long(),
@@ -117,14 +118,16 @@ def _put(impact: Tensor, moment: Tensor, time: Tensor, other: Tensor, speed: Ten
     moment[place] = (time * FPS % 1 / FPS)[clip, slot][harder]
 
 
-def _collisions(u_clip: Tensor, u: Tensor, impact: Tensor, moment: Tensor) -> None:
-    """In some clips the first two things meet once, in place."""
+def _collisions(u: Tensor, share: float, impact: Tensor, moment: Tensor) -> None:
+    """In some clips the first two things meet, in place."""
     frames = impact.shape[1]
-    meets = (u_clip[:, 4] < 0.3).nonzero()[:, 0]
-    frame = (u_clip[meets, 5] * frames).long()
-    for one, two in ((0, 1), (1, 0)):
-        impact[meets, frame, one, two] = 0.3 + 2.5 * u_clip[meets, 6]
-        moment[meets, frame, one, two] = u_clip[meets, 7] / FPS
+    for number in range(2):
+        meets = (u[:, 4] < share / (1 + 2 * number)).nonzero()[:, 0]
+        frame = ((u[meets, 5] + 0.41 * number) % 1 * frames).long()
+        speed = 0.3 + 2.5 * ((u[meets, 6] + 0.37 * number) % 1)
+        for one, two in ((0, 1), (1, 0)):
+            impact[meets, frame, one, two] = speed
+            moment[meets, frame, one, two] = u[meets, 7] / FPS
 
 
 def _speeds(u: Tensor, frames: int) -> Tensor:
