@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from ..scene import Scenes
 from .attributes import VECTOR_SIZES, Attributes, Dice, choose
 from .clauses import TAGS
-from .facts import Deed, Facts, Hit, Thing, facts
+from .facts import Deed, Facts, Hit, Thing
+from .observe import facts
 from .sentences import Caption, put_into_words
 
 __all__ = [

@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 import pytest
 import torch
 from kinetoscope.data.worlds.stage.captions import describe, facts
-from kinetoscope.data.worlds.stage.captions.facts import UNKNOWN, Facts, in_picture
+from kinetoscope.data.worlds.stage.captions.facts import UNKNOWN, Facts
+from kinetoscope.data.worlds.stage.captions.picture import in_picture
 from kinetoscope.data.worlds.stage.sample import sample_scenes
 from kinetoscope.data.worlds.stage.scene import (
     CAMERAS,
