@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..scene import HALF_DEPTH, HALF_WIDTH
+from .params import Layout
 from .shapes import NEVER, Triple, dot
 
 RIM_HEIGHT, RIM_WIDTH = 0.22, 0.22  # metres
@@ -216,9 +217,10 @@ def _surfaces(p: Params, o: Triple, d: Triple) -> tuple[Tensor, Tensor, Tensor, 
 
 
 def backdrop(
-    p: Params, plane_x: Tensor, plane_y: Tensor
+    layout: Layout, rows: Tensor, plane_x: Tensor, plane_y: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Linear red, green and blue, distance along the view and the kind of surface, all [K, P]."""
+    """Linear red, green and blue, distance along the ray and the kind of surface, all [K, P]."""
+    p = layout.unpack(rows)
     d = rays(p, plane_x, plane_y)
     o = columns(p["eye"])
     distance, is_rim, is_wall, on_back, kind = _surfaces(p, o, d)

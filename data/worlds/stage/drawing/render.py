@@ -1,12 +1,13 @@
 """The renderer of the stage: pictures of scenes at any size, with the exact truth of every pixel.
 
-A frame is cut into tiles. The backdrop is drawn with one ray per pixel and once more with several
-where two surfaces meet in a tile; objects are drawn with several rays per pixel, in the tiles that
-the ball around them touches and nowhere else. All of this is elementwise over rows of one tile and
-one position within the pixel, so that `torch.compile` fuses it, with one graph per step whatever
-the number of rows.
+A frame is cut into tiles. The backdrop is drawn with one ray per pixel, and once more with several
+in tiles where two of its surfaces meet; objects are drawn with several rays per pixel, in the tiles
+that the ball around them touches and nowhere else. All of this is elementwise over rows of one tile
+and one position within the pixel, so that `torch.compile` fuses it, with one graph per step
+whatever the number of rows.
 
-Shapes: B clips, F frames, M = B * F frames, K rows, P = TILE * TILE pixels, N objects.
+Shapes: B clips, F frames, M = B * F frames, T tiles of a frame, K rows, P pixels of a tile, S rays
+of a pixel, N objects.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ import torch
 from torch import Tensor
 
 from ..scene import SHAPES, Scenes
-from .backdrop import backdrop, dot, rays
+from .backdrop import backdrop
+from .combine import combine, encode
 from .finish import finish
-from .params import frame_tables, own_tables, pixel_size
+from .params import Layout, frame_tables, own_tables, pack, pixel_size
 from .shade import hit, shade
-from .shapes import BOUND, NEVER
+from .shapes import NEVER
+from .tiles import Grid, offsets, touched
 
-TILE = 16
-FRAMES_AT_ONCE = 1 << 20  # pixels drawn together
+PIXELS_AT_ONCE = 1 << 18  # of the frames that are drawn together
 
 
 @dataclass(frozen=True)
@@ -57,16 +59,22 @@ BACKDROP_REGIONS = (
     "ceiling",
 )
 
-_compiled: dict[str, Callable[..., Any]] = {}
+_compiled: dict[object, Callable[..., Any]] = {}
 
 
-def _step(name: str, function: Callable[..., Any], compiled: bool) -> Callable[..., Any]:
+def _step(key: object, function: Callable[..., Any], compiled: bool) -> Callable[..., Any]:
     """The function itself, or fused for any number of rows."""
     if not compiled:
         return function
-    if name not in _compiled:
-        _compiled[name] = torch.compile(function, dynamic=True)
-    return _compiled[name]
+    if key not in _compiled:
+        _compiled[key] = torch.compile(function, dynamic=False)
+    return _compiled[key]
+
+
+def _any_length(*tensors: Tensor, dim: int = 0) -> None:
+    """Tell the compiler that the number of rows varies."""
+    for tensor in tensors:
+        torch._dynamo.mark_dynamic(tensor, dim)
 
 
 def render(
@@ -92,12 +100,14 @@ def render(
     regions = torch.empty(M, size, size, dtype=torch.uint8)
     faces = torch.empty(M, size, size, dtype=torch.uint8)
     depth = torch.empty(M, size, size)
-    step = max(1, FRAMES_AT_ONCE // (size * size))
+    step = max(1, PIXELS_AT_ONCE // (size * size))
     for begin in range(0, M, step):
         block = slice(begin, min(begin + step, M))
-        picture = _draw(tables, torch.arange(M)[block], size, samples, compiled)
+        some = {name: value[block] for name, value in tables.items()}
+        picture = Drawing(some, size, samples, compiled).picture()
         floats, regions[block], depth[block], faces[block] = picture
-        floats = finish(floats, regions[block], faces[block], scenes, torch.arange(M)[block])
+        frames = torch.arange(M)[block]
+        floats = finish(floats, regions[block], faces[block], scenes, frames)
         video[block] = (floats * 255 + 0.5).to(torch.uint8)
     video = video.unflatten(0, (len(scenes), F)).transpose(1, 2).contiguous()
     shape = (len(scenes), F)
@@ -105,174 +115,127 @@ def render(
     return video, truth
 
 
-class _Grid:
-    """Tiles of a square picture and the places of their pixels."""
+class Drawing:
+    """The steps that draw a block of frames, on tables [M, ...] of their numbers."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.side = -(-size // TILE)  # tiles along each side
-        self.count = self.side**2
-        tile = torch.arange(self.count)
-        self.top, self.left = tile // self.side * TILE, tile % self.side * TILE
-        pixel = torch.arange(TILE * TILE)
-        self.row, self.column = pixel // TILE, pixel % TILE
+    def __init__(self, tables: dict[str, Tensor], size: int, samples: int, compiled: bool) -> None:
+        self.tables = tables
+        self.grid = Grid(size)
+        self.samples = samples
+        self.compiled = compiled
+        self.frames, self.slots = tables["there"].shape
+        numbers = {name: table for name, table in tables.items() if name != "shape"}
+        self.rows, self.layout = pack(numbers)
+        self.own_rows, self.own_layout = pack(own_tables(numbers))
 
-    def plane(self, tile: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
-        """Places [K, P] in the picture, x to the right and y up, 1 at the edges; offset [K, 2]."""
-        y = self.top[tile, None] + self.row + offset[:, :1]
-        x = self.left[tile, None] + self.column + offset[:, 1:]
-        return x * (2 / self.size) - 1, 1 - y * (2 / self.size)
+    def picture(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Display values [M, 3, Y, X]; regions, depth and faces [M, Y, X]."""
+        grid, M, T = self.grid, self.frames, self.grid.count
+        frame = torch.arange(M).repeat_interleave(T)
+        tile = torch.arange(T).repeat(M)
+        middle = torch.full((M * T, 2), 0.5)
+        colour, distance, kind = self._backdrop(frame, tile, middle)
+        display = encode(colour)
+        near = touched(self.tables, grid)
+        mixed = (kind != kind[:, :1]).any(1)
+        active = (mixed | near.any(1)).nonzero()[:, 0]
+        seen, face = torch.zeros_like(kind), torch.zeros_like(kind)
+        if len(active):
+            drawn = self._active(
+                frame[active], tile[active], near[active], mixed[active], active, colour, distance
+            )
+            display[:, active], seen[active], face[active], distance[active] = drawn
+        region = torch.where(seen > 0, seen, kind + BACKDROP).to(torch.uint8)
+        return (
+            grid.picture(display).transpose(0, 1).contiguous(),
+            grid.picture(region),
+            grid.picture(distance.clamp(max=FAR)),
+            grid.picture((face + 8).to(torch.uint8)),
+        )
 
-    def picture(self, rows: Tensor, frames: int) -> Tensor:
-        """[frames, Y, X] of rows [frames * tiles, P]."""
-        side, size = self.side, self.size
-        x = rows.view(frames, side, side, TILE, TILE).transpose(2, 3)
-        return x.reshape(frames, side * TILE, side * TILE)[:, :size, :size]
+    def _active(
+        self,
+        frame: Tensor,
+        tile: Tensor,
+        near: Tensor,
+        mixed: Tensor,
+        active: Tensor,
+        colour: Tensor,
+        distance: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """What tiles show in which there is an object or an edge, as `combine` gives it."""
+        places = offsets(self.samples)
+        A, S = len(active), len(places)
+        again = mixed.nonzero()[:, 0].repeat_interleave(S)
+        sharp, _, _ = self._backdrop(frame[again], tile[again], places.repeat(len(again) // S, 1))
+        behind_row = active[:, None].repeat(1, S)
+        behind_row[mixed] = colour.shape[1] + torch.arange(len(again)).view(-1, S)
+        where, slot = near.nonzero().unbind(1)
+        object_row = torch.full((A, S, self.slots), len(where) * S)
+        object_row[where, :, slot] = torch.arange(len(where) * S).view(-1, S)
+        each = torch.arange(len(where)).repeat_interleave(S)
+        sample = torch.arange(S).repeat(len(where))
+        shown, t, kind = self._objects(
+            frame[where][each], slot[each], tile[where][each], places[sample]
+        )
+        behind = torch.cat([colour, sharp], 1)
+        row_of_tile = [behind_row, active, object_row]
+        centre = S // 2 + self.samples // 2 if self.samples % 2 == 0 else S // 2
+        step = _step(("combine", S, self.slots), combine, self.compiled)
+        if self.compiled:
+            _any_length(behind, shown, dim=1)
+            _any_length(distance, t, kind, *row_of_tile)
+        return step(behind, distance, shown, t, kind, *row_of_tile, centre)
 
+    def _backdrop(
+        self, frame: Tensor, tile: Tensor, place: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Linear colour [3, K, P], distance and kind [K, P]."""
+        x, y = self.grid.plane(tile, place)
+        step = self._fused("backdrop", partial(backdrop, self.layout), self.layout)
+        red, green, blue, distance, kind = step(self.rows[frame], x, y)
+        return torch.stack([red, green, blue]), distance, kind
 
-def _offsets(samples: int) -> Tensor:
-    place = (torch.arange(samples) + 0.5) / samples
-    return torch.cartesian_prod(place, place).view(-1, 2)
+    def _objects(
+        self, frame: Tensor, slot: Tensor, tile: Tensor, place: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Linear colour [3, K + 1, P], distance and face [K + 1, P]; the last row hits nothing."""
+        shape = self.tables["shape"][frame, slot]
+        order = shape.argsort(stable=True)
+        rows = self.own_rows[(frame * self.slots + slot)[order]]
+        x, y = self.grid.plane(tile[order], place[order])
+        K = len(order)
+        hits = torch.full((5, K + 1, x.shape[1]), NEVER)
+        shown = torch.zeros(3, K + 1, x.shape[1])
+        first = 0
+        for index, count in enumerate(shape.bincount(minlength=len(SHAPES)).tolist()):
+            mine = slice(first, first + count)
+            first += count
+            if count:
+                function = partial(hit, index, self.own_layout)
+                step = self._fused(SHAPES[index], function, self.own_layout)
+                for k, value in enumerate(step(rows[mine], x[mine], y[mine])):
+                    hits[k, mine] = value
+        if K:
+            function = partial(shade, self.own_layout)
+            step = self._fused("shade", function, self.own_layout)
+            for k, value in enumerate(step(rows, x, y, *hits[:4, :K])):
+                shown[k, :K] = value
+        back = torch.cat([order.argsort(), torch.tensor([K])])
+        return shown[:, back], hits[0, back], hits[4, back]
 
+    def _fused(self, name: str, function: Callable[..., Any], layout: Layout) -> Callable[..., Any]:
+        """A step over rows, padded to at least two, since one row would be another graph."""
+        if not self.compiled:
+            return function
+        step = _step((name, layout), function, True)
 
-def _draw(
-    tables: dict[str, Tensor], frames: Tensor, size: int, samples: int, compiled: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Display values, regions, depth and faces of a block of frames."""
-    grid = _Grid(size)
-    tables = {name: value[frames] for name, value in tables.items()}
-    M, T = len(frames), grid.count
-    frame, tile = torch.arange(M).repeat_interleave(T), torch.arange(T).repeat(M)
-    *colour, distance, kind = _backdrop(tables, grid, frame, tile, None, compiled)
-    colours = torch.stack(colour)
-    mixed = (kind != kind[:, :1]).any(1)
-    touched = _touched(tables, grid)  # [M * T, N]
-    active = (mixed | touched.any(1)).nonzero()[:, 0]
-    offsets = _offsets(samples)
-    S = len(offsets)
-    seen = torch.zeros_like(kind)
-    face = torch.zeros_like(kind)
-    # Backdrop of the active tiles at every position within the pixel.
-    behind = colours[:, active, None].expand(-1, -1, S, -1).clone()
-    again = mixed[active].nonzero()[:, 0]
-    rows = active[again].repeat_interleave(S)
-    *colour, _, _ = _backdrop(
-        tables, grid, frame[rows], tile[rows], offsets.repeat(len(again), 1), compiled
-    )
-    behind[:, again] = torch.stack(colour).unflatten(1, (len(again), S))
-    # Objects: one row per active tile, slot and position.
-    where, slot = touched[active].nonzero().unbind(1)
-    own_where, own_slot = where.repeat_interleave(S), slot.repeat_interleave(S)
-    sample = torch.arange(S).repeat(len(where))
-    shown, t, kind_of_face = _objects(
-        tables, grid, frame[active], tile[active], own_where, own_slot, offsets[sample], compiled
-    )
-    best = torch.full((len(active), S, TILE * TILE), NEVER)
-    best_slot = torch.zeros_like(best)
-    best_face = torch.zeros_like(best)
-    front = behind
-    for n in range(tables["there"].shape[1]):
-        rows = (own_slot == n).nonzero()[:, 0]
-        a, s = own_where[rows], sample[rows]
-        nearer = t[rows] < torch.minimum(best[a, s], distance[active[a]])
-        best[a, s] = torch.where(nearer, t[rows], best[a, s])
-        best_slot[a, s] = torch.where(nearer, n + 1.0, best_slot[a, s])
-        best_face[a, s] = torch.where(nearer, kind_of_face[rows], best_face[a, s])
-        for k in range(3):
-            front[k, a, s] = torch.where(nearer, shown[k, rows], front[k, a, s])
-    centre = S // 2 + samples // 2 if samples % 2 == 0 else S // 2
-    hit_there = best_slot[:, centre] > 0
-    seen[active] = torch.where(hit_there, best_slot[:, centre], 0.0)
-    face[active] = torch.where(hit_there, best_face[:, centre], 0.0)
-    distance[active] = torch.where(hit_there, best[:, centre], distance[active])
-    colours[:, active] = _encode(front).mean(2)
-    still = torch.ones(M * T, dtype=torch.bool)
-    still[active] = False
-    colours[:, still] = _encode(colours[:, still])
-    pictures = torch.stack([grid.picture(c, M) for c in colours], 1)
-    region = torch.where(seen > 0, seen, kind + BACKDROP).to(torch.uint8)
-    depth = grid.picture(distance.clamp(max=FAR), M)
-    faces = grid.picture((face + 8).to(torch.uint8), M)
-    return pictures, grid.picture(region, M), depth, faces
+        def call(*rows: Tensor) -> tuple[Tensor, ...]:
+            K = len(rows[0])
+            if K == 1:
+                rows = tuple(x.repeat(2, 1) for x in rows)
+            rows = tuple(x.contiguous() for x in rows)
+            _any_length(*rows)
+            return tuple(x[:K] for x in step(*rows))
 
-
-def _encode(linear: Tensor) -> Tensor:
-    """Linear light to display values in [0, 1], softly below 1."""
-    x = linear.clamp_min(0)
-    curve = 1.055 * x.clamp(0.0031308, 1.0) ** (1 / 2.4) - 0.055
-    return torch.where(x < 0.0031308, 12.92 * x, curve)
-
-
-def _backdrop(
-    tables: dict[str, Tensor],
-    grid: _Grid,
-    frame: Tensor,
-    tile: Tensor,
-    offset: Tensor | None,
-    compiled: bool,
-) -> tuple[Tensor, ...]:
-    rows = {name: value[frame] for name, value in tables.items()}
-    if offset is None:
-        offset = torch.full((len(frame), 2), 0.5)
-    return _step("backdrop", backdrop, compiled)(rows, *grid.plane(tile, offset))
-
-
-def _touched(tables: dict[str, Tensor], grid: _Grid) -> Tensor:
-    """bool [M * T, N]: whether the ball around an object can show in a tile.
-
-    It can where the angle between the tile's middle and the ball's is at most that of both radii.
-    """
-    M, N = tables["there"].shape
-    T = grid.count
-    camera = {name: tables[name] for name in ("view", "lens")}
-    middle_y = grid.top[None] + TILE / 2
-    middle_x = grid.left[None] + TILE / 2
-
-    def directions(dy: float, dx: float) -> list[Tensor]:
-        x = (middle_x + dx) * (2 / grid.size) - 1
-        y = 1 - (middle_y + dy) * (2 / grid.size)
-        return list(rays(camera, x.expand(M, T), y.expand(M, T)))
-
-    middle = directions(0.0, 0.0)
-    half = TILE / 2
-    corners = [directions(dy, dx) for dy in (-half, half) for dx in (-half, half)]
-    least = torch.stack([dot(corner, middle) for corner in corners]).amin(0).clamp(-1, 1)
-    tile_angle = least.acos()  # [M, T]
-    delta = tables["centre"] - tables["eye"][:, None]
-    length = delta.norm(dim=-1)
-    way = delta / length[..., None]
-    bound = torch.tensor(BOUND)[tables["shape"]] * tables["radius"]
-    ball_angle = (bound / length).clamp(max=1.0).asin()
-    cosine = sum(middle[k][:, :, None] * way[:, None, :, k] for k in range(3))
-    angle = cosine.clamp(-1, 1).acos()
-    near = angle <= tile_angle[..., None] + ball_angle[:, None] + 1e-3
-    return (near & (tables["there"] > 0)[:, None]).view(M * T, N)
-
-
-def _objects(
-    tables: dict[str, Tensor],
-    grid: _Grid,
-    frame: Tensor,
-    tile: Tensor,
-    where: Tensor,
-    slot: Tensor,
-    offset: Tensor,
-    compiled: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Colours [3, K, P], distance and face [K, P] of rows of objects."""
-    rows = own_tables(tables, frame[where], slot)
-    x, y = grid.plane(tile[where], offset)
-    shape = tables["shape"][frame[where], slot]
-    hits = torch.empty(5, *x.shape)
-    for index, word in enumerate(SHAPES):
-        mine = (shape == index).nonzero()[:, 0]
-        if len(mine):
-            some = {k: v[mine] for k, v in rows.items() if k.startswith("own_") or k in CAMERA}
-            step = _step(f"hit {word}", partial(hit, index), compiled)
-            hits[:, mine] = torch.stack(step(some, x[mine], y[mine]))
-    t, *normal, face = hits
-    shown = _step("shade", shade, compiled)(rows, x, y, t, *normal)
-    return torch.stack(shown), t, face
-
-
-CAMERA = ("eye", "view", "lens")
+        return call

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .backdrop import Params, columns, mix, rays, shadows, smooth
+from .params import Layout
 from .shapes import HITS, NEVER, dot
 
 STRIPE = 0.42  # width of a stripe, in units of the half height
@@ -28,16 +29,17 @@ def local_rays(
 
 
 def hit(
-    shape: int, p: Params, plane_x: Tensor, plane_y: Tensor
+    shape: int, layout: Layout, rows: Tensor, plane_x: Tensor, plane_y: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Distance in metres, normal in the object's own axes and face, [K, P], for one shape."""
-    o, d, r = local_rays(p, plane_x, plane_y)
+    o, d, r = local_rays(layout.unpack(rows), plane_x, plane_y)
     t, x, y, z, face = HITS[shape](o, d)
     return torch.where((t < NEVER) & (t > 0), t * r, NEVER), x, y, z, face
 
 
 def shade(
-    p: Params,
+    layout: Layout,
+    rows: Tensor,
     plane_x: Tensor,
     plane_y: Tensor,
     t: Tensor,
@@ -46,6 +48,7 @@ def shade(
     normal_z: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Linear red, green and blue [K, P] of the row's own object."""
+    p = layout.unpack(rows)
     d = rays(p, plane_x, plane_y)
     o, own_d, r = local_rays(p, plane_x, plane_y)
     t = t.clamp(max=100.0)
@@ -91,6 +94,6 @@ def shade(
         colour = mix(colour, around, fresnel) + gleam * p["sunlight"][:, k : k + 1]
         emitted = albedo * (0.34 + 0.56 * core + 0.16 * n[1]) + 0.22 * core**4
         emitted = mix(emitted, albedo + 0.08, flat)
-        colour = mix(colour, emitted, p["own_glow"])
-        colours.append(mix(colour, p["horizon"][:, k : k + 1], fog * (1 - 0.4 * p["own_glow"])))
+        colour = mix(colour, emitted, p["own_glowing"])
+        colours.append(mix(colour, p["horizon"][:, k : k + 1], fog * (1 - 0.4 * p["own_glowing"])))
     return colours[0], colours[1], colours[2]

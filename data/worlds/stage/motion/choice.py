@@ -26,8 +26,8 @@ def choose(script: Script, course: Course, eye: Tensor, view: Tensor, lens: Tens
     C = len(script.ground) // B
     camera = [x.repeat_interleave(C, 0) for x in (eye, view, lens)]
     apart = _stands_apart(script)
-    told = apart & _touches_as_told(script, course)
-    fine = told & _seen(script, course, *camera) & _walls_late(course)
+    told = apart & _touches_as_told(script, course) & _walls_late(course)
+    fine = told & _seen(script, course, *camera)
     order = torch.arange(C)
     calm = (order == C - 1).repeat(B)
     level = torch.full((B * C,), 4)

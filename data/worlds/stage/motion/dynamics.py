@@ -29,6 +29,7 @@ WALL_KEEP = 0.55  # share of the speed towards a wall that is kept
 COLLISION_KEEP = 0.5  # share of the closing speed kept by a collision
 REST_SPEED = 0.3  # m/s; slower impacts on the ground end in rest
 SUBSTEPS = 4
+PUSHES = 3  # rounds in which what is too close is pushed apart, in each step
 BRAKE_FRAMES = 5  # what must end brakes for so long
 TRAVEL_SPEED = (0.8, 1.5, 2.6)  # m/s of rolling and sliding, by speed word
 TURN_SPEED = (1.2, 2.6, 5.0)  # radians per second of spinning
@@ -105,7 +106,10 @@ def footprints(shape: Tensor, lying: Tensor, size: Tensor) -> Tensor:
 
 def reach(foot: Tensor, yaw: Tensor, x: Tensor, z: Tensor) -> Tensor:
     """How far footprints reach in the direction (x, z) of unit length, metres."""
-    cos, sin = yaw.cos(), yaw.sin()
+    return _reach(foot, yaw.cos(), yaw.sin(), x, z)
+
+
+def _reach(foot: Tensor, cos: Tensor, sin: Tensor, x: Tensor, z: Tensor) -> Tensor:
     along = (x * cos + z * sin).abs()
     across = (z * cos - x * sin).abs()
     return foot[..., 0] + foot[..., 1] * along + foot[..., 2] * across
@@ -150,6 +154,8 @@ class Stage:
         self.rest = rest_height(script.shape, script.lying, script.size)
         self.drag = deceleration(script.shape, script.lying, script.ground[:, None])
         self.spring = restitution(script.shape, script.ground[:, None])
+        widest = self.foot.sum(-1) * 1.42
+        self.far = widest[:, :, None] + widest[:, None]  # no pair touches beyond it
         self.mass = torch.tensor(RADII)[script.size].double() ** 3
         both = script.present[:, :, None] & script.present[:, None, :]
         self.pairs = both & ~torch.eye(both.shape[1], dtype=torch.bool)
@@ -159,6 +165,15 @@ class Stage:
         self.idle = torch.full_like(self.rest, JUMP_PAUSE / 2)  # seconds since the last landing
         self.resting = self.position[..., 1] <= self.rest + 1e-9
         self.slots = torch.arange(both.shape[1])
+        self.cos, self.sin = self.yaw.cos(), self.yaw.sin()
+        # Steps that would change nothing in any clip are left out.
+        self.orbits = bool(self.driven.any())
+        self.jumps = bool((script.motion == JUMP).any())
+        self.steers = bool((script.steered >= 0).any())
+        self.turns = bool((script.motion == SPIN).any())
+        self.brakes = bool((script.then_frame >= 0).any())
+        x, z = torch.tensor([1.0, 0.0]).double(), torch.tensor([0.0, 1.0]).double()
+        self.sides = ((0, HALF_WIDTH, x[0], z[0]), (2, HALF_DEPTH, x[1], z[1]))
 
     def _turn_speed(self, phase: int) -> Tensor:
         """Radians per second about the vertical that a motion begins with."""
@@ -183,18 +198,23 @@ class Stage:
         """One step of dt within the interval from `frame` to the next; impacts are noted."""
         when = part * self.dt
         self._brake(frame, part)
-        self._jump(frame)
-        self._steer(frame, part)
+        if self.jumps:
+            self._jump(frame)
+        if self.steers:
+            self._steer(frame, part)
         self.velocity[..., 1] -= GRAVITY * self.dt
         self._drag()
-        before = self.position.clone()
-        self.position = self.position + self.velocity * self.dt
-        self._orbit(before)
-        self.yaw = self.yaw + self.turn * self.dt
-        self._ground(impact, moment, when)
-        for _ in range(2):
-            self._collide(impact, moment, when)
-            self._walls(impact, moment, when)
+        before = self.position
+        self.position = before + self.velocity * self.dt
+        if self.orbits:
+            self._orbit(before)
+        if self.turns:
+            self.yaw = self.yaw + self.turn * self.dt
+            self.cos, self.sin = self.yaw.cos(), self.yaw.sin()
+        self._ground(frame, impact, moment, when)
+        for _ in range(PUSHES):
+            if not self._collide(impact, moment, when) | self._walls(impact, moment, when):
+                break  # nothing was pushed, so nothing changes any more
 
     def _active(self, frame: int, motion: int) -> Tensor:
         """bool [B, N]: which objects are in a phase of this motion."""
@@ -204,6 +224,8 @@ class Stage:
 
     def _brake(self, frame: int, part: int) -> None:
         """What a second motion follows, or what stops, comes to rest within BRAKE_FRAMES."""
+        if not self.brakes:
+            return
         script = self.script
         stops = script.motion[..., 1] == STOP
         end = torch.where(stops, script.then_frame + BRAKE_FRAMES, script.then_frame)
@@ -272,43 +294,58 @@ class Stage:
             self.velocity[..., axis] = torch.where(self.driven, pace_now, self.velocity[..., axis])
             self.position[..., axis] = new
 
-    def _ground(self, impact: Tensor, moment: Tensor, when: float) -> None:
+    def _ground(self, frame: int, impact: Tensor, moment: Tensor, when: float) -> None:
         """Bounce or rest. A rebound starts at the ground with the speed of the fall there."""
         deep = (self.rest - self.position[..., 1]).clamp_min(0.0)
         below = self.position[..., 1] <= self.rest
         down = -self.velocity[..., 1]
         at_ground = (down * down - 2 * GRAVITY * deep).clamp_min(0.0).sqrt()
         at_ground = torch.where(below & (down > 0), at_ground, 0.0)
-        bounces = at_ground * self.spring > REST_SPEED
-        up = torch.where(bounces, at_ground * self.spring, 0.0)
+        spring = torch.where(self._active(frame, JUMP), 0.0, self.spring)  # it lands on its feet
+        bounces = at_ground * spring > REST_SPEED
+        up = torch.where(bounces, at_ground * spring, 0.0)
         self.velocity[..., 1] = torch.where(below, up, self.velocity[..., 1])
         self.position[..., 1] = torch.where(below, self.rest, self.position[..., 1])
         lands = below & ~self.resting & (at_ground > 0.15)
-        _note(impact[..., -2], moment[..., -2], torch.where(lands, at_ground, 0.0), when)
+        if lands.any():
+            landing = torch.where(lands, at_ground, 0.0)
+            _note(impact[..., -2], moment[..., -2], landing, when)
         self.resting = below & ~bounces
 
-    def _walls(self, impact: Tensor, moment: Tensor, when: float) -> None:
-        one, zero = torch.ones_like(self.yaw), torch.zeros_like(self.yaw)
-        for axis, end, x, z in ((0, HALF_WIDTH, one, zero), (2, HALF_DEPTH, zero, one)):
-            most = end - reach(self.foot, self.yaw, x, z)
-            place, speed = self.position[..., axis], self.velocity[..., axis]
+    def _walls(self, impact: Tensor, moment: Tensor, when: float) -> bool:
+        """Throw back what reaches a wall. Returns whether anything does."""
+        any_hit = False
+        for axis, end, x, z in self.sides:
+            most = end - _reach(self.foot, self.cos, self.sin, x, z)
+            place = self.position[..., axis]
             hits = (place.abs() > most) & self.script.present
+            if not hits.any():
+                continue
+            any_hit = True
+            speed = self.velocity[..., axis]
             closing = torch.where(hits, speed * place.sign(), 0.0).clamp_min(0.0)
+            _note(impact[..., -1], moment[..., -1], closing, when)
             self.velocity[..., axis] = speed - (1 + WALL_KEEP) * closing * place.sign()
             self.position[..., axis] = torch.where(hits, place.sign() * most, place)
             self.driven = self.driven & ~hits
-            _note(impact[..., -1], moment[..., -1], closing, when)
+        return any_hit
 
-    def _collide(self, impact: Tensor, moment: Tensor, when: float) -> None:
-        """Push pairs apart that came too close and exchange momentum along their line."""
+    def _collide(self, impact: Tensor, moment: Tensor, when: float) -> bool:
+        """Push pairs apart that came too close and exchange momentum along their line.
+
+        Returns whether there are such pairs.
+        """
         delta = self.position[:, None] - self.position[:, :, None]  # from i to j, [B, i, j, 3]
         x, z = delta[..., 0], delta[..., 2]
         distance = (x * x + z * z).sqrt().clamp_min(1e-9)
+        if not ((distance < self.far) & self.pairs).any():
+            return False
         x, z = x / distance, z / distance
-        mine = reach(self.foot[:, :, None], self.yaw[:, :, None], x, z)
-        theirs = reach(self.foot[:, None], self.yaw[:, None], x, z)
-        deep = mine + theirs - distance
+        mine = _reach(self.foot[:, :, None], self.cos[:, :, None], self.sin[:, :, None], x, z)
+        deep = mine + mine.transpose(1, 2) - distance
         hit = (deep > 0) & self.pairs
+        if not hit.any():
+            return False
         speed = self.velocity[:, :, None] - self.velocity[:, None]
         closing = (speed[..., 0] * x + speed[..., 2] * z).clamp_min(0.0)
         closing = torch.where(hit, closing, 0.0)
@@ -320,6 +357,7 @@ class Stage:
         self.driven = self.driven & ~hit.any(2)
         count = hit.shape[1]
         _note(impact[..., :count], moment[..., :count], closing, when)
+        return True
 
 
 def _note(impact: Tensor, moment: Tensor, closing: Tensor, when: float) -> None:

@@ -143,7 +143,8 @@ def _first_words(
     radius = torch.tensor(RADII)[size]
     wide = torch.tensor([1.0, 0.85, 0.72, 0.6, 0.9, 0.52])[shape] * radius
     hides = (wide.gather(1, other) >= 1.25 * wide) & (radius.gather(1, other) > radius)
-    keeps = (slots == first) & ((motion != M["emerge"]) | hides)
+    fits = 1.18 * (wide + wide.gather(1, other)) + wide < HALF_DEPTH
+    keeps = (slots == first) & ((motion != M["emerge"]) | hides) & ((motion != M["orbit"]) | fits)
     target = torch.where(keeps, other, -1)
     slides = torch.where(u[..., 3] < 0.5, M["roll"], M["slide"])
     motion = torch.where((motion >= M["orbit"]) & ~keeps, slides, motion)
@@ -305,7 +306,7 @@ def _social(
     x, height, z = start.unbind(-1)
     x = torch.where(is_target, 0.55 * x, x)
     x = torch.where(orbited, 0.3 * x, x)
-    z = torch.where(is_target, torch.where(orbited, 0.2 + 0.25 * z, 0.5 * z - 0.3), z)
+    z = torch.where(is_target, torch.where(orbited, 0.08 * z, 0.5 * z - 0.3), z)
     z = torch.where(struck, 0.6 * z, z)
     there_x, there_z = x.gather(1, rows), z.gather(1, rows)
     near = wide + wide.gather(1, rows)
@@ -323,7 +324,7 @@ def _social(
     length = (line_x**2 + line_z**2).sqrt().clamp_min(1e-6)
     x = torch.where(emerges, there_x + line_x / length * near * 1.05, x)
     z = torch.where(emerges, there_z + line_z / length * near * 1.05, z)
-    radius = near * (1.12 + 0.15 * u[..., 16])
+    radius = near * (1.06 + 0.12 * u[..., 16])
     angle = u[..., 17] * 2 * math.pi
     turn = torch.tensor(ORBIT_SPEED).double()[script.speed[..., 0]]
     turn = torch.where(script.direction[..., 0] == 1, -turn, turn)
