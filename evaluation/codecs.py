@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,7 @@ class Codec:
 
 CODECS = {
     "h264": Codec("H.264", "libx264", "h264", {"preset": "slow"}, 51, 16),
-    "av1": Codec("AV1", "libsvtav1", "ivf", {"preset": "6"}, 63, 64),
+    "av1": Codec("AV1", "libsvtav1", "ivf", {"preset": "6", "svtav1-params": "lp=1"}, 63, 64),
 }
 
 
@@ -58,6 +59,7 @@ def within_budget(codec: Codec, clip: Tensor, budget: float) -> tuple[Tensor, in
 
 
 def _encode(codec: Codec, clip: Tensor, quality: int) -> tuple[bytes, int]:
+    os.environ.setdefault("SVT_LOG", "1")  # errors only; else it prints its settings every time
     file = io.BytesIO()
     spent = 0
     options = codec.options | {"crf": str(quality)}

@@ -227,6 +227,14 @@ class VideoGenerator(nn.Module):
             known = ", ".join(["prompt", "init", *further])
             raise ValueError(f"this model takes no '{name}'; it takes {known}")
 
+    def load_session(self, path: str | os.PathLike[str]) -> VideoSession:
+        """Go on with a session that `VideoSession.save` wrote.
+
+        Raises:
+            ValueError: the file is something else, damaged, or of another model.
+        """
+        return VideoSession.load(path, self)
+
     def encode_text(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """What the decoder reads of these sentences: states [B, S, E] and the mask [B, S] of what
         is real in them."""

@@ -72,7 +72,9 @@ class VideoSet:
         return digest(*sorted(clip.content for clip in self.clips))
 
 
-def choose_clips(source: str, protocol: Protocol, side: str, store: FeatureStore) -> VideoSet:
+def choose_clips(
+    source: str, protocol: Protocol, side: str, store: FeatureStore, split: str | None = None
+) -> VideoSet:
     """The clips of a set that a protocol asks for.
 
     Args:
@@ -80,13 +82,14 @@ def choose_clips(source: str, protocol: Protocol, side: str, store: FeatureStore
         protocol: says how clips are chosen.
         side: "reference" or "generated", whose stride and choice count.
         store: remembers hashes and lengths of files.
+        split: only videos of this split of the data set.
 
     Raises:
         ValueError: there are no videos, or none is long enough.
     """
     stride = getattr(protocol, f"{side}_stride")
     choice = getattr(protocol, f"{side}_choice")
-    listing = list_source(source)
+    listing = list_source(source, split=split)
     videos = listing.videos
     problems = list(listing.problems)
     needed = (protocol.frames - 1) * stride + 1

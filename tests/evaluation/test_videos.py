@@ -214,6 +214,21 @@ def test_broken_and_short_files_are_left_out_and_named(
         run(protocol=Protocol(frames=40))
 
 
+def test_the_reference_may_be_a_split_of_a_data_set(
+    run: Callable[..., dict[str, Any]], sets: Path, tmp_path: Path
+) -> None:
+    for number, path in enumerate(sorted((sets / "real").glob("*.mp4"))):
+        place = tmp_path / "data" / ("train" if number < 8 else "test") / f"c{number % 2}"
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place / path.name)
+    whole = run(reference=str(tmp_path / "data"))
+    assert whole["fvd"] == pytest.approx(run()["fvd"], rel=1e-4)
+    train = run(reference=str(tmp_path / "data"), split="train")
+    assert train["sets"]["reference"] == train["sets"]["reference"] | {"clips": 8, "split": "train"}
+    with pytest.raises(ValueError, match="has no split 'dev'; there are test, train"):
+        run(reference=str(tmp_path / "data"), split="dev")
+
+
 def test_notes_say_what_a_number_suffers_from(run: Callable[..., dict[str, Any]]) -> None:
     protocol = PROTOCOLS["stylegan-v"].with_changes(frames=9, size=16)
     result = run(protocol=protocol)

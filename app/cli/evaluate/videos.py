@@ -15,6 +15,7 @@ def videos(
     protocol: str | None = None,
     i3d: str | None = None,
     network: str | None = None,
+    split: str | None = None,
     clips: int | None = None,
     repeats: int | None = None,
     frames: int | None = None,
@@ -35,7 +36,8 @@ def videos(
 ) -> int:
     """Compare two sets of videos, whoever made them, with the metrics that papers print.
 
-    Both are folders, lists (.txt, .csv) or WebDataset shards. Without --protocol all clips of 16
+    Both are folders, lists (.txt, .csv, .jsonl), WebDataset shards or LeRobot sets, in any layout
+    that `kinetoscope data` knows. Without --protocol all clips of 16
     frames are used and the result is called by no protocol's name. Networks are yours: no weights
     come with this package, and a TorchScript file is code that runs when it is loaded.
     docs/evaluation.md says which file each protocol needs.
@@ -52,6 +54,7 @@ def videos(
         network: networks by role, such as picture=inception.pt,clip=FOLDER; roles are video (fvd,
             kvd), picture (fid, kid), classifier (is), clip, lpips and sound (fad). One without a
             role is for video. Files, Hugging Face folders or ids, or dotted paths.
+        split: only train, validation or test of the reference, where its layout has splits.
         clips: clips of each set.
         repeats: groups of so many clips; the number is their mean.
         frames: frames of a clip.
@@ -98,6 +101,7 @@ def videos(
             names,
             chosen,
             networks,
+            split,
             halves,
             batch,
             workers,

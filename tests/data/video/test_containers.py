@@ -1,5 +1,5 @@
-"""Which stream of a file is its video, names that look like something else, and files that cannot be
-read: one line each."""
+"""Which stream of a file is its video, names that look like something else, and files that
+cannot be read: one line each."""
 
 import os
 from collections.abc import Callable
@@ -123,7 +123,7 @@ def test_a_stream_without_frames_is_named(tmp_path: Path, encode: Encode) -> Non
     path = tmp_path / "b.avi"
     path.write_bytes(data[:start])
     for read in (read_clip, probe):
-        with pytest.raises(VideoError, match="holds no frame|cannot be read as video"):
+        with pytest.raises(VideoError, match=r"holds no frame|cannot be read as video"):
             read(path)
 
 
