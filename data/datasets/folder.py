@@ -7,6 +7,7 @@ import logging
 import operator
 import random as python_random
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ class ClipFolder(Dataset[dict[str, Any]]):
         self.frames = operator.index(frames)
         self.fps = None if fps is None else float(fps)
         self.stride = operator.index(stride)
-        sides = (size, size) if hasattr(size, "__index__") else size
+        sides = size if isinstance(size, Sequence) else (size, size)
         self.size = (operator.index(sides[0]), operator.index(sides[1]))
         self.random = random
         self.zoom = float(zoom)

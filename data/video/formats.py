@@ -122,7 +122,8 @@ def _with_palette(chunk: Tensor) -> Frames:
         palette = np.asarray(indexed.getpalette("RGB"), np.uint8).reshape(-1, 3)
         colours[: len(palette), 1:] = palette
         indices = np.ascontiguousarray(np.asarray(indexed))
-        yield av.VideoFrame.from_ndarray((indices, colours), format="pal8")
+        both: Any = (indices, colours)
+        yield av.VideoFrame.from_ndarray(both, format="pal8")
 
 
 def _rgb(chunk: Tensor) -> Frames:

@@ -53,7 +53,7 @@ class PictureVideo:
 
     has_audio = False
     aspect = 1.0
-    own_size = None
+    own_size: tuple[int, int] | None = None
 
     def __init__(self, files: Sequence[Path], background: str, rate: float | None = None) -> None:
         self.files = files
@@ -61,7 +61,8 @@ class PictureVideo:
         self._given_rate = rate
         with _opened(files[0]) as image:
             self.codec = str(image.format).lower()
-            self.metadata = {k: v for k, v in image.info.items() if isinstance(v, str)}
+            info = {str(k): v for k, v in image.info.items() if isinstance(v, str)}
+            self.metadata: dict[str, str] = info
             self._delays = [] if rate is not None else _delays(image)
         seconds = sum(self._delays)
         self.rate = rate or (len(self._delays) / seconds if seconds else STILL_RATE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -268,7 +268,7 @@ def _whole_numbers(size: int | tuple[int, int] | None) -> int | tuple[int, int] 
     """The size in Python's own numbers, of whatever kind they are."""
     if size is None:
         return None
-    if hasattr(size, "__index__"):
+    if not isinstance(size, Sequence):
         return operator.index(size)
     height, width = size
     return operator.index(height), operator.index(width)

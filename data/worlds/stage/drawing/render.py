@@ -217,8 +217,8 @@ class Drawing:
                 for k, value in enumerate(step(rows[mine], x[mine], y[mine])):
                     hits[k, mine] = value
         if K:
-            function = partial(shade, self.own_layout)
-            step = self._fused("shade", function, self.own_layout)
+            last = partial(shade, self.own_layout)
+            step = self._fused("shade", last, self.own_layout)
             for k, value in enumerate(step(rows, x, y, *hits[:4, :K])):
                 shown[k, :K] = value
         back = torch.cat([order.argsort(), torch.tensor([K])])

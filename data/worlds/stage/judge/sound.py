@@ -64,6 +64,8 @@ class SoundJudgeConfig:
 class SoundJudge(nn.Module):
     """Waves [B, L] to what is struck when."""
 
+    bands_MK: Tensor
+
     def __init__(self, config: SoundJudgeConfig | None = None) -> None:
         super().__init__()
         self.config = config or SoundJudgeConfig()
