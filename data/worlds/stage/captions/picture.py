@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..camera import project
+from ..motion.camera import project
 from ..scene import SHAPES, Scenes
 from .facts import UNKNOWN
 
