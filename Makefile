@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := files training tokenizer data generator evaluation app configs pretrained
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types format clean
+.PHONY: help demo test test-all soak lint types format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,7 +17,10 @@ test: lint types  ## lint, type-check and run the quick tests
 	$(BIN)/python -m pytest -q --durations=5
 
 test-all: lint types  ## the same with the slow tests
-	$(BIN)/python -m pytest -q --durations=15 -m "not gpu"
+	$(BIN)/python -m pytest -q --durations=15 -m "not gpu and not soak"
+
+soak: $(VENV)/.developing  ## thousands of damaged files; takes an hour
+	KINETOSCOPE_SOAK=1 $(BIN)/python -m pytest -q --durations=15 -m soak
 
 lint: $(VENV)/.developing
 	$(BIN)/ruff check .

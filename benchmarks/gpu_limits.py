@@ -1,9 +1,8 @@
-"""How much of a device's arithmetic and of its memory traffic a computation uses, against what the
-device can do.
+"""The shares of a device's arithmetic and memory limits that a computation uses.
 
 The traffic is counted operator by operator, as eager PyTorch runs them: every input is read and
-every result written once. Both limits are measured on the spot, by a large bfloat16 matrix product
-and by a large copy.
+every result written once. Both limits are measured in the same run, by a large bfloat16 matrix
+product and by a large copy.
 """
 
 import time
@@ -60,8 +59,7 @@ def device_limits(device: str, side: int = 8192) -> tuple[float, float]:
 def shares_of_limits(
     work: Callable[[], Any], device: str, limits: tuple[float, float]
 ) -> tuple[float, float, float]:
-    """Seconds of `work`, and the shares of the arithmetic and of the memory limit that it
-    reaches."""
+    """Seconds of `work`, and the shares of the arithmetic and memory limits that it reaches."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter, Traffic() as traffic:
         work()
     with torch.inference_mode():

@@ -1,11 +1,10 @@
-"""What H.264 keeps of the same real clips in the same number of bits: `python benchmarks/h264.py
-FOLDER`.
+"""The quality of H.264 at the bit rates of a tokenizer: `python benchmarks/h264.py FOLDER`.
 
 x264 at its slowest preset sees the whole clip before it writes a bit, spends bits where they are
 needed and packs them with a context model. A tokenizer gives every cell the same number of bits as
 soon as its frames are there, and a cell that stands still keeps its code, so that a generator can
-predict it. The distance between the two is what that costs. The note about its own settings that
-x264 puts into every file is not counted.
+predict it. The difference shows what that costs. The note about its settings that x264 puts into
+every file is not counted.
 """
 
 import argparse
@@ -56,8 +55,7 @@ def decode(coded: bytes) -> Tensor:
 
 
 def best_within(clip: Tensor, budget: float) -> Tensor:
-    """What comes back of a clip that was coded as well as `budget` bits allow. ValueError if
-    they allow nothing."""
+    """The clip after coding in at most `budget` bits; ValueError if that is impossible."""
     good = WORST  # a factor that fits, and one that does not
     bad = 0.0
     coded = encode(clip, good)

@@ -1,12 +1,12 @@
-"""What each term of the loss brings, measured.
+"""The effect of each term of the loss, measured in short runs.
 
     python benchmarks/losses.py --steps 2000  # squared error, + each other term, all, - each
     python benchmarks/losses.py --perceptual vgg16.safetensors  # and "+ perceptual"
     python benchmarks/losses.py --decoder-of FOLDER --steps 1200  # the adversarial stage
 
 Prints a Markdown table. Flicker is the mean change of the reconstruction from frame to frame over
-that of the video; "frames" is the Fréchet distance of the judge's features of the decoded frames
-from those of the real ones, which falls as pictures get sharper even where PSNR falls too.
+that of the video. "Frames" is the Fréchet distance between the judge's features of decoded frames
+and of real ones; it falls as pictures get sharper, even where PSNR falls too.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def runs(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
 def main() -> None:
     parser = arguments(__doc__, 2000, "losses", [*WHOLE, *PERCEPTUAL, *STAGE])
     parser.add_argument("--perceptual", help="file of a network for the perceptual loss")
-    parser.add_argument("--decoder-of", help="a tokenizer whose decoder alone is trained on")
+    parser.add_argument("--decoder-of", help="a tokenizer; train only its decoder, further")
     args = parser.parse_args()
     judge = Judge.from_pretrained()
     prepare(args, HEADER)

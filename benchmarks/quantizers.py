@@ -1,9 +1,9 @@
-"""The same training run with each quantizer at 12 bits a cell: `python benchmarks/quantizers.py
---steps 2000`.
+"""The same training run with each quantizer, at 12 bits per cell.
 
-Same data in the same order, same sizes and settings; only the quantizer differs. Prints a Markdown
-table of how well held-out clips come back. Rows "1 of 3" and "2 of 3" are the checkpoint above
-them, decoded from its first codebooks.
+`python benchmarks/quantizers.py --steps 2000` trains on the same data in the same order with the
+same sizes and settings; only the quantizer differs. It prints a Markdown table of the quality of
+held-out clips. The rows "1 of 3" and "2 of 3" are the checkpoint above them, decoded from its first
+codebooks.
 """
 
 from kinetoscope.data.worlds.physics.judge.judge import Judge

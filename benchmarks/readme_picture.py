@@ -1,4 +1,4 @@
-"""The moving picture of the README, from what `kinetoscope demo --out outputs/demo` wrote."""
+"""Makes the picture of the README from what `kinetoscope demo --out outputs/demo` wrote."""
 
 import argparse
 from pathlib import Path

@@ -1,18 +1,17 @@
-"""Tokens per second of the sampler beside transformers' `generate` on decoders of equal size,
-taking turns.
+"""Tokens per second of the sampler and of transformers' `generate`, on models of equal size.
 
     python benchmarks/sampling.py  # all cases, and the machine's limit, on one core
     python benchmarks/sampling.py --dtype bfloat16
     python benchmarks/sampling.py --compile             # the peers compiled too, with static caches
-    python benchmarks/sampling.py --drafts  # what drafts bring, and that they are exact
-    python benchmarks/sampling.py --variants  # what bfloat16 and int8 cost and bring
-    python benchmarks/sampling.py --orders FOLDER  # what another order costs in bits and score
+    python benchmarks/sampling.py --drafts  # the speed of drafts, and that they are exact
+    python benchmarks/sampling.py --variants  # cost and speed of bfloat16 and int8
+    python benchmarks/sampling.py --orders FOLDER  # bits and score of another decode order
     python benchmarks/sampling.py --plots docs  # time per frame, speed against window
     python benchmarks/sampling.py --device cuda
 
-Peers have the layers, width, heads, vocabulary and context of ours, in one batch with the rows
-without prompt where there is guidance. On a CPU the time is that of the processor, so that other
-work on the machine hardly counts.
+The models take turns. Peers have the layers, width, heads, vocabulary and context of ours; with
+guidance, the rows with and without prompt are in one batch. On a CPU the time is that of the
+processor, so that other work on the machine hardly counts.
 """
 
 import argparse
@@ -82,7 +81,7 @@ def compare(
             try:
                 with within(PATIENCE):
                     loop.turn()
-            except Exception as error:  # whatever the compiler makes of the interruption
+            except Exception as error:  # the compiler may raise anything when interrupted
                 print(
                     f"{loop.name}, takes too long or fails and is left out of '{case.name}': "
                     f"{type(error).__name__}",
@@ -131,7 +130,7 @@ def print_limit(generator: VideoGenerator, loops: list[Loop]) -> None:
         f"bytes that a token must read: {needed / 1e6:.1f} MB; memory gives {bandwidth / 1e9:.1f} "
         "GB/s"
     )
-    for loop in loops[1:]:  # drafts read them once for several tokens
+    for loop in loops[1:]:  # drafts read the weights once for several tokens
         share = needed / bandwidth / seconds(loop)
         print(f"{loop.name}: {1e3 * seconds(loop):.2f} ms per token, {share:.0%} of that limit")
 
@@ -195,23 +194,23 @@ def main() -> None:
         "--model", default="physics-64", help="a shipped model, a folder, or a hub id"
     )
     parser.add_argument(
-        "--dtype", default="float32", choices=["float32", "bfloat16"], help="of all models"
+        "--dtype", default="float32", choices=["float32", "bfloat16"], help="type of all models"
     )
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument(
-        "--rounds", type=int, default=5, help="turns of each, of which the median counts"
-    )
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each; the median counts")
     parser.add_argument("--clip-rounds", type=int, default=3, help="turns with whole clips")
     parser.add_argument("--latents", type=int, default=9, help="latent frames of a clip")
     parser.add_argument(
         "--cases", nargs="+", default=[*names], choices=names, help="what to measure"
     )
     parser.add_argument("--compile", action="store_true", help="run a compiled peer too")
-    parser.add_argument("--drafts", action="store_true", help="ours alone, with drafts and without")
-    parser.add_argument("--variants", action="store_true", help="ours alone, in every dtype")
     parser.add_argument(
-        "--orders", nargs="+", metavar="MODEL", help="ours alone, beside models of other orders"
+        "--drafts", action="store_true", help="only our model, with and without drafts"
+    )
+    parser.add_argument("--variants", action="store_true", help="only our model, in every dtype")
+    parser.add_argument(
+        "--orders", nargs="+", metavar="MODEL", help="only our model, and models of other orders"
     )
     parser.add_argument(
         "--prompts", type=int, default=64, help="clips that variants and orders are scored on"

@@ -1,4 +1,4 @@
-"""What drafts bring over one code after another, clip by clip, and that they change nothing."""
+"""The speed of drafts over one code after another, clip by clip, and that codes are equal."""
 
 import argparse
 import statistics
@@ -46,16 +46,17 @@ class Clips:
         self.forwards += session.forwards
 
     def differ(self, other: "Clips") -> str:
-        """In how many codes, and in how many clips these are: from the first one on, a clip goes
-        its own way."""
+        """How many codes differ, and how many clips they are in.
+
+        After its first different code a clip continues differently.
+        """
         wrong = [int((mine != theirs).sum()) for mine, theirs in zip(self.codes, other.codes)]
         total = sum(map(torch.numel, self.codes))
         return f"{sum(wrong)} of {total:,} ({sum(map(bool, wrong))} of {len(wrong)} clips)"
 
 
 def draw_clips(args: argparse.Namespace, dtype: str, guidance: float) -> dict[str, Clips]:
-    """A clip of every prompt in every mode, which take turns; the first turns warm up and do not
-    count."""
+    """Clips of every prompt in every mode, in turns; the first turns warm up and do not count."""
     generator = VideoGenerator.from_pretrained(args.model, dtype).to(args.device)
     warming = {mode: Clips() for mode in MODES}
     clips = {mode: Clips() for mode in MODES}

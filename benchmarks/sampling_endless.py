@@ -1,4 +1,4 @@
-"""An endless video, frame by frame, and what the length of the window costs: numbers and plots."""
+"""Time and memory of an endless video, and speed against window: numbers and plots."""
 
 import argparse
 import resource
@@ -27,8 +27,7 @@ EVERY = 4  # frames between two turns of the control
 
 @dataclass
 class Times:
-    """Of latent frames and of their forwards in milliseconds, and megabytes of memory at the
-    most."""
+    """Milliseconds per latent frame and per forward pass, and the most memory in megabytes."""
 
     per_frame: list[float] = field(default_factory=list)
     per_forward: list[float] = field(default_factory=list)
@@ -45,9 +44,11 @@ class Times:
 
 @torch.inference_mode()
 def grow(generator: VideoGenerator, accelerate: str, latents: int) -> tuple[Times, Times]:
-    """Draw so many latent frames under guidance; and, as a control, a frame of another video
-    again and again between them, which is always the same work: what its time does is the
-    machine's doing."""
+    """Draw `latents` latent frames under guidance, and between them a control.
+
+    The control draws one frame of another video again and again, which is always the same work, so
+    that changes of its time are due to the machine.
+    """
     params = SamplingParams(guidance=SCALE, accelerate=accelerate)
     config = generator.decoder.config
     session, control = (generator.session(PROMPTS[0], params=params).engine for _ in range(2))
@@ -81,8 +82,11 @@ def tail(times: list[float]) -> float:
 
 
 def plot_endless(generator: VideoGenerator, path: Path, args: argparse.Namespace) -> None:
-    """Time per frame. One by one every frame is the same work; with drafts every forward is, and
-    frames take as many as their guesses need."""
+    """Prints and plots the time per frame.
+
+    One by one, every frame is the same work. With drafts, every forward pass is the same work, and
+    a frame takes as many passes as its guesses need.
+    """
     k = generator.decoder.config.frames_per_latent
     latents = 1 + -(-(args.frames - 1) // k)
     print(

@@ -1,8 +1,8 @@
 """Decoders of equal size that draw tokens: ours, and those of transformers.
 
-A `Loop` has read a context and draws one frame's worth of tokens behind it, as often as it is asked
-to. What a forward takes does not depend on the weights, so those of the peers are random; how many
-of our drafts hold does, so ours are those of the model.
+A `Loop` has read a context and draws the tokens of one frame after it, as often as it is called.
+The time of a forward pass does not depend on the weights, so the peers have random ones. How many
+drafts are accepted does depend on them, so ours are those of the model.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ OURS = {"off": "ours, one by one", "exact": "ours, exact drafts"}
 
 @dataclass(frozen=True)
 class Case:
-    """What is asked for: how many videos at once, whether with guidance, behind how many frames."""
+    """One case: the number of videos at once, whether with guidance, and frames of the past."""
 
     name: str
     target: float
@@ -42,9 +42,9 @@ class Case:
 
 @dataclass
 class Loop:
-    """Something that draws `tokens` tokens, and the seconds that it took to, turn by turn.
+    """A loop that draws `tokens` tokens, and the seconds of each of its turns.
 
-    draw: draws them once and returns when it began and when it ended, by `clock`.
+    `draw` draws them once and returns when it began and when it ended, by `clock`.
     """
 
     name: str
@@ -79,7 +79,7 @@ def clock(device: str) -> float:
 def our_loop(
     generator: VideoGenerator, case: Case, accelerate: str, window: int | None = None
 ) -> Loop:
-    """Draws the frame behind `case.past` frames of its own, each turn with other seeds."""
+    """Draws the frame after `case.past` frames of its own, with other seeds in each turn."""
     device = generator.decoder.no_text.device.type
     params = SamplingParams(guidance=SCALE if case.guided else 1.0, window=window)
     session = generator.session(PROMPTS[: case.rows], params=params).engine
@@ -100,7 +100,7 @@ def our_loop(
 
 
 def our_clip(generator: VideoGenerator, frames: int, accelerate: str) -> Loop:
-    """Draws the codes of a whole clip under guidance, prompt and all, each turn of another seed."""
+    """Draws all codes of a clip under guidance, with its prompt; another seed in each turn."""
     device = generator.decoder.no_text.device.type
     params = SamplingParams(guidance=SCALE, accelerate=accelerate)
     seeds = itertools.count()
@@ -116,15 +116,14 @@ def our_clip(generator: VideoGenerator, frames: int, accelerate: str) -> Loop:
 
 
 def window_tokens(config: DecoderConfig, window: int | None = None) -> int:
-    """What a token of ours sees at most."""
+    """The most tokens that a token of our decoder sees."""
     return PREFIX + (config.sinks + (window or config.window)) * (1 + config.cells)
 
 
 def peer(
     name: str, config: DecoderConfig, dtype: torch.dtype, device: str, window: int | None = None
 ) -> Any:
-    """Llama or Mistral with as many layers, heads and codes as ours, as wide and with as many
-    weights."""
+    """Llama or Mistral with the layers, heads, codes, width and number of weights of ours."""
     from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
     sizes: dict[str, Any] = dict(
@@ -151,8 +150,10 @@ def peer(
 
 
 class Stamps:
-    """Called on the logits of every token: notes the time and, for guidance, draws one token for
-    both rows."""
+    """A logits processor that notes the time of every token.
+
+    With guidance it also draws one token for both rows.
+    """
 
     def __init__(self, guided: bool, device: str) -> None:
         self.guided = guided
@@ -172,12 +173,13 @@ class Stamps:
 def peer_loop(
     model: Any, case: Case, config: DecoderConfig, cache: str, frames: int = 1, device: str = "cpu"
 ) -> Loop:
-    """Its `generate`, in one batch with the rows that have no prompt. The first token, with the
-    context, is not timed.
+    """A loop over the peer's `generate`, with and without prompt in one batch under guidance.
+
+    The first token, which includes reading the context, is not timed.
 
     Args:
         cache: "dynamic" or "static".
-        frames: to draw in one go, of as many tokens as ours have codes.
+        frames: how many frames to draw in one call, of as many tokens as our frames have codes.
     """
     torch.manual_seed(0)
     rows = case.rows * (2 if case.guided else 1)

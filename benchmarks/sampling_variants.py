@@ -1,5 +1,4 @@
-"""What a model costs and brings in half precision, in eight bits, or in another order: size, speed,
-bits, score.
+"""Size, speed, bits and score of a model in half precision, in eight bits, or in another order.
 
 The score is the share of prompts whose clip shows what they say, as read by the judge of the
 physics world.
@@ -76,8 +75,7 @@ def whole_clips(generator: VideoGenerator, params: SamplingParams, latents: int)
 
 
 def print_variants(args: argparse.Namespace) -> None:
-    """Against float32: which codes would be drawn behind the same past, the bits of real
-    choices, clips, scores."""
+    """Comparison with float32: codes drawn after the same past, bits, clips, scores."""
     params = SamplingParams(guidance=SCALE)
     T = args.latents
     exam = Exam.of(args.prompts)
@@ -151,8 +149,7 @@ def held_out_bits(generator: VideoGenerator, clips: int) -> float:
 
 
 def print_orders(args: argparse.Namespace) -> None:
-    """A model in raster order beside models of other orders (on the same tokenizer, for bits to
-    compare)."""
+    """Compares a model in raster order with models of other orders (on the same tokenizer)."""
     exam = Exam.of(args.prompts)
     models = [args.model, *args.orders]
     generators = [

@@ -1,7 +1,7 @@
-"""Short training runs of the tokenizer that differ in one thing, and what each keeps of the same
-held-out clips.
+"""Short training runs of the tokenizer that differ in one thing, and their held-out quality.
 
-Same data in the same order, same sizes and settings; every run starts from the same seed.
+They use the same data in the same order, and the same sizes and settings. Every run starts from the
+same seed.
 """
 
 import argparse
@@ -88,8 +88,7 @@ def prepare(args: argparse.Namespace, header: tuple[str, ...]) -> None:
 
 
 def train(name: str, args: argparse.Namespace, **settings: Any) -> tuple[VideoTokenizer, float]:
-    """The tokenizer of a run of `TokenizerModule` with these settings, and the median time of a
-    step in seconds."""
+    """The tokenizer of a run of `TokenizerModule`, and the median seconds of a step."""
     pl.seed_everything(args.seed, verbose=False)
     real = {"real_root": args.real_root, "real_per_batch": 1} if args.real_root else {}
     data = PhysicsDataModule(
@@ -118,8 +117,7 @@ def train(name: str, args: argparse.Namespace, **settings: Any) -> tuple[VideoTo
 def measure(
     tokenizer: VideoTokenizer, args: argparse.Namespace, judge: Judge
 ) -> tuple[Quality, Tensor, Tensor]:
-    """What comes back of held-out clips, and the judge's features [N, D] of all frames, decoded
-    and real."""
+    """Quality on held-out clips, and the judge's features [N, D] of decoded and real frames."""
     quality = Quality(tokenizer)
     decoded = []
     real = []

@@ -1,12 +1,12 @@
-"""Frames per second of the tokenizer beside those of its peers, on the same clips, taking turns.
+"""Frames per second of the tokenizer and of its peers on the same clips, in turns.
 
     python benchmarks/tokenizer.py  # ours and the peers that are installed, on one core
     python benchmarks/tokenizer.py --variants  # bfloat16, memory formats and compilation
     python benchmarks/tokenizer.py --device cuda  # on a GPU, beside its limits
 
 Every model runs in the fastest of its modes (float32, bfloat16 by autocast, bfloat16 weights) and,
-where that takes less than a minute, compiled too. Quality is not compared: the peers carry random
-weights.
+where compilation takes less than a minute, compiled too. Quality is not compared, because the peers
+have random weights.
 """
 
 import argparse
@@ -159,16 +159,14 @@ def main() -> None:
         "--sizes", type=int, nargs="+", default=[64, 128], help="sides of the clips in pixels"
     )
     parser.add_argument("--peers", nargs="*", default=[*PEERS], choices=[*PEERS])
-    parser.add_argument(
-        "--rounds", type=int, default=5, help="turns of each, of which the median counts"
-    )
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each; the median counts")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument(
         "--patience", type=float, default=PATIENCE, help="seconds to compile in; 0 compiles nothing"
     )
     parser.add_argument(
-        "--variants", action="store_true", help="ours alone, with one thing changed at a time"
+        "--variants", action="store_true", help="only our model, with one change at a time"
     )
     args = parser.parse_args()
     if args.device == "cuda" and not torch.cuda.is_available():

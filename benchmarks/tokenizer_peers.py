@@ -1,6 +1,6 @@
-"""Video tokenizers behind one face, for `tokenizer.py`: ours, and peers that anyone can install.
+"""Video tokenizers with one interface, for `tokenizer.py`: ours, and peers that can be installed.
 
-The peers carry random weights: speed does not depend on them, and quality is not compared.
+The peers have random weights: speed does not depend on them, and quality is not compared.
 
 Legend: F Y X frames and pixels; clips are float `[1, 3, F, Y, X]` in [-1, 1].
 """
@@ -43,8 +43,11 @@ INSTALL = (
 
 
 class Codec(Protocol):
-    """`bits` of one code; `modes` it can run in; `frames` that it takes of a clip; `steps`,
-    encode and decode without what cannot be compiled; `count` of the codes."""
+    """A tokenizer to measure.
+
+    It has the `bits` of one code, the `modes` it can run in, the `frames` that it takes of a clip,
+    `steps` (encode and decode, without what cannot be compiled), and the `count` of its codes.
+    """
 
     name: str
     model: Any
@@ -109,8 +112,7 @@ class OursStreamed(Ours):
 
 
 class Emu3:
-    """`Emu3VQVAE` of transformers at its default size. All its latent frames are four frames, so
-    it takes 16 of 17."""
+    """`Emu3VQVAE` of transformers in its default size; it takes 16 frames, four per latent."""
 
     name = "transformers Emu3VQVAE"
     modes = (WEIGHTS, AUTOCAST, FULL)
@@ -166,7 +168,7 @@ class Magvit2:
         return given
 
     def encode(self, clip: Tensor) -> Any:
-        self.model.image_size = clip.shape[-1]  # it is only compared with what comes in
+        self.model.image_size = clip.shape[-1]  # only compared with the input
         return self.model.tokenize(clip.to(next(iter(self.model.parameters())).dtype))
 
     def decode(self, codes: Any) -> Tensor:
@@ -186,8 +188,7 @@ class _Absent:
 
 
 def _magvit2_class() -> Any:
-    """The class, without what its package imports for training alone, some of which has no build
-    for a CPU torch."""
+    """The class, without imports that only training needs (some have no build for CPU torch)."""
     spec = importlib.util.find_spec("magvit2_pytorch")
     if spec is None:
         raise ImportError(f"magvit2_pytorch is not installed; {INSTALL}")

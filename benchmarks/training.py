@@ -1,21 +1,21 @@
-"""Tokens per second of training the generator beside transformers' Llama of equal size, taking
-turns.
+"""Tokens per second of training the generator, and a Llama of transformers of equal size.
 
     python benchmarks/training.py  # physics-64, bfloat16, on one core
     python benchmarks/training.py --config small --batch-size 2 --rounds 3
     python benchmarks/training.py --config base --device cuda --compile --backend flex
 
-Llama gets the layers, width, heads, vocabulary and nearly the number of weights of ours, the same
-clips, flattened, and before them a prefix as long as our caption, outside of its loss. It sees all
-of the past, ours a window of frames. On a CPU it runs with both of its kinds of attention, since
-either may be the faster one there. All run under the same Trainer with the same optimizer (AdamW
-for all weights, no averaging) and learn from every code; a row more shows our own recipe, which the
-peer does not have. Codes and captions are random: neither model's speed depends on what they say.
+The models take turns. Llama has the layers, width, heads, vocabulary and nearly the number of
+weights of ours. It gets the same clips, flattened, after a prefix as long as our caption, which is
+left out of its loss. It sees all of the past, ours a window of frames. On a CPU it runs with both
+of its kinds of attention, because either may be the faster one there. All run under the same
+Trainer with the same optimizer (AdamW for all weights, no averaging) and learn from every code. One
+more row shows our own recipe, which the peer does not have. Codes and captions are random, because
+neither model's speed depends on them.
 
-MFU is the share of the device's measured matrix product (bfloat16) that useful work takes: 6
-operations per weight of a linear layer and token that meets it, and 12 per channel, layer and pair
-of a query and a key that may see each other. On a CPU the time is that of the processor over all
-its cores, so that other work on the machine hardly counts.
+MFU is the share of the device's measured matrix product (bfloat16) that useful work takes. Useful
+work is 6 operations per weight of a linear layer and token that passes it, and 12 per channel,
+layer and visible pair of a query and a key. On a CPU the time is that of the processor over all its
+cores, so that other work on the machine hardly counts.
 """
 
 import argparse
@@ -53,7 +53,7 @@ TARGETS = {
 
 
 class Ours(GeneratorModule):
-    """Leaves nothing behind."""
+    """Exports no model at the end."""
 
     def on_fit_end(self) -> None: ...
 
@@ -100,8 +100,7 @@ class StepTimer(pl.Callback):
 
 @dataclass
 class Contestant:
-    """A model in training, what it must compute in a step, and the seconds that a step took,
-    turn by turn."""
+    """A model in training, the work of a step, and the seconds of its steps, turn by turn."""
 
     name: str
     module: Any
@@ -169,8 +168,7 @@ def contestants(plan: Plan, args: argparse.Namespace) -> list[Contestant]:
 
 
 def peer_flops(model: Any, plan: Plan) -> float:
-    """Of a training step, counted like `step_flops`: causal attention over everything, logits of
-    every token."""
+    """FLOPs of a step, as in `step_flops`, with causal attention over all and all logits."""
     length = plan.text + plan.latents * plan.decoder.cells
     weights = (
         sum(p.numel() for p in model.parameters() if p.dim() > 1)
@@ -214,8 +212,7 @@ def trainer_of(plan: Plan, args: argparse.Namespace) -> Callable[[Any], dict[str
 
 
 def matmul_peak(device: str) -> float:
-    """Operations per second of the best of a few large bfloat16 products, by the clock of the
-    benchmark."""
+    """Operations per second of the best of a few large bfloat16 products."""
     side = 8192 if device == "cuda" else 2048
     matrix = torch.randn(side, side, device=device).bfloat16()
     times = []
@@ -248,12 +245,10 @@ def main() -> None:
         "--share",
         type=float,
         default=1.0,
-        help="of the codes that our recipe's loss is computed on",
+        help="share of the codes that the loss of our recipe is computed on",
     )
-    parser.add_argument("--steps", type=int, default=5, help="of a turn")
-    parser.add_argument(
-        "--rounds", type=int, default=5, help="turns of each, of which the median counts"
-    )
+    parser.add_argument("--steps", type=int, default=5, help="steps of a turn")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each; the median counts")
     args = parser.parse_args()
     if args.device == "cuda" and not torch.cuda.is_available():
         parser.error(

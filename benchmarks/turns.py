@@ -1,8 +1,8 @@
 """Timing of video tokenizers that take turns on one clip.
 
-On a CPU the time is that of the processor, summed over its cores, so that other work on the machine
-hardly counts, and taking turns lets what does count slow all of them alike. On a GPU it is the time
-that passes.
+On a CPU the time is that of the processor, summed over its cores, so other work on the machine
+hardly counts. What does count slows all of them alike, because they take turns. On a GPU it is
+wall-clock time.
 """
 
 import contextlib
@@ -75,8 +75,7 @@ class Runner:
         return first, second, third
 
     def costs(self) -> tuple[float, float]:
-        """Multiply-adds of one encode and decode, and bits of the codes, both per pixel of the
-        video."""
+        """Multiply-adds of one encode and decode, and bits of the codes, per pixel of the video."""
         with torch.no_grad(), self.precision(), FlopCounterMode(display=False) as counter:
             codes = self.codec.encode(self.clip)
             self.codec.decode(codes)
@@ -101,7 +100,7 @@ class TooSlow(Exception):
 
 @contextlib.contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Give up on the block after so many seconds of the processor."""
+    """Raise TooSlow in the block after so many seconds of the processor."""
 
     def give_up(*_: object) -> None:
         raise TooSlow
@@ -119,8 +118,7 @@ def set_mode(codec: Codec, mode: str) -> None:
 
 
 def settle_mode(codec: Codec, frames: int, size: int, device: str) -> str:
-    """Put a codec into the mode that is fastest on a clip, without waiting for those that are
-    far slower."""
+    """Put a codec into its fastest mode, without waiting for modes that are far slower."""
     best = codec.modes[0]
     best_seconds = 200.0
     for mode in codec.modes:
@@ -135,14 +133,14 @@ def settle_mode(codec: Codec, frames: int, size: int, device: str) -> str:
 
 
 def compiled(runner: Runner, note: str = "compiled", patience: float = PATIENCE) -> Runner | None:
-    """The same, compiled; None, and a line that says so, if that fails or takes too long."""
+    """The compiled twin; None, with a line that says so, if compilation fails or is too slow."""
     encode, decode = (torch.compile(step, dynamic=False) for step in runner.codec.steps())
     twin = Runner(runner.codec, f"{runner.mode}, {note}", runner.clip, encode, decode)
     begin = time.process_time()
     try:
         with within(patience):
             twin.turn()
-    except Exception as error:  # whatever the compiler makes of the interruption
+    except Exception as error:  # the compiler may raise anything when interrupted
         late = time.process_time() - begin >= patience
         reason = f"takes more than {patience:.0f} s" if late else f"fails ({type(error).__name__})"
         print(

@@ -1,5 +1,4 @@
-"""Frames per second of the rendered world: `python benchmarks/world.py [--size 64] [--clips 64]
-[--threads 2]`."""
+"""Frames per second of the renderer: `python benchmarks/world.py [--size 64] [--clips 64]`."""
 
 import argparse
 import statistics

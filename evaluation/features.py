@@ -49,7 +49,7 @@ class Network:
     name: str
     fingerprint: str
     sees: str
-    call: Callable[[Tensor], Tensor]
+    call: Callable[..., Tensor]
     own_pixels: bool = False
     published: str = ""
     model: Any = None
@@ -216,9 +216,8 @@ def _dotted(name: str, sees: str, device: str) -> Network:
         made = made.eval().to(device)
         fingerprint = _model_sha256(made)
     else:
-        fingerprint = hashlib.sha256(
-            inspect.getsource(inspect.getmodule(found)).encode()
-        ).hexdigest()
+        source = inspect.getsource(inspect.getmodule(found) or found)
+        fingerprint = hashlib.sha256(source.encode()).hexdigest()
     own_pixels = getattr(made, "own_pixels", sees == "pictures")
 
     def call(values: Tensor) -> Tensor:

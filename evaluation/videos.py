@@ -12,13 +12,14 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..data.datasets.video_list import Problem
+from ..data.datasets.listed_video import Problem
 from ..tokenizer.training.perceptual import PerceptualLoss
 from .clips.extraction import Job, Work, fill, row_key
 from .clips.feature_store import FeatureStore, Rows, collect, default_folder, file_sha256
@@ -36,7 +37,7 @@ PACKAGES = ("kinetoscope", "torch", "av", "numpy", "torchmetrics", "transformers
 
 @dataclass(frozen=True)
 class Settings:
-    """What is compared with what, and how.
+    """What is compared with what, and how; `split` is that of the reference.
 
     `networks` maps a role ("video", "picture", "classifier", "clip", "lpips", "sound") to a
     network's name, see `evaluation.features`. What stands below `halves` never changes a number.
@@ -47,6 +48,7 @@ class Settings:
     metrics: Sequence[str]
     protocol: Protocol = field(default_factory=Protocol)
     networks: Mapping[str, str] = field(default_factory=dict)
+    split: str | None = None
     halves: int = HALVES
     batch: int = 8
     workers: int = 2
@@ -72,8 +74,11 @@ def evaluate_sets(
         tempfile.TemporaryDirectory(prefix="kinetoscope-") as scratch,
     ):
         sets = {
-            side: choose_clips(getattr(settings, side), protocol, side, store)
-            for side in ("reference", "generated")
+            side: choose_clips(source, protocol, side, store, split)
+            for side, source, split in (
+                ("reference", settings.reference, settings.split),
+                ("generated", settings.generated, None),
+            )
         }
         for side, chosen in sets.items():
             say(f"{side}: {len(chosen.clips)} clips of {chosen.videos} videos")
@@ -183,8 +188,9 @@ def _wait_for_all() -> None:
     import torch.distributed as distributed
 
     if not distributed.is_initialized():
-        distributed.init_process_group("gloo")
+        distributed.init_process_group("gloo", timeout=timedelta(days=7))
     distributed.barrier()
+    distributed.destroy_process_group()
 
 
 # ---- from rows to numbers ----
@@ -285,6 +291,7 @@ def _result(
         "sets": {
             side: {
                 "source": chosen.source,
+                "split": settings.split if side == "reference" else None,
                 "sha256": chosen.fingerprint,
                 "videos": chosen.videos,
                 "clips": len(chosen.clips),

@@ -29,19 +29,20 @@ END = ".part"
 
 @contextlib.contextmanager
 def whole_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """The name of an empty file to write to; it becomes `path` when the block has ended well.
+    """The name of an empty file to write to; it becomes `path` when the block has ended well. A
+    missing folder is made.
 
     For libraries that open a file by its name; `whole_file` gives an open one.
 
     Raises:
         ValueError: there is a folder or a device of this name.
-        OSError: naming `path`: the disk is full, or its folder missing or not writable. What was
+        OSError: naming `path`: the disk is full, or its folder is not writable. What was
             there before stays.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
         raise ValueError(f"'{path}' is no ordinary file; give another name")
-    with _disk_errors(path), _claimed(path) as beside:
+    with _disk_errors(path), _folder_of(path), _claimed(path) as beside:
         yield beside
         _flush(beside)
         os.replace(beside, path)
@@ -59,6 +60,41 @@ def write_whole(path: str | os.PathLike[str], content: bytes | str) -> None:
     """Write a file at once, text as UTF-8; errors are those of `whole_path`."""
     with whole_file(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def whole_new_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """An empty folder to fill; it becomes `folder`, which must be empty or not there yet, when the
+    block has ended well.
+
+    Raises:
+        OSError: naming `folder`, as `whole_path`.
+    """
+    folder = Path(folder)
+    with (
+        _disk_errors(folder),
+        _folder_of(folder),
+        _claimed(folder, is_folder=True) as beside,
+    ):
+        yield beside
+        for file in beside.iterdir():
+            _flush(file)
+        os.replace(beside, folder)
+        _flush(folder.parent)
+
+
+@contextlib.contextmanager
+def _folder_of(path: Path) -> Iterator[None]:
+    """Make the folder that a file shall lie in; it goes again if there will be no file."""
+    missing = [folder for folder in path.absolute().parents if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only if nothing is in it
+        raise
 
 
 @contextlib.contextmanager

@@ -1,12 +1,13 @@
 """Model folders: `config.json` beside `model.safetensors`, found by name, path or hub id."""
 
 import json
+import math
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +16,18 @@ from torch.overrides import TorchFunctionMode
 from .atomic import whole_folder
 from .errors import UnreadableFile
 from .json_file import read_object
-from .tensors import PICKLES, load_tensors, save_tensors
+from .memory_limit import MemoryLimit
+from .tensors import PICKLES, load_tensors, save_tensors, tensor_shapes
+
+Config = TypeVar("Config")
+Module = TypeVar("Module", bound=nn.Module)
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
-SCALE = ".scale"  # behind the name of what is stored in eight bits
+FLOATS = {"F16", "BF16", "F32", "F64"}
+WHOLES = {"I8", "I16", "I32", "I64", "U8", "BOOL"}
+SLACK = 1 << 26  # numbers that a module may make beside its weights
+SCALE = ".scale"  # ends the name of the scales of what is stored in eight bits
 # what draws the weights of a new module
 DRAWS = {nn.init.kaiming_uniform_, nn.init.normal_, nn.init.uniform_}
 DRAWS |= {Tensor.normal_, Tensor.uniform_}
@@ -89,6 +97,35 @@ def read_config(folder: Path) -> dict[str, Any]:
     return read_object(folder / CONFIG)
 
 
+def load_config(folder: Path, make: Callable[[dict[str, Any]], Config]) -> Config:
+    """What `make` makes of the config of a model folder.
+
+    Raises:
+        UnreadableFile: naming the file and, if one is wrong, its field.
+    """
+    values = read_config(folder)
+    try:
+        return make(values)
+    except ValueError as error:
+        raise UnreadableFile(f"'{folder / CONFIG}': {error}") from error
+
+
+def load_model(folder: Path, make: Callable[[], Module]) -> Module:
+    """What `make` makes, with the weights of a folder; errors are those of `load_weights`.
+
+    A config that asks for far more memory than the weights beside it can need is refused before
+    that memory is taken.
+    """
+    held = sum(math.prod(shape) for shape, _ in tensor_shapes(folder / WEIGHTS).values())
+    try:
+        with MemoryLimit(4 * held + SLACK):
+            module = make()
+    except ValueError as error:
+        raise UnreadableFile(f"'{folder / CONFIG}': {error}") from error
+    load_weights(module, folder)
+    return module
+
+
 class UndrawnWeights(TorchFunctionMode):
     """Inside the block new modules get no random weights, but whatever lies in memory: for modules
     whose weights are loaded next. The random state stays as it is, unlike without the block."""
@@ -111,24 +148,44 @@ class UndrawnWeights(TorchFunctionMode):
 def load_weights(module: nn.Module, folder: Path) -> None:
     """Load the weights of a folder into `module`, as float32 whatever they are stored in.
 
-    UnreadableFile, in one line, if names or shapes differ from what the config asks for.
+    UnreadableFile, in one line, if names, shapes or types differ from what the config asks for, or
+    if a weight is no number.
     """
+    _check_fit(module, folder)
     file = folder / WEIGHTS
     tensors = _from_eight_bits(load_tensors(file)[0])
+    # a copy of each, which the file is not mapped for any more, takes the place of the old weights
+    copies = {name: _widened_copy(tensor) for name, tensor in tensors.items()}
+    for name, tensor in copies.items():
+        # a sum is quick, and is no finite number if one of its terms is none
+        if not math.isfinite(tensor.sum()) and not tensor.isfinite().all():
+            raise UnreadableFile(f"{file} is damaged: {name} holds something that is no number")
+    module.load_state_dict(copies, strict=True, assign=True)
+
+
+def _check_fit(module: nn.Module, folder: Path) -> None:
+    """UnreadableFile unless the file has all weights of the module, in the right shapes."""
+    file = folder / WEIGHTS
+    stored = tensor_shapes(file)
+    scales = {n for n in stored if n.endswith(SCALE) and n.removesuffix(SCALE) in stored}
     wanted = module.state_dict()
-    problems = [f"{name} is missing" for name in wanted if name not in tensors]
-    problems += [f"{name} is not in the model" for name in tensors if name not in wanted]
-    problems += [
-        f"{name} has shape {list(tensors[name].shape)} instead of {list(wanted[name].shape)}"
-        for name in wanted
-        if name in tensors and tensors[name].shape != wanted[name].shape
-    ]
+    problems = [f"{name} is missing" for name in wanted if name not in stored]
+    surplus = stored.keys() - scales - wanted.keys()
+    problems += [f"{name} is not in the model" for name in sorted(surplus)]
+    for name in (name for name in wanted if name in stored):
+        shape, kind = stored[name]
+        like = wanted[name]
+        if shape != like.shape:
+            problems.append(f"{name} has shape {list(shape)} instead of {list(like.shape)}")
+        elif name + SCALE in scales:
+            rows = (shape[0], *(1,) * (len(shape) - 1)) if shape else ()
+            if kind != "I8" or stored[name + SCALE][0] != rows:
+                problems.append(f"{name} and its scales do not fit each other")
+        elif kind not in (FLOATS if like.is_floating_point() else WHOLES):
+            problems.append(f"{name} is stored as {kind}, which is no {like.dtype}")
     if problems:
         more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
         raise UnreadableFile(f"{file} does not fit {folder / CONFIG}: {problems[0]}{more}")
-    # a copy of each, which the file is not mapped for any more, takes the place of the old weights
-    copies = {name: _widened_copy(tensor) for name, tensor in tensors.items()}
-    module.load_state_dict(copies, strict=True, assign=True)
 
 
 def _widened_copy(tensor: Tensor) -> Tensor:

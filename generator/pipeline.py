@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from ..files.atomic import whole_folder
 from ..files.fingerprint import fingerprint
-from ..files.model_folder import find_folder, load_weights, read_config, save_folder
+from ..files.model_folder import find_folder, load_config, load_model, read_config, save_folder
 from ..tokenizer import VideoCodes, VideoTokenizer
+from ..tokenizer.enlarge import with_patch
 from .conditions import CONDITIONS
 from .conditions.text_encoder import TextEncoder
 from .model.codebooks import Codebooks
@@ -226,6 +227,14 @@ class VideoGenerator(nn.Module):
             known = ", ".join(["prompt", "init", *further])
             raise ValueError(f"this model takes no '{name}'; it takes {known}")
 
+    def load_session(self, path: str | os.PathLike[str]) -> VideoSession:
+        """Go on with a session that `VideoSession.save` wrote.
+
+        Raises:
+            ValueError: the file is something else, damaged, or of another model.
+        """
+        return VideoSession.load(path, self)
+
     def encode_text(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """What the decoder reads of these sentences: states [B, S, E] and the mask [B, S] of what
         is real in them."""
@@ -248,26 +257,33 @@ class VideoGenerator(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, name: str | os.PathLike[str], dtype: str = "float32", quantize: str | None = None
+        cls,
+        name: str | os.PathLike[str],
+        dtype: str = "float32",
+        quantize: str | None = None,
+        size: int | None = None,
     ) -> "VideoGenerator":
         """Load a shipped model by name, a folder, or a hub id; safetensors only.
 
         Args:
             dtype, quantize: as in `lighten`.
+            size: height of the pictures in pixels, as the tokenizer has it if not given. The same
+                codes are decoded with larger or smaller patches, see `with_patch`.
 
         Raises:
-            ValueError: there is no such model, its files do not fit each other, or another dtype or
-                way to quantize.
+            ValueError: there is no such model, its files do not fit each other, or another dtype,
+                way to quantize or size than it has.
         """
         folder = find_folder(name, "generator")
-        values = read_config(folder)
-        tokenizer_id = values.pop("tokenizer", None)
-        decoder = Decoder(DecoderConfig.from_dict(values))
-        load_weights(decoder, folder)
+        tokenizer_id = read_config(folder).get("tokenizer")
+        config = load_config(folder, DecoderConfig.from_dict)
+        decoder = load_model(folder, lambda: Decoder(config))
         tokenizer = VideoTokenizer.from_pretrained(folder / "tokenizer", library=False)
         if tokenizer.id != tokenizer_id:
             wanted = f"the decoder in {folder} learned the codes of tokenizer {tokenizer_id}"
             raise ValueError(f"{wanted}, but the one beside it is {tokenizer.id}")
+        if size is not None:
+            tokenizer = _of_size(tokenizer, folder, size, decoder.config.grid[0])
         generator = cls(decoder, tokenizer, TextEncoder.from_pretrained(folder / "text")).eval()
         return generator.lighten(dtype, quantize)
 
@@ -305,3 +321,19 @@ class VideoGenerator(nn.Module):
 
     def _config(self) -> dict[str, Any]:
         return {**self.decoder.config.to_dict(), "tokenizer": self.tokenizer.id}
+
+
+def _of_size(own: VideoTokenizer, folder: Path, size: int, cells: int) -> VideoTokenizer:
+    """The tokenizer in `folder` that draws `cells` cells over `size` pixels."""
+    natural = cells * own.config.patch
+    if size == natural:
+        return own
+    try:
+        if size % cells:
+            raise ValueError(f"it must be a multiple of {cells}")
+        return with_patch(folder / "tokenizer", size // cells, library=False)
+    except ValueError as error:
+        raise ValueError(
+            f"the model in {folder} draws pictures of {natural} pixels; size {size} cannot be had: "
+            f"{error}"
+        ) from error

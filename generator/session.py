@@ -51,7 +51,7 @@ class VideoSession:
         self.engine = engine
         self.given = deque(given_TBG)
         reach = engine.sinks + engine.remembered
-        # the tokenizer's state behind each of the last frames
+        # the tokenizer's state after each of the last frames
         self.pasts: deque[State] = deque([{}], 1 + reach)
 
     @property

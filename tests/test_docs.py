@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from kinetoscope.app.cli.main import load
+from kinetoscope.app.cli.main import load, split_command
 from kinetoscope.app.cli.parser import parse
 from kinetoscope.data.video.write import write_video
 from kinetoscope.tokenizer import VideoCodes, VideoTokenizer
@@ -89,7 +89,7 @@ def test_streams_of_the_page_are_those_of_the_whole_clip() -> None:
 @pytest.mark.parametrize("page", [README, *DOCS, *CARDS], ids=name_of)
 def test_commands_parse(page: Path) -> None:
     for line in commands(page.read_text(encoding="utf-8")):
-        _, command, *words = shlex.split(line, comments=True)
+        command, words = split_command(shlex.split(line, comments=True)[1:])
         assert parse(command, load(command), words), line
 
 
@@ -101,7 +101,8 @@ def test_commands_that_go_on_in_the_next_line_are_read() -> None:
 @pytest.mark.parametrize("page", [README, *DOCS, *CARDS], ids=name_of)
 def test_configs_and_programs_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for target in re.findall(r"(?:--config |\bpython |`)([\w./-]+\.(?:yaml|py))", text):
+    told = re.findall(r"(?:--config |\bpython )([\w./-]+\.(?:yaml|py))", text)
+    for target in [*told, *re.findall(r"`([\w-]+/[\w./-]+\.(?:yaml|py))", text)]:
         assert (ROOT / target).exists(), f"{name_of(page)} names {target}, which is not there"
     for module in re.findall(r"\bpython -m (kinetoscope[\w.]*)", text):
         place = ROOT.joinpath(*module.split(".")[1:])

@@ -1,10 +1,12 @@
-"""Markdown files: prose is wrapped, links lead somewhere, and the code of the model cards runs."""
+"""Markdown files: prose is wrapped, links lead somewhere, the tree of CONTRIBUTING is that on the
+disk, and CHANGELOG names all that moved."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kinetoscope.files.moved import MODULES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -13,6 +15,7 @@ PAGES = sorted(
     for page in ROOT.glob(pattern)
 )
 WIDTH = 100
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def name_of(page: Path) -> str:
@@ -63,3 +66,49 @@ def headings(page: Path) -> set[str]:
     """Anchors of a page, as GitHub makes them."""
     titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def tree(text: str) -> Iterator[tuple[Path, list[str]]]:
+    """Folders of the tree in CONTRIBUTING, and the files that it names in each."""
+    parents: dict[int, Path] = {}
+    folder = ROOT
+    for line in text.splitlines():
+        found = re.match(r"    ( *)(\w+)/ *(.*)", line)
+        if found:
+            depth = len(found[1])
+            above = [parents[other] for other in sorted(parents) if other < depth]
+            folder = (above[-1] if above else ROOT) / found[2]
+            parents = {other: path for other, path in parents.items() if other < depth}
+            parents[depth] = folder
+        cells = re.split(r"  +", found[3] if found else line.strip())
+        words = [re.sub(r" \(.*\)$", "", cell.partition(": ")[2] or cell) for cell in cells]
+        yield folder, [word for word in words if re.fullmatch(r"\w+(\.py|/)?", word)]
+
+
+def test_the_tree_of_contributing_is_that_on_the_disk() -> None:
+    block = re.search(r"## The tree\n.*?\n\n((?:    .*\n|\n)+)", CONTRIBUTING, re.S)
+    assert block
+    named = set()
+    for folder, names in tree(block[1]):
+        assert folder.is_dir(), folder
+        named.add(folder)
+        for name in names:
+            path = folder / name
+            assert path.exists() or path.with_suffix(".py").exists(), f"{path} is not there"
+    packages = {path.parent for path in ROOT.glob("*/__init__.py")}
+    rooms = {path.parent for path in ROOT.glob("*/*/__init__.py")}
+    assert packages | {room for room in rooms if room.parent.name != "configs"} <= named
+
+
+def test_contributing_names_files_that_exist() -> None:
+    paths = re.findall(r"`([\w/]+/(?:\w+\.py)?)`", CONTRIBUTING)
+    assert paths
+    for path in paths:
+        if "NAME" not in path:
+            assert (ROOT / path).exists(), path
+
+
+def test_changelog_names_every_module_that_moved() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    missing = [old for old in MODULES if f"`{old}`" not in text]
+    assert not missing

@@ -1,6 +1,6 @@
-"""The trunk: channels-last blocks with local statistics only, and the pixel refiner.
+"""The trunk: channels-last blocks with local statistics only; and the refiners of pixels.
 
-Legend: B batch, T H W latent grid, F Y X frames and pixels, C channels.
+Legend: B batch, T H W latent grid, F Y X frames and pixels, C channels, s stride.
 
 Every function of time is causal, sees a fixed number of frames back, and takes that past as an
 argument, so a video cut into chunks gives the same numbers as the whole. The past of the first
@@ -9,6 +9,7 @@ as later on.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +17,21 @@ from torch.nn import functional
 
 State = dict[str, Tensor]
 TAPS = 3  # frames that a causal convolution sees: two past ones and the present one
-REFINED = "refine."  # prefix of the state of the pixel refiner
+REFINED = "refine."  # prefix of the state of a pixel refiner
 
 
 @dataclass(frozen=True)
 class StackConfig:
     """A stack of blocks. `spatial` and `temporal` list the blocks, from 0, that mix neighbours."""
+
+    LIMITS: ClassVar = {
+        "width": (1, 1 << 14),
+        "depth": (1, 256),
+        "expand": (1, 64),
+        "kernel": (1, 63),
+        "spatial": (0, 255),
+        "temporal": (0, 255),
+    }
 
     width: int = 256
     depth: int = 6
@@ -137,16 +147,64 @@ class Stack(nn.Module):
         return x_BTHWC
 
 
+# ---- the last layers: light convolutions over pixels, which smooth what patches leave at borders;
+# the last convolution of each starts at zero, so it starts as the identity ----
+
+
+def refiner(channels: int, stride: int) -> "PixelRefiner | PictureRefiner | None":
+    """The refiner with these sizes; none without channels."""
+    if not channels:
+        return None
+    return PixelRefiner(channels) if stride == 1 else PictureRefiner(channels, stride)
+
+
+def refiner_radius(channels: int, stride: int) -> int:
+    """Pixels on each side of a pixel that its refined value depends on."""
+    # of two convolutions of 3 x 3; what lies in one square of s x s pixels is seen together
+    return 0 if not channels else 2 if stride == 1 else 3 * stride - 1
+
+
+class PictureRefiner(nn.Module):
+    """Two 3x3 convolutions within each frame, at 1/s of its size, added to the pixels.
+
+    Squares of s x s pixels lie side by side as channels, so that a convolution has many channels at
+    few places, which a processor does faster than few channels at many. Time is left to the trunk.
+    """
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.widen = nn.Conv2d(3 * stride**2, channels, 3, padding=1)
+        self.narrow = nn.Conv2d(channels, 3 * stride**2, 3, padding=1)
+        nn.init.zeros_(self.narrow.weight)
+        nn.init.zeros_(self.narrow.bias)  # type: ignore[arg-type]
+
+    def forward(self, pixels_BFYXC: Tensor, state: State, new_state: State) -> Tensor:
+        squares = to_squares(pixels_BFYXC, self.stride)
+        hidden = over_frames(squares, self.widen.weight, self.widen.bias)
+        added = over_frames(functional.gelu(hidden), self.narrow.weight, self.narrow.bias)
+        return pixels_BFYXC + from_squares(added, self.stride)
+
+
+def to_squares(x_BFYXC: Tensor, s: int) -> Tensor:
+    """`[B, F, Y, X, C]` to `[B, F, Y / s, X / s, s * s * C]`."""
+    split = x_BFYXC.unflatten(3, (-1, s)).unflatten(2, (-1, s))
+    return split.transpose(3, 4).flatten(4)
+
+
+def from_squares(x_BFYXC: Tensor, s: int) -> Tensor:
+    """The inverse of `to_squares`."""
+    split = x_BFYXC.unflatten(4, (s, s, -1)).transpose(3, 4)
+    return split.flatten(4, 5).flatten(2, 3)
+
+
 class PixelRefiner(nn.Module):
-    """Two light causal 3x3x3 convolutions, added to the pixels. They smooth the borders of patches.
+    """Two causal 3x3x3 convolutions, added to the pixels.
 
     Both are computed as convolutions over space, which is far faster on a CPU. The one with few
     inputs gets its three frames side by side as channels. The one with few outputs gives a part for
-    each of three frames, and the parts are added up. The last one starts at zero, so the refiner
-    starts as the identity.
+    each of three frames, and the parts are added up.
     """
-
-    radius = 2  # pixels on each side of a pixel that its result depends on
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -42,6 +42,15 @@ def check_indices(indices: Tensor, rates: int) -> None:
         )
 
 
+def check_table(indices: Tensor, codebook_size: int) -> None:
+    """ValueError unless every code is one of a table of `codebook_size`."""
+    if indices.numel() == 0:
+        return
+    for code in indices.aminmax():
+        if not 0 <= code < codebook_size:
+            raise ValueError(f"codes run from 0 to {codebook_size - 1}; got {int(code)}")
+
+
 def check_same_size(before: Tensor, now: Tensor) -> None:
     """ValueError unless two padded chunks `[B, 3, F, Y, X]` of one video have the same size."""
     if before.shape[3:] != now.shape[3:]:

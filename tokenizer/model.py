@@ -13,9 +13,16 @@ import torch
 from torch import Tensor
 
 from ..files.fingerprint import fingerprint, marks_of
-from ..files.model_folder import find_folder, load_weights, read_config, save_folder
+from ..files.model_folder import find_folder, load_config, load_model, save_folder
 from .blocks import REFINED, StackConfig, State, own
-from .checks import check_indices, check_range, check_same_size, check_tile, check_video
+from .checks import (
+    check_indices,
+    check_range,
+    check_same_size,
+    check_table,
+    check_tile,
+    check_video,
+)
 from .codes import VideoCodes, latent_count
 from .config import TokenizerConfig
 from .network import TokenizerNetwork
@@ -51,7 +58,10 @@ class VideoTokenizer(TokenizerNetwork):
 
     @property
     def id(self) -> str:
-        """Short hash of config and weights. Codes carry it, so other tokenizers refuse them."""
+        """Short hash of config and weights, or `config.codes_of`. Codes carry it, so tokenizers
+        that do not share them refuse them."""
+        if self.config.codes_of:
+            return self.config.codes_of
         probes = (
             self.quantizer.norm.weight,
             self.out_norm.weight,
@@ -61,7 +71,7 @@ class VideoTokenizer(TokenizerNetwork):
         if self._id is None or self._id[0] != marks:
             self._id = (
                 marks,
-                fingerprint(dataclasses.asdict(self.config), self.state_dict()),
+                fingerprint(self.config.marks(), self.state_dict()),
             )
         return self._id[1]
 
@@ -168,10 +178,12 @@ class VideoTokenizer(TokenizerNetwork):
         """Decode chunks of indices `[B, t, H, W]`, any t, to chunks of video at bounded memory.
 
         The chunks are `[B, 3, f, height, width]`; without `height` and `width` the frames keep
-        their padding to whole patches. The pixels are those of `decode`.
+        their padding to whole patches. The pixels are those of `decode`. ValueError for a code
+        that is none of this tokenizer.
         """
         state: State = {}
         for chunk in code_chunks:
+            check_table(chunk, self.codebook_size)
             pixels, state = self._decode_step(chunk, state, tile)
             yield pixels[:, :, :, :height, :width]
             del pixels  # free them before the next ones are made
@@ -188,10 +200,8 @@ class VideoTokenizer(TokenizerNetwork):
         imported only when something is encoded, and not at all if codes are only decoded.
         """
         folder = find_folder(name, "tokenizer")
-        config = TokenizerConfig.from_dict(read_config(folder))
-        tokenizer = cls(config, library)
-        load_weights(tokenizer, folder)
-        return tokenizer.eval()
+        config = load_config(folder, TokenizerConfig.from_dict)
+        return load_model(folder, lambda: cls(config, library)).eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
         """Write config.json and model.safetensors; `half` stores matrices as float16."""
@@ -226,6 +236,12 @@ class VideoTokenizer(TokenizerNetwork):
         same = {name for name in mine if name in fresh and mine[name].shape == fresh[name].shape}
         new.load_state_dict(fresh | {name: mine[name] for name in same})
         return new.train(self.training)
+
+    def sharing_codes(self, owner: str) -> "VideoTokenizer":
+        """This very tokenizer, which from now on reads and writes the codes of tokenizer `owner`
+        (an id); with "" they are its own."""
+        self.config = dataclasses.replace(self.config, codes_of=owner)
+        return self
 
     # ---- inside: steps that empty `past`, so that a large picture is never kept twice ----
 
@@ -285,9 +301,7 @@ class VideoTokenizer(TokenizerNetwork):
                 f"a video of {codes.num_frames} x {codes.height} x {codes.width} has a grid of "
                 f"{wanted} codes; got {list(codes.indices.shape[1:4])}"
             )
-        for index in codes.indices.aminmax():
-            if not 0 <= index < self.codebook_size:
-                raise ValueError(f"codes run from 0 to {self.codebook_size - 1}; got {int(index)}")
+        check_table(codes.indices, self.codebook_size)
 
 
 def latents_at_once(H: int, W: int) -> int:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .blocks import PixelRefiner, Stack, State, own
+from .blocks import Stack, State, own, refiner
 from .checks import check_video
 from .config import TokenizerConfig
 from .patches import Whitening, pad_pictures, repeat_first, repeat_last
@@ -61,7 +61,7 @@ class TokenizerNetwork(nn.Module):
         self.decoder = Stack(config.decoder, "decoder")
         self.out_norm = nn.RMSNorm(config.decoder.width, eps=1e-6)
         self.out = nn.Linear(config.decoder.width, self.whitening.size)
-        self.refiner = PixelRefiner(config.refine_channels) if config.refine_channels else None
+        self.refiner = refiner(config.refine_channels, config.refine_stride)
 
     def forward(
         self, video: Tensor, quantize: bool = True, rate: int | Tensor | None = None
@@ -82,9 +82,10 @@ class TokenizerNetwork(nn.Module):
         return Reconstruction(pixels[:, :, :F, :Y, :X], indices, vectors, loss)
 
     @torch.no_grad()
-    def fit_whitening(self, videos: Iterable[Tensor]) -> None:
-        """Measure patch statistics over batches `[B, 3, F, Y, X]` in [-1, 1], before training."""
-        self.whitening.fit(self._lead_in(self.pad(video)) for video in videos)
+    def fit_whitening(self, videos: Iterable[Tensor], keep: Tensor | None = None) -> None:
+        """Measure the statistics of patches over a few batches `[B, 3, F, Y, X]` in [-1, 1], but
+        for the coefficients `keep` (see `Whitening.fit`); do so before training."""
+        self.whitening.fit((self._lead_in(self.pad(video)) for video in videos), keep)
 
     def code_vectors(self, indices: Tensor) -> Tensor:
         """Indices `[B, T, H, W]` or `[B, T, H, W, q]` to their vectors `[B, T, H, W, d]`."""

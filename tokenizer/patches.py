@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+ONE_PRODUCT = 8  # patches up to this wide are changed by one matrix of p^2 x p^2
+
 
 def cosine_basis(size: int) -> Tensor:
     """Orthonormal DCT-II, `[size, size]`: row i is the i-th cosine."""
@@ -61,9 +63,9 @@ def patchify(video_BCFYX: Tensor, k: int, p: int) -> Tensor:
 
 
 def unpatchify(patches: Tensor, k: int, p: int) -> Tensor:
-    """`[B, T, H, W, k*3, p*p]` to channels-last pixels `[B, T*k, H*p, W*p, 3]`."""
+    """`[B, T, H, W, k*3, p, p]` to channels-last pixels `[B, T*k, H*p, W*p, 3]`."""
     B, T, H, W = patches.shape[:4]
-    split = patches.reshape(B, T, H, W, k, 3, p, p)
+    split = patches.unflatten(4, (k, 3))
     return split.permute(0, 1, 4, 2, 6, 3, 7, 5).reshape(B, T * k, H * p, W * p, 3)
 
 
@@ -88,7 +90,10 @@ class Whitening(nn.Module):
         basis_p = cosine_basis(patch)
         frames_colours = torch.kron(cosine_basis(frames_per_latent), opponent_basis())
         self.register_buffer("frames_colours", frames_colours, persistent=False)
-        self.register_buffer("rows_columns", torch.kron(basis_p, basis_p), persistent=False)
+        # one product is faster for small patches, one for rows and one for columns for large ones
+        self.separable = patch > ONE_PRODUCT
+        rows_columns = basis_p if self.separable else torch.kron(basis_p, basis_p)
+        self.register_buffer("rows_columns", rows_columns, persistent=False)
         self.register_buffer("mean", torch.zeros(3 * frames_per_latent, patch * patch))
         self.register_buffer("scale", torch.ones(3 * frames_per_latent, patch * patch))
 
@@ -103,9 +108,8 @@ class Whitening(nn.Module):
 
     def transform(self, video_BCFYX: Tensor) -> Tensor:
         """`[B, 3, T*k, H*p, W*p]` to raw coefficients `[B, T, H, W, k*3, p*p]`."""
-        return self.frames_colours @ (
-            patchify(video_BCFYX.float(), self.k, self.p) @ self.rows_columns.T
-        )
+        patches = patchify(video_BCFYX.float(), self.k, self.p)
+        return self.frames_colours @ self._over_pictures(patches, self.rows_columns.T).flatten(-2)
 
     def forward(self, video_BCFYX: Tensor) -> Tensor:
         """Pixels to whitened coefficients `[B, T, H, W, P]`, always in float32."""
@@ -118,12 +122,27 @@ class Whitening(nn.Module):
             coefficients = (
                 white_BTHWP.float().unflatten(-1, self.mean.shape) * self.scale + self.mean
             )
-            patches = self.frames_colours.T @ (coefficients @ self.rows_columns)
+            pictures = self._over_pictures(coefficients, self.rows_columns).flatten(-2)
+            patches = (self.frames_colours.T @ pictures).unflatten(-1, (self.p, self.p))
         return unpatchify(patches, self.k, self.p)
 
+    def _over_pictures(self, patches: Tensor, basis: Tensor) -> Tensor:
+        """Change `[..., p*p]` along rows and along columns, to `[..., p, p]`."""
+        if not self.separable:
+            return (patches @ basis).unflatten(-1, (self.p, self.p))
+        pictures = patches.unflatten(-1, (self.p, self.p))
+        turned = (pictures @ basis).transpose(-1, -2)
+        return (turned @ basis).transpose(-1, -2)
+
+    def low(self, side: int) -> Tensor:
+        """bool `[p*p]`: the coefficients of rows and columns below `side`."""
+        below = torch.arange(self.p, device=self.mean.device) < side
+        return (below[:, None] & below).flatten()
+
     @torch.no_grad()
-    def fit(self, videos: Iterable[Tensor]) -> None:
-        """Measure mean and scale over batches `[B, 3, T*k, H*p, W*p]`; ValueError if empty."""
+    def fit(self, videos: Iterable[Tensor], keep: Tensor | None = None) -> None:
+        """Measure mean and scale over batches `[B, 3, T*k, H*p, W*p]` in [-1, 1], but of the
+        coefficients `keep`, bool `[p*p]`. ValueError if there is no batch."""
         count = 0
         total = torch.zeros_like(self.mean).double()
         squares = torch.zeros_like(self.mean).double()
@@ -136,5 +155,9 @@ class Whitening(nn.Module):
             raise ValueError("whitening needs at least one batch of video; got none")
         mean = total / count
         variance = (squares / count - mean.square()).clamp_min(0)
+        scale = (variance + self.floor**2).sqrt()
+        if keep is not None:
+            mean = torch.where(keep, self.mean, mean)
+            scale = torch.where(keep, self.scale, scale)
         self.mean.copy_(mean)
-        self.scale.copy_((variance + self.floor**2).sqrt())
+        self.scale.copy_(scale)

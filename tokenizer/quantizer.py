@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..files.config_fields import shown, whole
 from .fsq import FSQVectors, is_plain
 
 LIBRARY = "vector_quantize_pytorch"
@@ -50,6 +51,15 @@ REFUSED = {
     "quantize_dropout",
     "return_indices",
 }
+LARGEST_CODEBOOK = 1 << 20
+LARGEST_TABLE = 1 << 26  # numbers in a table of vectors
+MOST_LEVELS = 64
+LIMITS = {
+    "codebook_size": (2, LARGEST_CODEBOOK),
+    "dim": (1, 4096),
+    "num_codebooks": (1, 64),
+    "num_quantizers": (1, 64),
+}
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ class QuantizerConfig:
         name = self.name.removeprefix(f"{LIBRARY}.")
         if name not in NEEDED:
             raise ValueError(
-                f"quantizer must be one of {', '.join(NEEDED)} of {LIBRARY}; got {self.name!r}"
+                f"quantizer must be one of {', '.join(NEEDED)} of {LIBRARY}; got {shown(self.name)}"
             )
         object.__setattr__(self, "name", name)
         for argument in NEEDED[name]:
@@ -74,15 +84,12 @@ class QuantizerConfig:
                 )
         for argument in sorted(REFUSED.intersection(self.args) - {*NEEDED[name]}):
             raise ValueError(f"{name} cannot be used with {argument} here; leave it out")
-        if self.rates < 1:
-            raise ValueError(f"{name} needs at least 1 codebook; got {self.rates}")
+        object.__setattr__(self, "args", _checked(name, self.args))
 
     @property
     def rates(self) -> int:
         """Codebooks of a cell, Q."""
-        return int(
-            self.args.get("num_quantizers" if self.name == "ResidualFSQ" else "num_codebooks", 1)
-        )
+        return self.args.get("num_quantizers" if self.name == "ResidualFSQ" else "num_codebooks", 1)
 
     @property
     def dim(self) -> int:
@@ -91,7 +98,36 @@ class QuantizerConfig:
             return len(self.args["levels"]) * self.rates
         if self.name == "LFQ":
             return int(math.log2(self.args["codebook_size"])) * self.rates
-        return len(self.args["levels"]) if self.name == "ResidualFSQ" else int(self.args["dim"])
+        return len(self.args["levels"]) if self.name == "ResidualFSQ" else self.args["dim"]
+
+
+def _checked(name: str, args: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a quantizer; ValueError, naming the one that is none or too large."""
+    checked = dict(args)
+    for argument in LIMITS.keys() & args.keys():
+        checked[argument] = whole(args[argument], f"{name}'s {argument}", LIMITS[argument])
+    for argument, value in args.items():
+        known = argument in LIMITS or argument == "levels"
+        if not known and not isinstance(value, bool | int | float | str | None):
+            raise ValueError(f"{name}'s {argument} must be one value; got {shown(value)}")
+    if "levels" in args:
+        levels = args["levels"]
+        if not isinstance(levels, list | tuple) or not 1 <= len(levels) <= MOST_LEVELS:
+            raise ValueError(
+                f"{name}'s levels must be a list of 1 to {MOST_LEVELS} numbers; got {shown(levels)}"
+            )
+        checked["levels"] = [
+            whole(size, f"{name}'s levels[{i}]", (2, 4096)) for i, size in enumerate(levels)
+        ]
+        codes = math.prod(checked["levels"])
+        if codes > LARGEST_CODEBOOK:
+            raise ValueError(
+                f"{name}'s levels {shown(levels)} make {shown(codes)} codes; the most is "
+                f"{LARGEST_CODEBOOK}"
+            )
+    if name == "VectorQuantize" and checked["dim"] * checked["codebook_size"] > LARGEST_TABLE:
+        raise ValueError(f"{name}'s codebook_size times dim must be {LARGEST_TABLE} at the most")
+    return checked
 
 
 class Quantizer(nn.Module):
@@ -132,9 +168,10 @@ class Quantizer(nn.Module):
         try:
             with torch.inference_mode(False):  # it may be trained later
                 codebook = kind(**self.config.args)
-        except (AssertionError, TypeError, ValueError) as error:
+        except Exception as error:  # whatever its constructor trips over
             raise ValueError(
-                f"{self.name} does not take the arguments {self.config.args}: {error}"
+                f"{self.name} does not take the arguments {shown(self.config.args)}: "
+                f"{str(error) or 'one of them is of the wrong kind or size'}"
             ) from error
         self.codebook = codebook.to(self.project.weight.device).train(self.training)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from ...training.progress import INTERRUPTED, complain, one_line
+from ...training.progress import INTERRUPTED, complain, one_line, terminate_as_interrupt
 from .parser import UsageError, parse
 
 COMMANDS = (
@@ -26,11 +26,12 @@ COMMANDS = (
     "decode",
     "prepare",
     "describe",
+    "data",
     "evaluate",
     "demo",
 )
 # Second words that make another command of a first one: files in a folder of its name.
-SECOND_WORDS = {"evaluate": ("videos", "compare")}
+SECOND_WORDS = {"evaluate": ("videos", "tokenizer", "compare")}
 USAGE = 2
 # Objects made before the first search for garbage. Imports make half a million, none of them
 # garbage, and Python's own 700 make it search for a tenth of the time to the first picture.
@@ -52,10 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = words[0]
         if name not in COMMANDS:
             raise UsageError(f"unknown command '{name}'; the commands are {', '.join(COMMANDS)}")
-        count = 2 if words[1:2] and words[1] in SECOND_WORDS.get(name, ()) else 1
-        name = " ".join(words[:count])
-        function = load(name)
-        status = function(**parse(name, function, words[count:]))
+        name, rest = split_command(words)
+        with terminate_as_interrupt():
+            function = load(name)
+            status = function(**parse(name, function, rest))
         return status if isinstance(status, int) else 0
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
@@ -65,8 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(one_line(error), USAGE)
 
 
+def split_command(words: Sequence[str]) -> tuple[str, list[str]]:
+    """The name of a command, which may have two words, and what is left for it."""
+    count = 2 if words[1:2] and words[1] in SECOND_WORDS.get(words[0], ()) else 1
+    return " ".join(words[:count]), list(words[count:])
+
+
 def load(name: str) -> Callable[..., Any]:
-    """The function of a command, which may have two words."""
+    """The function of a command."""
     place = name.replace(" ", ".")
     return getattr(importlib.import_module(f".{place}", __package__), place.split(".")[-1])
 

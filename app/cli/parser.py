@@ -52,11 +52,11 @@ def parse(name: str, function: Callable[..., Any], words: Sequence[str]) -> dict
 
 def _value(parameter: inspect.Parameter, values: Any) -> Any:
     """What the options of a parameter come to."""
-    kind: Any = parameter.annotation
-    if is_dataclass(kind):
-        options = [each.name for each in fields(kind)]
+    if is_dataclass(parameter.annotation):
+        options = [each.name for each in fields(parameter.annotation)]
+        make: Any = parameter.annotation
         try:
-            return kind(**{option: values[option] for option in options})
+            return make(**{option: values[option] for option in options})
         except ValueError as error:  # it begins with the name of the field
             field, _, rest = str(error).partition(" ")
             raise UsageError(f"--{field.replace('_', '-')} {rest}") from error

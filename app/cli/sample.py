@@ -23,6 +23,7 @@ def sample(
     sampling: SamplingParams = SamplingParams(),
     conditions: Conditions = Conditions(),
     fps: float = 12.0,
+    size: int | None = None,
     scale: int | None = None,
     grid_out: str | None = None,
     dtype: Precision = "float32",
@@ -51,6 +52,8 @@ def sample(
         conditions: what else the videos follow, of what the model takes.
         fps: frames per second at which the MP4 plays and clips are read; shipped models were
             trained at 12.
+        size: height of the pictures in pixels, a multiple of what the model draws by itself; the
+            same sentence and seed give the same video at every size.
         scale: enlarge every pixel so many times; by default small videos are made watchable.
         grid_out: also write all videos side by side, with their sentences, to this MP4.
         dtype: float32, or bfloat16, which is faster, takes half the memory and gives another video,
@@ -59,7 +62,13 @@ def sample(
             memory, not less time.
         device: such as cpu or cuda; by default a GPU if there is one.
     """
-    numbers = {"frames": frames, "num-samples": num_samples, "fps": fps, "scale": scale}
+    numbers = {
+        "frames": frames,
+        "num-samples": num_samples,
+        "fps": fps,
+        "scale": scale,
+        "size": size,
+    }
     numbers |= {"window": sampling.window, "guidance-frames": sampling.guidance_frames}
     at_least_one(numbers)
     sentences = [*(prompt or []), *(read_prompts(prompts) if prompts is not None else [])]
@@ -80,5 +89,6 @@ def sample(
         adapter=adapter,
         dtype=dtype,
         quantize=None if quantize == "none" else quantize,
+        size=size,
     )
     return run(jobs, options, grid_out)

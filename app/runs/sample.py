@@ -39,7 +39,7 @@ class SampleOptions:
 
     sampling: windows and guided frames are counted in frames here; conditions: by name, as text;
     scale: pixels of the video per pixel of the model; adapter: a folder of adapters of the model;
-    dtype, quantize: of `lighten`.
+    dtype, quantize: of `lighten`; size: of `VideoGenerator.from_pretrained`.
     """
 
     model: str
@@ -52,6 +52,7 @@ class SampleOptions:
     adapter: str | None = None
     dtype: str = "float32"
     quantize: str | None = None
+    size: int | None = None
 
 
 def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None = None) -> int:
@@ -63,7 +64,7 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
     device = choose_device(options.device)
     _hush_transformers()
     with UndrawnWeights():
-        generator = VideoGenerator.from_pretrained(options.model).to(device)
+        generator = VideoGenerator.from_pretrained(options.model, size=options.size).to(device)
     if options.adapter is not None:
         from ...generator.training.lora import load_adapter
 

@@ -1,100 +1,156 @@
-"""Captions that lie beside videos: a `manifest.csv`, a text file per video, or the name of the
+"""Captions that lie beside videos: a table of all, a text file per video, or the name of the
 folder."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import os
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-MANIFEST = "manifest.csv"
+from .tables import decode_text, read_rows
+
+# tables, in the order in which they are looked for
+MANIFESTS = (
+    "manifest.csv",
+    "manifest.tsv",
+    "manifest.jsonl",
+    "metadata.csv",
+    "metadata.tsv",
+    "metadata.jsonl",
+)
+SIDECARS = (".txt", ".caption")
 SOURCES = ("auto", "manifest", "sidecar", "folder", "none")
 FILE_COLUMNS = ("file", "path", "video", "filename", "file_name")
 CAPTION_COLUMNS = ("caption", "text", "prompt", "description")
 LICENCE_COLUMNS = ("licence", "license")
+SOURCE_COLUMN = "source"
+
+FROM_TEXT = "text files"
+FROM_FOLDER = "their folders' names"
+NONE = "no caption"
 
 
 @dataclass(frozen=True)
 class Words:
-    """What is said of a video: its captions, and its licence if anybody says so."""
+    """What is said of a video: its captions, its licence and where it comes from if anybody says
+    so, and where these words were found."""
 
     captions: tuple[str, ...]
     licence: str = ""
+    source: str = ""
+    origin: str = ""
 
 
-def read_manifest(path: Path) -> dict[Path, Words]:
+def find_manifest(root: Path) -> Path | None:
+    """The table of captions of a folder, if there is one."""
+    return next((root / name for name in MANIFESTS if (root / name).is_file()), None)
+
+
+def read_manifest(path: Path, needs_captions: bool = True) -> dict[Path, Words]:
     """File (relative to the manifest's folder) -> what is said of it; several rows for one file are
     several captions.
 
-    The columns `file` and `caption` (or `path`, `text`, …) and perhaps `licence` may stand
-    anywhere, in any case, separated by comma, semicolon or tab; other columns are ignored, and rows
-    that say the same are one.
+    The columns `file` and `caption` (or `path`, `text`, …) and perhaps `licence` and `source` may
+    stand anywhere, in any case, separated by comma, semicolon or tab; other columns are ignored,
+    and rows that say the same are one. A .jsonl has an object with these names on each line, whose
+    caption may be a list.
 
     Raises:
-        ValueError: the table is empty, has no such columns, or its encoding is unknown.
+        ValueError: the table is empty, has no such columns, a row that does not fit them (with its
+            line), or an unknown encoding.
     """
-    text = _decode(path)
-    header = text.split("\n", 1)[0]
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
-    try:
-        columns = {(name or "").strip().lower(): name for name in rows.fieldnames or []}
-        file_column, caption_column, licence_column = (
-            next((columns[name] for name in names if name in columns), None)
-            for names in (FILE_COLUMNS, CAPTION_COLUMNS, LICENCE_COLUMNS)
+    wanted = (FILE_COLUMNS, CAPTION_COLUMNS) if needs_captions else (FILE_COLUMNS,)
+    words: dict[Path, Words] = {}
+    for row in read_rows(path, *wanted):
+        (name,) = _texts(row, FILE_COLUMNS)[:1]
+        if not name:
+            continue
+        file = Path(os.path.normpath(path.parent / name.replace("\\", "/")))
+        before = words.get(file, Words((), origin=path.name))
+        words[file] = replace(
+            before,
+            captions=tuple(dict.fromkeys((*before.captions, *_texts(row, CAPTION_COLUMNS)))),
+            licence=before.licence or _texts(row, LICENCE_COLUMNS)[0],
+            source=before.source or _texts(row, (SOURCE_COLUMN,))[0],
         )
-        if file_column is None or caption_column is None:
-            found = ", ".join(name for name in columns if name) or "none"
-            raise ValueError(
-                f"'{path}' needs the columns file and caption in its first line; found {found}"
-            )
-        words: dict[Path, Words] = {}
-        for row in rows:
-            name = (row[file_column] or "").strip().replace("\\", "/")
-            if not name:
-                continue
-            file = Path(os.path.normpath(path.parent / name))
-            before = words.get(file, Words(()))
-            caption = " ".join((row[caption_column] or "").split())
-            captions = (
-                before.captions if caption in before.captions else (*before.captions, caption)
-            )
-            licence = " ".join((row[licence_column] or "").split()) if licence_column else ""
-            words[file] = Words(captions, before.licence or licence)
-    except csv.Error as error:
-        raise ValueError(
-            f"'{path}' is no table that can be read (line {rows.line_num}): {error}"
-        ) from error
     if not words:
         raise ValueError(f"'{path}' lists no files")
     return words
 
 
-def _decode(path: Path) -> str:
-    """Text of a file that is UTF-8, or UTF-16 that says so in its first two bytes (as Excel
-    writes it)."""
-    content = path.read_bytes()
-    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        return content.decode("utf-16" if marked else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"'{path}' is not UTF-8 text (line {line}); save it as CSV UTF-8"
-        ) from None
+def _texts(row: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """What the first of the columns that is there says, with single blanks: one text, or those of
+    a list."""
+    value = next((row[name] for name in names if name in row), None)
+    values = value if isinstance(value, list) and value else [value]
+    return [" ".join(str(text).split()) if text is not None else "" for text in values]
+
+
+class Sidecars:
+    """Text files beside videos, whatever the case of their endings."""
+
+    def __init__(self) -> None:
+        self._folders: dict[Path, dict[str, Path]] = {}
+
+    def captions(self, video: Path) -> tuple[str, ...] | None:
+        """Captions from the text file of the same name, one per line; () if it says nothing, None
+        if there is none. ValueError if it cannot be read."""
+        names = self._names(video.parent)
+        found = (names.get(video.stem + end) for end in SIDECARS)
+        sidecar = next((path for path in found if path is not None), None)
+        if sidecar is None:
+            return None
+        lines = decode_text(sidecar).splitlines()
+        return tuple(" ".join(line.split()) for line in lines if line.strip())
+
+    def _names(self, folder: Path) -> dict[str, Path]:
+        """Text files by name, their endings in small letters."""
+        if folder not in self._folders:
+            names = sorted(os.listdir(folder)) if folder.is_dir() else []
+            paths = [folder / name for name in names]
+            self._folders[folder] = {
+                path.stem + path.suffix.lower(): path
+                for path in paths
+                if path.suffix.lower() in SIDECARS
+            }
+        return self._folders[folder]
 
 
 def read_sidecar(video: Path) -> tuple[str, ...]:
     """Captions from the text file of the same name, one per line; () when there is none."""
-    sidecar = video.with_suffix(".txt")
-    if not sidecar.is_file():
-        return ()
-    lines = sidecar.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    return tuple(" ".join(line.split()) for line in lines if line.strip())
+    return Sidecars().captions(video) or ()
 
 
 def folder_caption(video: Path) -> tuple[str, ...]:
     """The name of the folder a video lies in, as words: `jumping_jack/12.mp4` is "jumping jack"."""
-    return (" ".join(video.resolve().parent.name.replace("_", " ").replace("-", " ").split()),)
+    name = Path(os.path.abspath(video)).parent.name
+    return (" ".join(name.replace("_", " ").replace("-", " ").split()),)
+
+
+def describe_origins(root: Path, words: Mapping[Path, Words], left_out: int) -> tuple[str, bool]:
+    """A line that says where captions came from, with counts, and whether somebody should look at
+    it: because some videos are left out, or have their folder's name beside others with text."""
+    origins = Counter(said.origin if any(said.captions) else NONE for said in words.values())
+    parts = [f"{count} from {origin}" for origin, count in origins.items() if origin != NONE]
+    parts += [f"{origins[NONE]} without one"] if origins[NONE] else []
+    line = f"captions of the {len(words)} videos in '{root}': {', '.join(parts)}"
+    is_mixed = bool(origins[FROM_FOLDER]) and len(origins) > 1
+    if is_mixed:
+        first = next(path for path, said in words.items() if said.origin == FROM_FOLDER)
+        line += f"; '{first.name}' is one without a text file"
+    if left_out:
+        line += f"; {left_out} of the videos in it are not in the table and are left out"
+    others = _unread_tables(root, {said.origin for said in words.values()})
+    if others and origins[FROM_FOLDER]:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        line += f"; '{others[0]}'{more} is not read: name it {MANIFESTS[0]} if it holds captions"
+    return line, is_mixed or bool(left_out) or bool(others and origins[FROM_FOLDER])
+
+
+def _unread_tables(root: Path, used: set[str]) -> list[str]:
+    ends = {".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx"}
+    names = sorted(os.listdir(root)) if root.is_dir() else []
+    return [name for name in names if Path(name).suffix.lower() in ends and name not in used]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import logging
+import operator
 import random as python_random
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from ..video import VideoError, VideoInfo, probe, read_clip
+from ..video.pictures import WHITE, background_colour
 from .captions import SOURCES
 from .video_list import find_videos
 
@@ -52,12 +55,13 @@ class ClipFolder(Dataset[dict[str, Any]]):
         size: side of the square clip, or (height, width). Videos are scaled to cover it and the
             rest is cut off.
         fps: sample by time at this rate, so that all clips move at their true speed; None takes the
-            files' own frames.
+            files' own frames. With it, folders of numbered images are videos of this rate.
         stride: without `fps`, take every stride-th frame.
-        captions: "manifest" (`manifest.csv` in `root`, which then also says which files are used),
-            "sidecar" (a `.txt` of the same name, one caption per line), "folder" (the folder's
-            name), "auto" (the first of these three that exists), or "none" for videos without
-            captions, where every caption is "".
+        captions: "manifest" (`manifest.csv` in `root`, or `metadata.jsonl` and the like, which then
+            also says which files are used), "sidecar" (a `.txt` of the same name, one caption per
+            line), "folder" (the folder's name), "auto" (the first of these three that exists), or
+            "none" for videos without captions, where every caption is "". Where they came from is
+            logged, with counts.
         random: random clips, cuts and captions; False gives the middle of each video, cut in the
             centre.
         flip: mirror half of the clips. By default only without captions, since a mirrored video may
@@ -69,6 +73,7 @@ class ClipFolder(Dataset[dict[str, Any]]):
             "repeat" holds their last frame (which teaches a model to stand still).
         clips_per_video: how many clips of each video make an epoch.
         seed: another seed gives other clips.
+        background: a colour, such as white or #20c0ff, to lay transparent images on.
 
     Raises:
         ValueError: a setting is out of range, the folder or its manifest cannot be used, or no
@@ -89,21 +94,27 @@ class ClipFolder(Dataset[dict[str, Any]]):
         short: Literal["skip", "repeat"] = "skip",
         clips_per_video: int = 1,
         seed: int = 0,
+        background: str = WHITE,
     ) -> None:
         self.root = Path(root)
-        self.frames = frames
-        self.fps = fps
-        self.stride = stride
-        self.size = (size, size) if isinstance(size, int) else (size[0], size[1])
+        self.frames = operator.index(frames)
+        self.fps = None if fps is None else float(fps)
+        self.stride = operator.index(stride)
+        sides = size if isinstance(size, Sequence) else (size, size)
+        self.size = (operator.index(sides[0]), operator.index(sides[1]))
         self.random = random
-        self.zoom = zoom
+        self.zoom = float(zoom)
         self.short = short
-        self.seed = seed
+        self.seed = operator.index(seed)
+        self.background = background
         self.flip = captions == "none" if flip is None else flip
-        self.clips_per_video = clips_per_video
+        self.clips_per_video = operator.index(clips_per_video)
         self._check(captions)
         self.skipped: dict[Path, str] = {}
-        found = find_videos(self.root, captions, images=frames == 1)
+        images = self.frames == 1
+        found, unreadable = find_videos(self.root, captions, images, self.fps)
+        for path, reason in unreadable.items():
+            self._skip(path, f"'{path}' {reason}")
         self.entries = self._usable({path: words.captions for path, words in found.items()})
         # In shared memory, so that workers see a new epoch and name a file that fails in mid-read
         # only once.
@@ -132,6 +143,7 @@ class ClipFolder(Dataset[dict[str, Any]]):
         return twin
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        index = operator.index(index)
         if not -len(self) <= index < len(self):
             raise IndexError(f"index {index} is out of range for {len(self)} clips")
         index %= len(self)
@@ -173,6 +185,7 @@ class ClipFolder(Dataset[dict[str, Any]]):
             crop=crop,
             zoom=1 + (self.zoom - 1) * zoom if self.random else 1.0,
             threads=1 if get_worker_info() else 0,
+            background=self.background,
         ).video
         missing = self.frames - video.shape[1]
         if missing and start:
@@ -187,27 +200,33 @@ class ClipFolder(Dataset[dict[str, Any]]):
     def _usable(self, found: dict[Path, tuple[str, ...]]) -> list[Entry]:
         entries = []
         with ThreadPoolExecutor(max_workers=8) as pool:
-            for path, (info, reason) in zip(found, pool.map(_look, found)):
-                if info is not None and self.short == "skip":
-                    length = _length(info, self.fps, self.stride)
-                    reason = f"'{path}' has {length} frames and a clip needs {self.frames}" * (
-                        length < self.frames
-                    )
+            looks = pool.map(lambda path: _look(path, self.fps), found)
+            for (path, captions), (info, reason) in zip(found.items(), looks, strict=True):
+                reason = reason or self._too_short(path, info)
                 if info is None or reason:
-                    self.skipped[path] = reason
-                    logger.warning("skipped: %s", reason)
+                    self._skip(path, reason)
                 else:
-                    entries.append(Entry(path, found[path], info))
+                    entries.append(Entry(path, captions, info))
+        count = len(entries) + len(self.skipped)
         if self.skipped:
-            logger.warning(
-                "skipped %d of %d files in '%s'", len(self.skipped), len(found), self.root
-            )
+            logger.warning("skipped %d of %d files in '%s'", len(self.skipped), count, self.root)
         if not entries:
             first = next(iter(self.skipped.values()))
             raise ValueError(
-                f"none of the {len(found)} files in '{self.root}' can be used; the first: {first}"
+                f"none of the {count} files in '{self.root}' can be used; the first: {first}"
             )
         return entries
+
+    def _too_short(self, path: Path, info: VideoInfo | None) -> str:
+        if info is None or self.short == "repeat":
+            return ""
+        length = _length(info, self.fps, self.stride)
+        is_short = length < self.frames
+        return f"'{path}' has {length} frames and a clip needs {self.frames}" if is_short else ""
+
+    def _skip(self, path: Path, reason: str) -> None:
+        self.skipped[path] = reason
+        logger.warning("skipped: %s", reason)
 
     def _check(self, captions: str) -> None:
         if not self.root.is_dir():
@@ -216,6 +235,7 @@ class ClipFolder(Dataset[dict[str, Any]]):
             )
         if captions not in SOURCES:
             raise ValueError(f"captions must be one of {', '.join(SOURCES)}; got {captions!r}")
+        background_colour(self.background)
         if self.short not in ("skip", "repeat"):
             raise ValueError(f"short must be skip or repeat; got {self.short!r}")
         counts = {
@@ -240,8 +260,8 @@ def _length(info: VideoInfo, fps: float | None, stride: int) -> int:
     return -(-info.frames // stride) if fps is None else max(1, round(info.seconds * fps))
 
 
-def _look(path: Path) -> tuple[VideoInfo | None, str]:
+def _look(path: Path, fps: float | None) -> tuple[VideoInfo | None, str]:
     try:
-        return probe(path), ""
+        return probe(path, fps), ""
     except VideoError as error:
         return None, str(error)

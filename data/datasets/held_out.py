@@ -3,11 +3,11 @@ of what trained it."""
 
 from __future__ import annotations
 
-import csv
+import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from .captions import FILE_COLUMNS, MANIFEST
+from .captions import find_manifest, read_manifest
 from .folder import ClipFolder
 
 
@@ -15,18 +15,20 @@ def split_by_source(folder: ClipFolder, patterns: list[str]) -> tuple[list[int],
     """Rows of `folder` to train on, and those held out because their source fits one of the
     patterns ("owner/*").
 
-    The source of a video is what the column `source` of the folder's manifest.csv says, or else its
-    path in the folder.
+    The source of a video is what the column `source` of the folder's table of captions says, or
+    else its path in the folder.
 
     Raises:
         ValueError: a pattern fits no video (a typing mistake would train on what was to be held
             out), or together they fit all.
     """
-    told = _read_sources(folder.root / MANIFEST)
-    sources = [
-        told.get(entry.path) or entry.path.relative_to(folder.root).as_posix()
-        for entry in folder.entries
-    ]
+    manifest = find_manifest(folder.root)
+    told = {} if manifest is None else read_manifest(manifest, needs_captions=False)
+    sources = []
+    for entry in folder.entries:
+        words = told.get(Path(os.path.normpath(entry.path)))
+        inside = entry.path.relative_to(folder.root).as_posix()
+        sources.append(words.source if words is not None and words.source else inside)
     for pattern in patterns:
         if not any(fnmatchcase(source, pattern) for source in sources):
             raise ValueError(
@@ -43,15 +45,3 @@ def split_by_source(folder: ClipFolder, patterns: list[str]) -> tuple[list[int],
             "train on"
         )
     return sorted({*range(len(sources))} - {*held_out}), held_out
-
-
-def _read_sources(manifest: Path) -> dict[Path, str]:
-    """File -> its source; empty without a manifest or such a column."""
-    if not manifest.is_file():
-        return {}
-    with open(manifest, encoding="utf-8-sig", newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    file = next((name for name in FILE_COLUMNS if rows and name in rows[0]), None)
-    if file is None or "source" not in rows[0]:
-        return {}
-    return {manifest.parent / row[file]: row["source"] for row in rows}

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+import logging
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
+from ...files.walk import files_below
 from ..worlds.physics.clips import HELD_OUT_SEED, physics_batch
 from ..worlds.physics.scene import PhysicsConfig
 from .folder import ClipFolder
+
+logger = logging.getLogger("kinetoscope.data")
 
 
 class ClipSource(Protocol):
@@ -107,19 +113,37 @@ class FolderSource:
         self.folder = ClipFolder(root, frames, size, fps=fps, random=not validation, seed=seed)
         self.rows = split_rows(len(self.folder), held_out, seed)[validation]
         self.rounds = 1 if validation else rounds
-        found = [path for path in sorted(Path(root).rglob("*")) if path.is_file()]
-        files = [(str(p.relative_to(root)), p.stat().st_size, p.stat().st_mtime) for p in found]
-        self.key = _key(
-            kind="folder",
-            root=str(Path(root).resolve()),
-            files=files,
-            frames=frames,
-            size=size,
-            fps=fps,
-            seed=seed,
-            validation=validation,
-            held_out=held_out,
-        )
+        self._held_out = held_out
+        self._settings = {
+            "kind": "folder",
+            "root": str(Path(root).resolve()),
+            "files": list(_stamps(Path(root))),
+            "frames": frames,
+            "size": size,
+            "fps": fps,
+            "seed": seed,
+            "held_out": held_out,
+        }
+        self.key = _key(**self._settings, validation=validation)
+
+    def for_validation(self) -> FolderSource | None:
+        """One clip of each held-out video, without looking at the files again; None if there is no
+        such video, which is logged."""
+        rows = split_rows(len(self.folder), self._held_out, self.folder.seed)[1]
+        if not rows:
+            count = len(self.folder)
+            logger.warning(
+                "nothing is validated: none of the %d videos in '%s' is held out",
+                count,
+                self.folder.root,
+            )
+            return None
+        twin = copy.copy(self)
+        twin.folder = self.folder.fixed()
+        twin.rows = rows
+        twin.rounds = 1
+        twin.key = _key(**self._settings, validation=True)
+        return twin
 
     def __len__(self) -> int:
         return len(self.rows) * self.rounds
@@ -133,3 +157,11 @@ class FolderSource:
             "video": torch.stack([item["video"] for item in items]),
             "caption": [item["caption"] for item in items],
         }
+
+
+def _stamps(root: Path) -> Iterator[tuple[str, int, float]]:
+    """Name, size and time of every file below a folder."""
+    for path in files_below(root):
+        if path.is_file():
+            stat = path.stat()
+            yield str(path.relative_to(root)), stat.st_size, stat.st_mtime

@@ -1,12 +1,13 @@
 """Videos and images as tensors: reading, writing, and what runs beside it."""
 
 from .frames import VideoError
+from .pictures import IMAGE_SUFFIXES
 from .read import (
-    IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
     VideoClip,
     VideoInfo,
     clip_rate,
+    even_timing,
     iterate_frames,
     probe,
     read_clip,
@@ -24,6 +25,7 @@ __all__ = [
     "VideoInfo",
     "VideoWriter",
     "clip_rate",
+    "even_timing",
     "iterate_frames",
     "probe",
     "read_clip",

@@ -25,16 +25,8 @@ from ...files.output_path import check_output
 from ...tokenizer.codes import CodesFile, CodesWriter
 from .allocator import return_large_buffers
 from .prefetch import prefetch
-from .read import (
-    VideoError,
-    VideoWriter,
-    clip_rate,
-    iterate_frames,
-    probe,
-    read_clip,
-    to_float,
-    to_uint8,
-)
+from .read import clip_rate, iterate_frames, probe, read_clip, to_float, to_uint8
+from .write import VideoWriter
 
 Item = TypeVar("Item")
 CHUNK_PIXELS = 1 << 20  # at most so many go through the tokenizer at once
@@ -95,15 +87,7 @@ class FrameSource:
         """uint8 `[3, f, Y, X]`, fewer frames at once the larger they are."""
         height, width = self.picture
         chunk = _frames_at_once(height, width)
-        for frames in iterate_frames(
-            self.path, frames=self.max_frames, size=self.size, chunk=chunk
-        ):
-            if frames.shape[2:] != (height, width):
-                now = " x ".join(map(str, frames.shape[2:]))
-                raise VideoError(
-                    f"'{self.path}' changes its size from {height} x {width} to {now}; cut it there"
-                )
-            yield frames
+        yield from iterate_frames(self.path, frames=self.max_frames, size=self.size, chunk=chunk)
 
 
 def encode_file(

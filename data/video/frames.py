@@ -1,21 +1,23 @@
-"""The frames of a video file and the times at which they are shown.
+"""The pictures of a video, when each is shown, and which of them make a clip.
 
-Formats tell time in many ways, and some hardly at all; here every frame has one, in seconds from
-the first frame.
+Times are seconds from the first picture. A picture is shown until the next one takes over, and the
+last one as long as the file says.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import av
+from typing import Any, NamedTuple, Protocol
 
 from ...files.errors import UnreadableFile
 
-SEEK_SECONDS = 1.0  # below this, decoding from the start is quicker than seeking
+SLACK = 0.25  # share of an interval by which times may be rounded
+FASTEST_FRAMES = 120.0  # frames per second at which a video of varying rate is sampled at most
+MOST_REPEATS = 20  # times as many frames as there are pictures
+LONGEST_HOLD = 86400.0  # seconds; a picture that is shown for longer has a wrong time stamp
 
 
 class VideoError(UnreadableFile):
@@ -23,156 +25,126 @@ class VideoError(UnreadableFile):
     and the way out."""
 
 
-@contextlib.contextmanager
-def reading(path: str | Path, threads: int = 0) -> Iterator[tuple[Any, Any]]:
-    """Open a file, give (container, video stream), close it, and turn FFmpeg's errors into one
-    clear line."""
-    path = Path(path)
-    if not path.exists():
-        raise VideoError(f"'{path}' does not exist; check the name")
-    if path.is_dir():
-        raise VideoError(f"'{path}' is a folder; give one video file")
-    if path.stat().st_size == 0:
-        raise VideoError(f"'{path}' is empty (0 bytes); export or download it again")
-    try:
-        # Tags in another encoding than UTF-8 must not make a film unreadable.
-        with av.open(str(path), metadata_errors="replace") as container:
-            if not container.streams.video:
-                raise VideoError(
-                    f"'{path}' has no video stream, only {_kinds(container)}; give a file with "
-                    "pictures"
-                )
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            stream.codec_context.thread_count = threads
-            yield container, stream
-    except PermissionError:
-        raise VideoError(f"'{path}' may not be read; check its permissions") from None
-    except av.FFmpegError as error:
-        message = (
-            f"'{path}' cannot be read as video: it is not a video, or it is truncated or damaged "
-            f"({error.strerror})"
-        )
-        raise VideoError(message) from None
-    except UnicodeDecodeError:
-        raise VideoError(f"'{path}' cannot be read as video: its header is damaged") from None
+class ShownFrame(NamedTuple):
+    """A picture (an `av.VideoFrame`) and the seconds at which it appears and is replaced."""
+
+    begin: float
+    end: float
+    frame: Any
 
 
-def _kinds(container: Any) -> str:
-    return (
-        " and ".join(sorted({stream.type for stream in container.streams})) or "an empty container"
-    )
+class VideoSource(Protocol):
+    """An open video, whatever reads it.
+
+    `rate`: frames per second on average; `aspect`: width of a pixel over its height; `own_size`:
+    (width, height) of what `VideoWriter` padded.
+    """
+
+    rate: float
+    codec: str
+    has_audio: bool
+    metadata: dict[str, str]
+    aspect: float
+    own_size: tuple[int, int] | None
+
+    def first(self) -> Any:
+        """The first frame, without looking further."""
+        ...
+
+    def shown(self, start: float = 0.0) -> Iterator[ShownFrame]:
+        """The frames in the order in which they are shown, from one at or before `start` on."""
+        ...
+
+    def length(self) -> tuple[int, float]:
+        """How many frames there are, and the seconds they last, without decoding them."""
+        ...
+
+    def steps(self) -> list[float]:
+        """The seconds between each frame and the next, without decoding them; [] if all are the
+        same for sure."""
+        ...
 
 
-def decode(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
-    """(seconds from the first frame, frame) in the order they are shown."""
-    origin = _origin(stream)
-    step = 1 / frame_rate(stream)
-    time = -step
-    for frame in container.decode(stream):
-        # Some formats (raw H.264, old AVI) leave frames without a time.
-        time = frame.time - origin if frame.time is not None else time + step
-        yield time, frame
-
-
-def _decode_from(
-    path: str | Path, container: Any, stream: Any, start: float
-) -> Iterator[tuple[float, Any]]:
-    """As `decode`, from a frame at or before `start`, quickly where the format can seek."""
-    # a GIF frame needs all the frames before it
-    if start >= SEEK_SECONDS and container.format.name != "gif":
-        with contextlib.suppress(av.FFmpegError):
-            offset = round(start / stream.time_base) + (stream.start_time or 0)
-            container.seek(offset, stream=stream)
-            decoded = decode(container, stream)
-            first = next(decoded, None)
-            if first is not None and first[0] <= start:
-                yield first
-                yield from decoded
-                return
-    # Nothing was sought, or the format overshot.
-    with reading(path, stream.codec_context.thread_count) as (container, stream):
-        yield from decode(container, stream)
-
-
-def _intervals(frames: Iterator[tuple[float, Any]], step: float) -> Iterator[tuple[float, Any]]:
-    """(second at which the next frame takes over, frame); the last frame is shown for `step`
-    seconds."""
-    time = 0.0
-    shown = None
-    for following, frame in frames:
-        if shown is not None:
-            yield following, shown
-        time = following
-        shown = frame
-    if shown is not None:
-        yield time + step, shown
+def shown_frames(
+    timed: Iterable[tuple[float, Any]], hold: Callable[[Any], float]
+) -> Iterator[ShownFrame]:
+    """(second, frame) in rising order to intervals; `hold` tells how long the last one stays."""
+    before: tuple[float, Any] | None = None
+    for time, frame in timed:
+        if before is not None:
+            yield ShownFrame(before[0], time, before[1])
+        before = (time, frame)
+    if before is not None:
+        time, frame = before
+        yield ShownFrame(time, time + hold(frame), frame)
 
 
 def select_frames(
     path: str | Path,
-    container: Any,
-    stream: Any,
+    shown: Iterable[ShownFrame],
+    rate: float,
     start: float,
     limit: int | None,
     fps: float | None,
     stride: int,
-) -> Iterator[Any]:
-    """The frames that a clip consists of, each as often as it is shown."""
-    step = 1 / frame_rate(stream)
-    slack = step / 4  # times are rounded, to milliseconds in Matroska and to hundredths in GIF
+) -> Iterator[tuple[Any, int]]:
+    """The frames that a clip consists of, and how many times each is in it.
+
+    With `fps` the clip is sampled at `start`, `start + 1 / fps`, …; each sample is the picture that
+    is shown then. Without, every stride-th picture is taken from the one shown at `start` on.
+    `rate` is the file's own, on average.
+
+    Raises:
+        VideoError: nothing is shown at `start`, or one picture for more than a day.
+    """
     count = 0
     passed = 0
     end = 0.0
-    for end, frame in _intervals(_decode_from(path, container, stream, start), step):
+    for begin, end, frame in shown:
+        length = end - begin
+        if fps is not None and limit is None and length > LONGEST_HOLD:
+            raise VideoError(
+                f"'{path}' shows one picture from {begin:.2f} to {end:.0f} seconds; its time "
+                "stamps are damaged"
+            )
         if fps is not None:
-            repeats = 0
-            while start + (count + repeats) / fps < end - slack:
-                repeats += 1
+            slack = SLACK * min(length, 1 / fps)
+            times = math.ceil((end - slack - start) * fps) - count
         else:
-            repeats = int(end > start + slack and passed % stride == 0)
-            passed += end > start + slack
-        for _ in range(repeats):
-            yield frame
-            count += 1
-            if count == limit:
-                return
-    declared = declared_seconds(container, stream)
-    if declared and end < declared - max(0.5, 0.02 * declared):
-        raise VideoError(
-            f"'{path}' is truncated: {end:.2f} of {declared:.2f} seconds are there; export or "
-            "download it again"
-        )
+            is_next = end > start + SLACK * min(length, 1 / rate)
+            times = int(is_next and passed % stride == 0)
+            passed += is_next
+        if limit is not None:
+            times = min(times, limit - count)
+        if times > 0:
+            yield frame, times
+            count += times
+        if count == limit:
+            return
     if count == 0:
         raise VideoError(
             f"'{path}' has no frame at {start:g} seconds: it ends after {end:.2f}; start earlier"
         )
 
 
-def declared_seconds(container: Any, stream: Any) -> float:
-    """The length of the pictures that the header promises; 0 where it promises none."""
-    if stream.duration:
-        return float(stream.duration * stream.time_base)
-    # Matroska: the time of the end, as hours:minutes:seconds
-    tag = stream.metadata.get("DURATION", "")
-    if tag.count(":") == 2:
-        with contextlib.suppress(ValueError):
-            hours, minutes, seconds = (float(part) for part in tag.split(":"))
-            return 3600 * hours + 60 * minutes + seconds - _origin(stream)
-    # The length of the whole file says little about the pictures when there is sound as well.
-    return 0.0 if container.streams.audio else file_seconds(container)
+def steady_rate(steps: Sequence[float]) -> float | None:
+    """Frames per second at which a video must be sampled so that its pictures keep their times;
+    None if it is enough to show them one after another at their average rate.
 
+    That is so where every picture lies within half a frame of its place. The rate is that of the
+    closest pictures, or None where it would give too many frames.
 
-def file_seconds(container: Any) -> float:
-    return container.duration / av.time_base if container.duration else 0.0
-
-
-def _origin(stream: Any) -> float:
-    """The time stamp of the first frame, in seconds."""
-    return float(stream.start_time * stream.time_base) if stream.start_time else 0.0
-
-
-def frame_rate(stream: Any) -> float:
-    # FFmpeg's average for a GIF counts neither the last delay nor the rounding.
-    average = None if stream.codec_context.name == "gif" else stream.average_rate
-    return float(average or stream.guessed_rate or stream.base_rate or 25)
+    Args:
+        steps: the seconds between each picture and the next.
+    """
+    total = sum(steps)
+    if not total:
+        return None
+    mean = total / len(steps)
+    times = itertools.accumulate(steps)
+    if all(abs(time - number * mean) <= mean / 2 for number, time in enumerate(times, start=1)):
+        return None
+    short = sorted(steps)[len(steps) // 10]
+    alike = [step for step in steps if abs(step - short) <= SLACK * short]
+    rate = min(FASTEST_FRAMES, len(alike) / sum(alike) if sum(alike) else FASTEST_FRAMES)
+    return rate if total * rate <= MOST_REPEATS * len(steps) else None

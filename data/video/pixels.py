@@ -1,64 +1,172 @@
-"""From a decoded frame to the pixels that a viewer would see: padding off, square pixels,
-upright, scaled and cut."""
+"""From a decoded frame to the pixels that a viewer would see: padding off, transparency laid on a
+background, square pixels, upright, scaled and cut."""
 
 from __future__ import annotations
 
+import math
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import av
+import numpy as np
 import torch
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
+from PIL import Image
 from torch import Tensor
 
-from .write import SIZE_TAG
+from .frames import VideoSource
+from .pictures import background_colour
 
 # else colours lose half their columns
 FULL_COLOUR = Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
+UNIT = 1 << 16  # 1.0 in a display matrix
 
 
-def unpadded(container: Any, frame: Any) -> Any:
-    """The frame without the row or column that `VideoWriter` added to an odd size."""
-    width, _, height = container.metadata.get(SIZE_TAG, "").partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        return frame
-    if (frame.width - int(width), frame.height - int(height)) not in {(0, 1), (1, 0), (1, 1)}:
-        return frame  # re-encoded by another program since
-    pixels = frame.to_ndarray(format="rgb24")[: int(height), : int(width)]
-    return av.VideoFrame.from_ndarray(pixels.copy(), format="rgb24")
+@dataclass(frozen=True)
+class View:
+    """What is cut out of a picture; see `read_clip`."""
+
+    size: int | tuple[int, int] | None
+    crop: tuple[float, float]
+    zoom: float
+
+    def scaled(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(height, width) of the whole picture after scaling, and of the window cut out of it."""
+        if self.size is None:
+            return (height, width), (height, width)
+        if isinstance(self.size, int):
+            scale = self.size / min(height, width)
+            whole = (
+                max(self.size, round(height * scale)),
+                max(self.size, round(width * scale)),
+            )
+            return whole, whole
+        scale = max(self.size[0] / height, self.size[1] / width) * self.zoom
+        whole = (
+            max(self.size[0], round(height * scale)),
+            max(self.size[1], round(width * scale)),
+        )
+        return whole, self.size
 
 
-def shown_size(stream: Any, frame: Any) -> tuple[int, int]:
-    """Height and width as a viewer shows the frame: square pixels, rotation applied."""
-    width = max(1, round(frame.width * float(stream.sample_aspect_ratio or 1)))
-    return (width, frame.height) if frame.rotation % 180 else (frame.height, width)
+@dataclass(frozen=True)
+class Turn:
+    """How a decoded picture is brought upright: transposed, then mirrored; and by what angle
+    (degrees clockwise) it is turned inside its frame where the angle is none of a right one."""
+
+    transpose: bool = False
+    flip_y: bool = False
+    flip_x: bool = False
+    degrees: float = 0.0
 
 
-def to_tensor(
-    frame: Any,
-    shown: tuple[int, int],
-    size: int | tuple[int, int] | None,
-    crop: tuple[float, float],
-    zoom: float,
-) -> Tensor:
-    """uint8 `[3, Y, X]` of one frame, scaled, turned and cut."""
-    height, width = shown
-    if size is None:
-        scaled = window = shown
-    elif isinstance(size, int):
-        scale = size / min(shown)
-        scaled = window = (max(size, round(height * scale)), max(size, round(width * scale)))
-    else:
-        scale = max(size[0] / height, size[1] / width) * zoom
-        scaled = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
-        window = size
-    turned = frame.rotation % 180 != 0
-    frame_height, frame_width = scaled[::-1] if turned else scaled
-    shrinks = frame_height < frame.height or frame_width < frame.width
-    interpolation = (Interpolation.AREA if shrinks else Interpolation.BICUBIC) | FULL_COLOUR
-    pixels = frame.reformat(
-        frame_width, frame_height, "rgb24", interpolation=interpolation
-    ).to_ndarray()
-    image_3YX = torch.from_numpy(pixels).permute(2, 0, 1)
-    image_3YX = torch.rot90(image_3YX, round(frame.rotation / 90), dims=(1, 2))
-    top, left = (round((scaled[axis] - window[axis]) * crop[axis]) for axis in (0, 1))
-    return image_3YX[:, top : top + window[0], left : left + window[1]]
+class Renderer:
+    """Turns the frames of one video into tensors."""
+
+    def __init__(self, source: VideoSource, background: str, threads: int = 0) -> None:
+        self.source = source
+        self.background = background_colour(background)
+        self.threads = threads
+        self._reformatter = VideoReformatter()  # sets up filters once for all frames
+        self._turn: Turn | None = None
+
+    def size(self, frame: Any) -> tuple[int, int]:
+        """Height and width as a viewer shows the frame."""
+        height, width = self._unpadded_size(frame)
+        width = max(1, round(width * self.source.aspect))
+        return (width, height) if self._turn_of(frame).transpose else (height, width)
+
+    def tensor(self, frame: Any, view: View) -> Tensor:
+        """uint8 `[3, Y, X]` of one frame."""
+        turn = self._turn_of(frame)
+        whole, window = view.scaled(*self.size(frame))
+        height, width = whole[::-1] if turn.transpose else whole
+        image_YX3 = self._scaled(self._plain(frame), height, width)
+        if turn.degrees:
+            upright = Image.fromarray(image_YX3).rotate(
+                -turn.degrees, resample=Image.Resampling.BILINEAR
+            )
+            image_YX3 = np.array(upright)
+        image_3YX = torch.from_numpy(image_YX3).permute(2, 0, 1)
+        image_3YX = image_3YX.transpose(1, 2) if turn.transpose else image_3YX
+        flips = [axis for axis, flip in ((1, turn.flip_y), (2, turn.flip_x)) if flip]
+        image_3YX = image_3YX.flip(flips) if flips else image_3YX
+        top, left = (round((whole[axis] - window[axis]) * view.crop[axis]) for axis in (0, 1))
+        return image_3YX[:, top : top + window[0], left : left + window[1]]
+
+    def _unpadded_size(self, frame: Any) -> tuple[int, int]:
+        """Height and width without the row or column that `VideoWriter` added to an odd size."""
+        if self.source.own_size is None:
+            return frame.height, frame.width
+        width, height = self.source.own_size
+        if (frame.width - width, frame.height - height) not in {(0, 1), (1, 0), (1, 1)}:
+            return frame.height, frame.width  # re-encoded by another program since
+        return height, width
+
+    def _plain(self, frame: Any) -> Any:
+        """The frame without padding and transparency."""
+        height, width = self._unpadded_size(frame)
+        is_padded = (height, width) != (frame.height, frame.width)
+        if _has_alpha(frame.format.name):
+            pixels = frame.to_ndarray(format="rgba")
+            is_clear = pixels[:, :, 3].min() < 255
+            pixels = self._laid_on_background(pixels) if is_clear else pixels[:, :, :3]
+        elif is_padded:
+            pixels = frame.to_ndarray(format="rgb24")
+        else:
+            return frame
+        pixels = np.ascontiguousarray(pixels[:height, :width])
+        return av.VideoFrame.from_ndarray(pixels, format="rgb24")
+
+    def _laid_on_background(self, pixels_YX4: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        image = Image.fromarray(pixels_YX4)
+        below = Image.new("RGBA", image.size, (*self.background, 255))
+        return np.asarray(Image.alpha_composite(below, image).convert("RGB"))
+
+    def _scaled(self, frame: Any, height: int, width: int) -> np.ndarray[Any, Any]:
+        shrinks = height < frame.height or width < frame.width
+        interpolation = (Interpolation.AREA if shrinks else Interpolation.BICUBIC) | FULL_COLOUR
+        scaled = self._reformatter.reformat(
+            frame, width, height, "rgb24", interpolation=interpolation, threads=self.threads
+        )
+        return np.asarray(scaled.to_ndarray())
+
+    def _turn_of(self, frame: Any) -> Turn:
+        if self._turn is None:
+            self._turn = _turn(_display_matrix(frame))
+        return self._turn
+
+
+@lru_cache
+def _has_alpha(pixel_format: str) -> bool:
+    components = av.VideoFormat(pixel_format).components
+    return any(component.is_alpha for component in components)
+
+
+def _display_matrix(frame: Any) -> tuple[int, ...]:
+    """The first two rows of the matrix that says how a frame is shown, [a b u; c d v] of a column
+    (x, y): x' = a x + c y, y' = b x + d y."""
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+        values = struct.unpack("=9i", bytes(matrix)) if matrix is not None else None
+    except ValueError:  # side data of a kind that PyAV does not know
+        values = None
+    if values is not None:
+        return values[0], values[1], values[3], values[4]
+    angle = math.radians(frame.rotation)  # counterclockwise
+    a, b = round(math.cos(angle) * UNIT), round(-math.sin(angle) * UNIT)
+    return a, b, -b, a
+
+
+def _turn(matrix: tuple[int, ...]) -> Turn:
+    """What FFmpeg's players do with a display matrix."""
+    a, b, c, d = matrix
+    theta = math.degrees(math.atan2(b, a)) % 360  # clockwise
+    nearest = round(theta / 90) % 4
+    if min(theta % 90, 90 - theta % 90) > 1:
+        return Turn(degrees=theta)
+    if nearest % 2:
+        return Turn(transpose=True, flip_y=b < 0, flip_x=c < 0)
+    return Turn(flip_y=d < 0, flip_x=a < 0)

@@ -1,69 +1,31 @@
-"""Read video files and images as uint8 tensors `[3, F, Y, X]`; write them as MP4 (see
-`video_writer`).
+"""Read video files and images as uint8 tensors `[3, F, Y, X]`; `write` makes them.
 
-Everything goes through PyAV, whose wheel carries FFmpeg. An image is a video of one frame. Sizes
-are those a viewer shows: rotation flags are applied and pixels are square. Times are seconds from
-the first frame.
+Videos go through PyAV, whose wheel carries FFmpeg, and images through Pillow. An image is a video
+of one frame, and numbered images are the frames of one video. Sizes are those a viewer shows:
+rotated and mirrored as the file says, with square pixels. Times are seconds from the first frame.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import operator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from .frames import (
-    VideoError,
-    declared_seconds,
-    decode,
-    file_seconds,
-    frame_rate,
-    reading,
-    select_frames,
-)
-from .pixels import shown_size, to_tensor, unpadded
-from .write import VideoWriter, write_video
-
-__all__ = [
-    "VideoClip",
-    "VideoError",
-    "VideoInfo",
-    "VideoWriter",
-    "iterate_frames",
-    "probe",
-    "read_clip",
-    "read_metadata",
-    "to_float",
-    "to_uint8",
-    "write_video",
-]
+from .containers import open_container
+from .frames import VideoError, VideoSource, select_frames, steady_rate
+from .pictures import WHITE, PictureVideo, is_picture, numbered_pictures
+from .pixels import Renderer, View
 
 VIDEO_SUFFIXES = frozenset(
-    {
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".gif",
-        ".mpg",
-        ".mpeg",
-        ".m2v",
-        ".ts",
-        ".mts",
-        ".m2ts",
-        ".wmv",
-    }
-    | {".flv", ".ogv", ".3gp", ".vob"}
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".m2v"}
+    | {".ts", ".mts", ".m2ts", ".wmv", ".flv", ".ogv", ".3gp", ".vob"}
 )
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 CENTRE = (0.5, 0.5)
-TIMED_FORMATS = {"matroska,webm", "flv", "asf"}  # know their length but not their number of frames
-CONTAINER_TAGS = {"major_brand", "minor_version", "compatible_brands"}
 
 
 @dataclass(frozen=True)
@@ -76,8 +38,8 @@ class VideoClip:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a file says about itself; `frames` may be off by one in formats that store only their
-    length (Matroska)."""
+    """What a file says about itself; `frames` may be off by one in large files of formats that
+    store only their length (Matroska, FLV, ASF)."""
 
     path: Path
     width: int
@@ -87,6 +49,51 @@ class VideoInfo:
     seconds: float
     codec: str
     has_audio: bool
+
+
+@contextlib.contextmanager
+def open_video(
+    path: str | Path, fps: float | None = None, threads: int = 0, background: str = WHITE
+) -> Iterator[VideoSource]:
+    """An open video, image, or folder or pattern of numbered images.
+
+    Args:
+        fps: frames per second of numbered images, which have no rate of their own.
+        threads: decoder threads; 0 lets FFmpeg choose.
+        background: a colour to lay transparent images on.
+
+    Raises:
+        VideoError: nothing is there, or it is no video.
+    """
+    path = Path(path)
+    pictures = numbered_pictures(path)
+    if pictures:
+        if fps is None:
+            raise VideoError(
+                f"'{path}' are {len(pictures)} numbered pictures; give fps, the frames per second "
+                "of the video that they make"
+            )
+        yield PictureVideo(pictures, background, fps)
+        return
+    _check_file(path)
+    if is_picture(path):
+        yield PictureVideo([path], background)
+        return
+    with open_container(path, threads) as video:
+        yield video
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise VideoError(f"'{path}' does not exist; check the name")
+    if path.is_dir():
+        raise VideoError(
+            f"'{path}' is a folder, and not one of numbered pictures; give one video file"
+        )
+    if not path.is_file():
+        raise VideoError(f"'{path}' is no ordinary file; give one video file")
+    if path.stat().st_size == 0:
+        raise VideoError(f"'{path}' is empty (0 bytes); export or download it again")
 
 
 def to_uint8(video: Tensor) -> Tensor:
@@ -99,46 +106,31 @@ def to_float(video: Tensor) -> Tensor:
     return video.to(torch.float32, copy=True).div_(127.5).sub_(1.0)
 
 
-def probe(path: str | Path) -> VideoInfo:
-    """Size, length and rate of a video or image, from its header and its first frame."""
-    with reading(path) as (container, stream):
-        _, frame = next(decode(container, stream), (0.0, None))
-        if frame is None:
-            raise VideoError(
-                f"'{path}' holds no frame that can be decoded; it is empty or truncated"
-            )
-        height, width = shown_size(stream, unpadded(container, frame))
-        fps = frame_rate(stream)
-        seconds = declared_seconds(container, stream) or file_seconds(container)
-        frames = stream.frames
-        if not frames and container.format.name in TIMED_FORMATS:
-            frames = max(1, round(seconds * fps))
-        elif not frames:
-            frames = _count_packets(path)
-            seconds = frames / fps
+def probe(path: str | Path, fps: float | None = None) -> VideoInfo:
+    """Size, length and rate of a video or image, from its header and its first frame.
+
+    Where the header does not tell how many frames there are, they are counted, without decoding.
+    `fps` is the rate of numbered images.
+    """
+    with open_video(path, fps) as video:
+        height, width = Renderer(video, WHITE).size(video.first())
+        frames, seconds = video.length()
         return VideoInfo(
             path=Path(path),
             width=width,
             height=height,
-            fps=fps,
+            fps=video.rate,
             frames=frames,
-            seconds=seconds or frames / fps,
-            codec=stream.codec_context.name,
-            has_audio=bool(container.streams.audio),
+            seconds=seconds,
+            codec=video.codec,
+            has_audio=video.has_audio,
         )
-
-
-def _count_packets(path: str | Path) -> int:
-    with reading(path) as (container, stream):
-        return max(1, sum(packet.size > 0 for packet in container.demux(stream)))
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
     """The key-value pairs stored in a file, such as the prompt and seed of a generated video."""
-    with reading(path) as (container, _):
-        return {
-            key: value for key, value in container.metadata.items() if key not in CONTAINER_TAGS
-        }
+    with open_video(path) as video:
+        return dict(video.metadata)
 
 
 def read_clip(
@@ -152,17 +144,19 @@ def read_clip(
     crop: tuple[float, float] = CENTRE,
     zoom: float = 1.0,
     threads: int = 0,
+    background: str = WHITE,
 ) -> VideoClip:
     """Read frames into one uint8 tensor `[3, F, Y, X]`. Fewer than `frames` come back when the
     video ends before.
 
     Args:
-        path: any video or image that FFmpeg reads.
+        path: any video or image that FFmpeg or Pillow reads; a folder of numbered images, or a
+            pattern of them such as frames/%03d.png or frames/*.png.
         start_seconds: where to start; the first frame is the one shown at that time.
         frames: how many frames at most; None reads to the end (`iterate_frames` does so at bounded
             memory).
         fps: sample by time at this rate, whatever the rate of the file (frames are left out or
-            repeated).
+            repeated). Numbered images have no rate: it is theirs, and each is taken once.
         stride: without `fps`, keep every stride-th frame of the file.
         size: None keeps the size; a number scales the shorter side to it; (height, width) scales to
             cover that size, keeping the proportions, and cuts off the rest.
@@ -170,10 +164,12 @@ def read_clip(
         zoom: with (height, width), scale up this many times further, so that the window shows a
             part of the picture.
         threads: decoder threads; 0 lets FFmpeg choose.
+        background: the colour that lies below transparent pictures, such as white, black or
+            #20c0ff.
 
     Raises:
-        VideoError: the file is missing, not a video, empty, truncated or without pictures, or ends
-            before the start.
+        VideoError: the file is missing, not a video, empty, truncated or without pictures, ends
+            before the start, or changes its size where no (height, width) is given.
         ValueError: a number is out of range.
     """
     chunks = iterate_frames(
@@ -186,6 +182,7 @@ def read_clip(
         crop=crop,
         zoom=zoom,
         threads=threads,
+        background=background,
     )
     video = torch.cat(list(chunks), dim=1)
     return VideoClip(video, clip_rate(path, fps, stride))
@@ -195,8 +192,31 @@ def clip_rate(path: str | Path, fps: float | None = None, stride: int = 1) -> fl
     """Frames per second of what `read_clip` and `iterate_frames` return with these settings."""
     if fps is not None:
         return float(fps)
-    with reading(path) as (_, stream):
-        return frame_rate(stream) / stride
+    with open_video(path) as video:
+        return video.rate / operator.index(stride)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How all frames of a file keep their times at one rate: `fps` is that rate, and `sampled` what
+    to give to `iterate_frames` (None takes the file's own frames)."""
+
+    fps: float
+    sampled: float | None
+
+
+def even_timing(path: str | Path, fps: float | None = None) -> Timing:
+    """The rate at which to read all of a file whose rate may vary, unless `fps` says it.
+
+    Where its own frames come at one rate, as most do, they are taken as they are. Otherwise it is
+    sampled at the rate of its closest frames, so that a picture that is shown at 2 seconds is shown
+    then.
+    """
+    if fps is not None:
+        return Timing(float(fps), float(fps))
+    with open_video(path) as video:
+        sampled = steady_rate(video.steps())
+        return Timing(sampled or video.rate, sampled)
 
 
 def iterate_frames(
@@ -211,50 +231,65 @@ def iterate_frames(
     zoom: float = 1.0,
     chunk: int = 16,
     threads: int = 0,
+    background: str = WHITE,
 ) -> Iterator[Tensor]:
     """As `read_clip`, but yields uint8 chunks `[3, f, Y, X]` of up to `chunk` frames, so memory
     stays bounded."""
-    _check(start_seconds, frames, fps, stride, size, crop, zoom, chunk)
+    start = float(start_seconds)
+    fps = None if fps is None else float(fps)
+    frames = None if frames is None else operator.index(frames)
+    view = View(_whole_numbers(size), (float(crop[0]), float(crop[1])), float(zoom))
+    _check(start, frames, fps, operator.index(stride), view, operator.index(chunk))
     batch: list[Tensor] = []
-    count = 0
-    with reading(path, threads) as (container, stream):
-        for frame in select_frames(path, container, stream, start_seconds, frames, fps, stride):
-            frame = unpadded(container, frame)
-            batch.append(to_tensor(frame, shown_size(stream, frame), size, crop, zoom))
-            count += 1
-            if len(batch) == chunk:
-                yield torch.stack(batch, dim=1)
-                batch = []
+    with open_video(path, fps, threads, background) as video:
+        renderer = Renderer(video, background, threads)
+        shown = video.shown(start)
+        shape: tuple[int, ...] | None = None
+        stride = operator.index(stride)
+        chosen = select_frames(path, shown, video.rate, start, frames, fps, stride)
+        for frame, times in chosen:
+            image = renderer.tensor(frame, view)
+            shape = shape or tuple(image.shape)
+            if image.shape != shape:
+                raise VideoError(
+                    f"'{path}' changes its size from {shape[1]} x {shape[2]} to {image.shape[1]} x "
+                    f"{image.shape[2]}; cut it there, or give a height and width for all frames"
+                )
+            for _ in range(times):
+                batch.append(image)
+                if len(batch) == chunk:
+                    yield torch.stack(batch, dim=1)
+                    batch = []
     if batch:
         yield torch.stack(batch, dim=1)
 
 
+def _whole_numbers(size: int | tuple[int, int] | None) -> int | tuple[int, int] | None:
+    """The size in Python's own numbers, of whatever kind they are."""
+    if size is None:
+        return None
+    if not isinstance(size, Sequence):
+        return operator.index(size)
+    height, width = size
+    return operator.index(height), operator.index(width)
+
+
 def _check(
-    start: float,
-    frames: int | None,
-    fps: float | None,
-    stride: int,
-    size: int | tuple[int, int] | None,
-    crop: tuple[float, float],
-    zoom: float,
-    chunk: int,
+    start: float, frames: int | None, fps: float | None, stride: int, view: View, chunk: int
 ) -> None:
     if not start >= 0:
         raise ValueError(f"start_seconds must be at least 0; got {start}")
+    size = view.size
     sides = () if size is None else (size,) if isinstance(size, int) else size
-    for name, value in [
-        ("frames", frames),
-        ("stride", stride),
-        ("chunk", chunk),
-        *(("size", side) for side in sides),
-    ]:
+    counts = [("frames", frames), ("stride", stride), ("chunk", chunk)]
+    for name, value in [*counts, *(("size", side) for side in sides)]:
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
-    if not zoom >= 1:
-        raise ValueError(f"zoom must be at least 1; got {zoom}")
+    if not view.zoom >= 1:
+        raise ValueError(f"zoom must be at least 1; got {view.zoom}")
     if fps is not None and not fps > 0:
         raise ValueError(f"fps must be above 0; got {fps}")
     if fps is not None and stride != 1:
         raise ValueError(f"give either fps or stride; got fps={fps} and stride={stride}")
-    if not all(0 <= part <= 1 for part in crop):
-        raise ValueError(f"crop must lie between (0, 0) and (1, 1); got {tuple(crop)}")
+    if not all(0 <= part <= 1 for part in view.crop):
+        raise ValueError(f"crop must lie between (0, 0) and (1, 1); got {view.crop}")

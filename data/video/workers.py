@@ -24,9 +24,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..datasets.video_list import ListedVideo
+from ..datasets.listed_video import ListedVideo
+from .frames import VideoError
+from .pictures import WHITE
 from .prefetch import prefetch
-from .read import VideoError, clip_rate, iterate_frames
+from .read import even_timing, iterate_frames
 
 CHUNK_PIXELS = 1 << 19  # pixels that a worker sends at once
 LONGEST_CHUNK = 64  # frames
@@ -39,11 +41,13 @@ Given = tuple[ListedVideo, int]  # a video and the number of the worker that has
 @dataclass(frozen=True)
 class Reading:
     """How videos are read: `size` (height, width) or None for their own, `fps` or None for their
-    own, and the seconds after which a video that gives no frame is given up."""
+    own (see `even_timing`), the seconds after which a video that gives no frame is given up, and
+    the colour below transparent pictures."""
 
     size: tuple[int, int] | None = None
     fps: float | None = None
     time_limit: float = 60.0
+    background: str = WHITE
 
 
 @dataclass
@@ -229,13 +233,20 @@ def _decode(video: ListedVideo, reading: Reading, scratch: Path) -> Iterator[tup
             with open(video.path, "rb") as tar:
                 tar.seek(video.member[0])
                 path.write_bytes(tar.read(video.member[1]))
-        yield "fps", clip_rate(path, reading.fps)
+        timing = even_timing(path, reading.fps)
+        yield "fps", timing.fps
         height, width = reading.size or (360, 640)
         chunk = min(LONGEST_CHUNK, max(1, CHUNK_PIXELS // (height * width)))
-        for frames in iterate_frames(
-            path, fps=reading.fps, size=reading.size, chunk=chunk, threads=1
-        ):
-            yield "frames", frames.numpy()
+        frames = iterate_frames(
+            path,
+            fps=timing.sampled,
+            size=reading.size,
+            chunk=chunk,
+            threads=1,
+            background=reading.background,
+        )
+        for images in frames:
+            yield "frames", images.numpy()
         yield "end", None
     except OSError as error:  # a full disk, say: no fault of the video
         yield "failed", error

@@ -1,56 +1,49 @@
-"""Write H.264 MP4 files chunk by chunk: bounded memory, and never a half-written file.
+"""Write videos chunk by chunk: bounded memory, and never a half-written file.
 
-Any error, a full disk or Ctrl-C leaves the folder as it was.
+The ending of the name decides the container (see `formats`). Any error, a full disk or Ctrl-C
+leaves the folder as it was.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
+import operator
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import av
 import torch
-from av.video.reformatter import ColorRange, Colorspace
+from PIL import Image, PngImagePlugin
 from torch import Tensor
 
-from ...files.atomic import whole_path
-from ...files.output_path import check_output
+from ...files.atomic import whole_new_folder, whole_path
+from ...files.output_path import check_output, check_rate, is_pictures
+from .containers import SIZE_TAG
+from .formats import FORMATS, WORST_CRF, default_crf, tag_colours
 
-# H.264 with 4:2:0 colour needs even sizes, so an odd video is padded by one repeated row or column;
-# this tag (width x height) lets the reader of this package return it at its own size.
-SIZE_TAG = "kinetoscope_size"
-# primaries, transfer and matrix; untagged small videos would be shown with other colours than they
-# were made in
-BT709 = 1
-SMALL_PIXELS = 256 * 256  # up to here quality costs next to nothing in bytes
-SMALL_CRF = 12
-LARGE_CRF = 18
-BRIEF = {
-    "rc-lookahead": "10"
-}  # frames that the encoder holds back: at 720p 130 MB less than the usual 40, no larger file
+FINEST_RATE = 1001  # largest denominator of a rate, as in 30000 / 1001
 
 
 class VideoWriter:
-    """A context manager that writes uint8 `[3, f, Y, X]` chunks to an MP4 file and publishes it on
+    """A context manager that writes uint8 `[3, f, Y, X]` chunks to a video file and publishes it on
     leaving the block.
 
     Args:
-        path: the file to write; it must end in `.mp4` and its folder must exist. An existing file
-            is replaced.
+        path: the file to write, whose name ends in .mp4, .mov, .mkv, .webm, .gif or .webp; or
+            numbered pictures in a folder of their own, such as frames/%05d.png. A missing folder
+            is made, an existing file replaced.
         fps: frames per second.
-        metadata: free key-value pairs stored in the file (`read_metadata` returns them).
+        metadata: free key-value pairs stored in the file (`read_metadata` returns them). GIF and
+            WebP have no place for them.
         upscale: enlarge each pixel to a square of this many pixels, so that a 64x64 clip can be
             watched.
-        crf: H.264 quality, 0 (lossless) to 51; by default 12 for small pictures and 18 for large
-            ones.
+        crf: quality, 0 (lossless) to 51; by default 12 for small pictures and 18 for large ones.
 
     Raises:
-        ValueError: for settings that cannot work, a folder that does not exist, or chunks of
+        ValueError: for settings that cannot work, a place that cannot be written to, or chunks of
             another size or type.
         OSError: when the disk is full or refuses to be written.
     """
@@ -64,21 +57,19 @@ class VideoWriter:
         crf: int | None = None,
     ) -> None:
         self.path = check_output(path)
-        if not (math.isfinite(fps) and fps > 0):
-            raise ValueError(f"fps must be above 0; got {fps}")
-        if upscale < 1:
+        self.fps = check_rate(fps, self.path)
+        self.upscale = operator.index(upscale)
+        self.crf = None if crf is None else operator.index(crf)
+        if self.upscale < 1:
             raise ValueError(f"upscale must be at least 1; got {upscale}")
-        if crf is not None and not 0 <= crf <= 51:
-            raise ValueError(f"crf must be between 0 (lossless) and 51; got {crf}")
-        self.fps = fps
+        if self.crf is not None and not 0 <= self.crf <= WORST_CRF:
+            raise ValueError(f"crf must be between 0 (lossless) and {WORST_CRF}; got {crf}")
         self.metadata = {key: str(value) for key, value in (metadata or {}).items()}
-        self.upscale = upscale
-        self.crf = crf
         self.frames = 0
         self._size: tuple[int, int] | None = None
-        self._whole = whole_path(self.path)
-        self._container: Any = None
-        self._stream: Any = None
+        self._encoder: _Encoder | None = None
+        pictures = is_pictures(self.path)
+        self._whole = whole_new_folder(self.path.parent) if pictures else whole_path(self.path)
 
     def __enter__(self) -> Self:
         self._beside = self._whole.__enter__()
@@ -94,55 +85,22 @@ class VideoWriter:
             )
         chunk = chunk.cpu()
         if self.upscale > 1:
-            chunk = chunk.repeat_interleave(self.upscale, dim=2).repeat_interleave(
-                self.upscale, dim=3
-            )
+            chunk = chunk.repeat_interleave(self.upscale, dim=2)
+            chunk = chunk.repeat_interleave(self.upscale, dim=3)
         height, width = chunk.shape[2:]
-        if self._size is None:
+        if self._encoder is None:
             if not height or not width:
                 raise ValueError(f"a video needs at least one pixel; got {height} x {width}")
             self._size = (height, width)
-            self._open(height, width)
+            kind = _Pictures if is_pictures(self.path) else _Video
+            self._encoder = kind(self, height, width)
         elif self._size != (height, width):
             raise ValueError(
-                f"every chunk must be {self._size[0]} x {self._size[1]}; got {height} x {width}"
+                f"every chunk must be {' x '.join(map(str, self._size or ()))}; got {height} x "
+                f"{width}"
             )
-        chunk = torch.cat([chunk, chunk[:, :, -1:]], dim=2) if height % 2 else chunk
-        chunk = torch.cat([chunk, chunk[:, :, :, -1:]], dim=3) if width % 2 else chunk
-        for image_3YX in chunk.unbind(dim=1):
-            frame = av.VideoFrame.from_ndarray(
-                image_3YX.permute(1, 2, 0).contiguous().numpy(), format="rgb24"
-            )
-            frame = frame.reformat(
-                format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-            )
-            self._container.mux(self._stream.encode(frame))
-            self.frames += 1
-
-    def _open(self, height: int, width: int) -> None:
-        # faststart moves the index to the front, so that a browser plays the file while it loads.
-        options = {"movflags": "use_metadata_tags+faststart"}
-        self._container = av.open(str(self._beside), mode="w", format="mp4", options=options)
-        self._container.metadata.update(self.metadata)
-        if height % 2 or width % 2:
-            self._container.metadata[SIZE_TAG] = f"{width}x{height}"
-        crf = (
-            self.crf
-            if self.crf is not None
-            else SMALL_CRF
-            if height * width <= SMALL_PIXELS
-            else LARGE_CRF
-        )
-        rate = Fraction(self.fps).limit_denominator(1001)
-        self._stream = self._container.add_stream(
-            "libx264", rate=rate, options={"crf": str(crf), **BRIEF}
-        )
-        self._stream.width = width + width % 2
-        self._stream.height = height + height % 2
-        self._stream.pix_fmt = "yuv420p"
-        context = self._stream.codec_context
-        context.color_primaries = context.color_trc = context.colorspace = BT709
-        context.color_range = ColorRange.MPEG
+        self._encoder.write(chunk)
+        self.frames += chunk.shape[1]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
@@ -152,16 +110,99 @@ class VideoWriter:
             try:
                 if error is not None:
                     raise error
-                if self._container is None:
+                if self._encoder is None:
                     raise ValueError(f"no frames to write to '{self.path}'")
-                self._container.mux(self._stream.encode(None))
-                self._container.close()
+                self._encoder.finish()
             except av.FFmpegError as failure:
                 raise _as_os_error(failure, self.path) from None
             finally:
-                if self._container is not None:
-                    with contextlib.suppress(av.FFmpegError):
-                        self._container.close()
+                if self._encoder is not None:
+                    self._encoder.close()
+
+
+class _Encoder(Protocol):
+    def __init__(self, writer: VideoWriter, height: int, width: int) -> None: ...
+
+    def write(self, chunk: Tensor) -> None: ...
+
+    def finish(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Video:
+    """One file that FFmpeg encodes."""
+
+    def __init__(self, writer: VideoWriter, height: int, width: int) -> None:
+        self.format = FORMATS[writer.path.suffix.lower()]
+        # "file:" since a name such as 12:30.mp4 looks like a protocol
+        self.container = av.open(
+            f"file:{writer._beside}",
+            mode="w",
+            format=self.format.container,
+            options=dict(self.format.container_options),
+        )
+        self.container.metadata.update(writer.metadata)
+        # The reader of this package cuts off what is added to odd sizes.
+        self.added = (height % 2, width % 2) if self.format.halved else (0, 0)
+        if any(self.added):
+            self.container.metadata[SIZE_TAG] = f"{width}x{height}"
+        crf = default_crf(height, width) if writer.crf is None else writer.crf
+        options = self.format.quality(crf)
+        rate = _fraction(writer.fps)
+        stream: Any = self.container.add_stream(self.format.encoder, rate=rate, options=options)
+        stream.height = height + self.added[0]
+        stream.width = width + self.added[1]
+        stream.pix_fmt = self.format.pixels
+        if self.format.halved:
+            tag_colours(stream)
+        self.stream = stream
+        self.step = 1 / rate
+        self.count = 0
+
+    def write(self, chunk: Tensor) -> None:
+        rows, columns = self.added
+        chunk = torch.cat([chunk, chunk[:, :, -1:]], dim=2) if rows else chunk
+        chunk = torch.cat([chunk, chunk[:, :, :, -1:]], dim=3) if columns else chunk
+        for frame in self.format.frames(chunk):
+            frame.pts = self.count
+            frame.time_base = self.step
+            self.count += 1
+            self.container.mux(self.stream.encode(frame))
+
+    def finish(self) -> None:
+        self.container.mux(self.stream.encode(None))
+        self.container.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(av.FFmpegError):
+            self.container.close()
+
+
+class _Pictures:
+    """A folder of PNGs, the first of which carries the metadata."""
+
+    def __init__(self, writer: VideoWriter, height: int, width: int) -> None:
+        self.writer = writer
+
+    def write(self, chunk: Tensor) -> None:
+        for place, image in enumerate(chunk.unbind(1)):
+            number = self.writer.frames + place
+            notes = PngImagePlugin.PngInfo()
+            for key, value in self.writer.metadata.items() if number == 0 else ():
+                notes.add_itxt(key, value)
+            picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+            picture.save(self.writer._beside / (self.writer.path.name % number), pnginfo=notes)
+
+    def finish(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _fraction(fps: float) -> Fraction:
+    if fps >= 1:
+        return Fraction(fps).limit_denominator(FINEST_RATE)
+    return 1 / Fraction(1 / fps).limit_denominator(FINEST_RATE)
 
 
 def write_video(
@@ -172,8 +213,8 @@ def write_video(
     upscale: int = 1,
     crf: int | None = None,
 ) -> int:
-    """Write a uint8 video `[3, F, Y, X]`, or an iterable of such chunks, as H.264 MP4; returns the
-    number of frames.
+    """Write a uint8 video `[3, F, Y, X]`, or an iterable of such chunks; returns the number of
+    frames.
 
     Arguments and errors are those of `VideoWriter`. An iterable is written as it comes, at bounded
     memory.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,13 +16,15 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from ...data.datasets.video_list import Problem
+from ...data.datasets.layouts import LaidVideo
+from ...data.datasets.layouts.read import local_file
+from ...data.datasets.listed_video import Problem
 from ...data.video import VideoError
 from ..metrics import Batch, Metric
 from ..protocols import Protocol
 from .feature_store import FeatureStore, digest
 from .sound import read_sound
-from .video_sets import Clip, local_file, pixels_key, read_frames
+from .video_sets import Clip, pixels_key, read_frames
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,16 @@ def fill(
     return work
 
 
+def decoded_batches(
+    jobs: Sequence[Job], protocol: Protocol, size: int, workers: int, broken: list[Problem]
+) -> Iterator[Batch]:
+    """Batches of the clips that can be read, decoded ahead; the others go to `broken`."""
+    work = Work(broken=broken)
+    with closing(_decoded(jobs, protocol, False, workers)) as loaded:
+        for group in _batches(loaded, size, work):
+            yield _batch(group)
+
+
 def _load(job: Job, protocol: Protocol, sound: bool) -> Loaded:
     try:
         video = read_frames(job.clip, protocol)
@@ -125,14 +137,16 @@ def _load(job: Job, protocol: Protocol, sound: bool) -> Loaded:
 
 
 def _sound(clip: Clip, protocol: Protocol) -> Tensor:
+    video = clip.video
+    begin = video.span[0] if isinstance(video, LaidVideo) and video.span else 0.0
     seconds = protocol.frames * clip.stride / clip.known.fps
-    with local_file(clip.video) as path:
-        return read_sound(path, clip.first / clip.known.fps, seconds)
+    with local_file(video) as path:
+        return read_sound(path, begin + clip.first / clip.known.fps, seconds)
 
 
 def _decoded(
     jobs: Iterable[Job], protocol: Protocol, sound: bool, workers: int
-) -> Iterator[Loaded]:
+) -> Generator[Loaded, None, None]:
     """The jobs in order, decoded by threads a few clips ahead."""
     coming = iter(jobs)
     waiting: deque[Future[Loaded]] = deque()

@@ -24,7 +24,7 @@ from torch import Tensor
 FILE = "features.sqlite"
 WAIT = 120.0  # seconds until another process has written
 READ_BYTES = 1 << 20
-BLOCK_BYTES = 32 << 20  # of rows that are in memory at once
+BLOCK_BYTES = 4 << 20  # of rows that are in memory at once
 TABLES = """
 CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, shape TEXT, data BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, mark TEXT, facts TEXT) WITHOUT ROWID;

@@ -7,19 +7,19 @@ clips whatever the order of its files and the number of workers.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ...data.datasets.video_list import ListedVideo, Problem, list_videos
-from ...data.video import VideoError, clip_rate, probe, read_clip
+from ...data.datasets.layouts import LaidVideo, list_source
+from ...data.datasets.layouts import read as laid
+from ...data.datasets.listed_video import ListedVideo, Problem
+from ...data.video import VideoError
 from ..protocols import Protocol
 from .feature_store import FeatureStore, digest, file_sha256
 from .resize import fit
@@ -72,21 +72,26 @@ class VideoSet:
         return digest(*sorted(clip.content for clip in self.clips))
 
 
-def choose_clips(source: str, protocol: Protocol, side: str, store: FeatureStore) -> VideoSet:
+def choose_clips(
+    source: str, protocol: Protocol, side: str, store: FeatureStore, split: str | None = None
+) -> VideoSet:
     """The clips of a set that a protocol asks for.
 
     Args:
-        source: a folder, a list or shards, as `list_videos` takes them.
+        source: a folder, a list or shards, as `list_source` takes them.
         protocol: says how clips are chosen.
         side: "reference" or "generated", whose stride and choice count.
         store: remembers hashes and lengths of files.
+        split: only videos of this split of the data set.
 
     Raises:
         ValueError: there are no videos, or none is long enough.
     """
     stride = getattr(protocol, f"{side}_stride")
     choice = getattr(protocol, f"{side}_choice")
-    videos, problems = list_videos(source)
+    listing = list_source(source, split=split)
+    videos = listing.videos
+    problems = list(listing.problems)
     needed = (protocol.frames - 1) * stride + 1
     if protocol.whole_strides:
         needed = protocol.frames * stride
@@ -153,48 +158,37 @@ def first_frames(frames: int, needed: int, choice: str, seed: str) -> list[int]:
 
 def look(video: ListedVideo, store: FeatureStore) -> Known:
     """Hash, length and rate of a video; remembered until its file changes. VideoError if broken."""
-    part = "" if video.member is None else f"{video.member[0]} {video.member[1]}"
-    if video.path.is_file() and (told := store.facts(video.path, part)) is not None:
+    span = video.span if isinstance(video, LaidVideo) else None
+    pictures = video.pictures if isinstance(video, LaidVideo) else ()
+    part = f"{video.member} {span} {len(pictures)}"
+    if video.path.exists() and (told := store.facts(video.path, part)) is not None:
         return Known(*json.loads(told))
-    with local_file(video) as path:
-        info = probe(path)
+    info = laid.measure(video)
+    if pictures:
+        sha256 = digest(*(file_sha256(path) for path in pictures))
+    else:
         begin, size = video.member or (0, None)
-        known = Known(file_sha256(video.path, begin, size), info.frames, clip_rate(path))
+        sha256 = file_sha256(video.path, begin, size) + (f" {span}" if span else "")
+    known = Known(sha256, info.frames, info.fps)
     store.remember(video.path, json.dumps([known.sha256, known.frames, known.fps]), part)
     return known
-
-
-@contextlib.contextmanager
-def local_file(video: ListedVideo) -> Iterator[Path]:
-    """A file that holds this video alone: FFmpeg cannot read one inside a tar file."""
-    if video.member is None:
-        yield video.path
-        return
-    with tempfile.NamedTemporaryFile(suffix=Path(video.name).suffix) as file:
-        with open(video.path, "rb") as tar:
-            tar.seek(video.member[0])
-            file.write(tar.read(video.member[1]))
-        file.flush()
-        yield Path(file.name)
 
 
 def read_frames(clip: Clip, protocol: Protocol) -> Tensor:
     """uint8 `[3, F, Y, X]` of a clip, brought to the size of the protocol. VideoError if broken."""
     first = clip.first
-    with local_file(clip.video) as path:
-        while True:
-            begin = first / clip.known.fps
-            video = read_clip(path, begin, protocol.frames, stride=clip.stride, threads=1).video
-            missing = protocol.frames - video.shape[1]
-            if not missing:
-                return at_size(video, protocol)
-            # a header that promises more frames than there are: the clip begins earlier
-            first -= missing * clip.stride
-            if first < 0:
-                raise VideoError(
-                    f"'{clip.video.name}' has only {video.shape[1]} of the {protocol.frames} "
-                    "frames of a clip"
-                )
+    count = protocol.frames
+    while True:
+        video = laid.read_frames(clip.video, first, count, clip.stride, clip.known.fps)
+        missing = count - video.shape[1]
+        if not missing:
+            return at_size(video, protocol)
+        # a header that promises more frames than there are: the clip begins earlier
+        first -= missing * clip.stride
+        if first < 0:
+            raise VideoError(
+                f"'{clip.video.name}' has only {video.shape[1]} of the {count} frames of a clip"
+            )
 
 
 def at_size(video_3FYX: Tensor, protocol: Protocol) -> Tensor:

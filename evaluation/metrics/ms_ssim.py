@@ -11,11 +11,11 @@ from ..clips.feature_store import Rows
 from .base import PAIRS, Batch, Metric, mean_of
 from .psnr import frame_pairs
 
-SMALLEST = 161  # pixels a side: a window of 11 after four halvings
+SMALLEST = 176  # pixels a side: a window of 11 after four halvings
 
 
 class MSSSIM(Metric):
-    """Mean over frames and clips, which must be at least 161 pixels a side."""
+    """Mean over frames and clips, which must be at least 176 pixels a side."""
 
     name = "ms_ssim"
     title = "MS-SSIM, per frame"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..clips.feature_store import Rows
 
-BLOCK = 1024  # rows of a kernel matrix at once
+BLOCK = 512  # rows and columns of a kernel matrix at once
 
 
 def kernel_mmd(reference_MD: Tensor, generated_ND: Tensor) -> float:
@@ -28,7 +28,11 @@ def kernel_mmd(reference_MD: Tensor, generated_ND: Tensor) -> float:
 
 def _kernel_sum(a_MD: Tensor, b_ND: Tensor) -> float:
     D = a_MD.shape[1]
-    return sum(float((part @ b_ND.T / D + 1).pow(3).sum()) for part in a_MD.split(BLOCK))
+    total = 0.0
+    for rows in a_MD.split(BLOCK):
+        for columns in b_ND.split(BLOCK):
+            total += float((rows @ columns.T / D + 1).pow(3).sum())
+    return total
 
 
 def _without_diagonal(a_MD: Tensor) -> float:

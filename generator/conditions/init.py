@@ -47,6 +47,7 @@ class Init(Condition):
     def features(self, value: Any, videos: int, model: VideoGenerator) -> Tensor:
         """Codes [B, T, G] of how a video begins."""
         from ...tokenizer import VideoCodes, frame_count
+        from ...tokenizer.checks import check_table
 
         device = model.decoder.no_text.device
         codes = value if isinstance(value, VideoCodes) else model.tokenizer.encode(value.to(device))
@@ -70,5 +71,6 @@ class Init(Condition):
             )
         if given not in (1, videos):
             raise ValueError(f"init must hold 1 video or one per prompt ({videos}); got {given}")
+        check_table(codes.indices, model.tokenizer.codebook_size)
         codes_BTHW = model.codebooks.in_rows(codes.indices)
         return codes_BTHW.flatten(2).expand(videos, -1, -1).to(device)

@@ -21,8 +21,17 @@ SETTINGS = "tokenizer_config.json"
 # What the settings must say, and what else they may say: it changes nothing without truncation.
 EXACTLY = {"tokenizer_class": "TokenizersBackend", "backend": "tokenizers", "padding_side": "right"}
 NAMED = ("pad_token", "unk_token", "cls_token", "sep_token")
-OTHERS = ("is_local", "local_files_only", "max_length", "model_max_length", "pad_to_multiple_of")
-OTHERS += ("pad_token_type_id", "stride", "truncation_side", "truncation_strategy")
+OTHERS = (
+    "is_local",
+    "local_files_only",
+    "max_length",
+    "model_max_length",
+    "pad_to_multiple_of",
+    "pad_token_type_id",
+    "stride",
+    "truncation_side",
+    "truncation_strategy",
+)
 
 
 def is_plain(settings: dict[str, Any], tokenizer: dict[str, Any]) -> bool:

@@ -3,8 +3,9 @@
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+from ...files.config_fields import read_fields, shown, whole
 from ..conditions import CONDITIONS
 from ..conditions.text import Text
 
@@ -39,12 +40,32 @@ class DecoderConfig:
         rope_base: ratio between the fastest and the slowest rotation.
         codebooks: codes of a cell, one after another in its row (codebooks.py).
         wavefront: 0 draws the codes of a frame one after another; with l of at least 1 rows are
-            drawn at once, each l cells behind the one above, which is faster and less exact
-            (parallel.py).
+            drawn at once, each l cells after the one above, which is faster and less exact
+            (order.py).
 
     Raises:
         ValueError: sizes that do not fit each other.
     """
+
+    LIMITS: ClassVar = {
+        "vocab_size": (1, 1 << 24),
+        "text_dim": (1, 1 << 16),
+        "levels": (2, 4096),
+        "grid": (1, 1024),
+        "dim": (1, 1 << 16),
+        "layers": (1, 256),
+        "heads": (1, 1024),
+        "kv_heads": (1, 1024),
+        "max_text": (1, 1 << 16),
+        "sinks": (0, 1024),
+        "window": (1, 4096),
+        "max_distance": (0, 1 << 20),
+        "frames_per_latent": (1, 64),
+        "rope_base": (1, 1e9),
+        "conditions": (1, 1 << 20),
+        "codebooks": (1, 64),
+        "wavefront": (0, 1024),
+    }
 
     vocab_size: int
     text_dim: int
@@ -97,7 +118,7 @@ class DecoderConfig:
         if self.levels and math.prod(self.levels) != self.vocab_size:
             codes = math.prod(self.levels)
             raise ValueError(
-                f"levels {self.levels} make {codes} codes, not vocab_size={self.vocab_size}"
+                f"levels {shown(self.levels)} make {codes} codes, not vocab_size={self.vocab_size}"
             )
         if self.dim % self.heads or self.head_size % 2:
             raise ValueError(f"dim={self.dim} must be an even multiple of heads={self.heads}")
@@ -112,7 +133,7 @@ class DecoderConfig:
             if condition is None or condition.port == "past" or name == TEXT:
                 ports = [c.name for c in CONDITIONS.values() if c.port != "past"]
                 known = ", ".join(other for other in ports if other != TEXT)
-                raise ValueError(f"conditions may be {known}; got '{name}'")
+                raise ValueError(f"conditions may be {known}; got {shown(name)}")
             if size < 1:
                 raise ValueError(f"the size of {name} must be at least 1; got {size}")
         if len(set(names)) < len(names):
@@ -120,16 +141,15 @@ class DecoderConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "DecoderConfig":
-        """From JSON. ValueError if a key is unknown or missing."""
+        """From JSON, with or without the id of the tokenizer. ValueError, naming the field, if one
+        is unknown, missing or out of range."""
+        values = {key: value for key, value in values.items() if key != "tokenizer"}
         former = {"actions": "num_actions", "regions": "grid_vocab"}
-        conditions = {name: values.get(key) for name, key in former.items() if values.get(key)}
+        sizes = {name: whole(values.get(key, 0), key, (0, 1 << 20)) for name, key in former.items()}
         rest = {key: value for key, value in values.items() if key not in former.values()}
-        if conditions:
-            rest["conditions"] = conditions
-        try:
-            return cls(**rest)
-        except TypeError as error:
-            raise ValueError(f"this is not the config of a decoder: {error}") from error
+        if any(sizes.values()):
+            rest["conditions"] = {name: size for name, size in sizes.items() if size}
+        return read_fields(cls, rest)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON. It is the same as ever for models without further conditions, so that their ids
@@ -160,7 +180,7 @@ class DecoderConfig:
         return self.cells + (self.grid[0] if self.wavefront else 1)
 
     def anchor_shift(self, frame: int) -> int:
-        """Frames by which prefix and sinks move up behind a frame, so that they stay within
+        """Frames by which prefix and sinks move up for a frame, so that they stay within
         `max_distance` of it."""
         return max(0, frame - self.max_distance)
 

@@ -2,7 +2,7 @@
 
 - RMSNorm before every sublayer, SwiGLU, grouped-query attention, normalised queries and keys, no
   biases
-- three-axis RoPE (rope.py), frame-major, raster inside a frame (or rows at once: parallel.py)
+- three-axis RoPE (rope.py), frame-major, raster inside a frame (or rows at once: order.py)
 - sequence: prefix (text states, projected), then per latent frame one header token and H * W cell
   tokens
 - the header predicts cell 0, cell i predicts cell i + 1; the last cell of a frame predicts nothing

@@ -22,7 +22,7 @@ LayerAttention = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
 
 class RMSNorm(torch.autograd.Function):
-    """Root mean square norm without gains (the linear layer behind it has them), in few passes
+    """Root mean square norm without gains (the linear layer after it has them), in few passes
     over memory."""
 
     @staticmethod

@@ -74,7 +74,7 @@ class DecodeOrder:
 @lru_cache
 @torch.inference_mode(False)  # training may use what sampling has made
 def decode_order(grid: tuple[int, int], wavefront: int, device: torch.device) -> DecodeOrder:
-    """Raster order (0), or rows that run `wavefront` cells behind each other."""
+    """Raster order (0), or rows that each run `wavefront` cells after the one above."""
     H, W = grid
     rows = range(H)
     columns = range(W)

@@ -4,7 +4,7 @@ would have drawn.
 Guess the rest of a frame, run the tokens of several steps at once (in raster order a step is one
 token), and draw what they predict. The first step is right, for all before it is known. Each next
 one is right as long as the guesses before it were what has now been drawn. Wrong guesses get their
-right codes from the same forward, and what was drawn behind them becomes the next guess: it has
+right codes from the same forward, and what was drawn after them becomes the next guess: it has
 seen most of what is right. The first guess of a frame is the frame before it.
 
 `exact` draws with noise that depends on the place only (Jacobi decoding, arXiv:2305.10427), so the
@@ -28,7 +28,7 @@ from .noise import FrameNoise
 from .params import SamplingParams
 
 # Up to about so many tokens a forward waits for its weights more than for its sums, so guesses cost
-# little. Behind that they must pay for themselves, and some do: in large batches on a CPU 4 to 12
+# little. Beyond that they must pay for themselves, and some do: in large batches on a CPU 4 to 12
 # per row were faster than 1.
 TOKENS_AT_ONCE = {"cpu": 40, "cuda": 1024}
 SHORTEST = 8

@@ -195,7 +195,7 @@ class SamplingEngine:
         return self._made[1]
 
     def _logits(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
-        """Logits [B, T, V] of the codes behind these tokens of the open frame."""
+        """Logits [B, T, V] of the codes that these tokens of the open frame predict."""
         states_RTD = self._states(ids_BT, place_BT)
         # logits are linear in these states, so guidance needs the head only once
         return self.head(self.conditioning.mix(states_RTD, self.levels))
@@ -252,7 +252,7 @@ class SamplingEngine:
         Args:
             window: what becomes of the frames that the next one sees. "keep": they stay as the old
                 prompts made them; "recompute": the decoder reads them again under the new prompts,
-                as the first ones behind the sinks; "flush": they are forgotten, as by `cut`.
+                as the first ones after the sinks; "flush": they are forgotten, as by `cut`.
         """
         if window not in get_args(Window):
             raise ValueError(f"window must be one of {', '.join(get_args(Window))}; got {window!r}")

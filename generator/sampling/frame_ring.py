@@ -7,7 +7,7 @@ Nothing is moved, concatenated or grown. Ring keys are rotated once, where they 
 sinks (the anchors) also keep un-rotated keys and are rotated anew once per frame, so that they
 never seem further away than training saw. Tokens of the open frame may be written again and again,
 in any number and at other places in each row: a token sees those of its own and earlier steps
-(parallel.py) and never later ones, so a wrong guess is simply written over.
+(order.py) and never later ones, so a wrong guess is simply written over.
 
 Legend: B rows, P prefix tokens, S sink frames, L tokens (of a frame: header and cells), X = L + 1
 with one that is nowhere, T tokens of one call, A = P + S * L anchors, C slots that are seen, N
@@ -200,12 +200,12 @@ class FrameRing:
             place_BT: int64, 0 for the first token of a frame to L - 1; L for one that is nowhere
                 and is ignored.
         """
-        assert self.open is not None, "extend goes behind begin_frame"
+        assert self.open is not None, "extend comes after begin_frame"
         bias_BTC = self.open.hidden_B1C.repeat(1, place_BT.shape[1], 1)
         bias_BTC.index_copy_(2, self.open.slot_X[:-1], self.later_XL[place_BT])
         slots_BT = self.open.slot_X[place_BT]
         rotation = self.open.rotation_XR[place_BT]
-        # frames behind the sinks write to no anchor's slot
+        # frames after the sinks write to no anchor's slot
         anchors = self.frame < self.config.sinks or self.static
         return self._attention(slots_BT, rotation, self.seen, bias_BTC[:, None], anchors)
 
@@ -260,7 +260,7 @@ class FrameRing:
             self.frame -= 1
 
     def flush(self, sinks: bool = False) -> None:
-        """Forget the window, and the sinks too if asked: the next frame is the one behind what
+        """Forget the window, and the sinks too if asked: the next frame is the one after what
         is left."""
         self.pushed_out.clear()
         self.first = min(self.frame + 1, self.config.sinks)

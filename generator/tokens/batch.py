@@ -1,5 +1,4 @@
-"""Batches of tokenised clips in stages of growing length; a step's batch does not depend on
-restarts."""
+"""Batches of tokenised clips, in stages of growing length, that do not depend on restarts."""
 
 from __future__ import annotations
 
@@ -15,8 +14,11 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 
 class Tokens(Protocol):
-    """Numbered clips of one latent grid. `latents` is the length of the longest, `longest_text`
-    that of its captions in tokens."""
+    """Numbered clips of one latent grid.
+
+    `latents` is the length of the longest clip, `longest_text` that of the longest caption in
+    tokens.
+    """
 
     @property
     def latents(self) -> int: ...
@@ -27,13 +29,15 @@ class Tokens(Protocol):
     def __len__(self) -> int: ...
 
     def rows(self, latents: int) -> Tensor:
-        """The numbers of the clips that have at least so many latent frames, int64."""
+        """The numbers of the clips with at least `latents` latent frames, int64."""
         ...
 
     def batch(self, rows: Tensor, latents: int, turn: int = 0) -> dict[str, Tensor]:
-        """Clips cut to their first `latents` latent frames: codes int64 [B, T, H, W], objects
-        bool [B, T, H, W], text float [B, S, E] and text_mask bool [B, S]. Clips with several
-        captions take turns with them."""
+        """Clips cut to their first `latents` latent frames.
+
+        They are codes int64 [B, T, H, W], objects bool [B, T, H, W], text float [B, S, E] and
+        text_mask bool [B, S]. A clip with several captions uses one of them per turn.
+        """
         ...
 
 
@@ -57,14 +61,13 @@ class Stage:
 
 
 class TokenBatches(IterableDataset[dict[str, Tensor]]):
-    """Endless shuffled batches of `Tokens`; use it with DataLoader(batch_size=None) and any number
-    of workers.
+    """Endless shuffled batches of `Tokens`, for DataLoader(batch_size=None) and any workers.
 
     Args:
-        start: number of the first batch, so that a resumed run sees what it would have seen.
-        rank, ranks: which of the processes of a run this is. Each gets batches of its own, as many
-            and as large as the others'; together they are the batches of a single process with a
-            batch `ranks` times as large.
+        start: number of the first batch, so that a resumed run gets the batches it would have got.
+        rank, ranks: number of this process, and how many there are. Each process gets batches of
+            its own, as many and as large as those of the others. Together they are the batches of
+            a single process with a batch `ranks` times as large.
     """
 
     def __init__(
@@ -101,10 +104,10 @@ class TokenBatches(IterableDataset[dict[str, Tensor]]):
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = get_worker_info()
-        # a loader asks its workers in turn
+        # a loader takes one batch of each worker in turn
         turn, turns = (worker.id, worker.num_workers) if worker else (0, 1)
         shuffle = lru_cache(maxsize=4)(self._shuffle)
-        # by all ranks
+        # clips that all ranks have used
         seen = self.ranks * sum(self.stage(step).batch_size for step in range(self.start))
         for step in count(self.start):
             stage = self.stage(step)
@@ -115,7 +118,7 @@ class TokenBatches(IterableDataset[dict[str, Tensor]]):
     def _batch(
         self, stage: Stage, seen: int, shuffle: Callable[[int, int], Tensor]
     ) -> dict[str, Tensor]:
-        """Clips number seen … seen + batch_size of an endless row of shuffles."""
+        """Clips `seen` to `seen + batch_size` of an endless sequence of shuffles."""
         total = len(shuffle(stage.latents, 0))
         stop = seen + stage.batch_size
         rounds = range(seen // total, (stop - 1) // total + 1)

@@ -1,8 +1,8 @@
-"""Clips as codes and captions as states, computed once and kept in a folder.
+"""Codes of clips and states of captions, computed once and kept in a folder.
 
-The folder's name is made of the tokenizer's id, the text encoder's id and the data's key, so a
-changed tokenizer never meets old codes. Parts are written beside their place and renamed: a run
-that is killed goes on with the next part.
+The name of the folder contains the tokenizer's id, the text encoder's id and the data's key, so a
+changed tokenizer never gets old codes. Parts are written beside their place and renamed, so a run
+that was killed continues with the next part.
 
 Legend: C clips, T H W latent grid, S text length, E text width.
 """
@@ -31,8 +31,11 @@ BLOCK = 16  # clips tokenised at once
 
 @dataclass(frozen=True)
 class TokenSet:
-    """codes int16/int32 [C, T, H, W]; objects bool [C, T, H, W], where the data knows them (else
-    all false); text half [C, S, E]; text_length int64 [C]."""
+    """Clips in memory.
+
+    codes int16 or int32 [C, T, H, W]; objects bool [C, T, H, W], all false if the data does not
+    know them; text half [C, S, E]; text_length int64 [C].
+    """
 
     codes: Tensor
     objects: Tensor
@@ -51,12 +54,11 @@ class TokenSet:
         return len(self.codes)
 
     def rows(self, latents: int) -> Tensor:
-        """All of them: the clips are of one length."""
+        """All clips, because they have one length."""
         return torch.arange(len(self) if latents <= self.latents else 0)
 
     def batch(self, rows: Tensor, latents: int, turn: int = 0) -> dict[str, Tensor]:
-        """Training tensors of some clips, cut to their first `latents` latent frames and the
-        longest caption."""
+        """Training tensors of clips, cut to `latents` latent frames and the longest caption."""
         length = self.text_length[rows]
         longest = max(1, int(length.max()))
         return {
@@ -152,8 +154,7 @@ def _embed(captions: list[str], encoder: TextEncoder) -> tuple[Tensor, Tensor]:
 
 
 def _cells(foreground: Tensor | None, indices: Tensor, config: TokenizerConfig) -> Tensor:
-    """Cells [B, T, H, W] that show an object in any of their frames, from pixels [B, 1, F, Y,
-    X]."""
+    """Cells [B, T, H, W] with an object in any frame, from pixels [B, 1, F, Y, X]."""
     if foreground is None:
         return torch.zeros(indices.shape[:4], dtype=torch.bool)
     k = config.frames_per_latent

@@ -1,5 +1,8 @@
-"""Where the generator's training clips come from, as Lightning data modules: sources that are
-tokenised on the spot and kept, folders of videos, and shards that `kinetoscope prepare` wrote."""
+"""Lightning data modules of the generator.
+
+Clips come from sources that are tokenised at the start and kept, from folders of videos, or from
+shards that `kinetoscope prepare` wrote.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,9 @@ SAMPLES = 4  # captions for a picture of samples
 
 
 class TokenData(pl.LightningDataModule):
-    """Serves stages of tokenised clips; every process of a run gets clips of its own. Subclasses
-    say where from.
+    """Serves stages of tokenised clips; subclasses load them.
 
-    A stage's batch size is that of one process.
+    Every process of a run gets clips of its own. The batch size of a stage is that of one process.
     """
 
     def __init__(self, stages: list[Stage], seed: int, workers: int = 0) -> None:
@@ -36,8 +38,7 @@ class TokenData(pl.LightningDataModule):
         self._start = 0
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
-        """Clips to train on, to validate on, and captions to show samples of, for the
-        `GeneratorModule` in training."""
+        """Clips to train on, clips to validate on, and captions for pictures of samples."""
         raise NotImplementedError
 
     def setup(self, stage: str | None = None) -> None:
@@ -53,8 +54,7 @@ class TokenData(pl.LightningDataModule):
             if tokens is not None and tokens.longest_text > most:
                 raise ValueError(
                     f"the longest caption has {tokens.longest_text} tokens and the decoder takes "
-                    f"{most}; "
-                    f"shorten it, or set model.size.max_text to {tokens.longest_text}"
+                    f"{most}; shorten it, or set model.size.max_text to {tokens.longest_text}"
                 )
 
     def _check_grid(self, config: DecoderConfig) -> None:
@@ -65,8 +65,8 @@ class TokenData(pl.LightningDataModule):
             columns = config.grid[1] // config.codebooks
             raise ValueError(
                 f"the clips have {H} x {W // config.codebooks} cells and the model {rows} x "
-                f"{columns}; "
-                f"set model.grid=[{H},{W // config.codebooks}], or take clips of another size"
+                f"{columns}; set model.grid=[{H},{W // config.codebooks}], or take clips of "
+                "another size"
             )
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -77,14 +77,13 @@ class TokenData(pl.LightningDataModule):
         return DataLoader(batches, batch_size=None, num_workers=self.workers)
 
     def val_dataloader(self) -> Any:
-        """All of the validation clips, in batches as those of the last stage; Lightning deals
-        them out to processes."""
+        """All validation clips, in batches as in the last stage; Lightning divides them."""
         if self.val_tokens is None:
             return []
         return DataLoader(_InOrder(self.val_tokens, self.stages[-1]), batch_size=None)
 
     def state_dict(self) -> dict[str, Any]:
-        """A resumed run goes on with the batch after the last one seen."""
+        """A resumed run continues with the batch after the last one used."""
         return {
             "batches_done": self.trainer.fit_loop.total_batch_idx + 1
             if self.trainer
@@ -96,7 +95,7 @@ class TokenData(pl.LightningDataModule):
 
 
 class _InOrder(Dataset[dict[str, Tensor]]):
-    """Every clip that is long enough for a stage once, in batches."""
+    """Every clip that is long enough for a stage, once, in batches."""
 
     def __init__(self, tokens: Tokens, stage: Stage) -> None:
         self.tokens = tokens
@@ -113,14 +112,13 @@ class _InOrder(Dataset[dict[str, Tensor]]):
 
 
 class TokenDataModule(TokenData):
-    """Tokenises a source of clips once, with the models of the module in training, and keeps the
-    result in memory.
+    """Tokenises a source of clips once, with the models of the training run, and keeps the result.
 
     Args:
-        train, validation: where clips come from.
+        train, validation: sources of clips.
         stages: lengths and batch sizes, one after another.
-        cache_dir: where codes and caption states are kept.
-        seed: of the shuffling.
+        cache_dir: folder for codes and caption states.
+        seed: seed of the shuffling.
     """
 
     def __init__(
@@ -145,8 +143,7 @@ class TokenDataModule(TokenData):
 
 
 class FolderTokens(TokenDataModule):
-    """A folder of the user's own videos as a `TokenDataModule`; see `FolderSource` for the first
-    settings."""
+    """A folder of the user's own videos; `FolderSource` explains the first settings."""
 
     def __init__(
         self,
@@ -160,27 +157,20 @@ class FolderTokens(TokenDataModule):
         seed: int = 0,
     ) -> None:
         train = FolderSource(root, frames, size, fps, rounds, seed)
-        super().__init__(
-            train,
-            FolderSource(root, frames, size, fps, seed=seed, validation=True),
-            stages,
-            cache_dir,
-            seed,
-        )
+        super().__init__(train, train.for_validation(), stages, cache_dir, seed)
 
 
 class ShardTokens(TokenData):
-    """Shards that `kinetoscope prepare` wrote, read where they lie: as many clips as the disk
-    holds.
+    """Shards that `kinetoscope prepare` wrote, read from the disk as they are needed.
 
     Args:
         root: the folder of the shards.
-        held_out: share of the videos that validate and are never trained on.
+        held_out: share of the videos that are for validation and never trained on.
         stages: lengths and batch sizes, one after another. A stage takes the clips that are long
             enough for it and cuts them to their first latent frames (`prepare --clip-frames` cuts
             long videos into clips of one length).
         workers: processes that read ahead.
-        seed: of the shuffling.
+        seed: seed of the shuffling.
     """
 
     def __init__(

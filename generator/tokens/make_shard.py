@@ -1,7 +1,7 @@
-"""One shard of codes out of its videos.
+"""Makes one shard of codes from its videos.
 
-Every clip is encoded as one stream: the tokenizer's state is carried through all of it, in chunks
-as they are decoded.
+Every clip is encoded as one stream: the state of the tokenizer is carried through all of it, in
+chunks as they are decoded.
 
 Legend: T H W latent grid, F Y X frames and pixels.
 """
@@ -36,8 +36,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class ShardOptions:
-    """What decides what is in the shards, beside the videos and the models; see
-    `commands.prepare`."""
+    """Settings that change the contents of shards; `kinetoscope prepare` explains them."""
 
     size: tuple[int, int] | None = (64, 64)
     fps: float | None = None
@@ -81,8 +80,7 @@ def make_shard(
     models: Models,
     options: ShardOptions,
 ) -> dict[str, Any]:
-    """Write a unit's shard and then its record, and return the record. Videos that cannot be
-    used are listed in it."""
+    """Write the shard of a unit and then its record, which lists videos that cannot be used."""
     skipped: list[tuple[str, str]] = []
     short = 0
 
@@ -108,11 +106,11 @@ def make_shard(
 def video_clips(
     video: DecodedVideo, models: Models, options: ShardOptions
 ) -> tuple[list[Clip], int]:
-    """The clips of a video, and how many frames are in none since their shot was too short.
+    """The clips of a video, and the number of frames in shots that are too short for a clip.
 
     Raises:
-        VideoError: the video is broken, has no clip that is long enough, or a caption that is too
-            long.
+        VideoError: the video is broken, has no clip that is long enough, or has a caption that is
+            too long.
     """
     words = video.video.words
     spoken = tuple(caption for caption in words.captions if caption)
@@ -153,8 +151,7 @@ def _states(captions: tuple[str, ...], encoder: TextEncoder | None) -> list[Tens
 def _encode(
     pieces: Iterable[Tensor], models: Models, dtype: torch.dtype
 ) -> tuple[NDArray[Any], tuple[int, int, int]]:
-    """Frames uint8 [3, f, Y, X] of one clip to its codes [T, H, W], as one stream, and its F, Y
-    and X."""
+    """Frames uint8 [3, f, Y, X] of one clip to its codes [T, H, W], and its F, Y and X."""
     size = (0, 0, 0)
 
     def pixels() -> Iterator[Tensor]:

@@ -1,12 +1,11 @@
-"""`kinetoscope prepare`: videos to shards of codes, in units that can be done anywhere, at any
-time, and again.
+"""`kinetoscope prepare`: videos to shards of codes, in units that can be done in any order.
 
-The sorted list of videos is cut into units of one shard each, so that a unit's shard depends on
-nothing but its videos, the models and the settings. A unit is done when the record beside its shard
-is there, which is written last; whatever is half done is done anew. Whoever kills a run and starts
-it again ends with the same bytes.
+The sorted list of videos is cut into units of one shard each, so a shard depends on nothing but its
+videos, the models and the settings. The record beside a shard is written last, and a unit is done
+when it is there; a unit that is half done is done again. So a run that was killed and repeated ends
+with the same bytes.
 
-Decoding happens in worker processes while the network runs here (`data.decoders`).
+Decoding happens in worker processes while the network runs here (`data.video.workers`).
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from ...data.datasets.listed_video import ListedVideo
 from ...data.datasets.shards import (
     FORMAT,
     MANIFEST,
@@ -29,7 +29,7 @@ from ...data.datasets.shards import (
     shard_path,
     write_skipped,
 )
-from ...data.datasets.video_list import ListedVideo, list_videos
+from ...data.datasets.video_list import list_videos
 from ...data.video.workers import Decoders, Reading
 from ...files.json_file import read_json, write_json
 from .make_shard import Models, ShardOptions, load_models, make_shard
@@ -37,8 +37,10 @@ from .make_shard import Models, ShardOptions, load_models, make_shard
 
 @dataclass(frozen=True)
 class Work:
-    """How it is done: names of tokenizer and caption encoder (None stores captions as words
-    alone), and the rest that changes no shard."""
+    """Names of the models, and settings that do not change the shards.
+
+    Without `text`, captions are stored as words alone.
+    """
 
     tokenizer: str = "physics-64"
     text: str | None = None
@@ -57,13 +59,13 @@ def prepare(
     """Write the shards of every video of `source` into the folder `out` and return their manifest.
 
     Args:
-        source: see `data.video_list.list_videos`.
+        source: see `data.datasets.video_list.list_videos`.
         say: takes a line about each finished shard.
 
     Raises:
         ValueError: `source` cannot be used, or `out` holds shards of other videos, models or
             settings, or is in use.
-        OSError: the disk is full; finished shards stay, and the next run goes on.
+        OSError: the disk is full; finished shards stay, and the next run continues.
     """
     engines = {"local": _run_here, "ray": _run_on_ray}
     if work.engine not in engines:
@@ -95,17 +97,16 @@ def prepare(
 
 
 def summary(manifest: dict[str, Any], out: str) -> str:
-    """What was made, in a line or two."""
+    """A summary of the shards, in a line or two."""
     totals = manifest["totals"]
     lines = [
         f"{out}: {_count(totals['clips'], 'clip')}, {totals['frames']} frames, {totals['codes']} "
-        "codes in "
-        f"{_count(len(manifest['shards']), 'shard')}"
+        f"codes in {_count(len(manifest['shards']), 'shard')}"
     ]
     if totals["short_frames"]:
         lines.append(
-            f"{totals['short_frames']} frames are in no clip, since what is left of their shot is "
-            "too short"
+            f"{totals['short_frames']} frames are in no clip, because what is left of their shot "
+            "is too short"
         )
     if totals["skipped"]:
         lines.append(
@@ -115,7 +116,7 @@ def summary(manifest: dict[str, Any], out: str) -> str:
 
 
 def is_done(folder: Path, number: int) -> bool:
-    """Is a unit's record there, and its shard whole?"""
+    """Whether the record of a unit is there and its shard is whole."""
     path = shard_path(folder, number)
     try:
         size = read_json(path.with_suffix(".json"))["bytes"]
@@ -124,7 +125,7 @@ def is_done(folder: Path, number: int) -> bool:
     return size == (path.stat().st_size if path.is_file() else 0)
 
 
-# ---- the plan, and whether it is the one that was begun ----
+# ---- the plan, and whether the folder was begun with it ----
 
 
 def _plan(
@@ -146,7 +147,7 @@ def _plan(
 
 
 def _agree(folder: Path, plan: dict[str, Any]) -> None:
-    """Write the plan down, or ValueError if shards of another one are there."""
+    """Write the plan, or raise ValueError if the folder holds shards of another plan."""
     path = folder / MANIFEST
     if not path.exists():
         if any(folder.glob("*.tar")):
@@ -176,7 +177,7 @@ def _agree(folder: Path, plan: dict[str, Any]) -> None:
 
 
 def _essence(value: dict[str, Any] | None) -> Any:
-    """A plan's entry without the names of folders, which may move."""
+    """An entry of a plan without the names of folders, which may move."""
     return {key: item for key, item in value.items() if key != "name"} if value else value
 
 
@@ -213,7 +214,7 @@ def _finish(
     return manifest
 
 
-# ---- engines: they differ in where the units are done ----
+# ---- engines: they differ in where the units run ----
 
 
 def _run_here(
@@ -235,7 +236,7 @@ def _run_here(
 def _run_on_ray(
     units: list[Unit], folder: Path, options: ShardOptions, work: Work, say: Callable[[str], None]
 ) -> None:
-    """Each unit is a task of a Ray cluster, whose machines must see the same folders."""
+    """Run each unit as a task of a Ray cluster, whose machines must see the same folders."""
     try:
         import ray
     except ImportError:
@@ -257,12 +258,12 @@ def _run_on_ray(
 
 
 def _absolute(name: str) -> str:
-    """A model's folder by its full path; other names as they are."""
+    """The full path of a model's folder; other names stay as they are."""
     return str(Path(name).resolve()) if Path(name).is_dir() else name
 
 
 def _unit_alone(unit: Unit, folder: Path, options: ShardOptions, work: Work) -> dict[str, Any]:
-    """A unit on a machine that knows nothing of the others."""
+    """Run one unit on a machine that knows nothing of the other units."""
     number, videos = unit
     models = load_models(work.tokenizer, work.text, work.device)
     with Decoders(Reading(options.size, options.fps, work.time_limit), work.workers) as decoders:

@@ -1,4 +1,4 @@
-"""Training clips out of shards, read from the disk batch by batch.
+"""Training clips from shards, read from the disk batch by batch.
 
 Legend: B clips of a batch, T H W latent grid, S text length, E text width.
 """
@@ -31,21 +31,21 @@ def shard_tokens(
     seed: int,
     codebooks: Codebooks | None = None,
 ) -> tuple[ShardSet, ShardSet | None]:
-    """Clips to train on and clips to validate on, from a share `held_out` of the videos.
+    """Clips to train on, and clips to validate on from a share `held_out` of the videos.
 
     Args:
-        codebooks: which codes of a cell are taken; all, if not given.
+        codebooks: which codes of a cell are taken; all if not given.
 
     Raises:
-        ValueError: the codes are of another tokenizer or the caption states of another encoder, or
-            the clips are not of one size.
+        ValueError: the codes are of another tokenizer, the caption states are of another encoder,
+            or the clips are not of one size.
     """
     made = shards.manifest["tokenizer"]
     if made["id"] != tokenizer.id:
         raise ValueError(
             f"the shards in '{shards.folder}' are codes of tokenizer {made['name']} "
-            f"({made['id']}), and the model's is "
-            f"{tokenizer.id}; set model.tokenizer, or prepare them again"
+            f"({made['id']}), and the model's is {tokenizer.id}; set model.tokenizer, or prepare "
+            "them again"
         )
     sizes = Counter(tuple(record["shape"][1:]) for record in shards.records)
     if len(sizes) > 1:
@@ -55,8 +55,8 @@ def shard_tokens(
     if encoder and encoder["id"] != text.id:
         raise ValueError(
             f"the shards in '{shards.folder}' hold states of caption encoder {encoder['name']} "
-            f"({encoder['id']}), and "
-            f"the model's is {text.id}; set model.text, or prepare them again with --text"
+            f"({encoder['id']}), and the model's is {text.id}; set model.text, or prepare them "
+            "again with --text"
         )
     spoken = None if encoder else _embedded(shards, text)
     videos = sorted({record["source"] for record in shards.records})
@@ -79,8 +79,8 @@ class ShardSet:
         clips: their numbers in the shards.
         text_dim: E.
         codebooks: which codes of a cell are taken.
-        spoken: states half [S, E] of each caption of every clip of the shards, if they are not
-            stored there.
+        spoken: states half [S, E] of each caption of every clip of the shards, if the shards do not
+            hold them.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class ShardSet:
         return (self._lengths >= latents).nonzero().flatten()
 
     def captions(self, count: int) -> list[str]:
-        """The first caption of each of the first few clips that have any."""
+        """The first caption of each of the first `count` clips, if it has any."""
         infos = (self.shards.info(clip) for clip in self.clips[:count])
         return [info.captions[0] for info in infos if info.captions]
 
@@ -138,7 +138,7 @@ class ShardSet:
         }
 
     def _text(self, clip: int, turn: int) -> Tensor:
-        """States float [S, E] of the caption whose turn it is; none without captions."""
+        """States float [S, E] of the caption for this turn; empty without captions."""
         if self.spoken is not None:
             captions = self.spoken[clip]
             return (
@@ -163,9 +163,9 @@ def embed_captions(captions: Sequence[str], encoder: TextEncoder) -> list[Tensor
 
 
 def _embedded(shards: Shards, encoder: TextEncoder) -> list[list[Tensor]]:
-    """States of the captions of every clip; equal captions share theirs."""
+    """States of the captions of every clip; equal captions are embedded once."""
     captions = [shards.info(clip).captions for clip in range(len(shards))]
     different = sorted({caption for own in captions for caption in own})
-    log.info("embedding %d captions, since the shards hold their words alone", len(different))
+    log.info("embedding %d captions, because the shards hold only their words", len(different))
     states = dict(zip(different, embed_captions(different, encoder)))
     return [[states[caption] for caption in own] for own in captions]

@@ -1,5 +1,7 @@
-"""What can be seen of the generator's training, as Lightning callbacks: speed, gradients, codes,
-pictures; and the stop when a run is lost."""
+"""Lightning callbacks that watch the training of the generator, and stop a run that is lost.
+
+They log speed, gradients, codes and pictures of samples.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,12 @@ from ...training.stopwatch import Stopwatch
 
 
 class TrainingMonitor(Guard):
-    """Logs, as often as the trainer logs: seconds per step, tokens per second, minutes left, the
-    share of the time spent waiting for data, the norm of the gradients (before they are clipped),
-    codes used and their perplexity.
+    """Logs speed, waiting, gradients and codes, as often as the trainer logs.
 
-    Stops the run with a ValueError when its loss is no number, or when nearly all codes are the
-    same one. A checkpoint is not written then: the last ones on the disk stay good.
+    These are seconds per step, tokens per second, minutes left, the share of time spent waiting for
+    data, the norm of the gradients (before clipping), codes used and their perplexity. A run stops
+    with a ValueError when its loss is not a number, or when nearly all codes are the same. No
+    checkpoint is written then, so the last ones on the disk are good.
     """
 
     def __init__(self) -> None:
@@ -76,9 +78,11 @@ class TrainingMonitor(Guard):
 
 
 class SampleImages(Callback):
-    """Pictures of samples from captions of the validation clips, every so many steps: in
-    TensorBoard and Weights & Biases, else in the folder `samples` of the run. None while the
-    decoder is divided over devices."""
+    """Logs pictures of samples, from captions of the validation clips, every so many steps.
+
+    They go to TensorBoard and Weights & Biases, otherwise to the folder `samples` of the run. There
+    are none while the decoder is divided over devices.
+    """
 
     def __init__(self, every: int, stopwatch: Stopwatch) -> None:
         self.every = every
@@ -110,7 +114,7 @@ class SampleImages(Callback):
 
 
 def _show(logger: Logger, sheet: Image, step: int) -> bool:
-    """Whether this logger takes pictures; then it has taken this one."""
+    """Log the picture; False if this logger takes no pictures."""
     if isinstance(logger, TensorBoardLogger):
         picture = torch.frombuffer(bytearray(sheet.tobytes()), dtype=torch.uint8)
         shaped = picture.view(sheet.height, sheet.width, 3)

@@ -1,19 +1,18 @@
-"""Makes the small text encoder of the physics world: an ordinary Hugging Face folder, from nothing,
-in minutes.
+"""Trains the small text encoder of the physics world, an ordinary Hugging Face folder.
 
 Facts of this encoder
 - Lower-case WordPiece tokenizer of the words of captions; single letters and digits are pieces, so
-  every word is read.
+  every word can be read.
 - ModernBERT (rotary positions, no biases, no dropout) of about 0.6 M parameters.
-- Trained so that the state of the first token says what the whole sentence says, and the state of
-  every word says which object it speaks of and what that object is and does. Which colour belongs
-  to which object is thus settled in the text, and a video model that reads the frozen states need
-  not find out.
-- It reads all colour-shape pairs in training; it is the video model that never sees some
-  (`physics.HELD_OUT_PAIRS`).
+- It is trained so that the state of the first token says what the whole sentence says, and the
+  state of every word says which object it is about and what that object is and does. So the text
+  states already tell which colour belongs to which object, and a video model that reads the frozen
+  states need not find out.
+- It reads all colour-shape pairs in training; only the video model never sees some of them
+  (`scene.HELD_OUT_PAIRS`).
 
-A plain loop rather than Lightning: it is over in minutes, on one device, without checkpoints to
-resume from.
+This is a plain loop rather than Lightning: it takes minutes on one device, and needs no checkpoints
+to resume from.
 """
 
 from __future__ import annotations
@@ -54,8 +53,7 @@ IGNORED = -100
 # Entries of `Attributes.vector` in order; an object's entries have one more class for "not said".
 SENTENCE_SIZES = tuple(size + (1 <= index <= 12) for index, size in enumerate(VECTOR_SIZES))
 ENTRIES = ("count", *("colour", "shape", "size", "motion") * 3, "camera", "time", "collides")
-# What a word says: its tag, then colour, shape, size and motion of its object, then camera and
-# time.
+# Entries of a word: its tag; colour, shape, size and motion of its object; camera; time.
 WORD_SIZES = (len(TAGS), *SENTENCE_SIZES[1:5], *SENTENCE_SIZES[13:15])
 
 
@@ -63,7 +61,7 @@ def fit_tokenizer(sentences: Iterable[str], rarest: int = 12) -> PreTrainedToken
     """A lower-casing WordPiece tokenizer with [CLS] first and [SEP] last.
 
     Words that come at least `rarest` times are whole, all others are spelled. (The library's own
-    trainer breaks ties by chance, so equal seeds would not give equal tokenizers.)
+    trainer breaks ties at random, so equal seeds would not give equal tokenizers.)
     """
     unknown, first, last = (SPECIAL[key] for key in ("unk_token", "cls_token", "sep_token"))
     normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=True)
@@ -113,8 +111,7 @@ def make_encoder(
 
 
 class ReadOut(nn.Module):
-    """Linear read-outs of the states: what the sentence says (first token), what each word says
-    (all tokens)."""
+    """Linear read-outs of the sentence (from the first token) and of each word (all tokens)."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -122,8 +119,7 @@ class ReadOut(nn.Module):
         self.word = nn.Linear(hidden, sum(WORD_SIZES))
 
     def forward(self, states_BSD: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Logits [B, classes] of each entry of SENTENCE_SIZES and [B, S, classes] of each of
-        WORD_SIZES."""
+        """Logits [B, classes] for each of SENTENCE_SIZES, and [B, S, classes] for WORD_SIZES."""
         sentence = self.sentence(states_BSD[:, 0]).split(SENTENCE_SIZES, -1)
         return sentence, self.word(states_BSD).split(WORD_SIZES, -1)
 
@@ -135,8 +131,7 @@ def _sentence_targets(said: Attributes) -> list[int]:
 
 
 def _word_targets(example: Tagged) -> list[list[int]]:
-    """For every word one class per entry of WORD_SIZES; IGNORED where the word's part of the
-    sentence has no such."""
+    """For every word one class per entry of WORD_SIZES; IGNORED where there is none."""
     none = [IGNORED] * 4
     rows = []
     for tag in example.tags:
@@ -151,8 +146,7 @@ def _word_targets(example: Tagged) -> list[list[int]]:
 
 
 def _collate(tokenizer: PreTrainedTokenizerFast, examples: Sequence[Tagged]) -> dict[str, Tensor]:
-    """input_ids and attention_mask [B, S], sentence [B, 16], word [B, S, 7]; special tokens have
-    no word targets."""
+    """input_ids, attention_mask [B, S]; sentence [B, 16]; word [B, S, 7], IGNORED at specials."""
     words = [list(example.words) for example in examples]
     batch = tokenizer(
         words, is_split_into_words=True, padding=True, truncation=True, return_tensors="pt"
@@ -291,8 +285,7 @@ def _write(
 
 
 class TextReader:
-    """What the encoder in `folder` understands: a check of the encoder, not a part of any video
-    model."""
+    """Reads attributes with the encoder in `folder`, to check it; no video model uses this."""
 
     def __init__(self, folder: Path) -> None:
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
@@ -302,8 +295,7 @@ class TextReader:
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """`Attributes.vector` of each text [B, 16], objects as named, and of each token [B, S,
-        7] (WORD_SIZES)."""
+        """`Attributes.vector` of each text [B, 16], and the classes of each token [B, S, 7]."""
         batch = self.tokenizer(list(texts), padding=True, return_tensors="pt")
         states = self.encoder(
             input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
@@ -315,13 +307,12 @@ class TextReader:
 
 
 def evaluate_text_encoder(folder: Path, captions: int = 1000) -> dict[str, float]:
-    """Share of attributes that the encoder reads right from captions of simulated scenes, never
-    trained on.
+    """Share of attributes that the encoder reads right from captions that it was not trained on.
 
     Returns:
-        One value per attribute; `unsaid`, where nothing is said; `all` attributes; whole
-        `sentences`; `words`, entries read from single tokens; `pairs`, all attributes of sentences
-        with a pair of `physics.HELD_OUT_PAIRS`.
+        One value per attribute; `unsaid`: entries where nothing is said; `all` attributes; whole
+        `sentences`; `words`: entries read from single tokens; `pairs`: all attributes of sentences
+        with a pair of `scene.HELD_OUT_PAIRS`.
     """
     reader = TextReader(folder)
     seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + captions)

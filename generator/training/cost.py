@@ -1,5 +1,4 @@
-"""What a generator costs, computed from its config alone: parameters, tokens, work per step, memory
-per device.
+"""The cost of a generator, from its config: parameters, tokens, work per step, memory per device.
 
 Legend: B clips of a batch, T latent frames, G cells of one, L its tokens, S text length, D width, V
 codes.
@@ -13,8 +12,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from ...files.model_folder import find_folder, read_config
-from ...tokenizer import QuantizerConfig
+from ...files.model_folder import find_folder, load_config, read_config
+from ...tokenizer import TokenizerConfig
 from ..conditions import CONDITIONS
 from ..model.codebooks import Codebooks
 from ..model.config import DecoderConfig, DecoderSize
@@ -29,10 +28,12 @@ class Plan:
     """The part of a training run that decides its cost.
 
     Args:
-        latents: T of its longest clips; batch: B of them on each device; text: S.
+        latents: T of the longest clips.
+        batch: B, clips on each device.
+        text: S.
         matrix_state: bytes that the optimizer keeps for each weight of a linear layer: 8 for AdamW,
             4 for Muon.
-        averaged: whether a second copy of the weights is averaged.
+        averaged: whether an average of the weights is kept.
         half: whether activations are bfloat16.
         recompute: whether blocks are computed again in the backward pass.
     """
@@ -75,7 +76,7 @@ def _network_weights(config: DecoderConfig, name: str, size: int) -> int:
 
 
 def matrix_count(config: DecoderConfig) -> int:
-    """Weights of linear layers, which Muon takes."""
+    """Number of weights of linear layers, which Muon trains."""
     return (
         parameter_counts(config)["blocks"]
         - config.layers * config.heads
@@ -99,8 +100,7 @@ def keys_seen(config: DecoderConfig, latents: int, text: int) -> int:
 
 
 def forward_flops(config: DecoderConfig, latents: int, text: int) -> int:
-    """Of one clip: 2 per weight and token, 4 per pair of query and key and channel, and the
-    logits."""
+    """FLOPs of one clip: 2 per weight and token, 4 per query, key and channel, and the logits."""
     D = config.dim
     matrices = parameter_counts(config)["blocks"] - config.layers * config.heads
     work = 2 * matrices * clip_tokens(config, latents, text) + 2 * text * config.text_dim * D
@@ -109,8 +109,10 @@ def forward_flops(config: DecoderConfig, latents: int, text: int) -> int:
 
 
 def step_flops(plan: Plan) -> int:
-    """Of one device and step. The backward pass costs twice the forward pass; what is computed
-    again counts not."""
+    """FLOPs of one step on one device.
+
+    The backward pass costs twice the forward pass; blocks that are computed again do not count.
+    """
     return 3 * plan.batch * forward_flops(plan.decoder, plan.latents, plan.text)
 
 
@@ -118,13 +120,13 @@ def step_flops(plan: Plan) -> int:
 
 
 def activation_bytes(plan: Plan) -> int:
-    """About what the backward pass needs of the forward pass, on one device.
+    """About the bytes that the backward pass needs from the forward pass, on one device.
 
-    A block keeps its normalised inputs in float32 and, in the precision of the matrices, the inputs
-    of its four products, queries, keys and values before and after they are rotated and scaled, the
-    keys and values that frames beyond the window gather, and both halves of the SwiGLU. Autocast
-    keeps a copy of the matrices. Logits come and go in blocks; what stays is the gradients of the
-    last states and of the table of codes.
+    A block keeps its normalised inputs in float32. In the precision of the matrices it keeps the
+    inputs of its four products; queries, keys and values before and after they are rotated and
+    scaled; the keys and values that are gathered for frames beyond the window; and both halves of
+    the SwiGLU. Autocast keeps a copy of the matrices. Logits exist for a block of tokens at a time;
+    the gradients of the last states and of the table of codes stay.
     """
     config = plan.decoder
     size = 2 if plan.half else FLOAT
@@ -148,8 +150,11 @@ def activation_bytes(plan: Plan) -> int:
 
 
 def memory_bytes(plan: Plan, devices: int, divided: bool) -> dict[str, int]:
-    """Of one of `devices`: whole copies (DDP), or weights divided over them (FSDP2), a block at
-    a time gathered."""
+    """Bytes on one of `devices`, by part.
+
+    Either every device has a whole copy (DDP), or the weights are divided over them (FSDP2) and
+    gathered a block at a time.
+    """
     counts = parameter_counts(plan.decoder)
     total = sum(counts.values())
     matrices = matrix_count(plan.decoder)
@@ -174,11 +179,11 @@ def memory_bytes(plan: Plan, devices: int, divided: bool) -> dict[str, int]:
 
 
 def read_plan(config: str) -> Plan:
-    """Of a YAML file, or of the one with this name that comes with the package.
+    """The plan of a YAML file, or of the one with this name that comes with the package.
 
     Raises:
-        ValueError: there is no such file, it configures no generator, or the models it names are
-            not there.
+        ValueError: there is no such file, it configures no generator, or the models it names do not
+            exist.
     """
     path = Path(config)
     known = Path(str(files("kinetoscope.configs"))) / "generator"
@@ -193,14 +198,16 @@ def read_plan(config: str) -> Plan:
 
     try:
         values: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-        model = values["model"]
-        stages = values["data"]["init_args"]["stages"]
-        sizes = [(int(stage["latents"]), int(stage["batch_size"])) for stage in stages]
-        longest = max(sizes, key=prod)
-        precision = str(values.get("trainer", {}).get("precision", "32-true"))
-        return _plan_of(model, *longest, precision)
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise ValueError(f"'{path}' cannot be read as YAML: {error}") from error
+    try:
+        stages = values["data"]["init_args"]["stages"]
+        longest: dict[str, Any] = max(
+            stages, key=lambda stage: stage["latents"] * stage["batch_size"], default={}
+        )
+        (latents, batch) = (longest["latents"] + 0, longest["batch_size"] + 0)
+        precision = str(values.get("trainer", {}).get("precision", "32-true"))
+        return _plan_of(values["model"], latents, batch, precision)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"'{path}' is not the config of a generator's training ({type(error).__name__}: "
@@ -223,12 +230,11 @@ def _plan_of(model: dict[str, Any], latents: int, batch: int, precision: str) ->
 
 def _decoder_of(model: dict[str, Any]) -> DecoderConfig:
     if model.get("init_from"):
-        values = read_config(find_folder(model["init_from"], "generator"))
-        values.pop("tokenizer", None)
-        return DecoderConfig.from_dict(values)
-    tokenizer = read_config(find_folder(_there(model.get("tokenizer"), "tokenizer"), "tokenizer"))
+        return load_config(find_folder(model["init_from"], "generator"), DecoderConfig.from_dict)
+    folder = find_folder(_there(model.get("tokenizer"), "tokenizer"), "tokenizer")
+    tokenizer = load_config(folder, TokenizerConfig.from_dict)
     text = read_config(find_folder(_there(model.get("text"), "text"), "text"))
-    quantizer = QuantizerConfig(**tokenizer["quantizer"])
+    quantizer = tokenizer.quantizer
     levels = tuple(quantizer.args["levels"])
     codebooks = Codebooks(prod(levels), quantizer.rates, model.get("codebooks") or quantizer.rates)
     size = DecoderSize(**model.get("size", {}))
@@ -239,13 +245,13 @@ def _decoder_of(model: dict[str, Any]) -> DecoderConfig:
         text_dim=text.get("hidden_size") or text["d_model"],
         grid=(grid[0], grid[1] * codebooks.used),
         codebooks=codebooks.used,
-        frames_per_latent=tokenizer["frames_per_latent"],
+        frames_per_latent=tokenizer.frames_per_latent,
         **vars(size),
     )
 
 
 def _there(name: str | None, part: str) -> str:
-    """A model that a recipe makes before it is needed counts as the one that ships."""
+    """The name of a model; one that a recipe makes first is counted as the shipped one."""
     return (
         "physics-64"
         if name is None or (name.startswith("runs/") and not Path(name).exists())
@@ -259,8 +265,8 @@ def _there(name: str | None, part: str) -> str:
 def table(plan: Plan) -> list[str]:
     """Lines that say what training costs.
 
-    Memory of activations is an estimate, and what the allocator and the framework take comes on
-    top. Batches are those of one device.
+    The memory of activations is an estimate, and what the allocator and the framework take is not
+    counted. Batches are those of one device.
     """
     config = plan.decoder
     counts = parameter_counts(plan.decoder)

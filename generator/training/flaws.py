@@ -1,7 +1,6 @@
-"""Flaws in the past that a clip is trained with, so that a long roll-out does not drift on its own
-mistakes.
+"""Flaws in the past of training clips, so that long roll-outs drift less on their own mistakes.
 
-What is to be predicted stays true: only what the decoder looks back at is disturbed.
+The tokens to be predicted stay true; only the past that the decoder sees is disturbed.
 
 Legend: B clips, T latent frames, H W grid, G = H * W cells, V vocabulary.
 """
@@ -26,15 +25,15 @@ class ContextFlaws:
     """How the past is disturbed. Shares of codes add up to at most 1.
 
     Args:
-        clips: share of the clips with a disturbed past. In each, the first few frames are
-            disturbed; how few is drawn.
-        random: share of their codes that any other code stands for.
-        nearby: share that a neighbour stands for: one level off in one dimension of the FSQ code.
-        own: share that the model's own guess stands for, drawn from what it predicts there given
-            the true past (parallel scheduled sampling, arXiv:1906.04331); costs one more forward
+        clips: share of the clips with a disturbed past. The first few frames of each are
+            disturbed, a random number of them.
+        random: share of their codes that are replaced by any other code.
+        nearby: share that are replaced by a code one level off in one dimension of the FSQ code.
+        own: share that are replaced by the model's own guess, drawn from its prediction given the
+            true past (parallel scheduled sampling, arXiv:1906.04331). It costs one more forward
             pass for each of `own_rounds`.
-        own_rounds: in every further round the guesses are made from the guesses of the one before,
-            like a roll-out.
+        own_rounds: rounds of guesses. In each further round the guesses are made from those of the
+            round before, which makes them more like a roll-out.
         frames: share of the disturbed frames that are hidden as a whole.
     """
 
@@ -63,8 +62,10 @@ class ContextFlaws:
 
 
 def uniform(seed: int, rank: int, ranks: int, device: torch.device) -> Uniform:
-    """Numbers for one of `ranks` processes: together they draw what a single one with all of the
-    batch would draw."""
+    """Random numbers for one of `ranks` processes.
+
+    Together the processes draw what a single one would draw for the whole batch.
+    """
     dice = torch.Generator(device).manual_seed(seed)
 
     def draw(batch: int, *shape: int) -> Tensor:
@@ -76,8 +77,10 @@ def uniform(seed: int, rank: int, ranks: int, device: torch.device) -> Uniform:
 
 
 def nearby_codes(codes: Tensor, levels: tuple[int, ...], draw: Uniform) -> Tensor:
-    """For every code one that is a level off in one FSQ dimension, all equally likely; where
-    only one side exists, that one."""
+    """For every code a random one that is one level off in one FSQ dimension.
+
+    At the end of a dimension the only neighbour is taken.
+    """
     if not levels:
         raise ValueError(
             "nearby codes need an FSQ tokenizer, whose codes have levels; set flaws.nearby to 0"
@@ -111,11 +114,10 @@ def disturb(
     draw: Uniform,
     guess: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """What the decoder looks back at in place of the true codes, `[B, T, H, W]`, and which frames
-    are hidden, `[B, T]`.
+    """The past in place of the true codes, `[B, T, H, W]`, and which frames are hidden, `[B, T]`.
 
     Args:
-        guess: logits [B, T, G, V] given some past [B, T, H, W]; called if `own` is above 0.
+        guess: gives the logits [B, T, G, V] for a past [B, T, H, W]; called if `own` is above 0.
     """
     B, T = codes_BTHW.shape[:2]
     chosen_B1 = draw(B, 1) < flaws.clips
@@ -145,5 +147,5 @@ def disturb(
 def _replace(
     past: Tensor, other: Tensor, first: float, last: float, *, context: Tensor, part: Tensor
 ) -> Tensor:
-    """`other` where the cell's number lies in [first, last)."""
+    """`other` where the random number of a cell lies in [first, last)."""
     return torch.where(context & (part >= first) & (part < last), other, past)

@@ -2,7 +2,7 @@
 
 Every device holds a part of each weight and gathers one block at a time. The weights are made as a
 whole in the main memory of the first process, so that they do not depend on the number of devices,
-and dealt out from there.
+and distributed from there.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from ..model.decoder import Decoder
 
 
 def recompute_blocks(decoder: Decoder) -> None:
-    """From now on the backward pass computes each block a second time: far less memory, a third
-    more work."""
+    """Compute each block again in the backward pass: far less memory, a third more work."""
     for block in decoder.blocks:
         block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
 
@@ -47,7 +46,7 @@ def divide(
     source = whole() if dist.get_rank() == 0 else None
     for block in decoder.blocks:
         fully_shard(block, mesh=mesh)
-    # validation has no backward pass that would do it
+    # validation has no backward pass that would shard the weights again
     fully_shard(decoder, mesh=mesh, reshard_after_forward=True)
     decoder.to_empty(device=device)
     options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
@@ -59,7 +58,6 @@ def divide(
 
 
 def gather(decoder: Decoder) -> dict[str, Tensor]:
-    """All weights of a divided decoder, whole, on the CPU of the first process; {} in the
-    others, which take part."""
+    """All weights, whole, on the CPU of the first process; {} in the others, which take part."""
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     return cast(dict[str, Tensor], get_model_state_dict(decoder, options=options))

@@ -1,9 +1,8 @@
-"""Cross-entropy of codes against a table, a block of tokens at a time: logits of all tokens never
-exist together.
+"""Cross-entropy of codes against a table, a block of tokens at a time.
 
-With a large vocabulary they are the largest thing in a training step by far, and reading and
-writing them takes longer than computing them. Each block's gradients are computed right behind its
-logits (as in Liger Kernel, arXiv:2410.10989).
+The logits of all tokens never exist together. With a large vocabulary they would be by far the
+largest thing in a training step, and reading and writing them takes longer than computing them.
+Each block's gradients are computed right after its logits (as in Liger Kernel, arXiv:2410.10989).
 
 Legend: N tokens, V codes, D width, K tokens of a block.
 """
@@ -24,12 +23,13 @@ def linear_loss(
 ) -> tuple[Tensor, Tensor]:
     """The weighted sum of the nats of codes, and the nats of each, which carry no gradient.
 
-    Logits are `states @ table.T`, in bfloat16 under autocast; everything behind them is float32 at
-    least.
+    Logits are `states @ table.T`, in bfloat16 under autocast; everything after them is at least
+    float32.
 
     Args:
         states: [..., D].
-        codes: int64 [...]; weights: as many, 1 unless given.
+        codes: int64 [...]
+        weights: one per code; 1 unless given.
     """
     flat_N = codes.flatten()
     weight_N = (

@@ -1,22 +1,24 @@
-"""Low-rank adapters (LoRA, arXiv:2106.09685) of a decoder, by peft: a few megabytes that turn one
-model into another.
+"""Low-rank adapters (LoRA, arXiv:2106.09685) of a decoder, by peft: a few megabytes each.
 
-A folder of an adapter holds `config.json` (rank, alpha, name and id of the model it belongs to) and
-`model.safetensors`.
+The folder of an adapter holds `config.json` (rank, alpha, name and id of the model it belongs to)
+and `model.safetensors`.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from ...files.model_folder import WEIGHTS, find_folder, read_config, save_folder
-from ...files.tensors import load_tensors
+from ...files.config_fields import read_fields, shown
+from ...files.errors import UnreadableFile
+from ...files.model_folder import WEIGHTS, find_folder, load_config, read_config, save_folder
+from ...files.tensors import load_tensors, tensor_shapes
 from ..model.decoder import Decoder
 
 if TYPE_CHECKING:
@@ -27,8 +29,9 @@ LINEARS = ("qkv", "out", "gate_up", "down")  # of every block
 
 @dataclass(frozen=True)
 class LoraSize:
-    """Rank of the adapters, 0 for none, and how strongly they count: by alpha / rank; `alpha` is
-    the rank if 0."""
+    """Rank of the adapters, 0 for none, and their scale alpha / rank; `alpha` 0 means the rank."""
+
+    LIMITS: ClassVar = {"rank": (0, 4096), "alpha": (0, 1 << 20)}
 
     rank: int = 0
     alpha: int = 0
@@ -40,9 +43,21 @@ class LoraSize:
             )
 
 
+@dataclass(frozen=True)
+class AdapterConfig:
+    """What a folder says of its adapter: its size, and name and id of the model it belongs to."""
+
+    lora: LoraSize
+    base: str
+    base_id: str
+
+    def __post_init__(self) -> None:
+        if self.lora.rank < 1:
+            raise ValueError(f"lora.rank of an adapter must be at least 1; got {self.lora.rank}")
+
+
 def add_lora(decoder: Decoder, size: LoraSize) -> None:
-    """Freeze the decoder and put adapters, which do nothing yet, beside the linear layers of its
-    blocks."""
+    """Freeze the decoder and add adapters, which change nothing yet, to its linear layers."""
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
@@ -56,14 +71,13 @@ def add_lora(decoder: Decoder, size: LoraSize) -> None:
 
 
 def lora_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Those of the adapters alone."""
+    """The weights of the adapters alone."""
     return {name: tensor for name, tensor in weights.items() if "lora_" in name}
 
 
 @torch.no_grad()
 def merge_lora(decoder: Decoder) -> None:
-    """Add the adapters to the weights and take them out; the decoder computes the same as
-    before."""
+    """Add the adapters to the weights and remove them; the decoder computes the same."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     for block in decoder.blocks:
@@ -83,8 +97,7 @@ def save_adapter(
     base: str,
     base_id: str,
 ) -> None:
-    """Write the adapters among `weights`, and the model that they belong to (the name it was
-    loaded by, and its id)."""
+    """Write the adapters among `weights`, and the name and id of the model they belong to."""
     config: dict[str, Any] = {"lora": vars(size), "base": str(base), "base_id": base_id}
     save_folder(folder, config, lora_weights(weights))
 
@@ -92,40 +105,54 @@ def save_adapter(
 def load_adapter(
     generator: VideoGenerator, folder: str | os.PathLike[str], merge: bool = True
 ) -> None:
-    """Turn a generator into the one that `folder` adapts it to.
+    """Add the adapter in `folder` to a generator.
 
     Args:
-        merge: add the adapters to the weights, so that sampling costs what it did and
-            `save_pretrained` writes the new model; else they stay beside them.
+        merge: add the adapter to the weights, so that sampling costs no more than before and
+            `save_pretrained` writes the new model; otherwise it stays beside them.
 
     Raises:
-        ValueError: the folder holds no adapter, or that of another model.
+        ValueError: the folder holds no adapter, a damaged one, or that of another model. The
+            generator is as it was then.
     """
     place = find_folder(folder, "adapter")
-    config = read_config(place)
-    if not {"lora", "base", "base_id"} <= set(config):
+    if "vocab_size" in read_config(place):
         raise ValueError(f"'{folder}' holds a model and no adapter; give it as the model")
-    if config["base_id"] != generator.id:
+    config = load_config(place, partial(read_fields, AdapterConfig))
+    if config.base_id != generator.id:
         raise ValueError(
-            f"the adapter in '{folder}' belongs to model '{config['base']}' ({config['base_id']}), "
-            "and this one is "
-            f"{generator.id}"
+            f"the adapter in '{folder}' belongs to model {shown(config.base)} "
+            f"({shown(config.base_id)[1:-1]}), and this one is {generator.id}"
         )
     decoder = generator.decoder
     device = generator.decoder.no_text.device
-    add_lora(decoder, LoraSize(**config["lora"]))
-    decoder.load_state_dict(
-        decoder.state_dict() | _read_weights(place / WEIGHTS, lora_weights(decoder.state_dict()))
-    )
+    weights = _read_weights(place / WEIGHTS, _lora_shapes(decoder, config.lora.rank))
+    add_lora(decoder, config.lora)
+    decoder.load_state_dict(decoder.state_dict() | weights)
     decoder.to(device).eval()
     if merge:
         merge_lora(decoder)
 
 
-def _read_weights(file: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    tensors, _ = load_tensors(file)
-    if {name: tensor.shape for name, tensor in tensors.items()} != {
-        n: tensor.shape for n, tensor in wanted.items()
-    }:
-        raise ValueError(f"{file} does not fit the config.json beside it")
-    return {name: tensor.float() for name, tensor in tensors.items()}
+def _lora_shapes(decoder: Decoder, rank: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights that adapters of a rank add to a decoder, by their names."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for index, block in enumerate(decoder.blocks):
+        for name in LINEARS:
+            layer = getattr(block, name)
+            place = f"blocks.{index}.{name}"
+            shapes[f"{place}.lora_A.default.weight"] = (rank, layer.in_features)
+            shapes[f"{place}.lora_B.default.weight"] = (layer.out_features, rank)
+    return shapes
+
+
+def _read_weights(file: Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """UnreadableFile unless the file has just these weights, and all are numbers."""
+    stored = tensor_shapes(file)
+    if {name: shape for name, (shape, _) in stored.items()} != wanted:
+        raise UnreadableFile(f"'{file}' does not fit the config.json beside it")
+    weights = {name: tensor.float() for name, tensor in load_tensors(file)[0].items()}
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise UnreadableFile(f"'{file}' is damaged: {name} holds something that is no number")
+    return weights

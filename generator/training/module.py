@@ -1,8 +1,7 @@
-"""Training of the generator as a LightningModule, on clips and captions that were tokenised before
-(token_cache.py).
+"""Training of the generator as a LightningModule, on clips and captions tokenised before.
 
 The decoder is whole on every device (one device, or several under DDP), or divided over them
-(FSDP2), which Lightning's `ModelParallelStrategy` asks for. Neither changes what is computed.
+(FSDP2), as Lightning's `ModelParallelStrategy` asks. Neither changes what is computed.
 
 Legend: B batch, T latent frames, G cells of a frame, S text length, E text width, V vocabulary.
 """
@@ -58,37 +57,37 @@ class GeneratorModule(pl.LightningModule):
     Args:
         tokenizer: shipped name, folder or hub id of the tokenizer.
         text: folder or hub id of a Hugging Face text encoder; it stays frozen.
-        fit_text: make the encoder for captions of the physics world in the folder `text` first, if
-            it is not there yet.
+        fit_text: first train the encoder for captions of the physics world into the folder `text`,
+            if it is not there yet.
         size: sizes of the decoder.
         grid: latent rows and columns of the training clips, in cells.
-        codebooks: how many codes of a cell are learned, of a tokenizer that has several; None for
+        codebooks: number of codes of a cell to learn, for a tokenizer that has several; None for
             all.
-        wavefront: in which order codes are drawn, as in `DecoderConfig`; None for that of
-            `init_from`, or raster.
+        wavefront: the decode order, as in `DecoderConfig`; None for that of `init_from`, or raster.
         conditions: what the decoder takes beside text, by the names in `generator.conditions`, each
             with its size; batches hold their features under that name, and under the name with
             `_given` where there are any. With `init_from` they are added to those of that model.
         loss: weights of the tokens.
-        lr: peak rate of AdamW (tables, norms); `muon_lr` is that of Muon (matrices), 0 gives them
-            to AdamW as well.
+        lr: peak learning rate of AdamW (tables, norms).
+        muon_lr: peak learning rate of Muon (matrices); 0 leaves them to AdamW.
         warmup_steps: steps of linear warm-up.
         cooldown: share of the steps, at the end, over which the rates fall to zero.
         caption_dropout: share of the clips that are trained without their caption (classifier-free
             guidance).
-        hidden_clips: share of the clips in whose input some codes are hidden, a share of them that
-            is drawn for each clip. What is hidden from the past must be read from the caption.
-        flaws: how the past of a clip is disturbed besides, for long roll-outs.
-        ema_decay: of the averaged weights that are validated and exported; 0 turns averaging off.
-        backend: of `attention.attend`.
+        hidden_clips: share of the clips with hidden codes in their input, a random share of codes
+            in each. The model must then read from the caption what it cannot see in the past.
+        flaws: how the past of clips is disturbed as well, for long roll-outs.
+        ema_decay: decay of the average of the weights, which is validated and exported; 0 turns
+            averaging off.
+        backend: backend of `attention.attend`.
         recompute: compute each block again in the backward pass, to save memory.
-        lora: with a rank above 0, `init_from` stays as it is and only low-rank adapters beside its
-            layers are trained (by AdamW at `lr`) and exported, for `kinetoscope sample --adapter`.
+        lora: with a rank above 0, only low-rank adapters beside the layers of `init_from` are
+            trained (by AdamW at `lr`) and exported, for `kinetoscope sample --adapter`.
         samples_every: steps between pictures of samples, from captions of the validation clips; 0
             for none.
         init_from: a model to start from (shipped name, folder or hub id) in place of fresh weights:
             its tokenizer, text encoder and sizes replace those given here.
-        export_dir: where to export to; `generator` in the log folder if not given.
+        export_dir: folder to export to; `generator` in the log folder if not given.
     """
 
     def __init__(
@@ -123,7 +122,7 @@ class GeneratorModule(pl.LightningModule):
         if lora.rank and init_from is None:
             raise ValueError("lora.rank adapts a trained model: set init_from")
         if lora.rank and wavefront is not None:
-            raise ValueError("lora.rank leaves a model's order as it is: leave wavefront out")
+            raise ValueError("lora.rank cannot change a model's decode order: leave wavefront out")
         if fit_text and init_from is None:
             fit_once(Path(text))
         self._start: Decoder | None = None  # weights to begin with
@@ -152,7 +151,7 @@ class GeneratorModule(pl.LightningModule):
             self._start.config = self.config = replace(self._start.config, wavefront=order)
             self.base = (init_from, shipped.id)
             self.codebooks = shipped.codebooks
-        # In a tuple torch does not find them: they are not in checkpoints.
+        # torch does not find them in a tuple, so they are not in checkpoints
         self._frozen = (codec.requires_grad_(False), encoder)
         self.loss = loss
         self.lr = lr
@@ -208,12 +207,14 @@ class GeneratorModule(pl.LightningModule):
         self._start = None
 
     def cpu(self) -> GeneratorModule:
-        """Lightning calls it at the end of a run, also of one whose data were refused before
-        there were weights."""
+        """Lightning calls this at the end of a run.
+
+        The run may have been refused before the decoder had weights.
+        """
         return self if self.model.no_text.is_meta else super().cpu()
 
     def _whole(self) -> Decoder:
-        """The decoder with the weights to begin with; the same whenever it is made."""
+        """The decoder with its first weights, the same ones whenever it is made."""
         if self._start is not None:
             return self._start
         with torch.random.fork_rng(devices=[]):
@@ -234,7 +235,7 @@ class GeneratorModule(pl.LightningModule):
         total = self.trainer.estimated_stepping_batches
         if math.isinf(total):
             raise ValueError(
-                "the learning rate needs to know its end: set trainer.max_steps or "
+                "the schedule of the learning rate needs an end: set trainer.max_steps or "
                 "trainer.max_epochs"
             )
         fall = max(1.0, self.cooldown * total)
@@ -318,8 +319,10 @@ class GeneratorModule(pl.LightningModule):
         only_N: Tensor | None = None,
         weight_N: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Weighted sum, and nats of each code `[B, T, G]`, or of some `[N]`, given what comes
-        before it in `past`."""
+        """The weighted sum of nats, and the nats of each code `[B, T, G]`, or of some `[N]`.
+
+        Each code is predicted from the codes before it in `past`.
+        """
         codes = codes_BTHW.flatten(2) if only_N is None else codes_BTHW.flatten()[only_N]
         read = partial(linear_loss, codes=codes, weights=weight_N)
         return model(
@@ -342,8 +345,7 @@ class GeneratorModule(pl.LightningModule):
                     average.lerp_(parameter, share)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Bits per token, and what the captions are worth: the extra bits of a clip under
-        another's."""
+        """Logs bits per token, and the extra bits of a clip under another clip's caption."""
         model = self.averaged or self.model
         codes = batch["codes"]
         text = batch["text"]
@@ -362,10 +364,10 @@ class GeneratorModule(pl.LightningModule):
             sync_dist=True,
         )
 
-    # ---- what a run leaves behind ----
+    # ---- export ----
 
     def generator(self, decoder: Decoder | None = None) -> VideoGenerator:
-        """The model as users get it."""
+        """The whole model, as users load it."""
         return VideoGenerator(decoder or self.averaged or self.model, self.tokenizer, self.text)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

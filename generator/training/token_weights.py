@@ -1,4 +1,4 @@
-"""How much each token of a clip counts in training.
+"""Weights of the tokens of a clip in the training loss.
 
 Legend: B clips, T latent frames, H W grid, G = H * W cells, N tokens that the loss is computed on.
 """
@@ -13,13 +13,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class TokenLoss:
-    """How much a token counts: 1, plus `changed` if it differs from the same cell of the frame
-    before (or there is none before), plus `objects` if its cell shows an object (where the data
-    knows).
+    """The weight of a token in the loss.
 
-    With a `share` below 1 the loss is an estimate from so many of the tokens, drawn in proportion
-    to what they count: a large vocabulary costs as much as all layers together, and most tokens
-    count little.
+    It is 1, plus `changed` if the token differs from the same cell of the frame before (or there is
+    none before), plus `objects` if its cell shows an object (where the data knows). With a `share`
+    below 1 the loss is an estimate from that share of the tokens, drawn in proportion to their
+    weights: with a large vocabulary the logits cost as much as all layers together, and most tokens
+    have a small weight.
     """
 
     changed: float = 1.0
@@ -39,11 +39,11 @@ class TokenLoss:
         return (1 + self.changed * changed + self.objects * objects_BTHW).flatten(2)
 
     def pick(self, weight_BTG: Tensor, chance: Tensor) -> tuple[Tensor | None, Tensor]:
-        """The tokens of the flattened [B, T, G] to compute the loss on, int64 [N] or None for all,
-        and what they count.
+        """The tokens [N] of the flattened [B, T, G] to compute the loss on, and their weights.
 
-        Tokens at even distances along the sum of all weights, from a random start `chance` in [0,
-        1) on (systematic sampling): on average the picks add up to the sum over all tokens.
+        The tokens are int64, or None for all. They lie at even distances along the sum of all
+        weights, from a random start `chance` in [0, 1) on (systematic sampling), so on average they
+        add up to the sum over all tokens.
         """
         weight = weight_BTG.flatten()
         if self.share == 1:

@@ -136,7 +136,7 @@ def test_ssim_and_ms_ssim_are_those_of_torchmetrics() -> None:
     from torchmetrics.functional.image import structural_similarity_index_measure as theirs
 
     coarse = torch.rand(2, 3, 1, 24, 24, generator=torch.Generator().manual_seed(0))
-    smooth = nn.functional.interpolate(coarse, (1, 168, 168), mode="trilinear")
+    smooth = nn.functional.interpolate(coarse, (1, 176, 176), mode="trilinear")
     a = (smooth * 255).to(torch.uint8)
     noise = torch.randn(a.shape, generator=torch.Generator().manual_seed(1))
     b = (a.float() + 20 * noise).clamp(0, 255).to(torch.uint8)

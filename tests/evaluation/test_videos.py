@@ -2,7 +2,11 @@
 work is done twice, and a result says all that it depends on."""
 
 import json
+import os
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,6 +113,35 @@ def test_a_second_run_decodes_nothing_and_a_killed_one_goes_on(
     assert second["fvd"] == first["fvd"]
 
 
+@pytest.mark.slow
+def test_ranks_share_the_work_and_give_the_same_number(
+    run: Callable[..., dict[str, Any]], sets: Path, tmp_path: Path, i3d: str
+) -> None:
+    words = ["evaluate", "videos", str(sets / "real"), str(sets / "made"), "--i3d", i3d]
+    words += ["--metrics", "fvd", "--frames", "9", "--cache", str(tmp_path / "shared")]
+    words += ["--device", "cpu", "--halves", "4", "--json", str(tmp_path / "out.json")]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "kinetoscope.app.cli.main", *words],
+            env=os.environ | place | {"RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    said = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert "6 of 6 clips were new" in said[0][1] and "6 of 6 clips were new" in said[1][1]
+    assert not said[1][0]
+    found = json.loads((tmp_path / "out.json").read_text())["fvd"]
+    assert found == pytest.approx(run()["fvd"], rel=1e-4)
+
+
 def test_a_changed_file_is_seen(
     run: Callable[..., dict[str, Any]], tmp_path: Path, make_set: Callable[..., Path]
 ) -> None:
@@ -179,6 +212,21 @@ def test_broken_and_short_files_are_left_out_and_named(
     assert "bad.mp4" in left_out
     with pytest.raises(ValueError, match=r"none of the 12 videos .* choose another --frames"):
         run(protocol=Protocol(frames=40))
+
+
+def test_the_reference_may_be_a_split_of_a_data_set(
+    run: Callable[..., dict[str, Any]], sets: Path, tmp_path: Path
+) -> None:
+    for number, path in enumerate(sorted((sets / "real").glob("*.mp4"))):
+        place = tmp_path / "data" / ("train" if number < 8 else "test") / f"c{number % 2}"
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place / path.name)
+    whole = run(reference=str(tmp_path / "data"))
+    assert whole["fvd"] == pytest.approx(run()["fvd"], rel=1e-4)
+    train = run(reference=str(tmp_path / "data"), split="train")
+    assert train["sets"]["reference"] == train["sets"]["reference"] | {"clips": 8, "split": "train"}
+    with pytest.raises(ValueError, match="has no split 'dev'; there are test, train"):
+        run(reference=str(tmp_path / "data"), split="dev")
 
 
 def test_notes_say_what_a_number_suffers_from(run: Callable[..., dict[str, Any]]) -> None:
@@ -294,5 +342,5 @@ def test_mistakes_are_named(run: Callable[..., dict[str, Any]], tmp_path: Path, 
         open_network("nowhere:thing", "clips")
     with pytest.raises(ValueError, match="two networks are given for video"):
         videos("a", "b", i3d="a.pt", network="b.pt", metrics="fvd")
-    with pytest.raises(ValueError, match="MS-SSIM needs frames of at least 161 pixels"):
+    with pytest.raises(ValueError, match="MS-SSIM needs frames of at least 176 pixels"):
         run(metrics=("ms_ssim",))

@@ -84,10 +84,16 @@ def test_an_error_leaves_the_old_file_and_stays_what_it_is(
     assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_text() == "old"
 
 
-def test_a_missing_folder_a_folder_and_a_device_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError) as caught:
-        write_whole(tmp_path / "none" / "a", b"")
-    assert caught.value.filename == str(tmp_path / "none" / "a")
+def test_a_missing_folder_is_made_and_stays_only_with_its_file(tmp_path: Path) -> None:
+    place = tmp_path / "one" / "two" / "a"
+    with pytest.raises(RuntimeError), whole_file(place):
+        raise RuntimeError
+    assert os.listdir(tmp_path) == []
+    write_whole(place, b"new")
+    assert place.read_bytes() == b"new"
+
+
+def test_a_folder_and_a_device_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
         with pytest.raises(ValueError, match="is no ordinary file"):

@@ -49,6 +49,14 @@ def test_progress_is_told_of_every_frame_once(generator):
     assert told == [1, 4, 2]
 
 
+@pytest.mark.parametrize("code", [-1, 12, 99_999])
+def test_init_with_a_code_of_no_table_is_refused(generator, code):
+    codes = generator.tokenizer.encode(torch.zeros(1, 3, 5, 8, 12))
+    codes.indices[0, 1, 0, 0] = code
+    with pytest.raises(ValueError, match=f"codes run from 0 to 11; got {code}"):
+        generator.generate("a ball", frames=9, init=codes)
+
+
 @pytest.mark.parametrize("frames", [1, 5])
 def test_init_is_how_the_video_begins(generator, frames):
     init = 2 * torch.rand(1, 3, frames, 8, 12, generator=torch.Generator().manual_seed(0)) - 1
@@ -111,6 +119,30 @@ def test_saves_and_loads(generator, tmp_path):
     assert twice.id == loaded.id
 
 
+def test_the_same_codes_are_drawn_at_other_sizes(generator, tmp_path):
+    generator.save_pretrained(tmp_path / "model")
+    small = VideoGenerator.from_pretrained(tmp_path / "model", size=8)
+    assert small.size == (8, 12)
+    large = VideoGenerator.from_pretrained(tmp_path / "model", size=16)
+    video = large.generate("a ball", frames=5, seed=1)
+    assert large.size == (16, 24) and video.shape == (1, 3, 5, 16, 24)
+    averages = torch.nn.functional.avg_pool3d(video, (1, 2, 2))
+    drawn = small.generate("a ball", frames=5, seed=1)
+    assert (averages - drawn).abs().mean() < 0.05 * drawn.std() + 0.01
+    # a trained one beside the model's own takes the place of what would be copied
+    enlarged = large.tokenizer
+    torch.nn.init.zeros_(enlarged.out.weight)
+    enlarged.save_pretrained(tmp_path / "model" / f"tokenizer-{enlarged.config.patch}")
+    grey = VideoGenerator.from_pretrained(tmp_path / "model", size=16)
+    assert grey.generate("a ball", frames=5, seed=1).std() < video.std()
+    enlarged.sharing_codes("").save_pretrained(
+        tmp_path / "model" / f"tokenizer-{enlarged.config.patch}"
+    )
+    for size, said in ((16, "has codes of"), (12, "must be 1, 2, 3"), (9, "multiple of 2")):
+        with pytest.raises(ValueError, match=said):
+            VideoGenerator.from_pretrained(tmp_path / "model", size=size)
+
+
 def test_tables_of_codes_take_a_byte_per_number(generator, tmp_path):
     generator.save_pretrained(tmp_path)
     stored = load_file(tmp_path / "model.safetensors")
@@ -136,7 +168,7 @@ def test_folders_that_do_not_fit_are_refused(generator, tmp_path):
     values = json.loads(config.read_text())
     for change, message in (
         ({"dim": 64}, r"does not fit .*config.json"),
-        ({"colour": 1}, "not the config of a decoder.*colour"),
+        ({"colour": 1}, "colour.* is not a field"),
         ({"tokenizer": "somebody"}, "learned the codes of tokenizer somebody"),
     ):
         config.write_text(json.dumps(values | change))

@@ -1,4 +1,7 @@
 import dataclasses
+import json
+import random
+import struct
 from importlib.metadata import version
 from pathlib import Path
 
@@ -6,8 +9,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from kinetoscope.files.errors import UnreadableFile
 from kinetoscope.tokenizer import VideoCodes, frame_count, latent_count
-from kinetoscope.tokenizer.codes import CodesFile, CodesWriter
+from kinetoscope.tokenizer.codes import CodesFile, CodesWriter, SoundCodes
 from safetensors.torch import load_file, save_file
 
 
@@ -79,13 +83,14 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         VideoCodes.load(text)
     with pytest.raises(ValueError, match="no codes of this format"):
         VideoCodes.load(foreign)
-    header = {"format": "kinetoscope-codes-2", "version": "9.8"}
+    header = {"format": "kinetoscope-codes-3", "version": "9.8"}
     save_file({"indices": torch.zeros(1, 1, 1, 1)}, foreign, header)
     with pytest.raises(
-        ValueError, match=r"in format 2, of kinetoscope 9\.8; this is .* reads format 1: update it"
+        ValueError, match=r"in format 3, of kinetoscope 9\.8; this is .* reads format 2: update it"
     ):
         VideoCodes.load(foreign)
-    save_file({"indices": torch.zeros(1, 1, 1, 1)}, foreign, {"format": "kinetoscope-codes-1"})
+    codes = {"indices": torch.zeros(1, 1, 1, 1, dtype=torch.int32)}
+    save_file(codes, foreign, {"format": "kinetoscope-codes-1"})
     with pytest.raises(ValueError, match=r"damaged header \('num_frames'\)"):
         VideoCodes.load(foreign)
     with pytest.raises(ValueError, match="does not exist"):
@@ -101,15 +106,150 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     [
         (
             {"indices": torch.zeros(1, 2, 3, dtype=torch.int64)},
-            r"\[B, T, H, W, Q\]; got shape \[1, 2, 3\]",
+            r"\[B, T, H, W, Q\], .* got shape \[1, 2, 3\]",
         ),
         ({"indices": torch.zeros(1, 1, 1, 1)}, "int64; got torch.float32"),
-        ({"num_frames": 0}, "num_frames must be at least 1; got 0"),
-        ({"width": -3}, "width must be at least 1; got -3"),
-        ({"fps": -1.0}, "fps must be 0"),
+        ({"indices": torch.zeros(1, 0, 1, 1, dtype=torch.int64)}, r"none of them 0; got shape"),
+        ({"num_frames": 0}, "num_frames must be a whole number from 1 to 2147483647; got 0"),
+        ({"num_frames": 1.5}, r"num_frames must be a whole number from 1 to 2147483647; got 1\.5"),
+        ({"width": -3}, "width must be a whole number from 1 to 2147483647; got -3"),
+        ({"fps": -1.0}, r"fps must be a number from 0 to 1e\+06; got -1.0"),
+        ({"fps": float("nan")}, r"fps must be a number from 0 to 1e\+06; got nan"),
+        (
+            {"sound": SoundCodes(torch.zeros(2, 3, 1, dtype=torch.int64), 9)},
+            "codes of 1 videos, and those of their sound of 2",
+        ),
     ],
 )
 def test_impossible_codes_are_refused(change: dict, message: str) -> None:
     codes = VideoCodes(torch.zeros(1, 1, 1, 1, dtype=torch.int64), 1, 1, 1)
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(codes, **change)
+
+
+# ---- the file: sound, the format before, damage ----
+
+
+@pytest.fixture
+def sounding() -> VideoCodes:
+    generator = torch.Generator().manual_seed(0)
+    indices = torch.randint(0, 4096, (1, 3, 4, 5), generator=generator)
+    sound = SoundCodes(torch.randint(0, 1024, (1, 3, 16, 2), generator=generator), 18_000, "ear")
+    return VideoCodes(indices, 9, 32, 40, 12.0, "abc", "physics-64", sound)
+
+
+def content(codes: VideoCodes) -> list[object]:
+    """All of it as plain values."""
+    sound = codes.sound and [
+        codes.sound.indices.tolist(),
+        codes.sound.num_samples,
+        codes.sound.tokenizer,
+        codes.sound.rate,
+    ]
+    names = ("num_frames", "height", "width", "fps", "tokenizer", "model")
+    return [codes.indices.tolist(), sound, *(getattr(codes, name) for name in names)]
+
+
+def test_sound_is_kept_beside_the_picture(tmp_path: Path, sounding: VideoCodes) -> None:
+    path = tmp_path / "codes.safetensors"
+    sounding.save(path)
+    assert content(VideoCodes.load(path)) == content(sounding)
+    file = CodesFile.open(path)
+    assert (file.sound_shape, file.sound["rate"]) == ((1, 3, 16, 2), "24000")
+    assert load_file(path).keys() == {"indices", "sound"}  # a safetensors file like any other
+    dataclasses.replace(sounding, sound=None).save(path)
+    assert VideoCodes.load(path).sound is None
+
+
+def write_before(path: Path, codes: VideoCodes, **changes: str) -> None:
+    """A file of format 1, with changes of what it says."""
+    told = {"format": "kinetoscope-codes-1", "version": "0.1.0", "num_frames": "9"}
+    told |= {
+        "height": "32",
+        "width": "40",
+        "fps": "12.0",
+        "tokenizer": "abc",
+        "model": "physics-64",
+    }
+    save_file({"indices": codes.indices.int()}, path, told | changes)
+
+
+def test_files_of_the_format_before_load(tmp_path: Path, sounding: VideoCodes) -> None:
+    path = tmp_path / "codes.safetensors"
+    write_before(path, sounding)
+    silent = dataclasses.replace(sounding, sound=None)
+    assert content(VideoCodes.load(path)) == content(silent)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_frames": "0"}, "num_frames must be a whole number"),
+        ({"num_frames": "-3"}, "num_frames must be a whole number"),
+        ({"num_frames": "1"}, "3 latent frames cannot be of 1 frames"),
+        ({"num_frames": "many"}, "invalid literal"),
+        ({"height": "640000"}, "4 x 5 codes cannot be of 640000 x 40 pixels"),
+        ({"width": "4"}, "4 x 5 codes cannot be of 32 x 4 pixels"),
+        ({"fps": "1e30"}, "fps must be a number"),
+        ({"fps": "inf"}, "fps must be a number"),
+        ({"format": "kinetoscope-codes-2"}, "it has no checksum"),
+        ({"checksum": "0" * 64}, "what format 1 has not"),
+    ],
+)
+def test_a_header_that_cannot_be_is_refused(
+    tmp_path: Path, sounding: VideoCodes, change: dict[str, str], message: str
+) -> None:
+    path = tmp_path / "codes.safetensors"
+    write_before(path, sounding, **change)
+    with pytest.raises(UnreadableFile, match=f"codes.safetensors.*{message}") as caught:
+        VideoCodes.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_code_below_zero_is_refused(tmp_path: Path, sounding: VideoCodes) -> None:
+    sounding.indices[0, 1, 2, 3] = -1
+    write_before(tmp_path / "codes.safetensors", sounding)
+    with pytest.raises(UnreadableFile, match="it has the code -1"):
+        VideoCodes.load(tmp_path / "codes.safetensors")
+
+
+def test_every_damage_is_noticed(tmp_path: Path, sounding: VideoCodes) -> None:
+    """Bytes flipped, cut off, doubled or put in anywhere: the same codes, or an error in a line."""
+    path = tmp_path / "codes.safetensors"
+    sounding.save(path)
+    whole = path.read_bytes()
+    draw = random.Random(0)
+    refused = 0
+    for _ in range(600):
+        spoiled = bytearray(whole)
+        place = draw.randrange(len(whole))
+        kind = draw.randrange(4)
+        if kind == 0:
+            spoiled[place] ^= 1 << draw.randrange(8)
+        elif kind == 1:
+            del spoiled[place:]
+        elif kind == 2:
+            del spoiled[place : place + draw.randrange(1, 9)]
+        else:
+            spoiled[place:place] = draw.randbytes(draw.randrange(1, 9))
+        path.write_bytes(spoiled)
+        try:
+            assert content(VideoCodes.load(path)) == content(sounding), (kind, place)
+        except UnreadableFile as error:
+            refused += 1
+            assert str(path) in str(error) and "\n" not in str(error), error
+    assert refused > 400
+
+
+def test_an_edited_header_is_noticed(tmp_path: Path, sounding: VideoCodes) -> None:
+    path = tmp_path / "codes.safetensors"
+    sounding.save(path)
+    whole = path.read_bytes()
+    (length,) = struct.unpack("<Q", whole[:8])
+    header = json.loads(whole[8 : 8 + length])
+    for name, value in (("num_frames", "8"), ("height", "31"), ("fps", "24.0"), ("model", "x")):
+        told = header["__metadata__"] | {name: value}
+        edited = json.dumps(header | {"__metadata__": told}).encode().ljust(length)
+        path.write_bytes(whole[:8] + edited + whole[8 + length :])
+        with pytest.raises(UnreadableFile, match="checksum does not fit"):
+            VideoCodes.load(path)

@@ -211,7 +211,10 @@ def test_codes_of_another_tokenizer_or_grid_are_refused(tiny: VideoTokenizer, cl
             lambda: QuantizerConfig("ResidualVQ", {}),
             "quantizer must be one of FSQ, LFQ, ResidualFSQ, VectorQuantize",
         ),
-        (lambda: TokenizerConfig.from_dict({"patches": 8}), "not a tokenizer config.*patches"),
+        (
+            lambda: TokenizerConfig.from_dict({"patches": 8}),
+            "patches.* is not a field.*did you mean .patch",
+        ),
     ],
 )
 def test_impossible_configs_are_refused(wrong, message: str) -> None:

@@ -225,7 +225,11 @@ def test_codes_of_another_rate_are_refused(clip: Tensor) -> None:
         ("ResidualVQ", {}, "quantizer must be one of FSQ, LFQ, ResidualFSQ, VectorQuantize"),
         ("FSQ", {}, "FSQ needs the arguments levels; levels is missing"),
         ("ResidualFSQ", {"levels": [4]}, "num_quantizers is missing"),
-        ("FSQ", {"levels": [4], "num_codebooks": 0}, "at least 1 codebook; got 0"),
+        (
+            "FSQ",
+            {"levels": [4], "num_codebooks": 0},
+            "num_codebooks must be a whole number from 1 to 64; got 0",
+        ),
         ("FSQ", {"levels": [4], "dim": 8}, "FSQ cannot be used with dim here"),
         (
             "ResidualFSQ",

@@ -183,3 +183,11 @@ def test_bfloat16_changes_hardly_a_code_between_plans() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_bfloat16_on_a_gpu_changes_hardly_a_code_between_plans() -> None:
     assert agreement_between_plans("cuda") >= 0.9999
+
+
+@pytest.mark.parametrize("code", [-1, 60, 99_999])
+def test_a_code_of_no_table_is_refused(tiny: VideoTokenizer, clip: Tensor, code: int) -> None:
+    indices = tiny.encode(clip).indices
+    indices[0, 1, 0, 0] = code
+    with pytest.raises(ValueError, match=f"codes run from 0 to .*; got {code}"):
+        list(tiny.stream_decode(indices.split(1, dim=1)))

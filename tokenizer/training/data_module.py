@@ -123,7 +123,7 @@ class PhysicsDataModule(lightning.LightningDataModule):
             self.compiled,
         )
         dataset = (
-            _WithRealClips(clips, self._pool, self.real_per_batch, self.real_jitter)
+            WithRealClips(clips, self._pool, self.real_per_batch, self.real_jitter)
             if self._pool
             else clips
         )
@@ -151,10 +151,10 @@ class PhysicsDataModule(lightning.LightningDataModule):
         self._batches_done = state_dict["batches_done"]
 
 
-class _WithRealClips(IterableDataset[dict[str, Any]]):
+class WithRealClips(IterableDataset[dict[str, Any]]):
     """Adds real clips to rendered batches; none of their pixels is marked as foreground."""
 
-    def __init__(self, clips: PhysicsClips, pool: ClipPool, per_batch: int, jitter: float) -> None:
+    def __init__(self, clips: Any, pool: ClipPool, per_batch: int, jitter: float) -> None:
         super().__init__()
         self.clips = clips
         self.pool = pool

@@ -23,6 +23,7 @@ from ...training.guard import Guard
 from ...training.optimizer import MuonAdamW, warm_cosine
 from ..blocks import StackConfig
 from ..config import TokenizerConfig
+from ..enlarge import enlarge
 from ..metrics import CodeUsage, calm_rate, psnr, ssim, still_cells
 from ..model import VideoTokenizer
 from .adversarial import Adversary
@@ -70,7 +71,12 @@ class TokenizerModule(pl.LightningModule):
         init_from: a tokenizer to start from (shipped name, folder or hub id), in place of random
             weights and the sizes in `tokenizer`.
         decoder_only: keep the encoder, and with it every code, and train only the decoder
-            (without averaging).
+            (without averaging). The tokenizer keeps the id, so it decodes what a generator draws
+            that has learned these codes.
+        patch: with `init_from`, larger patches than its own, see `enlarge`: the same codes for more
+            pixels. The statistics of what is new in them are measured before the first step.
+        refine_channels: with `init_from`, another pixel refiner, which begins as the identity.
+        refine_stride: with `init_from`, the stride of the refiner, see `TokenizerConfig`.
         encoder: with `init_from`, another encoder that takes over the weights that fit, see
             `VideoTokenizer.with_stacks`.
         decoder: with `init_from`, another decoder, such as a deeper one.
@@ -96,6 +102,9 @@ class TokenizerModule(pl.LightningModule):
         usage_every: int = 100,
         init_from: str | None = None,
         decoder_only: bool = False,
+        patch: int | None = None,
+        refine_channels: int | None = None,
+        refine_stride: int | None = None,
         encoder: StackConfig | None = None,
         decoder: StackConfig | None = None,
         export_dir: str | None = None,
@@ -139,15 +148,23 @@ class TokenizerModule(pl.LightningModule):
                 )
         if decoder_only and init_from is None:
             raise ValueError("decoder_only needs a trained encoder: set init_from")
-        if init_from is None and (encoder or decoder):
+        changes = (patch, refine_channels, refine_stride, encoder, decoder)
+        if init_from is None and any(change is not None for change in changes):
             raise ValueError(
-                "encoder and decoder change what init_from names; without it, set those of "
-                "`tokenizer`"
+                "patch, refine_channels, refine_stride, encoder and decoder change what init_from "
+                "names; without it, set those of `tokenizer`"
             )
         if decoder_only and encoder is not None:
             raise ValueError("decoder_only keeps the encoder; leave out one of the two")
+        owner = self.model.id if decoder_only else ""  # whose codes these will be
+        self._measured = self.model.config.patch  # rows and columns with trained statistics
+        if any(asked is not None for asked in (patch, refine_channels, refine_stride)):
+            self.model = enlarge(
+                self.model, patch or self._measured, refine_channels, refine_stride
+            )
         if encoder or decoder:
             self.model = self.model.with_stacks(encoder, decoder)
+        self.model.sharing_codes(owner)
         self.decoder_only = decoder_only
         for part in (
             (self.model.embed, self.model.encoder, self.model.quantizer) if decoder_only else ()
@@ -207,14 +224,17 @@ class TokenizerModule(pl.LightningModule):
             self._perceptual[0].to(self.device)
 
     def on_train_start(self) -> None:
-        if self.model.whitening.fitted:
+        whitening = self.model.whitening
+        enlarged = self._measured < whitening.p and self.global_step == 0
+        if whitening.fitted and not enlarged:
             return
         loader: Any = self.trainer.train_dataloader
         self.model.fit_whitening(
-            to_float(batch["video"]) for batch in islice(loader, self.whitening_batches)
+            (to_float(batch["video"]) for batch in islice(loader, self.whitening_batches)),
+            whitening.low(self._measured) if enlarged else None,
         )
         for name in ("mean", "scale"):  # every process must see the same patches
-            buffer = getattr(self.model.whitening, name)
+            buffer = getattr(whitening, name)
             buffer.copy_(self.trainer.strategy.broadcast(buffer))
 
     # ---- steps ----

@@ -15,6 +15,7 @@ def videos(
     protocol: str | None = None,
     i3d: str | None = None,
     network: str | None = None,
+    split: str | None = None,
     clips: int | None = None,
     repeats: int | None = None,
     frames: int | None = None,
@@ -35,7 +36,8 @@ def videos(
 ) -> int:
     """Compare two sets of videos, whoever made them, with the metrics that papers print.
 
-    Both are folders, lists (.txt, .csv) or WebDataset shards. Without --protocol all clips of 16
+    Both are folders, lists (.txt, .csv, .jsonl), WebDataset shards or LeRobot sets, in any layout
+    that `kinetoscope data` knows. Without --protocol all clips of 16
     frames are used and the result is called by no protocol's name. Networks are yours: no weights
     come with this package, and a TorchScript file is code that runs when it is loaded.
     docs/evaluation.md says which file each protocol needs.
@@ -52,6 +54,7 @@ def videos(
         network: networks by role, such as picture=inception.pt,clip=FOLDER; roles are video (fvd,
             kvd), picture (fid, kid), classifier (is), clip, lpips and sound (fad). One without a
             role is for video. Files, Hugging Face folders or ids, or dotted paths.
+        split: only train, validation or test of the reference, where its layout has splits.
         clips: clips of each set.
         repeats: groups of so many clips; the number is their mean.
         frames: frames of a clip.
@@ -89,7 +92,7 @@ def videos(
         covariance=covariance,
         seed=seed,
     )
-    networks = _networks(i3d, network)
+    networks = networks_by_role(i3d, network)
     names = tuple(metrics.replace(" ", "").split(",")) if metrics else _allowed(networks)
     result = evaluate_sets(
         Settings(
@@ -98,11 +101,12 @@ def videos(
             names,
             chosen,
             networks,
+            split,
             halves,
             batch,
             workers,
             cache,
-            device or _device(),
+            device or best_device(),
         ),
         lambda line: print(line, file=sys.stderr),
     )
@@ -110,11 +114,11 @@ def videos(
         return 0
     print(format_result(result))
     if json is not None:
-        _write_json(json, result)
+        write_json(json, result)
     return 0
 
 
-def _networks(i3d: str | None, network: str | None) -> dict[str, str]:
+def networks_by_role(i3d: str | None, network: str | None) -> dict[str, str]:
     """Role -> network, of the options."""
     from ....evaluation.videos import ROLES
 
@@ -143,13 +147,16 @@ def _allowed(networks: dict[str, str]) -> tuple[str, ...]:
     return (*with_network, *METRICS_WITHOUT_NETWORK)
 
 
-def _device() -> str:
+def best_device() -> str:
+    import os
+
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    local = os.environ.get("LOCAL_RANK", "0")
+    return f"cuda:{local}" if torch.cuda.is_available() else "cpu"
 
 
-def _write_json(path: str, result: dict[str, object]) -> None:
+def write_json(path: str, result: dict[str, object]) -> None:
     from json import dumps
     from pathlib import Path
 

@@ -1,10 +1,10 @@
 """Truthful sentences about scenes of the physics world, in many wordings.
 
-A sentence names every object with its colour, shape and motion from left to right (where one hits
-another, the one that moves comes first); size is sometimes left out. What is not said is the plain
-case: an object without a verb is still, a scene without a camera word has a still camera, and one
-without a time is by day. Wording depends on the seed alone, so the same seed with one attribute of
-the scene changed gives the same sentence with that word swapped.
+A sentence names every object with its colour, shape and motion, from left to right (where one hits
+another, the moving one comes first). The size is sometimes left out. What is not said has its plain
+value: an object without a verb is still, a scene without a camera word has a still camera, and one
+without a time is by day. The wording depends on the seed alone, so the same seed with one attribute
+of the scene changed gives the same sentence with that word swapped.
 """
 
 from __future__ import annotations
@@ -108,8 +108,7 @@ HIT_WORDS = ("hits", "bumps into", "runs into", "collides with")
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a sentence says of a scene, as indices into the tables of `physics`; size -1 where it
-    is not said."""
+    """What a sentence says of a scene, as indices into the tables of `scene`; -1 for no size."""
 
     # colour, shape, size, motion of each, from left to right
     objects: tuple[tuple[int, int, int, int], ...]
@@ -118,8 +117,7 @@ class Attributes:
     collides: bool
 
     def vector(self) -> Tensor:
-        """int64 [16]: count - 1, 3 x (colour, shape, size, motion), camera, time, collides; -1:
-        not said."""
+        """int64 [16]: count - 1, 3 x (colour, shape, size, motion), camera, time, collides."""
         slots = [*self.objects, *((-1, -1, -1, -1),) * (3 - len(self.objects))]
         flat = [value for slot in slots for value in slot]
         return torch.tensor(
@@ -138,7 +136,7 @@ VECTOR_SIZES = (
 
 
 def attributes(scenes: Scenes) -> list[Attributes]:
-    """The whole truth of each scene."""
+    """All true attributes of each scene."""
     table = torch.stack([scenes.colour, scenes.shape, scenes.size, scenes.motion], -1).tolist()
     rows = zip(
         table,
@@ -154,7 +152,7 @@ def attributes(scenes: Scenes) -> list[Attributes]:
 
 
 def describe(scenes: Scenes, seeds: Sequence[int]) -> tuple[list[str], list[Attributes]]:
-    """One sentence per scene and what it says (sizes that it leaves out are -1)."""
+    """One sentence per scene and the attributes that it names (-1 for sizes left out)."""
     contacts = scenes.contact.any(1).tolist()
     described = [
         sentence(a, seed, pairs) for a, seed, pairs in zip(attributes(scenes), seeds, contacts)
@@ -168,8 +166,8 @@ def sentence(
     """Put `truth` into words.
 
     Args:
-        contacts: [N][N], which objects touch at some time; decides who hits whom where
-            `truth.collides`.
+        contacts: [N][N], which objects touch at some time; with `truth.collides` it decides which
+            object hits which.
     """
     rng = random.Random(seed)
     said = Attributes(
@@ -229,8 +227,7 @@ def _clauses(
 
 
 def _collision(said: Attributes, contacts: Sequence[Sequence[bool]]) -> tuple[int, int] | None:
-    """(who moves, who is hit) of the first pair that touches, if possible one in which somebody
-    moves by himself."""
+    """(hitter, target) of the first pair that touches; pairs with a moving object come first."""
     if not said.collides:
         return None
     count = len(said.objects)

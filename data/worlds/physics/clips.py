@@ -45,12 +45,11 @@ def physics_batch(
 
 
 class PhysicsClips(IterableDataset[dict[str, Any]]):
-    """Yields whole batches {"video", "foreground", "caption"}: use it with
-    DataLoader(batch_size=None).
+    """Yields whole batches {"video", "foreground", "caption"}, for DataLoader(batch_size=None).
 
     Args:
-        batches: how many before it ends; batch i holds the seeds first_seed + i * batch_size and
-            up, so a resumed run can go on with `start_batch`.
+        batches: number of batches in all; batch i has the seeds first_seed + i * batch_size and up,
+            so a resumed run can continue with `start_batch`.
         compiled: render through torch.compile.
     """
 

@@ -66,8 +66,7 @@ def _collide(
     present: Tensor,
     touching: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Push overlapping pairs apart and exchange momentum along the line between them; marks
-    pairs in `touching`."""
+    """Push overlapping pairs apart, exchange their momentum, and mark them in `touching`."""
     for i, j in ((0, 1), (0, 2), (1, 2)):
         delta = (position[:, j] - position[:, i])[:, [0, 2]]
         distance = delta.norm(dim=-1).clamp_min(1e-6)
@@ -89,7 +88,7 @@ def _collide(
 
 
 def spread_apart(start: Tensor, size: Tensor, shape: Tensor, present: Tensor) -> Tensor:
-    """Start positions [B, 3, 3] in which objects of a crowded scene have been pushed apart."""
+    """Start positions [B, 3, 3] after objects of a crowded scene were pushed apart."""
     reach = _reach(size, shape) * 1.02
     mass = torch.tensor(RADII)[size] ** 3
     floor = start * torch.tensor([1.0, 0.0, 1.0])
@@ -100,5 +99,5 @@ def spread_apart(start: Tensor, size: Tensor, shape: Tensor, present: Tensor) ->
 
 
 def _reach(size: Tensor, shape: Tensor) -> Tensor:
-    """Radii on the floor in metres, at which objects collide."""
+    """Collision radii on the floor in metres."""
     return torch.tensor(FOOTPRINT)[shape] * torch.tensor(RADII)[size]

@@ -1,9 +1,8 @@
-"""Sentences of the physics world as people type them, with a note on every word of which object it
-speaks of.
+"""Sentences of the physics world as people type them, with the object that each word is about.
 
-`tag_words` cuts a sentence of `captions` into words; `roughen` then drops commas and articles,
-changes tenses and verbs, adds filler. Both serve to train a text encoder that reads more than the
-exact sentences of `captions`.
+`tag_words` cuts a sentence of `captions` into words. `roughen` then drops commas and articles,
+changes tenses and verbs, and adds filler words. Both are used to train a text encoder that reads
+more than the exact sentences of `captions`.
 """
 
 from __future__ import annotations
@@ -78,8 +77,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True)
 class Tagged:
-    """Words, the index into TAGS of each, and what they say with the objects in the order in
-    which they are named."""
+    """Words, the index into TAGS of each, and what they say, with the objects as named."""
 
     words: tuple[str, ...]
     tags: tuple[int, ...]
@@ -91,8 +89,7 @@ class Tagged:
 
 
 def tag_words(text: str, said: Attributes) -> Tagged:
-    """Cut a sentence of `captions.sentence` into words; the colours of `said` must differ from one
-    another.
+    """Cut a sentence of `captions.sentence` into words; the colours of `said` must all differ.
 
     A sentence about a collision names the object that hits first, so the order of the words is the
     only order that a reader can know.
@@ -125,8 +122,10 @@ def tag_words(text: str, said: Attributes) -> Tagged:
 
 
 def roughen(exact: Tagged, rng: random.Random) -> Tagged:
-    """Say the same in the careless ways of people; a size, colour or shape is at times left out
-    (-1 in `said`)."""
+    """The same sentence in the careless wording of people.
+
+    At times a size, colour or shape is left out; it is -1 in `said` then.
+    """
     loose = LOOSE_PHRASES.sub(
         lambda m: rng.choice(LOOSE[m[0]]) if rng.random() < 0.5 else m[0], exact.text
     )
@@ -192,8 +191,7 @@ def roughen(exact: Tagged, rng: random.Random) -> Tagged:
 
 
 def _bare_hit(exact: Tagged, rng: random.Random) -> list[tuple[str, int]]:
-    """The words; at times "a ball rolls right and hits a box" becomes "a ball hits a box": left
-    to right, as named."""
+    """The words; at times "rolls right and hits a box" is shortened to "hits a box"."""
     pairs = list(zip(exact.words, exact.tags))
     hits = [index for index, (word, tag) in enumerate(pairs) if word in HITS and tag == 0]
     if not hits or MOTIONS[exact.said.objects[0][3]] != "right" or rng.random() < 0.5:
@@ -203,7 +201,7 @@ def _bare_hit(exact: Tagged, rng: random.Random) -> list[tuple[str, int]]:
 
 
 def _camera_first(pairs: list[tuple[str, int]], rng: random.Random) -> list[tuple[str, int]]:
-    """The words with, at times, the camera's words moved to the front."""
+    """The words, at times with those on the camera first."""
     camera = [pair for pair in pairs if pair[1] == CAMERA_TAG]
     if not camera or rng.random() < 0.8:
         return pairs
@@ -212,8 +210,7 @@ def _camera_first(pairs: list[tuple[str, int]], rng: random.Random) -> list[tupl
 
 
 def random_sentence(rng: random.Random) -> Tagged:
-    """A sentence about a scene that nobody simulated: any attributes, 1 to 3 objects of
-    different colours."""
+    """A sentence about random attributes: 1 to 3 objects of different colours, not simulated."""
     colours = rng.sample(range(len(COLOURS)), rng.randint(1, 3))
     moving = rng.choice((0.0, 0.7, 0.7, 0.7, 0.7, 1.0))
     motions = [rng.randrange(1, len(MOTIONS)) if rng.random() < moving else 0 for _ in colours]

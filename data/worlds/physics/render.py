@@ -1,9 +1,9 @@
 """Ray caster for the physics world: spheres, boxes and cylinders with soft shadows.
 
 Every ray is tested against every object in closed form, so a batch of frames is one chain of
-elementwise operations that `torch.compile` fuses into a single pass. Light: one sun or moon, a sky
-that fills the shadows, soft shadows by the distance from the shadow ray to each object's centre,
-contact shadows by the distance to its foot.
+elementwise operations that `torch.compile` fuses into a single pass. The light comes from one sun
+or moon and from a sky that brightens the shadows. Soft shadows follow the distance from the shadow
+ray to each object's centre, contact shadows the distance to its foot.
 
 Shapes: M frames, P samples (pixels times `samples` squared), N objects. Directions and points are
 triples of tensors.
@@ -106,8 +106,7 @@ def _hit_cube(o: Triple, d: Triple, r: Tensor, cos: Tensor, sin: Tensor) -> tupl
 
 
 def _hit_cylinder(o: Triple, d: Triple, r: Tensor) -> tuple[Tensor, Triple]:
-    """An upright cylinder: the side where the ray enters between the caps, else the cap it
-    enters through."""
+    """An upright cylinder: the side if the ray enters between the caps, else the nearer cap."""
     radius = CYLINDER_RADIUS * r
     a = (d[0] * d[0] + d[2] * d[2]).clamp_min(1e-9)
     b = o[0] * d[0] + o[2] * d[2]
@@ -161,8 +160,7 @@ def _cast(
     plane_x: Tensor,
     plane_y: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Linear red, green and blue [M, P] and the index of the object seen (0: none, n + 1: slot
-    n)."""
+    """Linear red, green and blue [M, P], and the object seen (0: none, n + 1: slot n)."""
     o = (eye[:, :1], eye[:, 1:2], eye[:, 2:])
     d = _rays(eye, view, plane_x, plane_y)
     sun = (light[:, 0, :1], light[:, 0, 1:2], light[:, 0, 2:])
@@ -249,8 +247,8 @@ def render(
     Args:
         size: pixels, one number for a square or (height, width).
         samples: rays per pixel along each side (anti-aliasing).
-        compiled: fuse the caster with torch.compile (worth it beyond a few thousand frames; needs a
-            C++ compiler).
+        compiled: fuse the caster with torch.compile. It needs a C++ compiler, and pays off after a
+            few thousand frames.
 
     Returns:
         video uint8 [B, 3, F, Y, X] and slots uint8 [B, F, Y, X]: the object seen (0: none, n + 1:
@@ -309,5 +307,5 @@ def _pool(channel: Tensor, frames: int, height: int, width: int, samples: int) -
 
 
 def _to_bytes(linear: Tensor) -> Tensor:
-    """Linear light to display bytes; the square root stands for the sRGB curve."""
+    """Linear light to display bytes; the square root approximates the sRGB curve."""
     return (linear.clamp(0, 1).sqrt() * 255 + 0.5).to(torch.uint8)

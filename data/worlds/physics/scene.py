@@ -1,17 +1,16 @@
-"""A world of balls, cubes and cylinders on a checker floor: endless captioned video with known
-truth.
+"""A world of balls, cubes and cylinders on a checker floor: endless captioned video.
 
 Facts of this world
-- Right-handed metres: x to the right, y up, z away from the camera; the floor is y = 0. Time in
+- Right-handed metres: x to the right, y up, z away from the camera; the floor is y = 0. Time is in
   seconds.
 - 1 to 3 objects of different colours; each is still, rolls or slides in one of four directions, or
   falls and bounces.
 - Gravity, bounces, rolling friction and collisions: see `dynamics`.
-- The camera is still, pans, orbits or moves in; every move eases in and out over `camera_seconds`
-  and then holds.
-- Everything follows from one integer seed per clip, whatever the batch it is drawn in.
+- The camera is still, pans, orbits or moves in. Every move eases in and out over `camera_seconds`,
+  and the camera is still afterwards.
+- A clip follows from one integer seed, whatever batch it is drawn in, and its truth is known.
 
-Shapes: B clips, F frames, N object slots (slots beyond `count` are empty).
+Shapes: B clips, F frames, N object slots (slots from `count` on are empty).
 """
 
 from __future__ import annotations
@@ -48,15 +47,17 @@ MOVE_IN = 0.16
 
 @dataclass(frozen=True)
 class PhysicsConfig:
-    """Which scenes are drawn. `hold_out` leaves HELD_OUT_PAIRS out; `only_held_out` draws at
-    least one of them."""
+    """Which scenes are drawn.
+
+    `hold_out` leaves HELD_OUT_PAIRS out; `only_held_out` draws at least one of them.
+    """
 
     max_objects: int = 2
     # share of clips with two or more objects in which one object is aimed at another
     collisions: float = 0.4
     moving_camera: float = 0.5  # share of clips whose camera moves
     moving_objects: float = 0.8  # share of objects that move
-    # objects that move sideways also stay clear of others; else they nearly always hit one
+    # objects that move sideways may also miss the others; otherwise they nearly always hit one
     any_motions: bool = False
     fps: float = 12.0
     camera_seconds: float = 2.7
@@ -73,7 +74,7 @@ class PhysicsConfig:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share, from 0 to 1; got {getattr(self, name)}")
         if self.hold_out and self.only_held_out:
-            raise ValueError("hold_out and only_held_out exclude one another; set one of them")
+            raise ValueError("hold_out and only_held_out exclude each other; set one of them")
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,7 @@ def sample_scenes(
 def _colours_and_shapes(
     u_clip: Tensor, u: Tensor, present: Tensor, config: PhysicsConfig
 ) -> tuple[Tensor, Tensor]:
-    """Different colours by a random permutation; a pair that is not wanted moves on to the next
-    shape."""
+    """Different colours by a random permutation; an unwanted pair takes the next shape."""
     colour = u_clip[:, 8:].argsort(1)[:, :3]
     shape = (u[:, :, 1] * len(SHAPES)).long()
     held_out = torch.zeros(len(COLOURS), len(SHAPES), dtype=torch.bool)
@@ -192,8 +192,7 @@ def _colours_and_shapes(
 def _place(
     u: Tensor, size: Tensor, present: Tensor, aimed: Tensor, config: PhysicsConfig
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Motions, start positions and velocities [B, 3(, 3)]: the first candidate whose paths keep
-    apart."""
+    """Motions, starts and velocities [B, 3(, 3)] of the first candidate without collisions."""
     radius = torch.tensor(RADII)[size][:, None]  # [B, 1, 3]
     motion = torch.where(
         u[..., 4] < config.moving_objects,
@@ -239,8 +238,7 @@ def _place(
 def _clearance(
     start: Tensor, velocity: Tensor, travel: Tensor, radius: Tensor, present: Tensor, hits: Tensor
 ) -> Tensor:
-    """Index [B] of the first candidate in which all pairs keep apart (an aimed pair: only at the
-    start)."""
+    """Index [B] of the first candidate whose objects keep apart (aimed pairs: at the start)."""
     direction = velocity / velocity.norm(dim=-1, keepdim=True).clamp_min(1e-6)
     moments = torch.linspace(0, 1, 12)
     path = (
@@ -259,10 +257,9 @@ def _clearance(
 
 
 def _across(position: Tensor, eye: Tensor, view: Tensor) -> Tensor:
-    """Horizontal places [..., N] in the picture, in units of the focal length, of points [..., N,
-    3].
+    """Horizontal places [..., N] in the picture, in focal lengths, of points [..., N, 3].
 
-    eye [..., 1, 3] and view [..., 1, 2] are the camera's.
+    eye [..., 1, 3] and view [..., 1, 2] are those of the camera.
     """
     x, y, z = (position - eye).unbind(-1)
     yaw, pitch = view.unbind(-1)
@@ -273,8 +270,7 @@ def _across(position: Tensor, eye: Tensor, view: Tensor) -> Tensor:
 def camera_path(
     camera: Tensor, frames: int, config: PhysicsConfig = PhysicsConfig()
 ) -> tuple[Tensor, Tensor]:
-    """Camera positions [B, F, 3] and (yaw, pitch) [B, F, 2] of the moves `camera` (indices into
-    CAMERAS, [B])."""
+    """Positions [B, F, 3] and (yaw, pitch) [B, F, 2] of the camera moves [B] (see CAMERAS)."""
     progress = (torch.arange(frames) / config.fps / config.camera_seconds).clamp(max=1.0)
     # from -1 to 1, gentle ends
     eased = 2 * (0.75 * progress + 0.25 * (3 * progress**2 - 2 * progress**3)) - 1

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from .render import BACKDROP, render
+from .drawing.render import BACKDROP, render
 from .sample import sample_scenes, uniforms
 from .scene import StageConfig
 

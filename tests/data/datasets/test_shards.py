@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from kinetoscope.data.datasets.captions import Words
 from kinetoscope.data.datasets.shards import (
     FORMAT,
     Clip,
@@ -26,7 +27,7 @@ from kinetoscope.data.datasets.shards import (
     write_skipped,
 )
 from kinetoscope.data.datasets.shots import split_shots
-from kinetoscope.data.datasets.video_list import list_videos
+from kinetoscope.data.datasets.video_list import ListedVideo, list_videos
 from kinetoscope.data.video import VideoError, read_clip, write_video
 from kinetoscope.data.video.workers import Decoders, Reading
 from kinetoscope.files.json_file import write_json
@@ -200,7 +201,7 @@ def test_fast_motion_and_a_flash_are_no_cuts() -> None:
 
 @pytest.fixture
 def endless(tmp_path: Path) -> Path:
-    """A video whose third frame comes after a hundred days: at a fixed rate nobody has the time."""
+    """A video whose third frame comes after a hundred days."""
     path = tmp_path / "endless.mkv"
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("mjpeg", rate=25)
@@ -218,11 +219,11 @@ def endless(tmp_path: Path) -> Path:
 
 
 def decoded(
-    folder: Path, workers: int, time_limit: float = 30.0
+    folder: Path, workers: int, time_limit: float = 30.0, more: Sequence[ListedVideo] = ()
 ) -> Iterator[tuple[str, Tensor | str]]:
     videos, _ = list_videos(folder, "none")
     with Decoders(Reading((8, 8), 25.0, time_limit), workers) as decoders:
-        for video in decoders.read(videos):
+        for video in decoders.read([*videos[:4], *more, *videos[4:]]):
             try:
                 yield video.video.name, torch.cat(list(video), 1)
             except VideoError as error:
@@ -236,10 +237,14 @@ def test_a_video_that_hangs_or_breaks_costs_no_other(
     for name in "abfgh":
         write_video(tmp_path / f"{name}.mp4", noise(70 if name == "b" else 5), fps=25)
     (tmp_path / "c.mp4").write_bytes((tmp_path / "b.mp4").read_bytes()[:2000])
-    results = dict(decoded(tmp_path, workers, time_limit=2.5))
-    assert list(results) == ["a.mp4", "b.mp4", "c.mp4", "endless.mkv", "f.mp4", "g.mp4", "h.mp4"]
-    assert results.pop("endless.mkv") == "gave no frame for 2.5 seconds: the decoder hangs on it"
-    assert str(results.pop("c.mp4")).startswith("cannot be read as video")
+    os.mkfifo(tmp_path / "pipe")  # opening it takes for ever, since nobody writes to it
+    stuck = ListedVideo("stuck.mp4", tmp_path / "pipe", Words(("",)), member=(0, 9))
+    results = dict(decoded(tmp_path, workers, 2.5, [stuck]))
+    names = ["a.mp4", "b.mp4", "c.mp4", "endless.mkv", "stuck.mp4", "f.mp4", "g.mp4", "h.mp4"]
+    assert list(results) == names
+    assert str(results.pop("endless.mkv")).startswith("shows one picture from 0.04 to 8640000 sec")
+    assert results.pop("stuck.mp4") == "gave no frame for 2.5 seconds: the decoder hangs on it"
+    assert str(results.pop("c.mp4")).startswith("holds no frame that can be decoded")
     for name, frames in results.items():
         assert isinstance(frames, Tensor)
         assert torch.equal(frames, read_clip(tmp_path / name, fps=25, size=(8, 8)).video)
@@ -319,7 +324,7 @@ def test_a_manifest_in_an_unknown_encoding_is_refused_with_its_line(tmp_path: Pa
     (tmp_path / "manifest.csv").write_bytes(
         "file,caption\na.mp4,ok\nb.mp4,größer\n".encode("cp1252")
     )
-    with pytest.raises(ValueError, match=r"is not UTF-8 text \(line 3\); save it as CSV UTF-8"):
+    with pytest.raises(ValueError, match=r"is not UTF-8 text \(line 3\); save it as UTF-8"):
         list_videos(tmp_path)
 
 

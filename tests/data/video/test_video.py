@@ -154,7 +154,7 @@ def test_a_full_disk_is_reported_and_cleaned_up(
 
             def close(self) -> None: ...
 
-        monkeypatch.setattr(writer, "_container", FullDisk())
+        monkeypatch.setattr(writer._encoder, "container", FullDisk())
         writer.write(staircase(2))
     assert caught.value.errno == errno.ENOSPC
     assert os.listdir(tmp_path) == []
@@ -163,16 +163,20 @@ def test_a_full_disk_is_reported_and_cleaned_up(
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("missing/a.mp4", {}, "folder .* does not exist"),
-        ("a.avi", {}, r"must end in \.mp4"),
+        ("a.avi", {}, r"must end in \.mp4, \.mov, \.mkv, \.webm, \.gif or \.webp, or be numbered"),
+        ("a.png", {}, r"which is one picture; give numbered pictures such as 'frames/%05d\.png'"),
         ("", {}, "is a folder"),
-        ("a.mp4", {"fps": 0}, "fps must be above 0; got 0"),
+        ("a.mp4", {"fps": 0}, r"fps must be from 0\.001 to 1000; got 0"),
+        ("a.mp4", {"fps": 1e-4}, r"fps must be from 0\.001 to 1000; got 0\.0001"),
+        ("a.mp4", {"fps": float("inf")}, "got inf"),
+        ("a.mp4", {"fps": float("nan")}, "got nan"),
+        ("a.gif", {"fps": 60}, "fps must be at most 50 for a GIF"),
         ("a.mp4", {"upscale": 0}, "upscale must be at least 1; got 0"),
         ("a.mp4", {"crf": 99}, "crf must be between"),
     ],
 )
 def test_impossible_outputs_are_refused(
-    tmp_path: Path, name: str, options: dict[str, int], message: str
+    tmp_path: Path, name: str, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         write_video(tmp_path / name, staircase(2), **{"fps": 10, **options})

@@ -1,6 +1,8 @@
 """Low-rank adapters: trained beside a model that stays as it is, saved small, loaded into that
 model only."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from kinetoscope.generator import VideoGenerator
 from kinetoscope.generator.tokens.batch import Stage
 from kinetoscope.generator.training.lora import LINEARS, LoraSize, load_adapter
 from kinetoscope.generator.training.module import GeneratorModule
+from safetensors.torch import load_file, save_file
 
 Make = Callable[..., Any]
 
@@ -142,3 +145,64 @@ def test_mistakes_are_named(
         == 2
     )
     assert "is not a readable safetensors file" in capsys.readouterr().err
+
+
+def spoil(adapter: Path, kind: str) -> str:
+    """Spoil an adapter; what the error says."""
+    config = json.loads((adapter / "config.json").read_text())
+    weights = load_file(adapter / "model.safetensors")
+    name = next(iter(weights))
+    message = f"{adapter.name}/config.json': "
+    if kind == "rank as text":
+        config["lora"]["rank"] = "8"
+        message += "lora.rank must be a whole number from 0 to 4096; got '8'"
+    elif kind == "rank 0":
+        config["lora"]["rank"] = 0
+        message += "lora.rank of an adapter must be at least 1"
+    elif kind == "surplus key":
+        config["lora"]["dropout"] = 0.1
+        message += "'lora.dropout' is not a field"
+    elif kind == "empty list":
+        config["lora"] = []
+        message += r"lora must be an object with named fields; got \[\]"
+    elif kind == "no base":
+        del config["base_id"]
+        message += "base_id is missing"
+    elif kind == "list":
+        config = [config]
+        message = "must hold a JSON object"
+    else:
+        message = "model.safetensors' "
+        if kind == "another rank":
+            config["lora"]["rank"] = 4096
+            message += "does not fit the config.json beside it"
+        elif kind == "surplus weight":
+            weights["more"] = torch.zeros(1)
+            message += "does not fit the config.json beside it"
+        elif kind == "nan":
+            weights[name][0, 0] = torch.nan
+            message += f"is damaged: {name} holds something that is no number"
+    (adapter / "config.json").write_text(json.dumps(config))
+    save_file(weights, adapter / "model.safetensors")
+    return message
+
+
+KINDS = ("rank as text", "rank 0", "surplus key", "empty list", "no base", "list")
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "another rank", "surplus weight", "nan"])
+def test_a_refused_adapter_leaves_the_generator_as_it_was(
+    base: Path, adapter: Path, tmp_path: Path, kind: str
+) -> None:
+    generator = VideoGenerator.from_pretrained(base)
+    before = generator.id
+    bad = tmp_path / "bad"
+    shutil.copytree(adapter, bad)
+    message = spoil(bad, kind)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_adapter(generator, bad)
+    assert "\n" not in str(caught.value)
+    assert generator.id == before
+    assert not any("lora" in name for name in generator.decoder.state_dict())
+    load_adapter(generator, adapter)
+    assert generator.id != before

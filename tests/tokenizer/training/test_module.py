@@ -269,6 +269,34 @@ def test_every_yaml_parses_with_overrides(config: Path, capsys: pytest.CaptureFi
     assert "size: 48" in printed.out
 
 
+@pytest.mark.parametrize("decoder_only", [False, True])
+def test_larger_patches_begin_from_a_small_tokenizer(
+    tiny: VideoTokenizer, tmp_path: Path, decoder_only: bool
+) -> None:
+    tiny.save_pretrained(tmp_path / "small")
+    module = TokenizerModule(
+        init_from=str(tmp_path / "small"),
+        patch=8,
+        decoder_only=decoder_only,
+        refine_stride=2,
+        warmup_steps=1,
+        grid_every=0,
+        export_dir=str(tmp_path / "large"),
+    )
+    scale = module.model.whitening.scale.clone()
+    assert (module.model.id == tiny.id) is decoder_only
+    trainer(tmp_path, steps=2).fit(module, Squares())
+    large = VideoTokenizer.from_pretrained(tmp_path / "large")
+    assert large.config.patch == 8 and large.config.refine_stride == 2
+    assert (large.id == tiny.id) is decoder_only
+    low = large.whitening.low(4)
+    assert torch.allclose(large.whitening.scale[:, low], scale[:, low], rtol=1e-3)
+    assert (large.whitening.scale[:, ~low] != 1).any()  # what is new was measured
+    if decoder_only:
+        assert torch.allclose(large.embed.weight, module.model.embed.weight, atol=1e-3)
+        assert not large.embed.weight.unflatten(1, (-1, 64))[:, :, ~low].any()
+
+
 @pytest.mark.parametrize(
     ("args", "problem"),
     [
@@ -281,6 +309,7 @@ def test_every_yaml_parses_with_overrides(config: Path, capsys: pytest.CaptureFi
         (["--data", PHYSICS, "--model.loss.adversarial", "0.5"], "set decoder_only"),
         (["--data", PHYSICS, "--model.loss.perceptual", "0.5"], "set both"),
         (["--data", PHYSICS, "--model.decoder.depth", "8"], "what init_from names"),
+        (["--data", PHYSICS, "--model.patch", "16"], "what init_from names"),
         (["--config", "absent.yaml"], "absent.yaml"),
     ],
 )

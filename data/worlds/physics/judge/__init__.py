@@ -1,1 +1,1 @@
-"""The judge of the physics world: reads what a clip shows from its pixels alone."""
+"""The judge of the physics world: it reads from the pixels alone what a clip shows."""

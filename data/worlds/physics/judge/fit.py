@@ -1,10 +1,9 @@
-"""Train the judge from nothing: `python -m kinetoscope.data.worlds.physics.judge.fit --out
-pretrained/physics-judge`.
+"""Train the judge: `python -m kinetoscope.data.worlds.physics.judge.fit --out FOLDER`.
 
-Three stages, minutes on one CPU core. First FrameNet learns pixels, pose and time of day from
-single frames; then ObjectNet and ContactNet learn from the tracks that the finished FrameNet makes.
-Half of all pictures are spoiled the way a video decoder spoils them, so that reconstructions can be
-read as well as renders.
+There are three stages, which take minutes on one CPU core. First FrameNet learns pixels, pose and
+time of day from single frames. Then ObjectNet and ContactNet learn from the tracks that the
+finished FrameNet makes. Half of all pictures are degraded as a video decoder degrades them, so that
+reconstructions can be read as well as renders.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from .network import ObjectNet, TrackConvs
 from .tracks import mirror_track, pair_features, pose_of
 
 log = logging.getLogger(__name__)
-FRAME_SEED = 500_000_000  # apart from the seeds that models train on
+FRAME_SEED = 500_000_000  # none of the seeds that models train on
 TRACK_SEED = 600_000_000
 MIRRORED = {"left": "right", "right": "left"}
-# In turn: of three clips one comes from the wider world, and half of all show what moves sideways
-# and hits nothing.
+# Taken in turn: one clip of three may have three objects, and half of all clips come from worlds in
+# which objects that move sideways may miss each other.
 WORLDS = [
     PhysicsConfig(max_objects=most, any_motions=free)
     for free in (False, True)
@@ -51,11 +50,10 @@ class TrackSet(NamedTuple):
 
 
 def spoil(video: Tensor, generator: torch.Generator) -> Tensor:
-    """Imitate the errors of a decoder on about half of the uint8 clips [B, 3, F, Y, X]; returns
-    uint8.
+    """Imitate the errors of a decoder on about half of the uint8 clips [B, 3, F, Y, X].
 
-    Blur, 8x8 blocks that lose their detail, noise, and brightness, contrast and tint off by a few
-    percent.
+    The errors are blur, 8x8 blocks that lose their detail, noise, and changes of brightness,
+    contrast and tint by a few percent. The result is uint8.
     """
 
     def draw(*shape: int) -> Tensor:
@@ -85,8 +83,7 @@ def spoil(video: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def single_frames(clips: int, each: int, compiled: bool) -> Iterator[tuple[Tensor, Scenes, Tensor]]:
-    """Blocks of (video [B, 3, 1, Y, X], scenes of one frame, slots [B, Y, X]): `each` moments of
-    every clip."""
+    """`each` frames of every clip: video [B, 3, 1, Y, X], their scenes, slots [B, Y, X]."""
     for begin in range(0, clips, 512):
         config = WORLDS[begin // 512 % len(WORLDS)]
         seeds = range(FRAME_SEED + begin, FRAME_SEED + min(begin + 512, clips))
@@ -106,8 +103,7 @@ def single_frames(clips: int, each: int, compiled: bool) -> Iterator[tuple[Tenso
 
 
 def frame_targets(scenes: Scenes, slots: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Truth of single frames: colour [M, Y, X] (0 none), shape [M, Y, X] (-100 none), pose [M,
-    3], time [M]."""
+    """True colour [M, Y, X] (0: none), shape [M, Y, X] (-100: none), pose [M, 3], time [M]."""
     none = torch.zeros(len(scenes), 1, dtype=torch.long)
     index = slots.long().flatten(1)
     colour = torch.cat([none, scenes.colour + 1], 1).gather(1, index).view(slots.shape)
@@ -156,7 +152,7 @@ def fit_frames(judge: Judge, clips: int, each: int, steps: int, batch: int, comp
 
 
 def collect_tracks(judge: Judge, clips: int, compiled: bool) -> TrackSet:
-    """The tracks that FrameNet sees of known objects, in clips that are partly spoiled."""
+    """Tracks that FrameNet makes of known objects, in clips that are partly degraded."""
     generator = torch.Generator().manual_seed(2)
     parts: list[tuple[Tensor, ...]] = []
     total = 0
@@ -217,7 +213,7 @@ def fit_contacts(judge: Judge, data: TrackSet, steps: int, batch: int = 128) -> 
     _standardise(net.convs, x_QFE)
     for rows, valid, optimizer in _steps(net, len(x_QFE), steps, batch, generator):
         x = x_QFE[rows]
-        for axis in (2, 4):  # apart along x and z: a pair may as well be seen from the other side
+        for axis in (2, 4):  # x and z: a pair may be seen from either side
             x[..., axis] *= torch.where(torch.rand(batch, 1, generator=generator) < 0.5, -1.0, 1.0)
         for shape in (x.shape, (batch, 1, x.shape[-1])):
             x = x + 0.04 * torch.randn(shape, generator=generator)
@@ -234,8 +230,7 @@ def _standardise(convs: TrackConvs, x_KFD: Tensor) -> None:
 def _steps(
     net: nn.Module, size: int, steps: int, batch: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor, Callable[[Tensor], None]]]:
-    """Random rows, the frames of each that count (from 9 to all), and the function that takes a
-    step down a loss."""
+    """Random rows, which of their frames count (9 to all), and a function that takes a step."""
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, 3e-3, total_steps=steps, pct_start=0.1
@@ -276,7 +271,8 @@ def main() -> None:
     )
     parser.add_argument("--out", required=True, help="folder of the new weights")
     parser.add_argument(
-        "--frames", help="folder of a judge whose frame network is kept; the others are fitted"
+        "--frames",
+        help="folder of a judge whose frame network is kept; only the others are fitted",
     )
     parser.add_argument(
         "--frame-clips", type=int, default=6144, help="clips that single frames are taken from"
@@ -287,7 +283,7 @@ def main() -> None:
     )
     parser.add_argument("--track-steps", type=int, default=1000)
     parser.add_argument(
-        "--check-clips", type=int, default=512, help="held-out clips of the closing table"
+        "--check-clips", type=int, default=512, help="held-out clips of the final table"
     )
     parser.add_argument(
         "--eager", action="store_true", help="render without torch.compile (slow; no C++ compiler)"

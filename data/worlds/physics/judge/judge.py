@@ -1,7 +1,7 @@
-"""The judge: looks at the pixels of a physics clip and says what is in it.
+"""The judge: it reads from the pixels of a physics clip what the clip shows.
 
-It never sees a caption, a code or a scene. It scores clips that have no scene behind them, such as
-reconstructions and generated ones, so what it calls an object must last: enough pixels of one
+It never sees a caption, a code or a scene. It scores clips without a known scene, such as
+reconstructions and generated clips, so an object counts only if it lasts: enough pixels of one
 colour in enough of the frames.
 
 Legend: B clips, F frames, N colours, M = B * F, Y X pixels.
@@ -13,6 +13,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from .....files.config_fields import read_fields
 from .....files.errors import UnreadableFile
-from .....files.model_folder import WEIGHTS, load_weights, read_config, save_folder
+from .....files.model_folder import WEIGHTS, load_config, load_model, save_folder
 from ..captions import Attributes
 from ..scene import CAMERAS, COLOURS, MOTIONS, SHAPES, TIMES
 from .network import ContactNet, FrameNet, JudgeConfig, Looks, ObjectNet
@@ -30,12 +32,12 @@ from .tracks import Tracks, camera_of, make_tracks, pair_features
 
 MIN_FRAMES = 9  # fewer do not show which way the camera moves
 READ_FRAMES = 33  # by then every move of the world is over
-CHUNK = 264  # frames looked at together
+CHUNK = 264  # frames per forward pass
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the judge saw in one clip, as indices into the tables of `physics`."""
+    """What the judge read from one clip, as indices into the tables of `scene`."""
 
     # colour, shape, first motion of each, from left to right as first seen
     objects: tuple[tuple[int, int, int], ...]
@@ -77,10 +79,8 @@ class Judge(nn.Module):
                 f"{path} holds no judge; make one with "
                 f"`python -m kinetoscope.data.worlds.physics.judge.fit --out {path}`"
             )
-        values = read_config(path)
-        judge = cls(JudgeConfig(**values | {"channels": tuple(values["channels"])}))
-        load_weights(judge, path)
-        return judge.eval()
+        config = load_config(path, partial(read_fields, JudgeConfig))
+        return load_model(path, lambda: cls(config)).eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write `config.json` and half-precision `model.safetensors` into `folder`."""
@@ -89,7 +89,7 @@ class Judge(nn.Module):
 
     @torch.inference_mode()
     def read(self, video: Tensor) -> list[Reading]:
-        """Read uint8 clips [B, 3, F, Y, X], F of at least 9; of longer clips the first 33 frames.
+        """Read uint8 clips [B, 3, F, Y, X] of at least 9 frames; only the first 33 frames count.
 
         Raises ValueError for another type or shape.
         """
@@ -112,13 +112,12 @@ class Judge(nn.Module):
 
     @torch.inference_mode()
     def features(self, video: Tensor) -> Tensor:
-        """Features [B * F, D] of the frames of uint8 clips, for a distance between sets of
-        frames."""
+        """Features [B * F, D] of the frames of uint8 clips, to measure distances between sets."""
         _check(video, 1)
         return torch.cat([self.frame.features(part) for part in self._frames(video).split(CHUNK)])
 
     def look(self, video: Tensor) -> tuple[Looks, Tracks]:
-        """What is seen frame by frame and the tracks of every colour."""
+        """What FrameNet sees in every frame, and the tracks of every colour."""
         looks = self.frame(self._frames(video))
         return looks, make_tracks(looks, len(video))
 
@@ -185,11 +184,11 @@ def _check(video: Tensor, frames: int) -> None:
 
 
 def agreement(reading: Reading, truth: Attributes) -> dict[str, list[bool]]:
-    """Which attributes of a clip were read as `truth` has them; colour, shape and motion once per
-    object of the truth.
+    """Which attributes of a clip were read as in `truth`; three of them once per true object.
 
-    An object that is not there has no shape and no motion either, so both count as wrong. "objects"
-    asks for every colour with its shape, "all" for everything at once and nothing more than that.
+    Those are colour, shape and motion. An object that was not seen has no shape and no motion
+    either, so both count as wrong. "objects" needs every colour with its shape, "all" needs
+    everything, and nothing more than that.
     """
     seen = {colour: (shape, motion) for colour, shape, motion in reading.objects}
     result = {
@@ -211,8 +210,7 @@ def agreement(reading: Reading, truth: Attributes) -> dict[str, list[bool]]:
 
 
 def score(readings: Sequence[Reading], truths: Sequence[Attributes]) -> dict[str, float]:
-    """Share of agreements per attribute over clips. Raises ValueError when there are no clips or
-    not as many truths."""
+    """Share of agreements per attribute over clips; ValueError unless there is a truth for each."""
     if not readings or len(readings) != len(truths):
         raise ValueError(
             f"one truth per reading is needed, and at least one; got {len(readings)} and "
@@ -226,8 +224,10 @@ def score(readings: Sequence[Reading], truths: Sequence[Attributes]) -> dict[str
 
 
 def calibrate(judge: Judge, clips: Iterable[dict[str, Any]]) -> dict[str, float]:
-    """Accuracy per attribute on batches {"video" uint8 [B, 3, F, Y, X], "attributes"} whose
-    truth is known."""
+    """Accuracy per attribute on batches whose truth is known.
+
+    A batch is {"video" uint8 [B, 3, F, Y, X], "attributes"}.
+    """
     readings: list[Reading] = []
     truths: list[Attributes] = []
     for batch in clips:

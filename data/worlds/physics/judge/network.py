@@ -1,13 +1,12 @@
-"""The three small networks of the judge: one looks at single frames, two at the tracks of objects
-over time.
+"""The three small networks of the judge: one for single frames, two for tracks of objects.
 
 Facts of these networks
-- FrameNet is a convolutional hourglass on 64x64 frames: per pixel a colour (none or one of 8) and a
-  shape, per frame the pose of the camera on its known paths and the time of day. It never sees two
-  frames at once.
-- ObjectNet turns the track of a mask into places in metres and a motion, ContactNet tells from the
-  places of two objects whether they touch; neither sees a picture. A clip can have any number of
-  frames.
+- FrameNet is a convolutional hourglass on 64x64 frames. It gives, per pixel, a colour (none or one
+  of 8) and a shape, and per frame the pose of the camera on its known paths and the time of day. It
+  never sees two frames at once.
+- ObjectNet turns the track of a mask into places in metres and a motion. ContactNet reads from the
+  places of two objects whether they touch. Neither sees a picture, and a clip can have any number
+  of frames.
 
 Legend: M frames of any clips, C colours + 1, S shapes, Y X pixels, K tracks, F frames, D features
 of a track, E features of a pair.
@@ -16,7 +15,7 @@ of a track, E features of a pair.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as functional
@@ -32,7 +31,16 @@ POSE = 3  # pan, orbit, move in: each from -1 to 1 along its path
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """Widths of the networks and what counts as present."""
+    """Widths of the networks, and the thresholds of what counts as present."""
+
+    LIMITS: ClassVar = {
+        "size": (8, 1024),
+        "channels": (1, 4096),
+        "track_channels": (1, 4096),
+        "min_pixels": (1, 1 << 20),
+        "min_share": (0, 1),
+        "touch_logit": (-100, 100),
+    }
 
     size: int = 64  # pictures of another size are resized to this
     channels: tuple[int, int, int] = (32, 48, 64)
@@ -44,7 +52,7 @@ class JudgeConfig:
 
 
 class Looks(NamedTuple):
-    """What FrameNet sees: logits, and the pose of the camera."""
+    """What FrameNet reads from frames: logits, and the pose of the camera."""
 
     colour_MCYX: Tensor
     shape_MSYX: Tensor
@@ -89,14 +97,12 @@ class FrameNet(nn.Module):
         return fine, middle, self.down2(middle)
 
     def features(self, x_M3YX: Tensor) -> Tensor:
-        """Frame features [M, channels[2]] for a Fréchet distance: the coarsest map, averaged
-        over the picture."""
+        """Frame features [M, channels[2]] for a Fréchet distance: the mean of the coarsest map."""
         return self.encode(x_M3YX)[2].float().mean((2, 3))
 
 
 class TrackConvs(nn.Module):
-    """Dilated convolutions over time, 29 frames wide, over standardised features; frames not
-    valid are zero."""
+    """Dilated convolutions over 29 frames of standardised features; invalid frames are zero."""
 
     mean: Tensor
     std: Tensor
@@ -117,8 +123,7 @@ class TrackConvs(nn.Module):
         )
 
     def forward(self, x_KFD: Tensor, valid_KF: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of every frame [K, channels, F], and their mean and maximum over the valid
-        ones [K, 2 channels]."""
+        """Features [K, channels, F]; their mean and maximum over valid frames [K, 2 channels]."""
         valid_K1F = valid_KF[:, None].float()
         x = ((x_KFD - self.mean) / self.std).clamp(-6, 6).transpose(1, 2) * valid_K1F
         for index, conv in enumerate(self.convs):
@@ -129,8 +134,7 @@ class TrackConvs(nn.Module):
 
 
 class ObjectNet(nn.Module):
-    """From the track of one object: its place and radius in metres in every frame [K, F, 4],
-    logits over MOTIONS."""
+    """Track of one object to place and radius in metres [K, F, 4], and logits over MOTIONS."""
 
     def __init__(self, config: JudgeConfig) -> None:
         super().__init__()
@@ -151,7 +155,7 @@ class ObjectNet(nn.Module):
 
 
 class ContactNet(nn.Module):
-    """From how far apart two objects are in every frame: the logit of "these two touch"."""
+    """Logit of "these two objects touch", from their distance in every frame."""
 
     def __init__(self, config: JudgeConfig) -> None:
         super().__init__()

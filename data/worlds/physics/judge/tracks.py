@@ -1,9 +1,8 @@
-"""From masks to tracks: where each coloured object stands on the floor in every frame, and how the
-camera moved.
+"""From masks to tracks: where each coloured object is on the floor, and how the camera moved.
 
 The camera follows a known path, so its pose is read frame by frame and then smoothed along that
-path; with it the foot of every mask is thrown back onto the floor, in metres. What remains is
-motion of the object, not of the camera.
+path. With the pose, the foot of every mask is projected onto the floor, in metres. What remains is
+the motion of the object without that of the camera.
 
 Legend: B clips, F frames, N colours, Y X pixels, D features of a track.
 """
@@ -41,7 +40,7 @@ MIN_GAIN = 0.5  # share of a full move that still counts as a move
 
 
 class Tracks(NamedTuple):
-    """Evidence of every colour in every frame."""
+    """What was measured of every colour in every frame."""
 
     features_BFND: Tensor
     pixels_BFN: Tensor
@@ -52,7 +51,7 @@ class Tracks(NamedTuple):
 def eased(
     frames: int, fps: float = PhysicsConfig.fps, seconds: float = PhysicsConfig.camera_seconds
 ) -> Tensor:
-    """The course [F] from -1 to 1 of every camera move, as `physics.camera_path` takes it."""
+    """The course [F] from -1 to 1 of every camera move, as in `scene.camera_path`."""
     progress = (torch.arange(frames) / fps / seconds).clamp(max=1.0)
     return 2 * (0.75 * progress + 0.25 * (3 * progress**2 - 2 * progress**3)) - 1
 
@@ -67,8 +66,10 @@ def pose_of(scenes: Scenes) -> Tensor:
 
 
 def smooth_pose(pose_BFP: Tensor) -> tuple[Tensor, Tensor]:
-    """Least-squares fit of `offset + gain * eased(t)` to each part of the pose: (smooth [B, F,
-    3], gain [B, 3])."""
+    """Least-squares fit of `offset + gain * eased(t)` to each part of the pose.
+
+    Returns the smooth pose [B, F, 3] and the gain [B, 3].
+    """
     course = eased(pose_BFP.shape[1])
     centred = course - course.mean()
     mean = pose_BFP.mean(1)
@@ -79,8 +80,7 @@ def smooth_pose(pose_BFP: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def camera_of(gain_BP: Tensor) -> Tensor:
-    """Class [B] of the camera move, an index into CAMERAS. Moving out is no class and reads as
-    still."""
+    """Index [B] into CAMERAS of the camera move; moving out has no class and reads as still."""
     pan, orbit, closer = gain_BP.unbind(-1)
     strength = torch.stack([torch.full_like(pan, MIN_GAIN), -pan, pan, -orbit, orbit, closer], -1)
     assert strength.shape[-1] == len(CAMERAS)
@@ -88,8 +88,7 @@ def camera_of(gain_BP: Tensor) -> Tensor:
 
 
 def to_floor(plane_x: Tensor, plane_y: Tensor, pose: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Floor point (x, z) in metres behind a point of the picture plane, and its distance; pose
-    [..., 3]."""
+    """Floor point (x, z) in metres at a point of the picture plane, and its distance."""
     angle = pose[..., 1] * ORBIT
     distance = CAMERA_DISTANCE * (1 - pose[..., 2] * MOVE_IN)
     yaw = pose[..., 0] * PAN - angle
@@ -104,8 +103,7 @@ def to_floor(plane_x: Tensor, plane_y: Tensor, pose: Tensor) -> tuple[Tensor, Te
 
 
 def make_tracks(looks: Looks, clips: int) -> Tracks:
-    """Tracks of every colour from what FrameNet saw in the frames of `clips` clips of equal
-    length (M = B * F)."""
+    """Tracks of every colour in `clips` clips of equal length, from what FrameNet read."""
     colour = looks.colour_MCYX.softmax(1)
     mask = torch.where(colour == colour.amax(1, keepdim=True), colour, 0.0)[:, 1:]  # [M, N, Y, X]
     pixels = mask.sum((2, 3))
@@ -126,8 +124,7 @@ def make_tracks(looks: Looks, clips: int) -> Tracks:
 
 
 def pair_features(tracks: tuple[Tensor, Tensor], states: tuple[Tensor, Tensor]) -> Tensor:
-    """What ContactNet reads, [K, F, 10], from the tracks [K, F, D] and states [K, F, 4] of two
-    objects.
+    """Input of ContactNet, [K, F, 10], from tracks [K, F, D] and states [K, F, 4] of two objects.
 
     The gap is the distance between the two discs on the floor that collide in this world.
     """
@@ -154,8 +151,7 @@ def mirror_track(features_KFD: Tensor) -> Tensor:
 
 
 def _quantiles(mass: Tensor, shares: tuple[float, ...] = (0.04, 0.5, 0.96)) -> Tensor:
-    """Where the shares of a profile [..., X] lie, in [-1, 1] across the picture, finer than a
-    pixel: [..., shares]."""
+    """Quantiles [..., shares] of a profile [..., X], in [-1, 1] across the picture, sub-pixel."""
     total = mass.sum(-1, keepdim=True)
     cumulative = mass.cumsum(-1) / total.clamp_min(1e-6)
     wanted = torch.tensor(shares).expand(*mass.shape[:-1], -1).contiguous()

@@ -28,7 +28,16 @@ from .attributes import Attributes, Dice
 from .facts import COLLIDE, EMERGE, JUMP, ROLL, SLIDE, UNKNOWN, Deed, Hit, Thing
 from .grammar import Words, article, base, participle, plural, progressive, tagged, third
 
-TAGS = ("object 1", "object 2", "object 3", "object 4", "camera", "time", "weather", "ground")
+TAGS: tuple[str, ...] = (
+    "object 1",
+    "object 2",
+    "object 3",
+    "object 4",
+    "camera",
+    "time",
+    "weather",
+    "ground",
+)
 TAGS = (*TAGS, "style", "place", "other")
 CAMERA, TIME, WEATHER, GROUND, STYLE, PLACE, OTHER = range(4, 11)
 
@@ -168,7 +177,7 @@ class Clauses:
 
     def hit(self, index: int, hit: Hit, form: Form) -> Words:
         """An impact as a predicate."""
-        options = lexicon.HITS if hit.whom >= 0 else lexicon.WALLS
+        options: tuple[str, ...] = lexicon.HITS if hit.whom >= 0 else lexicon.WALLS
         if hit.pushes:
             options = (*lexicon.HITS, *lexicon.PUSHES)
         key = f"hit {index} {hit.whom}"

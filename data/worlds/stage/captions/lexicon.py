@@ -1,6 +1,6 @@
 """The words that captions of the stage use, each beside what it stands for.
 
-Verbs are given in their base form behind a `~`, so that `grammar` can inflect them: "~roll left"
+Verbs are given in their base form after a `~`, so that `grammar` can inflect them: "~roll left"
 becomes "rolls left", "roll left" or "rolling left". `{target}` is another object, `{ground}` the
 floor with its article. A word that stands twice is chosen twice as often.
 """
@@ -68,7 +68,19 @@ SPEED_WORDS: Table = {
     "fast": ("quickly", "fast", "swiftly", "rapidly", "at high speed"),
 }
 BEFORE_VERB = ("slowly", "gently", "quickly", "swiftly", "rapidly")
-PARTICLES = ("into", "and", "against", "up", "down", "along", "around", "in", "out", "back", "away")
+PARTICLES: tuple[str, ...] = (
+    "into",
+    "and",
+    "against",
+    "up",
+    "down",
+    "along",
+    "around",
+    "in",
+    "out",
+    "back",
+    "away",
+)
 PARTICLES = (*PARTICLES, "closer", "forward", "on", "off", "with", "the", "across", "over")
 
 SIDES: Table = {
@@ -277,7 +289,12 @@ WEATHER_CLAUSES: Table = {  # a sentence each
 STYLE_NOUNS: Table = {  # before "of ..."
     "shaded": ("a 3D rendering", "a 3D render", "a realistic rendering", "a shaded 3D picture"),
     "flat": ("a flat cartoon", "a cartoon drawing", "a flat drawing", "a cartoon"),
-    "pencil": ("a pencil drawing", "a pencil sketch", "a pencil drawing", "a sketch in pencil"),
+    "pencil": (
+        "a pencil drawing",
+        "a pencil sketch",
+        "a sketch in pencil",
+        "a coloured pencil drawing",
+    ),
     "pixels": ("pixel art", "a pixel art animation", "a pixel art scene", "a pixelated picture"),
     "watercolour": (
         "a watercolour",
@@ -290,7 +307,7 @@ STYLE_NOUNS: Table = {  # before "of ..."
 STYLE_TAILS: Table = {  # after a comma, or in front
     "shaded": ("rendered in 3D", "in a realistic style", "with realistic shading"),
     "flat": ("drawn as a flat cartoon", "in flat colours with outlines", "in cartoon style"),
-    "pencil": ("drawn in pencil", "as a pencil drawing", "sketched in pencil"),
+    "pencil": ("drawn in pencil", "as a pencil drawing", "sketched in coloured pencil"),
     "pixels": ("as pixel art", "in pixel art style", "in coarse pixels", "pixelated"),
     "watercolour": (
         "painted in watercolour",

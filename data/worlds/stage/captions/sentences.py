@@ -241,7 +241,7 @@ class _Writer:
         return self.parts.ground() + self.parts.place() + self.parts.time_and_weather()
 
     def _camera_after(self, form: Form, links: tuple[tuple[str, bool], ...]) -> Words:
-        """The camera's clause behind a comma, a word or both."""
+        """The camera's clause after a comma, a word or both."""
         camera = self.parts.camera(form)
         if not camera:
             return []

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from kinetoscope.data.worlds.stage.dynamics import (
+from kinetoscope.data.worlds.stage.motion.dynamics import (
     GRAVITY,
     ROLLING,
     SLIDING,

@@ -4,22 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from kinetoscope.data.worlds.stage.camera import project
 from kinetoscope.data.worlds.stage.clips import HELD_OUT_SEED, StageClips, stage_batch
 from kinetoscope.data.worlds.stage.controls import NEAR, depth_picture, edges, region_picture
-from kinetoscope.data.worlds.stage.params import frame_tables
-from kinetoscope.data.worlds.stage.render import BACKDROP, BACKDROP_REGIONS, FAR, Truth, render
-from kinetoscope.data.worlds.stage.sample import sample_scenes
-from kinetoscope.data.worlds.stage.scene import (
-    MATERIALS,
-    PLACES,
-    SHAPES,
-    STYLES,
-    WEATHERS,
-    Scenes,
-    StageConfig,
+from kinetoscope.data.worlds.stage.drawing.params import frame_tables
+from kinetoscope.data.worlds.stage.drawing.render import (
+    BACKDROP,
+    BACKDROP_REGIONS,
+    FAR,
+    Truth,
+    render,
 )
-from kinetoscope.data.worlds.stage.shapes import (
+from kinetoscope.data.worlds.stage.drawing.shapes import (
     CAPSULE_HALF,
     CAPSULE_RADIUS,
     CONE_HALF,
@@ -31,6 +26,17 @@ from kinetoscope.data.worlds.stage.shapes import (
     NEVER,
     RING_RADIUS,
     RING_TUBE,
+)
+from kinetoscope.data.worlds.stage.motion.camera import project
+from kinetoscope.data.worlds.stage.sample import sample_scenes
+from kinetoscope.data.worlds.stage.scene import (
+    MATERIALS,
+    PLACES,
+    SHAPES,
+    STYLES,
+    WEATHERS,
+    Scenes,
+    StageConfig,
 )
 from torch import Tensor
 

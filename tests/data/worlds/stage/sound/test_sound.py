@@ -214,7 +214,7 @@ def test_onsets_of_a_bounce_are_those_of_its_course() -> None:
 def test_made_up_scenes_are_rich_and_follow_from_their_seeds() -> None:
     scenes = made_up_scenes(range(40), 25)
     waves = sound(scenes)
-    assert torch.equal(sound(made_up_scenes([7], 25))[0], waves[7])
+    assert torch.allclose(sound(made_up_scenes([7], 25))[0], waves[7], atol=1e-6)
     table = impacts(scenes)
     for words, count in ((table.material, 4), (table.size, 3), (table.ground, 5)):
         assert len(words.unique()) == count

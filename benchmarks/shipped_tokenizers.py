@@ -1,0 +1,52 @@
+"""The shipped tokenizers beside H.264 and AV1 on held-out clips of their own world.
+
+    python benchmarks/shipped_tokenizers.py --clips 16
+
+Clips are rendered from seeds that no model trained on, stored nearly without loss, and measured as
+`kinetoscope evaluate tokenizer` does.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import torch
+from kinetoscope.data.video import write_video
+from kinetoscope.data.worlds.physics.clips import HELD_OUT_SEED, physics_batch
+from kinetoscope.data.worlds.physics.scene import PhysicsConfig
+from kinetoscope.evaluation.any_tokenizer import (
+    evaluate_tokenizers,
+    format_tokenizers,
+    open_tokenizer,
+)
+from kinetoscope.evaluation.protocols import Protocol
+
+FIRST_SEED = HELD_OUT_SEED + 50_000_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=int, default=16)
+    parser.add_argument("--frames", type=int, default=33)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--tokenizers", default="physics-64,video-128")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    seeds = range(FIRST_SEED, FIRST_SEED + arguments.clips)
+    clips = physics_batch(seeds, arguments.frames, arguments.size, PhysicsConfig())["video"]
+    with tempfile.TemporaryDirectory() as root:
+        for number, clip in enumerate(clips):
+            write_video(Path(root) / f"{number:03d}.mp4", clip, fps=12, crf=4)
+        result = evaluate_tokenizers(
+            root,
+            [open_tokenizer(name) for name in arguments.tokenizers.split(",")],
+            Protocol(frames=arguments.frames),
+            {},
+            cache=f"{root}/cache",
+        )
+    print(format_tokenizers(result))
+
+
+if __name__ == "__main__":
+    main()

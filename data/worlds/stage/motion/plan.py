@@ -1,0 +1,347 @@
+"""Drafts of how the objects of a clip move: words, places and speeds, several drafts a clip.
+
+A draft is only a proposal: `sample` runs all of them and keeps the first that shows what its words
+say. Of the drafts of a clip every DRAFTS_OF_WORDS share their words and differ in their places; the
+last one is the calm one, in which everything stands.
+
+Shapes: B clips, C drafts, N object slots.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..scene import HALF_DEPTH, HALF_WIDTH, MOTIONS, RADII, SHAPES, SPEEDS, StageConfig
+from .camera import DISTANCE
+from .dynamics import (
+    ORBIT_SPEED,
+    TRAVEL_SPEED,
+    Script,
+    deceleration,
+    footprints,
+    rest_height,
+    restitution,
+)
+
+DRAFTS, DRAFTS_OF_WORDS = 21, 5
+UNIFORMS = 20  # random numbers per object and draft
+CROWD_MOVERS = 2  # of three and more objects, so many move at most
+HORIZON = 33  # frames in which a clip's words must have shown
+
+# Places (x, z) in calm drafts of one to four objects, from left to right.
+ROWS = (
+    ((0.0, 0.1), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
+    ((-1.05, 0.2), (1.05, 0.0), (0.0, 0.0), (0.0, 0.0)),
+    ((-1.55, 0.5), (0.0, -0.5), (1.55, 0.7), (0.0, 0.0)),
+    ((-1.8, 0.9), (-0.78, -0.8), (0.62, 0.25), (1.9, 1.2)),
+)
+
+M = {word: index for index, word in enumerate(MOTIONS)}
+BALL, CUBE, CYLINDER, CONE, RING, CAPSULE = range(len(SHAPES))
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What does not move, [B, N]: present, shape, material, size; ground [B]."""
+
+    present: Tensor
+    shape: Tensor
+    material: Tensor
+    size: Tensor
+    ground: Tensor
+
+
+def pick(u: Tensor, words: tuple[str, ...], table: tuple[str, ...]) -> Tensor:
+    """Indices into `table` of words drawn by uniform numbers."""
+    choice = torch.tensor([table.index(word) for word in words])
+    return choice[(u * len(words)).long()]
+
+
+def draft_scripts(
+    u: Tensor, looks: Looks, heading: Tensor, steered: Tensor, action: Tensor, config: StageConfig
+) -> Script:
+    """Scripts of B * C clips, the drafts of a clip one after another.
+
+    Args:
+        u: uniform numbers [B, C, N, UNIFORMS].
+        heading: [B], by how much the picture's directions are turned at the first frame.
+        steered: [B], slot or -1; action: [B, T].
+    """
+    C = u.shape[1]
+
+    def repeat(x: Tensor) -> Tensor:
+        return x.repeat_interleave(C, 0)
+
+    present, shape, material, size = map(
+        repeat, (looks.present, looks.shape, looks.material, looks.size)
+    )
+    ground, heading = repeat(looks.ground), repeat(heading)
+    steered = repeat(steered)
+    words = u[:, torch.arange(C) // DRAFTS_OF_WORDS * DRAFTS_OF_WORDS].flatten(0, 1)
+    calm = (torch.arange(C) == C - 1).repeat(len(looks.ground))
+    motion, target = _first_words(words, present, shape, material, size, ground, config)
+    still = calm[:, None] | (torch.arange(motion.shape[1]) == steered[:, None])
+    motion = torch.where(still | ~present, M["stand"], motion)
+    target = torch.where(still | ~present, -1, target)
+    second, then_frame = _second_words(words, motion, shape, material, calm, config)
+    second = torch.where(still | ~present, -1, second)
+    then_frame = torch.where(second >= 0, then_frame, -1)
+    motions = torch.stack([motion, second], -1)
+    speed = pick(words[..., 4:6], config.speeds, SPEEDS)
+    direction = _directions(words, motions, speed)
+    lying = _lying(words, motions, shape)
+    script = Script(
+        present=present,
+        shape=shape,
+        size=size,
+        lying=lying,
+        ground=ground,
+        motion=motions,
+        direction=direction,
+        speed=speed,
+        then_frame=then_frame,
+        target=target,
+        start=torch.zeros(*shape.shape, 3, dtype=torch.float64),
+        push=torch.zeros(*shape.shape, 2, 2, dtype=torch.float64),
+        yaw=torch.zeros(shape.shape, dtype=torch.float64),
+        around=torch.zeros(*shape.shape, 3, dtype=torch.float64),
+        steered=steered,
+        action=repeat(action),
+        heading=heading,
+    )
+    return _place(u.flatten(0, 1).double(), script, calm, config.fps)
+
+
+def _first_words(
+    u: Tensor,
+    present: Tensor,
+    shape: Tensor,
+    material: Tensor,
+    size: Tensor,
+    ground: Tensor,
+    config: StageConfig,
+) -> tuple[Tensor, Tensor]:
+    """First motions and targets [B * C, N]. A word that the object cannot show becomes another."""
+    moving = tuple(word for word in config.motions if word != "stand") or ("stand",)
+    motion = torch.where(u[..., 0] < config.moving_objects, pick(u[..., 1], moving, MOTIONS), 0)
+    count = present.sum(1, keepdim=True)
+    slots = torch.arange(motion.shape[1])
+    rank = torch.where(motion > 0, u[..., 19], 2.0).argsort(1).argsort(1)
+    motion = torch.where((count > 2) & (rank >= CROWD_MOVERS), M["stand"], motion)
+    # One object of a scene may have to do with another, the first that drew such a word.
+    social = (motion == M["orbit"]) | (motion == M["collide"]) | (motion == M["emerge"])
+    social = social & present & (count > 1)
+    first = torch.where(social.any(1), social.int().argmax(1), -1)[:, None]
+    # The largest other object is the target; among equals the draw decides.
+    rank = torch.tensor(RADII)[size] + 0.01 * u[..., 2]
+    rank = torch.where(present & (slots != first), rank, -1.0)
+    other = rank.argmax(1, keepdim=True)
+    radius = torch.tensor(RADII)[size]
+    wide = torch.tensor([1.0, 0.85, 0.72, 0.6, 0.9, 0.52])[shape] * radius
+    hides = (wide.gather(1, other) >= 1.25 * wide) & (radius.gather(1, other) > radius)
+    fits = 1.18 * (wide + wide.gather(1, other)) + wide < HALF_DEPTH
+    keeps = (slots == first) & ((motion != M["emerge"]) | hides) & ((motion != M["orbit"]) | fits)
+    target = torch.where(keeps, other, -1)
+    slides = torch.where(u[..., 3] < 0.5, M["roll"], M["slide"])
+    motion = torch.where((motion >= M["orbit"]) & ~keeps, slides, motion)
+    is_target = (slots == other) & keeps.any(1, keepdim=True)
+    motion = torch.where(is_target, M["stand"], motion)
+    cannot_roll = (shape == CUBE) | (shape == CONE)
+    motion = torch.where((motion == M["roll"]) & cannot_roll, M["slide"], motion)
+    motion = torch.where((motion == M["slide"]) & (shape == BALL), M["roll"], motion)
+    drops = (motion == M["fall"]) | (motion == M["bounce"])
+    springs = restitution(shape, ground[:, None]) >= 0.5
+    motion = torch.where(drops, torch.where(springs, M["bounce"], M["fall"]), motion)
+    hidden_spin = (motion == M["spin"]) & ~_shows_spin(shape, material)
+    return torch.where(hidden_spin, M["jump"], motion), target
+
+
+def _shows_spin(shape: Tensor, material: Tensor) -> Tensor:
+    return (shape == CUBE) | (shape == RING) | (material == 2)
+
+
+def _second_words(
+    u: Tensor,
+    motion: Tensor,
+    shape: Tensor,
+    material: Tensor,
+    calm: Tensor,
+    config: StageConfig,
+) -> tuple[Tensor, Tensor]:
+    """Second motions, or -1, and the frame at which they begin."""
+    travels = (motion == M["roll"]) | (motion == M["slide"])
+    first = travels | (motion == M["jump"]) | (motion == M["spin"]) | (motion == M["stand"])
+    drawn = (u[..., 6] < config.then) & first & ~calm[:, None]
+    drawn &= (motion != M["stand"]) | (u[..., 0] < config.moving_objects)
+    travel = torch.where((shape == CUBE) | (shape == CONE), M["slide"], M["roll"])
+    travel = torch.where(motion == M["slide"], M["slide"], travel)
+    spin_or_jump = torch.where(_shows_spin(shape, material), M["spin"], M["jump"])
+    second = torch.where(u[..., 7] < 0.45, travel, M["jump"])
+    second = torch.where((u[..., 7] > 0.7) & (motion != M["spin"]), spin_or_jump, second)
+    ends = (travels | (motion == M["spin"])) & (u[..., 8] < 0.4)
+    second = torch.where(ends, M["stop"], second)
+    same = (second == motion) & ~travels
+    second = torch.where(same, travel, second)
+    allowed = torch.tensor([word in config.motions or word == "stop" for word in MOTIONS])
+    second = torch.where(drawn & allowed[second], second, -1)
+    # A jump lasts longer than the braking of what travels.
+    begin = torch.where(
+        motion == M["jump"], 16 + (u[..., 9] * 4).long(), 10 + (u[..., 9] * 7).long()
+    )
+    return second, begin
+
+
+def _directions(u: Tensor, motion: Tensor, speed: Tensor) -> Tensor:
+    """Directions [..., 2] of both motions; a second one leads elsewhere than the first.
+
+    The stage is too shallow for fast ways into the depth.
+    """
+    first = 1 + (u[..., 10] * 4).long()
+    sideways = 1 + (u[..., 10] * 2).long()
+    only_sideways = (motion[..., 0] >= M["spin"]) & (motion[..., 0] <= M["emerge"])
+    fast = speed[..., 0] == SPEEDS.index("fast")
+    first = torch.where(only_sideways | fast, sideways, first)
+    second = (first - 1 + 1 + (u[..., 11] * 3).long()) % 4 + 1
+    second = torch.where(motion[..., 1] == M["spin"], 1 + (u[..., 11] * 2).long(), second)
+    both = torch.stack([first, second], -1)
+    has = (motion == M["roll"]) | (motion == M["slide"]) | (motion == M["collide"])
+    has |= (motion == M["spin"]) | (motion == M["orbit"]) | (motion == M["emerge"])
+    return torch.where(has, both, 0)
+
+
+def _lying(u: Tensor, motion: Tensor, shape: Tensor) -> Tensor:
+    """Whether the axis of symmetry is horizontal."""
+    turns_over = (shape == CYLINDER) | (shape == CAPSULE)
+    free = torch.where(shape == RING, u[..., 12] < 0.75, turns_over & (u[..., 12] < 0.3))
+    any_kind = (motion[..., 0] == M["collide"]) | (motion[..., 0] == M["emerge"])
+    half = (shape == RING) | turns_over
+    lying = torch.where(any_kind, half & (u[..., 12] < 0.5), free)
+    rolls = (motion == M["roll"]).any(-1) & (shape != BALL)
+    slides = (motion == M["slide"]).any(-1) | (motion[..., 0] == M["orbit"])
+    return torch.where(rolls, True, torch.where(slides, False, lying))
+
+
+def _unit(direction: Tensor, heading: Tensor) -> tuple[Tensor, Tensor]:
+    """Unit vectors (x, z) of direction words in a picture that is turned by heading."""
+    right = torch.tensor([0.0, -1.0, 1.0, 0.0, 0.0]).double()[direction]
+    ahead = torch.tensor([0.0, 0.0, 0.0, -1.0, 1.0]).double()[direction]
+    cos, sin = heading.cos(), heading.sin()
+    return right * cos + ahead * sin, ahead * cos - right * sin
+
+
+def _place(u: Tensor, script: Script, calm: Tensor, fps: float) -> Script:
+    """Fill in places, speeds and angles."""
+    shape, motion = script.shape, script.motion
+    foot = footprints(shape, script.lying, script.size)
+    wide = foot[..., 0] + (foot[..., 1] ** 2 + foot[..., 2] ** 2).sqrt()  # the farthest reach
+    drag = deceleration(shape, script.lying, script.ground[:, None])
+    rest = rest_height(shape, script.lying, script.size)
+    pace = torch.tensor(TRAVEL_SPEED).double()[script.speed]
+    x, z = _places(u, wide, script.present, calm)
+    travels = (motion == M["roll"]) | (motion == M["slide"])
+    ways = [_unit(script.direction[..., phase], script.heading[:, None]) for phase in range(2)]
+    push = torch.stack([torch.stack(way, -1) * pace[..., k, None] for k, way in enumerate(ways)], 2)
+    pushed = travels | (motion == M["collide"]) | (motion == M["emerge"])
+    push = torch.where(pushed[..., None], push, 0.0)
+    # What travels starts so that the middle of its way lies near the middle of the picture.
+    seconds = torch.where(script.then_frame >= 0, (script.then_frame - 2) / fps, 2.0)
+    seconds = torch.minimum(seconds, pace[..., 0] / drag)
+    length = pace[..., 0] * seconds - 0.5 * drag * seconds**2
+    x = torch.where(travels[..., 0], 0.6 * x - 0.5 * length * ways[0][0], x)
+    z = torch.where(travels[..., 0], 0.6 * z - 0.5 * length * ways[0][1], z)
+    x = torch.minimum(x.clamp(-1.8, 1.8).abs(), HALF_WIDTH - wide - 0.02) * x.sign()
+    z = torch.minimum(z.clamp(-1.3, 1.5).abs(), HALF_DEPTH - wide - 0.02) * z.sign()
+    drops = (motion[..., 0] == M["fall"]) | (motion[..., 0] == M["bounce"])
+    height = rest + torch.where(drops, 0.9 + 0.7 * u[..., 15], 0.0)
+    start = torch.stack([x, height, z], -1)
+    start, push, around = _social(u, script, start, push, wide, drag, pace)
+    yaw = _yaws(u, script, push)
+    values = {name: getattr(script, name) for name in script.__dataclass_fields__}
+    return Script(**values | {"start": start, "push": push, "yaw": yaw, "around": around})
+
+
+def _places(u: Tensor, wide: Tensor, present: Tensor, calm: Tensor) -> tuple[Tensor, Tensor]:
+    """Where objects stand: anywhere apart, or in a calm draft side by side in a loose row."""
+    x = (u[..., 13] - 0.5) * 2 * (1.9 - 0.5 * wide)
+    z = -0.9 + 2.1 * u[..., 14]
+    place = torch.where(present, u[..., 13], 2.0).argsort(1).argsort(1)
+    row = torch.tensor(ROWS)[present.sum(1) - 1]  # [B * C, 4, 2]
+    row_x, row_z = row.gather(1, place[..., None].expand(-1, -1, 2)).double().unbind(-1)
+    row_x = row_x + 0.1 * (u[..., 15] - 0.5)
+    calm = calm[:, None]
+    return _spread(torch.where(calm, row_x, x), torch.where(calm, row_z, z), wide, present)
+
+
+def _spread(x: Tensor, z: Tensor, wide: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    """Push places apart that are too close, to the sides more than into the depth."""
+    both = present[:, :, None] & present[:, None, :]
+    wanted = 1.5 * (wide[:, :, None] + wide[:, None, :])
+    for _ in range(12):
+        across, along = x[:, :, None] - x[:, None, :], 0.6 * (z[:, :, None] - z[:, None, :])
+        distance = (across**2 + along**2).sqrt().clamp_min(1e-3)
+        push = torch.where(both, (wanted - distance).clamp_min(0), 0.0) / distance * 0.4
+        x = (x + (push * across).sum(2)).clamp(-1.9, 1.9)
+        z = (z + (push * along).sum(2)).clamp(-1.1, 1.4)
+    return x, z
+
+
+def _social(
+    u: Tensor, script: Script, start: Tensor, push: Tensor, wide: Tensor, drag: Tensor, pace: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Places of those that orbit, hit or come out from behind another, and of that other one."""
+    motion, target = script.motion[..., 0], script.target
+    orbits, hits = motion == M["orbit"], motion == M["collide"]
+    emerges = motion == M["emerge"]
+    rows = target.clamp_min(0)
+    is_target = ((rows[..., None] == torch.arange(rows.shape[1])) & (target >= 0)[..., None]).any(1)
+    orbited, struck = (
+        ((rows[..., None] == torch.arange(rows.shape[1])) & flag[..., None]).any(1)
+        for flag in (orbits, hits)
+    )
+    x, height, z = start.unbind(-1)
+    x = torch.where(is_target, 0.55 * x, x)
+    x = torch.where(orbited, 0.3 * x, x)
+    z = torch.where(is_target, torch.where(orbited, 0.08 * z, 0.5 * z - 0.3), z)
+    z = torch.where(struck, 0.6 * z, z)
+    there_x, there_z = x.gather(1, rows), z.gather(1, rows)
+    near = wide + wide.gather(1, rows)
+    # To hit: from the side that the direction comes from, as far as the speed carries in 1.3 s.
+    way_x, way_z = _unit(script.direction[..., 0], script.heading[:, None])
+    carries = (pace[..., 0] * 1.3 - 0.5 * drag * 1.3**2).clamp(0.35, 2.0)
+    gap = near + carries * (0.55 + 0.45 * u[..., 16])
+    offset = (u[..., 17] - 0.5) * 0.5 * wide
+    x = torch.where(hits, there_x - way_x * gap - way_z * offset, x)
+    z = torch.where(hits, there_z - way_z * gap + way_x * offset, z)
+    # To come out: on the line from the camera through the middle of the other one.
+    far = DISTANCE
+    eye_x, eye_z = -far * script.heading[:, None].sin(), -far * script.heading[:, None].cos()
+    line_x, line_z = there_x - eye_x, there_z - eye_z
+    length = (line_x**2 + line_z**2).sqrt().clamp_min(1e-6)
+    x = torch.where(emerges, there_x + line_x / length * near * 1.05, x)
+    z = torch.where(emerges, there_z + line_z / length * near * 1.05, z)
+    radius = near * (1.06 + 0.12 * u[..., 16])
+    angle = u[..., 17] * 2 * math.pi
+    turn = torch.tensor(ORBIT_SPEED).double()[script.speed[..., 0]]
+    turn = torch.where(script.direction[..., 0] == 1, -turn, turn)
+    x = torch.where(orbits, there_x + radius * angle.cos(), x)
+    z = torch.where(orbits, there_z + radius * angle.sin(), z)
+    around = torch.where(orbits[..., None], torch.stack([radius, angle, turn], -1), 0.0)
+    return torch.stack([x, height, z], -1), push, around
+
+
+def _yaws(u: Tensor, script: Script, push: Tensor) -> Tensor:
+    """Rolling axes lie across the way, rings on their edge face the camera, others anywhere."""
+    anywhere = (u[..., 18] - 0.5) * math.pi
+    facing = math.pi / 2 + (u[..., 18] - 0.5) * 1.2 - script.heading[:, None]
+    yaw = torch.where((script.shape == RING) & script.lying, facing, anywhere)
+    rolls = (script.motion == M["roll"]) & script.lying[..., None]
+    travels = (push != 0).any(-1)
+    for phase in (1, 0):
+        across = torch.atan2(push[..., phase, 0], -push[..., phase, 1])
+        moves = travels[..., phase] & script.lying
+        yaw = torch.where(rolls[..., phase] | moves, across, yaw)
+    return yaw

@@ -1,0 +1,92 @@
+"""What H.264 and AV1 keep of a clip in a given number of bits, to stand beside a tokenizer."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import torch
+from torch import Tensor
+
+NOTE = 6  # the type of an H.264 unit that decoders ignore; x264 writes its settings into one
+
+
+@dataclass(frozen=True)
+class Codec:
+    """An encoder of FFmpeg, its file format, the options of quality and its smallest picture."""
+
+    title: str
+    encoder: str
+    container: str
+    options: dict[str, str]
+    worst: int  # constant rate factor: 0 is nearly lossless
+    smallest: int
+
+
+CODECS = {
+    "h264": Codec("H.264", "libx264", "h264", {"preset": "slow"}, 51, 16),
+    "av1": Codec("AV1", "libsvtav1", "ivf", {"preset": "6", "svtav1-params": "lp=1"}, 63, 64),
+}
+
+
+def fits(codec: Codec, clip: Tensor) -> bool:
+    """Whether this codec takes clips of this size: large enough, with even sides."""
+    Y, X = clip.shape[2:]
+    known = codec.encoder in av.codecs_available
+    return known and min(Y, X) >= codec.smallest and not (Y % 2 or X % 2)
+
+
+def within_budget(codec: Codec, clip: Tensor, budget: float) -> tuple[Tensor, int] | None:
+    """A clip uint8 `[3, F, Y, X]` coded as well as `budget` bits allow, decoded, and its bits; None
+    if the codec needs more at its worst."""
+    coded, spent = _encode(codec, clip, codec.worst)
+    if spent > budget:
+        return None
+    good = codec.worst
+    bad = 0
+    while good - bad > 1:
+        middle = (good + bad) // 2
+        other, bits = _encode(codec, clip, middle)
+        if bits <= budget:
+            good, coded, spent = middle, other, bits
+        else:
+            bad = middle
+    return _decode(coded), spent
+
+
+def _encode(codec: Codec, clip: Tensor, quality: int) -> tuple[bytes, int]:
+    os.environ.setdefault("SVT_LOG", "1")  # errors only; else it prints its settings every time
+    file = io.BytesIO()
+    spent = 0
+    options = codec.options | {"crf": str(quality)}
+    with av.open(file, "w", format=codec.container) as container:
+        stream: Any = container.add_stream(codec.encoder, rate=24, options=options)
+        stream.pix_fmt = "yuv420p"
+        stream.height, stream.width = clip.shape[2:]
+        pictures = clip.permute(1, 2, 3, 0).contiguous().numpy()
+        frames = [av.VideoFrame.from_ndarray(picture, format="rgb24") for picture in pictures]
+        for frame in [*frames, None]:
+            for packet in stream.encode(frame):
+                spent += _bits(codec, bytes(packet))
+                container.mux(packet)
+    return file.getvalue(), spent
+
+
+def _bits(codec: Codec, packet: bytes) -> int:
+    if codec.encoder != "libx264":
+        return 8 * len(packet)
+    units = re.split(b"\x00\x00\x00?\x01", packet)[1:]
+    return 8 * sum(len(unit) + 3 for unit in units if unit and unit[0] & 31 != NOTE)
+
+
+def _decode(coded: bytes) -> Tensor:
+    with av.open(io.BytesIO(coded), "r") as container:
+        frames = [
+            torch.from_numpy(frame.to_ndarray(format="rgb24"))
+            for frame in container.decode(video=0)
+        ]
+    return torch.stack(frames).permute(3, 0, 1, 2)

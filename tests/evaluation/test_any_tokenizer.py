@@ -1,0 +1,124 @@
+"""`evaluate tokenizer`: ours and anybody's, one table, codecs within the same bits."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from kinetoscope.app.cli.main import main
+from kinetoscope.evaluation.any_tokenizer import (
+    AnyTokenizer,
+    evaluate_tokenizers,
+    format_tokenizers,
+    open_tokenizer,
+)
+from kinetoscope.evaluation.codecs import CODECS, fits, within_budget
+from kinetoscope.evaluation.protocols import Protocol
+from torch import Tensor
+
+PROTOCOL = Protocol(frames=9, size=16)
+
+
+class Rounding:
+    """Codes are pixels with 16 levels: 4 bits for each of three colours."""
+
+    codebook_size = 16
+
+    def encode(self, video: Tensor) -> Tensor:
+        return ((video + 1) * 7.5).round().long()
+
+    def decode(self, codes: Tensor) -> Tensor:
+        return codes / 7.5 - 1
+
+
+class Perfect:
+    """Codes that are no whole numbers have no bits."""
+
+    def encode(self, video: Tensor) -> Tensor:
+        return video.clone()
+
+    def decode(self, codes: Tensor) -> Tensor:
+        return codes
+
+
+def measure(sets: Path, tmp_path: Path, *models: Any, **options: Any) -> dict[str, Any]:
+    tokenizers = [AnyTokenizer(type(model).__name__, model) for model in models]
+    options = {"codecs": (), "cache": str(tmp_path), "networks": {}} | options
+    return evaluate_tokenizers(str(sets / "real"), tokenizers, PROTOCOL, **options)
+
+
+def test_numbers_that_are_known_beforehand(sets: Path, tmp_path: Path, i3d: str) -> None:
+    result = measure(sets, tmp_path, Rounding(), Perfect(), networks={"video": i3d})
+    rounding, perfect = result["tokenizers"].values()
+    assert perfect["psnr"] == 100
+    assert perfect["rfvd"] == pytest.approx(0, abs=1e-6)
+    assert perfect["motion"] == pytest.approx(result["original"]["motion"])
+    assert "bits per pixel" not in perfect
+    assert rounding["bits per pixel"] == 12
+    assert 1 < rounding["perplexity"] <= rounding["codes used"] <= rounding["codes"] == 16
+    # an even error of up to half a step of 255 / 15
+    assert rounding["psnr"] == pytest.approx(10 * torch.log10(torch.tensor(12 * 15.0**2)), abs=1)
+    assert rounding["rfvd"] > 0
+    assert result["clips"] == 12
+    table = format_tokenizers(result)
+    assert "Rounding" in table and "Perfect" in table and "bits per pixel" in table
+
+
+def test_ours_is_measured_with_its_seams_and_codes(
+    sets: Path, tmp_path: Path, parts: dict[str, str]
+) -> None:
+    ours = open_tokenizer(parts["tokenizer"])
+    result = evaluate_tokenizers(
+        str(sets / "real"), [ours], PROTOCOL, {}, codecs=(), cache=str(tmp_path)
+    )
+    row = result["tokenizers"][parts["tokenizer"]]
+    assert row["codes"] == 16
+    assert "seam between latent frames" in row and "seam between patches" in row
+    assert row["bits per pixel"] == pytest.approx(4 * 3 * 2 * 2 / (9 * 16 * 16))
+    assert row["frames a second, encoding"] > 0
+
+
+def test_codecs_stay_within_the_bits(tmp_path: Path) -> None:
+    draw = torch.Generator().manual_seed(0)
+    coarse = torch.rand(1, 3, 8, 8, generator=draw)
+    wide = torch.nn.functional.interpolate(coarse, (64, 80), mode="bilinear")[0]
+    clip = torch.stack([wide[:, :, i : i + 64] for i in range(9)], 1).mul(255).to(torch.uint8)
+    for codec in CODECS.values():
+        assert fits(codec, clip)
+        found = within_budget(codec, clip, budget=20_000)
+        assert found is not None
+        video, bits = found
+        assert video.shape == clip.shape
+        assert bits <= 20_000
+        more = within_budget(codec, clip, budget=80_000)
+        assert more is not None
+        errors = [float((x.float() - clip).square().mean()) for x in (video, more[0])]
+        assert errors[0] > errors[1]
+        assert within_budget(codec, clip, budget=100) is None
+    assert not fits(CODECS["av1"], clip[..., :32])
+    assert not fits(CODECS["h264"], clip[..., :33])
+
+
+def test_a_tokenizer_by_its_dotted_path_from_the_command_line(
+    sets: Path, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "anybody.py").write_text(
+        "class Half:\n    codebook_size = 2\n"
+        "    def encode(self, video):\n        return (video > 0).long()\n"
+        "    def decode(self, codes):\n        return codes * 1.0 - 0.5\n"
+        "class Cut(Half):\n    def decode(self, codes):\n        return codes[:, :, :1] * 1.0\n"
+    )
+    monkeypatch.syspath_prepend(here)
+    words = ["evaluate", "tokenizer", str(sets / "real"), "anybody:Half", "--size", "16"]
+    words += ["--frames", "9", "--cache", "kept", "--codecs", "h264"]
+    assert main([*words, "--json", "out.json"]) == 0
+    row = json.loads((here / "out.json").read_text())["tokenizers"]
+    assert row["anybody:Half"]["bits per pixel"] == 3
+    assert row["H.264"]["bits per pixel"] <= 3
+    assert "anybody:Half" in capsys.readouterr().out
+    words[3] = "anybody:Cut"
+    assert main(words) == 2
+    assert "into [4, 3, 1, 16, 16]; choose --frames and --size" in capsys.readouterr().err
+    words[3] = "json:dumps"
+    assert main(words) == 2

@@ -1,0 +1,7 @@
+"""Sound to discrete codes and back: `SoundTokenizer.from_pretrained("sound-24k").encode(wave)`."""
+
+from ..codes import SoundCodes
+from .config import SoundTokenizerConfig
+from .model import SoundTokenizer
+
+__all__ = ["SoundCodes", "SoundTokenizer", "SoundTokenizerConfig"]

@@ -1,0 +1,1 @@
+"""Training of sound tokenizers by Lightning CLI."""

@@ -1,0 +1,63 @@
+"""How far a decoded sound is from the right one: spectra of several windows, and the wave itself.
+
+Long windows tell pitches apart, short ones moments. Phases are free where the waveform's term is
+small: noise need not be the same noise.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..spectra import QUIETEST, magnitudes, mel_filters
+
+
+@dataclass(frozen=True)
+class SoundLossWeights:
+    """Weights of the terms; `windows` and `bands` are those of the spectra, one number each.
+
+    mel: of logarithms of bands; magnitude: of amplitudes, compressed to their square root; wave: of
+    samples; silence: of what is heard where the target is below QUIETEST.
+    """
+
+    mel: float = 1.0
+    magnitude: float = 2.0
+    wave: float = 1.0
+    silence: float = 20.0
+    windows: tuple[int, ...] = (2048, 1024, 512, 256, 128)
+    bands: tuple[int, ...] = (128, 96, 64, 32, 16)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "windows", tuple(self.windows))
+        object.__setattr__(self, "bands", tuple(self.bands))
+        if len(self.windows) != len(self.bands) or not self.windows:
+            raise ValueError(
+                f"windows and bands need as many numbers; got {len(self.windows)} and "
+                f"{len(self.bands)}"
+            )
+
+
+def sound_loss(
+    wave_BL: Tensor, target_BL: Tensor, weights: SoundLossWeights, rate: int
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The weighted sum and its terms, scalars."""
+    mel = wave_BL.new_zeros(())
+    amplitude = wave_BL.new_zeros(())
+    for window, bands in zip(weights.windows, weights.bands):
+        filters = mel_filters(window, bands, rate).to(wave_BL.device)
+        ours, theirs = magnitudes(wave_BL, window), magnitudes(target_BL, window)
+        loud, wanted = ((filters @ x).clamp_min(QUIETEST).log10() for x in (ours, theirs))
+        mel = mel + functional.l1_loss(loud, wanted)
+        amplitude = amplitude + functional.l1_loss(ours.sqrt(), theirs.sqrt())
+    count = len(weights.windows)
+    still = functional.max_pool1d(target_BL.abs()[:, None], 481, 1, 240)[:, 0] < QUIETEST
+    silence = (wave_BL.abs() * still).sum() / still.sum().clamp_min(1)
+    terms = {
+        "mel": mel / count,
+        "magnitude": amplitude / count,
+        "wave": functional.l1_loss(wave_BL, target_BL),
+        "silence": silence,
+    }
+    loss = sum(getattr(weights, name) * term for name, term in terms.items())
+    return torch.as_tensor(loss), terms
