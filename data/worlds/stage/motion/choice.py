@@ -88,7 +88,7 @@ def _seen(script: Script, course: Course, eye: Tensor, view: Tensor, lens: Tenso
     radius = torch.tensor(RADII).double()[script.size]
     x, y, depth = project(course.position[:, 0], eye[:, 0], view[:, 0], lens[:, 0])
     scale = radius / (depth * lens[:, 0, None])
-    inside = (x.abs() < 1.0 - 0.35 * scale) & (y.abs() < 1.08 - 0.4 * scale) & (depth > 2.0)
+    inside = (x.abs() < 1.0 - 0.6 * scale) & (y.abs() < 1.08 - 0.4 * scale) & (depth > 2.0)
     emerges = script.motion[..., 0] == M["emerge"]
     inside = (inside | ~script.present).all(1)
     apart_x = x[:, :, None] - x[:, None, :]
