@@ -242,7 +242,7 @@ class Drawing:
         object_row = torch.full((len(active), S, self.slots), K)
         object_row[where[pair], sample, slot[pair]] = torch.arange(K)
         centre = S // 2 + self.samples // 2 if self.samples % 2 == 0 else S // 2
-        if not self.compiled:
+        if not self.compiled or len(active) == 1:
             return combine(backdrop, shown, hits, active, object_row, centre)
         join = _compile(("combine", S, self.slots), combine)
         for x, axis in ((backdrop, 1), (shown, 1), (hits, 1), (active, 0), (object_row, 0)):
