@@ -49,7 +49,7 @@ class WholeCheckpoints(TorchCheckpointIO):
                 "the strategy that wrote it"
             )
         try:
-            return super().load_checkpoint(path, map_location, weights_only=True)
+            return super().load_checkpoint(Path(path), map_location, weights_only=True)
         except (UnpicklingError, RuntimeError, EOFError) as error:
             reason = next(iter(str(error).splitlines()), "")
             raise UnreadableFile(f"checkpoint '{path}' cannot be loaded: {reason}") from error
