@@ -237,7 +237,7 @@ def _place(u: Tensor, script: Script, calm: Tensor, fps: float) -> Script:
     """Fill in places, speeds and angles."""
     shape, motion = script.shape, script.motion
     foot = footprints(shape, script.lying, script.size)
-    wide = foot.sum(-1)
+    wide = foot[..., 0] + (foot[..., 1] ** 2 + foot[..., 2] ** 2).sqrt()  # the farthest reach
     drag = deceleration(shape, script.lying, script.ground[:, None])
     rest = rest_height(shape, script.lying, script.size)
     pace = torch.tensor(TRAVEL_SPEED).double()[script.speed]
@@ -268,19 +268,18 @@ def _places(u: Tensor, wide: Tensor, present: Tensor, calm: Tensor) -> tuple[Ten
     """Where objects stand: anywhere apart, or in a calm draft side by side in a loose row."""
     x = (u[..., 13] - 0.5) * 2 * (1.9 - 0.5 * wide)
     z = -0.9 + 2.1 * u[..., 14]
-    x, z = _spread(x, z, wide, present)
     place = torch.where(present, u[..., 13], 2.0).argsort(1).argsort(1)
     row = torch.tensor(ROWS)[present.sum(1) - 1]  # [B * C, 4, 2]
     row_x, row_z = row.gather(1, place[..., None].expand(-1, -1, 2)).double().unbind(-1)
     row_x = row_x + 0.1 * (u[..., 15] - 0.5)
     calm = calm[:, None]
-    return torch.where(calm, row_x, x), torch.where(calm, row_z, z)
+    return _spread(torch.where(calm, row_x, x), torch.where(calm, row_z, z), wide, present)
 
 
 def _spread(x: Tensor, z: Tensor, wide: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
     """Push places apart that are too close, to the sides more than into the depth."""
     both = present[:, :, None] & present[:, None, :]
-    wanted = 1.15 * (wide[:, :, None] + wide[:, None, :])
+    wanted = 1.5 * (wide[:, :, None] + wide[:, None, :])
     for _ in range(12):
         across, along = x[:, :, None] - x[:, None, :], 0.6 * (z[:, :, None] - z[:, None, :])
         distance = (across**2 + along**2).sqrt().clamp_min(1e-3)
