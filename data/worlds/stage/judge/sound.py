@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .....files import model_folder
+from .....files.model_folder import load_weights, read_config, save_folder
 from ..scene import MATERIALS, Scenes
 from ..sound import RATE, impacts
 
@@ -70,14 +70,14 @@ class SoundJudge(nn.Module):
     def from_pretrained(cls, name: str | os.PathLike[str] | None = None) -> SoundJudge:
         """Load the judge that ships, or one from a folder. ValueError if that is impossible."""
         folder = shipped_folder() if name is None else Path(name)
-        values = model_folder.read_config(folder)
+        values = read_config(folder)
         judge = cls(SoundJudgeConfig(**{**values, "dilations": tuple(values["dilations"])}))
-        model_folder.load_weights(judge, folder)
+        load_weights(judge, folder)
         return judge.eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write config.json and model.safetensors, in half precision."""
-        model_folder.save_folder(folder, vars(self.config), self.state_dict())
+        save_folder(folder, vars(self.config), self.state_dict())
 
     def forward(self, wave_BL: Tensor) -> Tensor:
         """Logits [B, T, 1 + len(MATERIALS)]: something is struck, and each material."""
