@@ -87,7 +87,7 @@ class SoundJudge(nn.Module):
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write config.json and model.safetensors, in half precision."""
-        save_folder(folder, vars(self.config), self.state_dict())
+        model_folder.save_folder(folder, vars(self.config), self.state_dict())
 
     def forward(self, wave_BL: Tensor) -> Tensor:
         """Logits [B, T, 1 + len(MATERIALS)]: something is struck, and each material."""
