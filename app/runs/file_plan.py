@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...data.datasets.shards import SKIPPED
+from ...data.datasets import SKIPPED
 from ...files.image_files import PICTURE_NUMBER, numbered_pictures
 from ...files.output_path import VIDEO_SUFFIXES, check_output
 from ...files.walk import files_below
