@@ -30,6 +30,7 @@ from .dynamics import (
 DRAFTS, DRAFTS_OF_WORDS = 21, 5
 UNIFORMS = 20  # random numbers per object and draft
 CROWD_MOVERS = 2  # of three and more objects, so many move at most
+SHORTEST_WAY = 0.6  # metres that what travels should get
 HORIZON = 33  # frames in which a clip's words must have shown
 
 # Places (x, z) in calm drafts of one to four objects, from left to right.
@@ -94,6 +95,7 @@ def draft_scripts(
     speed = pick(words[..., 4:6], config.speeds, SPEEDS)
     direction = _directions(words, motions, speed)
     lying = _lying(words, motions, shape)
+    speed = _noticeable(speed, motions, shape, lying, ground, config)
     script = Script(
         present=present,
         shape=shape,
@@ -142,7 +144,8 @@ def _first_words(
     other = rank.argmax(1, keepdim=True)
     radius = torch.tensor(RADII)[size]
     wide = torch.tensor([1.0, 0.85, 0.72, 0.6, 0.9, 0.52])[shape] * radius
-    hides = (wide.gather(1, other) >= 1.25 * wide) & (radius.gather(1, other) > radius)
+    cover = torch.where(shape == RING, 0.0, wide).gather(1, other)
+    hides = (cover >= 1.25 * wide) & (radius.gather(1, other) > radius)
     fits = 1.18 * (wide + wide.gather(1, other)) + wide < HALF_DEPTH
     keeps = (slots == first) & ((motion != M["emerge"]) | hides) & ((motion != M["orbit"]) | fits)
     target = torch.where(keeps, other, -1)
@@ -211,6 +214,24 @@ def _directions(u: Tensor, motion: Tensor, speed: Tensor) -> Tensor:
     has = (motion == M["roll"]) | (motion == M["slide"]) | (motion == M["collide"])
     has |= (motion == M["spin"]) | (motion == M["orbit"]) | (motion == M["emerge"])
     return torch.where(has, both, 0)
+
+
+def _noticeable(
+    speed: Tensor,
+    motion: Tensor,
+    shape: Tensor,
+    lying: Tensor,
+    ground: Tensor,
+    config: StageConfig,
+) -> Tensor:
+    """Speeds of what travels, the next faster one where the ground would end it at once."""
+    travels = (motion == M["roll"]) | (motion == M["slide"])
+    travels |= (motion == M["collide"]) | (motion == M["emerge"])
+    drag = deceleration(shape, lying, ground[:, None])[..., None]
+    short = torch.tensor(TRAVEL_SPEED).double()[speed] ** 2 / (2 * drag) < SHORTEST_WAY
+    slow = speed == SPEEDS.index("slow")
+    faster = torch.where(travels & short & slow, speed + 1, speed)
+    return faster if "normal" in config.speeds else speed
 
 
 def _lying(u: Tensor, motion: Tensor, shape: Tensor) -> Tensor:
