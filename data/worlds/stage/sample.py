@@ -13,8 +13,10 @@ from torch import Tensor
 from .colours import BASIC, COLOURS, NAMED, rgb_table
 from .motion.camera import camera_path, follow, project
 from .motion.choice import choose
-from .motion.dynamics import Course, simulate
-from .motion.plan import DRAFTS, HORIZON, UNIFORMS, Looks, M, draft_scripts, pick
+from .motion.dynamics import simulate
+from .motion.plan import DRAFTS, HORIZON, UNIFORMS, Looks, draft_scripts
+from .motion.script import Course
+from .motion.words import M, pick
 from .scene import (
     ACTIONS,
     CAMERAS,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..colours import to_linear
-from ..motion.dynamics import rest_height
+from ..motion.bodies import rest_height
 from ..scene import MATERIALS, PLACES, RADII, SHAPES, STYLES, TIMES, WEATHERS, Scenes
 from .light import lighting
 from .shapes import SHADOW

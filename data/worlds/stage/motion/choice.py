@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from ..scene import HALF_DEPTH, HALF_WIDTH, RADII
+from .bodies import footprints, gaps
 from .camera import project
-from .dynamics import Course, Script, footprints, gaps
-from .plan import HORIZON, M
+from .plan import HORIZON
+from .script import Course, Script
+from .words import M
 
 LATEST_HIT = 22  # frames by which a collision must have happened
 EARLIEST_WALL = 18  # frames before which nothing may reach a wall

@@ -278,7 +278,7 @@ def test_batches_are_the_seeds_and_can_be_resumed() -> None:
     batches = list(data)
     assert [b["video"].shape for b in batches] == [(2, 3, 2, 32, 32)] * 2
     assert batches[0]["foreground"].dtype == torch.bool and batches[0]["foreground"].any()
-    assert all(len(b["caption"]) == 2 for b in batches)
+    assert all(len(text) > 10 for b in batches for text in b["caption"])
     rest = list(StageClips(1, 2, 2, size=32, config=PLAIN, start_batch=1))
     assert torch.equal(rest[0]["video"], batches[1]["video"])
     alone = stage_batch(range(3, 4), 2, 32, PLAIN)
