@@ -205,8 +205,6 @@ class CodesWriter:
         notes: Mapping[str, str] | None = None,
     ) -> None:
         self.path = Path(path)
-        if not self.path.parent.is_dir():
-            raise ValueError(f"folder {self.path.parent} does not exist; create it first")
         check_counts(1, height, width, fps)
         self.metadata = {
             **(notes or {}),

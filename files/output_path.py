@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
+
+from .image_files import PICTURE_NUMBER
 
 # names that a video may have; the last stands for a folder of pictures
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif", ".webp")
 PICTURE_SUFFIX = ".png"
-PICTURE_NUMBER = re.compile(r"%0?\d*d")
 PICTURES = "numbered pictures such as 'frames/%05d.png'"
 SLOWEST = 0.001  # frames per second that a video file can have
 FASTEST = 1000.0

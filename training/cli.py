@@ -23,6 +23,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from ..files import moved
 from .checkpoints import WholeCheckpoints, check_checkpoint, newest_checkpoint
 from .did_you_mean import name_nearest
+from .progress import show_log
 from .stop_in_time import AGAIN, StopInTime
 
 log = logging.getLogger(__name__)
@@ -122,9 +123,7 @@ def fail(message: str) -> NoReturn:
 
 def speak_up() -> None:
     """Show what the package logs, and hide a warning that is always wrong."""
-    logging.getLogger("kinetoscope").setLevel(logging.INFO)
-    if logging.lastResort:
-        logging.lastResort.setLevel(logging.INFO)
+    show_log()
     # TensorBoard has made the folder that the CSV logger then finds; it is a new one each time.
     warnings.filterwarnings("ignore", "Experiment logs directory")
 

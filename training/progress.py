@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import signal
 import sys
 import threading
@@ -15,6 +16,13 @@ from typing import Self, TextIO
 INTERRUPTED = 130  # exit status after Ctrl-C, as in shells
 REDRAW_SECONDS = 0.2
 LINE_SECONDS = 10.0  # where lines cannot be redrawn, as in a log file
+
+
+def show_log() -> None:
+    """Print what the package logs, also where it is no warning."""
+    logging.getLogger("kinetoscope").setLevel(logging.INFO)
+    if logging.lastResort:
+        logging.lastResort.setLevel(logging.INFO)
 
 
 class Progress:

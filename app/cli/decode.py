@@ -20,12 +20,13 @@ def decode(
     """Turn files of codes back into videos.
 
     Several files, a folder or a pattern fill a folder; what an earlier run finished there is left
-    as it is.
+    as it is. What could not be done is listed in its skipped.csv, and the exit status is 1.
 
     Args:
         codes: files that `kinetoscope encode` or VideoCodes.save wrote, folders of them, or
             patterns.
-        out: the MP4 file to write, or a folder for several; it is made if needed.
+        out: the file to write (.mp4, .mov, .mkv, .webm, .gif, .webp, or pictures as
+            'frames/%05d.png'), or a folder for several; it is made if needed.
         tokenizer: the tokenizer that wrote the codes: a shipped model, a folder, or a hub id. By
             default the shipped one that the codes belong to.
         rate: use this many codebooks of each cell, of codes that have several.

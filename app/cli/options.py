@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ...files.output_path import FASTEST, SLOWEST
 from ...generator.conditions import CONDITIONS
 
 Precision = Literal["float32", "bfloat16"]
 
 
 def at_least_one(numbers: dict[str, int | float | None]) -> None:
-    """ValueError, naming the option, unless counts are 1 or more and `fps` is above 0."""
+    """ValueError, naming the option, unless counts are 1 or more and `fps` is one that a video can
+    have."""
     for name, value in numbers.items():
-        if name == "fps" and value is not None and not value > 0:
-            raise ValueError(f"--fps must be above 0; got {value}")
+        if name == "fps" and value is not None and not SLOWEST <= value <= FASTEST:
+            raise ValueError(f"--fps must be from {SLOWEST:g} to {FASTEST:g}; got {value:g}")
         if name != "fps" and value is not None and value < 1:
             raise ValueError(f"--{name} must be at least 1; got {value}")
 

@@ -130,7 +130,8 @@ def _helps(explained: Any) -> dict[str, str]:
     import docstring_parser
 
     docs = docstring_parser.parse(inspect.getdoc(explained) or "")
-    return {param.arg_name: " ".join((param.description or "").split()) for param in docs.params}
+    texts = {param.arg_name: " ".join((param.description or "").split()) for param in docs.params}
+    return {name: text.replace("%", "%%") for name, text in texts.items()}  # as argparse wants it
 
 
 def _add_argument(parser: Any, parameter: inspect.Parameter, text: str, positional: bool) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from ...training.progress import show_log
 from .options import at_least_one
+
+SOME_LEFT_OUT = 1  # exit status
 
 
 def prepare(
@@ -14,6 +17,7 @@ def prepare(
     size: int = 64,
     width: int | None = None,
     fps: float | None = None,
+    background: str = "white",
     clip_frames: int | None = None,
     min_frames: int = 9,
     cut: float = 0.1,
@@ -28,13 +32,14 @@ def prepare(
     """Turn a folder of videos into shards of codes to train on.
 
     Long videos are cut into shots. Files that cannot be used are listed, with the reason, in
-    SHARDS/skipped.csv. A run that was stopped goes on where it was when the same command is given
-    again, and ends with the same shards.
+    SHARDS/skipped.csv, and the exit status is 1. A run that was stopped goes on where it was when
+    the same command is given again, and ends with the same shards.
 
     Args:
         folder: a folder of videos with captions in manifest.csv (columns file, caption and perhaps
-            licence), in a .txt beside each video, or in the folders' names; or a list of videos
-            (.txt, .csv); or WebDataset shards with videos (a .tar, or a folder of them).
+            licence) or metadata.jsonl, in a .txt beside each video, or in the folders' names; or a
+            list of videos (.txt, .csv, .tsv, .jsonl); or WebDataset shards with videos (a .tar, or
+            a folder of them). With --fps, folders of numbered pictures are videos too.
         shards: the folder to write to.
         tokenizer: a shipped model, a folder, or a hub id.
         text: also store the states that this caption encoder gives (a shipped model, a folder, or a
@@ -42,7 +47,9 @@ def prepare(
         size: height of the pictures, which are scaled to cover it and cut in the centre; 0 keeps
             each video's own.
         width: their width, if they are not square.
-        fps: frames per second at which videos are read; by default each video's own.
+        fps: frames per second at which videos are read; by default each video's own, or, where it
+            varies, that of its closest frames.
+        background: a colour, such as black or #20c0ff, to lay transparent pictures on.
         clip_frames: cut shots into clips of so many frames; by default a clip is a whole shot.
         min_frames: leave out shots with fewer frames.
         cut: how much two frames must differ to be a cut between shots, from 0 to 1; 1 finds no
@@ -69,14 +76,18 @@ def prepare(
 
     picture = (size, width or size) if size else None
     options = ShardOptions(
-        picture, fps, clip_frames, min_frames, cut, captions, dtype, videos_per_shard
+        picture,
+        fps,
+        clip_frames,
+        min_frames,
+        cut,
+        captions,
+        dtype,
+        videos_per_shard,
+        background,
     )
-    print(
-        summary(
-            run(
-                folder, shards, options, Work(tokenizer, text, device, workers, time_limit, engine)
-            ),
-            shards,
-        )
-    )
-    return 0
+    work = Work(tokenizer, text, device, workers, time_limit, engine)
+    show_log()
+    manifest = run(folder, shards, options, work)
+    print(summary(manifest, shards))
+    return SOME_LEFT_OUT if manifest["totals"]["skipped"] else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ...files.output_path import check_output
+from ...files.output_path import check_output, check_rate
 from ...generator.sampling.params import SamplingParams
 from ..runs.jobs import plan_jobs, read_prompts
 from .options import Conditions, Precision, at_least_one
@@ -39,8 +39,9 @@ def sample(
     Args:
         prompt: what a video shows; quote each sentence.
         prompts: a text file with one sentence per line, in place of sentences on the command line.
-        out: where to write: a name ending in .mp4 for one video, a folder for several, or a pattern
-            such as 'out/{index}-{prompt}-{seed}.mp4'.
+        out: where to write: a name for one video (.mp4, .mov, .mkv, .webm, .gif, .webp, or pictures
+            as 'frames/%05d.png'), a folder for several, or a pattern such as
+            'out/{index}-{prompt}-{seed}.mp4'. Folders are made if needed.
         model: a shipped model, a folder, or a hub id.
         adapter: a folder of low-rank adapters that were trained on this model; they become part of
             it.
@@ -50,12 +51,12 @@ def sample(
         num_samples: videos per sentence.
         sampling: how codes are drawn; windows and guided frames are counted in frames.
         conditions: what else the videos follow, of what the model takes.
-        fps: frames per second at which the MP4 plays and clips are read; shipped models were
+        fps: frames per second at which the video plays and clips are read; shipped models were
             trained at 12.
         size: height of the pictures in pixels, a multiple of what the model draws by itself; the
             same sentence and seed give the same video at every size.
         scale: enlarge every pixel so many times; by default small videos are made watchable.
-        grid_out: also write all videos side by side, with their sentences, to this MP4.
+        grid_out: also write all videos side by side, with their sentences, to this file.
         dtype: float32, or bfloat16, which is faster, takes half the memory and gives another video,
             about as good.
         quantize: none, or int8 to hold the model in eight bits per weight, which takes the least
@@ -73,8 +74,11 @@ def sample(
     at_least_one(numbers)
     sentences = [*(prompt or []), *(read_prompts(prompts) if prompts is not None else [])]
     jobs = plan_jobs(sentences, num_samples, seed, out)
+    places = [job.path for job in jobs]
     if grid_out is not None:
-        check_output(grid_out)
+        places.append(check_output(grid_out))
+    for path in places:
+        check_rate(fps, path)
     conditions.check()
     from ..runs.sample import SampleOptions, run
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -18,6 +19,7 @@ from torch import Tensor
 from ...data.video import VideoWriter, to_float, to_uint8
 from ...data.video.allocator import return_large_buffers
 from ...data.video.codec import FrameSource, computed, decode_file, encode_file, first_codebooks
+from ...data.video.pixels import WHITE
 from ...data.video.prefetch import prefetch
 from ...files import model_folder
 from ...generator.devices import choose_device
@@ -44,13 +46,26 @@ class CodecOptions:
     scale: int | None = None
     dtype: str = "float32"
     device: str | None = None
+    fps: float | None = None
+    background: str = WHITE
 
     def load(self, name: str) -> VideoTokenizer:
         tokenizer = VideoTokenizer.from_pretrained(name, library=False)
         return tokenizer.to(choose_device(self.device))
 
     def source(self, path: Path) -> FrameSource:
-        return FrameSource(path, self.size, self.max_frames)
+        return FrameSource(path, self.size, self.max_frames, self.fps, self.background)
+
+    def asked(self) -> dict[str, object]:
+        """What changes the frames that are read."""
+        background = None if self.background == WHITE else self.background
+        return {
+            "size": self.size,
+            "max_frames": self.max_frames,
+            "rate": self.rate,
+            "fps": self.fps,
+            "background": background,
+        }
 
 
 def encode(plan: FilePlan, options: CodecOptions, tokenizer: str) -> int:
@@ -59,13 +74,14 @@ def encode(plan: FilePlan, options: CodecOptions, tokenizer: str) -> int:
     first_codebooks(options.rate, model.rates, f"'{tokenizer}'")
 
     def mark(source: Path) -> str:
-        asked = {"size": options.size, "max_frames": options.max_frames, "rate": options.rate}
-        return mark_of(source, model.id, **asked, dtype=options.dtype)
+        return mark_of(source, model.id, **options.asked(), dtype=options.dtype)
 
     def make(job: FileJob, notes: Notes, label: str) -> bool:
+        source = options.source(job.source)
+        _say(source.note)
         with (
             _enough_memory(job.source),
-            Progress(options.source(job.source).length(), label=label) as progress,
+            Progress(source.length(), label=label) as progress,
         ):
             file = encode_file(
                 model,
@@ -73,6 +89,8 @@ def encode(plan: FilePlan, options: CodecOptions, tokenizer: str) -> int:
                 job.out,
                 size=options.size,
                 max_frames=options.max_frames,
+                fps=options.fps,
+                background=options.background,
                 rate=options.rate,
                 tile=options.tile,
                 dtype=DTYPES[options.dtype],
@@ -135,11 +153,12 @@ def reconstruct(plan: FilePlan, options: CodecOptions, tokenizer: str) -> int:
     first_codebooks(options.rate, model.rates, f"'{tokenizer}'")
 
     def mark(source: Path) -> str:
-        asked = {"size": options.size, "max_frames": options.max_frames, "rate": options.rate}
+        asked = options.asked()
         return mark_of(source, model.id, **asked, scale=options.scale, dtype=options.dtype)
 
     def make(job: FileJob, notes: Notes, label: str) -> bool:
         source = options.source(job.source)
+        _say(source.note)
         (height, width) = source.picture
         total = source.length()
         tags = {"source": job.source.name, "tokenizer": public_name(tokenizer), **notes}
@@ -152,7 +171,7 @@ def reconstruct(plan: FilePlan, options: CodecOptions, tokenizer: str) -> int:
             Progress(total, label=label) as progress,
             _interrupt(alone=not label) as stopped,
             VideoWriter(
-                job.out, source.fps, tags, options.scale or watchable_scale(height, width)
+                job.out, source.timing.fps, tags, options.scale or watchable_scale(height, width)
             ) as writer,
             closing(prefetch(source.chunks())) as chunks,
             closing(prefetch(_pairs(model, chunks, height, width, options))) as pairs,
@@ -173,6 +192,11 @@ def reconstruct(plan: FilePlan, options: CodecOptions, tokenizer: str) -> int:
         return not stopped()
 
     return run_files(plan, mark, make, "reconstructed")
+
+
+def _say(note: str) -> None:
+    if note:
+        print(note, file=sys.stderr)
 
 
 def watchable_scale(height: int, width: int) -> int:

@@ -44,7 +44,8 @@ def read_prompts(path: str | Path) -> list[str]:
 def plan_jobs(prompts: Sequence[str], num_samples: int, seed: int | None, out: str) -> list[Job]:
     """`num_samples` videos for each sentence, with seeds counted up from `seed` (random when None).
 
-    `out` is a name that ends in .mp4, a folder, or a pattern with {index}, {seed} and {prompt}.
+    `out` is the name of a video, a folder (which is made if needed), or a pattern with {index},
+    {seed} and {prompt}.
 
     Raises:
         ValueError: no sentences or empty ones, a seed below 0, or videos that cannot be written
@@ -81,12 +82,8 @@ def _place(out: str, index: int, seed: int, prompt: str, several: bool) -> Path:
         except (KeyError, IndexError, AttributeError, ValueError):
             raise ValueError(f"'{out}' may hold {{index}}, {{seed}} and {{prompt}} only") from None
         return check_output(path)
-    if Path(out).is_dir():
+    if Path(out).is_dir() or not Path(out).suffix or out.endswith("/"):
         return check_output(Path(out) / f"{name}-{seed}.mp4")
-    if not Path(out).suffix or out.endswith("/"):
-        raise ValueError(
-            f"the folder '{out}' does not exist; create it first, or give a name that ends in .mp4"
-        )
     if several:
         raise ValueError(
             f"several videos cannot share the name '{out}'; give a folder, or put {{index}} into "

@@ -5,21 +5,20 @@ Legend: B videos of a batch, F Y X frames and pixels.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from ...data.video import VideoWriter, to_uint8, write_video
+from ...data.video import VideoWriter, to_uint8
 from ...files.model_folder import UndrawnWeights
 from ...generator.conditions import CONDITIONS, Canvas
 from ...generator.devices import choose_device
@@ -27,6 +26,7 @@ from ...generator.pipeline import VideoGenerator
 from ...generator.sampling.params import SamplingParams
 from ...training.progress import INTERRUPTED, Progress, duration, gentle_interrupt
 from .jobs import Job, plan_jobs, read_prompts
+from .kept_frames import KeptFrames
 
 BATCH = 16  # videos made at once
 WATCHABLE = 256  # small videos are enlarged to about this many pixels
@@ -79,26 +79,29 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
     given = _read_conditions(generator, options)
     _say(f"seed {jobs[0].seed}" + (f" to {jobs[-1].seed}" if len(jobs) > 1 else ""))
     progress = Progress(options.frames * len(jobs))
-    made: list[tuple[Job, Tensor]] = []
+    frames: list[int] = []  # of the videos that are done
     begin = time.monotonic()
-    with gentle_interrupt() as stopped:
+    with contextlib.ExitStack() as leaving:
+        stopped = leaving.enter_context(gentle_interrupt())
+        kept = None if grid_out is None else leaving.enter_context(KeptFrames(Path(grid_out)))
         for first in range(0, len(jobs), BATCH):
             batch = jobs[first : first + BATCH]
             prompts = [job.prompt for job in batch]
             stream = generator.stream(prompts, batch[0].seed, params, **given)
             started = time.monotonic()
-            videos = _write(stream, batch, options, progress, stopped)
+            count = _write(stream, batch, options, progress, stopped, kept)
             seconds = (time.monotonic() - started) / len(batch)
-            for job, video in zip(batch, videos):
+            for job in batch:
                 progress.clear()
-                print(f"{job.path}: {_count(video.shape[1])}, seed {job.seed}, {seconds:.1f} s")
-                made.append((job, video))
+                print(f"{job.path}: {_count(count)}, seed {job.seed}, {seconds:.1f} s")
+                frames.append(count)
             if stopped():
                 break
-    if grid_out is not None:
-        _write_grid(made, options, grid_out)
+        if kept is not None:
+            _write_grid(kept, jobs[: len(frames)], options, Path(str(grid_out)))
+            print(f"{grid_out}: all of them, {_count(max(frames))}")
     _say(
-        f"{len(made)} of {len(jobs)} videos in {duration(time.monotonic() - begin)}"
+        f"{len(frames)} of {len(jobs)} videos in {duration(time.monotonic() - begin)}"
         + ", interrupted" * stopped()
     )
     return INTERRUPTED if stopped() else 0
@@ -156,11 +159,12 @@ def _write(
     options: SampleOptions,
     progress: Progress,
     stopped: Callable[[], bool],
-) -> list[Tensor]:
-    """Write a batch of videos as they come, and return them, uint8 `[3, F, Y, X]` each."""
-    chunks: list[Tensor] = []
+    kept: KeptFrames | None,
+) -> int:
+    """Write a batch of videos as they come, and return the frames of each; nothing is held but
+    what was drawn last."""
     left = options.frames
-    with ExitStack() as open_files:
+    with contextlib.ExitStack() as open_files:
         writers: list[VideoWriter] = []
         for chunk_B3FYX in stream:
             chunk = to_uint8(chunk_B3FYX[:, :, :left]).cpu()
@@ -171,29 +175,25 @@ def _write(
                     writers.append(open_files.enter_context(writer))
             for writer, video in zip(writers, chunk):
                 writer.write(video)
-            chunks.append(chunk)
+            if kept is not None:
+                kept.write(chunk, is_first=left == options.frames)
             left -= chunk.shape[2]
             progress.update(chunk.shape[2] * len(batch))
             if left == 0 or stopped():
                 break
-    return list(torch.cat(chunks, dim=2))
+    return options.frames - left
 
 
-def _write_grid(
-    made: Sequence[tuple[Job, Tensor]], options: SampleOptions, path: str | Path
-) -> None:
+def _write_grid(kept: KeptFrames, jobs: Sequence[Job], options: SampleOptions, path: Path) -> None:
     """All videos side by side; where an interrupt made one shorter, its last frame stays."""
     from ...data.video.contact_sheet import caption_grid
 
-    longest = max(video.shape[1] for _, video in made)
-    videos = [
-        torch.cat([video, video[:, -1:].expand(-1, longest - video.shape[1], -1, -1)], 1)
-        for _, video in made
-    ]
-    scale = max(1, WATCHABLE // min(videos[0].shape[2:]))
-    grid = caption_grid(torch.stack(videos), [job.prompt for job, _ in made], scale)
-    write_video(path, grid, options.fps, {"comment": MADE_BY, **_common_tags(options)})
-    print(f"{path}: all of them, {_count(longest)}")
+    prompts = [job.prompt for job in jobs]
+    tags = {"comment": MADE_BY, **_common_tags(options)}
+    with VideoWriter(path, options.fps, tags) as writer:
+        for videos_N3FYX in kept.side_by_side():
+            scale = max(1, WATCHABLE // min(videos_N3FYX.shape[3:]))
+            writer.write(caption_grid(videos_N3FYX, prompts, scale))
 
 
 def _tags(job: Job, options: SampleOptions) -> dict[str, object]:

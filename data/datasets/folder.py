@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from ..video import VideoError, VideoInfo, probe, read_clip
-from ..video.pictures import WHITE, background_colour
+from ..video.pixels import WHITE, background_colour
 from .captions import SOURCES
 from .video_list import find_videos
 

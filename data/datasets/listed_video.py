@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..video.pictures import numbered_pictures
+from ...files.image_files import numbered_pictures
 from .captions import Words
 
 

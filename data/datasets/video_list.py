@@ -8,9 +8,9 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ...files.image_files import numbered_pictures
 from ...files.walk import files_below
 from ..video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from ..video.pictures import numbered_pictures
 from .captions import (
     FROM_FOLDER,
     FROM_TEXT,

@@ -1,7 +1,7 @@
 """Videos and images as tensors: reading, writing, and what runs beside it."""
 
+from ...files.image_files import IMAGE_SUFFIXES
 from .frames import VideoError
-from .pictures import IMAGE_SUFFIXES
 from .read import (
     VIDEO_SUFFIXES,
     VideoClip,

@@ -24,8 +24,17 @@ from torch import Tensor, nn
 from ...files.output_path import check_output
 from ...tokenizer.codes import CodesFile, CodesWriter
 from .allocator import return_large_buffers
+from .pixels import WHITE
 from .prefetch import prefetch
-from .read import clip_rate, iterate_frames, probe, read_clip, to_float, to_uint8
+from .read import (
+    Timing,
+    even_timing,
+    iterate_frames,
+    probe,
+    read_clip,
+    to_float,
+    to_uint8,
+)
 from .write import VideoWriter
 
 Item = TypeVar("Item")
@@ -63,31 +72,54 @@ class Codec(Protocol):
 
 @dataclass(frozen=True)
 class FrameSource:
-    """The frames of a file, scaled to `size` (shorter side), at most `max_frames` of them."""
+    """The frames of a file, scaled to `size` (shorter side), at most `max_frames` of them, sampled
+    at `fps` or at the file's own rate (see `even_timing`), transparent ones on `background`."""
 
     path: str | Path
     size: int | None = None
     max_frames: int | None = None
+    fps: float | None = None
+    background: str = WHITE
 
     @cached_property
     def picture(self) -> tuple[int, int]:
         """Height and width of the frames."""
-        height, width = read_clip(self.path, frames=1, size=self.size).video.shape[2:]
+        video = read_clip(self.path, frames=1, size=self.size, fps=self.fps).video
+        height, width = video.shape[2:]
         return height, width
 
     @cached_property
-    def fps(self) -> float:
-        return clip_rate(self.path)
+    def timing(self) -> Timing:
+        return even_timing(self.path, self.fps)
+
+    @property
+    def note(self) -> str:
+        """What somebody should know who did not ask for a rate, if anything."""
+        if self.fps is not None or self.timing.sampled is None:
+            return ""
+        return (
+            f"'{self.path}' has no constant frame rate; it is taken at {self.timing.fps:.3g} "
+            "frames a second, another fps can be asked for"
+        )
 
     def length(self) -> int:
         """About how many frames there are."""
-        return min(probe(self.path).frames, self.max_frames or sys.maxsize)
+        info = probe(self.path, self.fps)
+        sampled = self.timing.sampled
+        frames = info.frames if sampled is None else max(1, round(info.seconds * sampled))
+        return min(frames, self.max_frames or sys.maxsize)
 
     def chunks(self) -> Iterator[Tensor]:
         """uint8 `[3, f, Y, X]`, fewer frames at once the larger they are."""
         height, width = self.picture
-        chunk = _frames_at_once(height, width)
-        yield from iterate_frames(self.path, frames=self.max_frames, size=self.size, chunk=chunk)
+        yield from iterate_frames(
+            self.path,
+            frames=self.max_frames,
+            fps=self.timing.sampled,
+            size=self.size,
+            chunk=_frames_at_once(height, width),
+            background=self.background,
+        )
 
 
 def encode_file(
@@ -97,6 +129,8 @@ def encode_file(
     *,
     size: int | None = None,
     max_frames: int | None = None,
+    fps: float | None = None,
+    background: str = WHITE,
     rate: int | None = None,
     tile: int | None = None,
     dtype: torch.dtype = torch.float32,
@@ -112,9 +146,12 @@ def encode_file(
     Args:
         tokenizer: on the device where it shall work.
         path: any video or image.
-        out: the file to write; it must end in `.safetensors` and its folder must exist.
+        out: the file to write; it must end in `.safetensors`. A missing folder is made.
         size: scale the shorter side to this many pixels first.
         max_frames: stop after this many frames.
+        fps: sample by time at this rate; by default the file's own frames, or, where these come at
+            no constant rate, as `even_timing` says.
+        background: the colour below transparent pictures.
         rate: keep this many codebooks of each cell, of a tokenizer that has several.
         tile: side in pixels of the tiles in which large frames are encoded; see
             `VideoTokenizer.encode`.
@@ -131,7 +168,7 @@ def encode_file(
     out = check_output(out, ".safetensors")
     return_large_buffers()
     kept = first_codebooks(rate, tokenizer.rates, "this tokenizer")
-    source = FrameSource(path, size, max_frames)
+    source = FrameSource(path, size, max_frames, fps, background)
     device = _device(tokenizer)
     frames = 0
 
@@ -143,7 +180,7 @@ def encode_file(
 
     told = 0
     with (
-        CodesWriter(out, *source.picture, source.fps, tokenizer.id, model, notes) as writer,
+        CodesWriter(out, *source.picture, source.timing.fps, tokenizer.id, model, notes) as writer,
         closing(prefetch(source.chunks())) as chunks,
         closing(
             prefetch(computed(tokenizer.stream_encode(video(chunks), tile), device, dtype))
@@ -171,12 +208,12 @@ def decode_file(
     progress: Callable[[int], object] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> int:
-    """Write the video of a file of codes as MP4, and return its number of frames.
+    """Write the video of a file of codes, and return its number of frames.
 
     Args:
         tokenizer: the one that wrote the codes, on the device where it shall work.
         path: a file that `encode_file` or `VideoCodes.save` wrote.
-        out: the file to write; it must end in `.mp4` and its folder must exist.
+        out: where to write, as in `VideoWriter`.
         rate: use this many codebooks of each cell, of codes that have several.
         tile, dtype, progress: as in `encode_file`.
         upscale: enlarge each pixel to a square of this many pixels.

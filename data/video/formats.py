@@ -11,7 +11,6 @@ import av
 import numpy as np
 import torch
 from av.video.reformatter import ColorRange
-from PIL import Image
 from torch import Tensor
 
 # primaries, transfer and matrix; untagged small videos would be shown with other colours than they
@@ -114,6 +113,8 @@ def _luma(image_3YX: Tensor) -> Tensor:
 def _with_palette(chunk: Tensor) -> Frames:
     """256 colours, chosen for each picture by the quickest way (0.8 dB below the best, which takes
     80 times as long)."""
+    from PIL import Image
+
     for image in chunk.unbind(1):
         picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
         indexed = picture.quantize(256, method=Image.Quantize.FASTOCTREE)

@@ -4,48 +4,20 @@ numbered images are the frames of one video."""
 from __future__ import annotations
 
 import contextlib
-import glob
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
-from PIL import Image, ImageColor, ImageOps, ImageSequence
+from PIL import Image, ImageOps, ImageSequence
 
 from .frames import ShownFrame, VideoError
+from .pixels import background_colour
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 ANIMATED = {"WEBP", "PNG"}  # the pictures of other formats (TIFF, MPO) are pages, not moments
 STILL_RATE = 25.0  # frames per second of a video of one frame
 BLINK = 0.01  # seconds; delays up to this are shown for 0.1 seconds, as browsers do
-WHITE = "white"
-
-HEADS = (b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*")
-JPEG_HEAD = b"\xff\xd8\xff"
-NUMBERED = re.compile(r"(.*?)(\d+)")
-PATTERN = re.compile(r"%0?\d*d")
-
-
-def is_picture(path: Path) -> bool:
-    """Whether Pillow reads a file, by its first bytes."""
-    with open(path, "rb") as file:
-        head = file.read(16)
-    if head.startswith(JPEG_HEAD):  # also the start of a Motion JPEG stream
-        return path.suffix.lower() in IMAGE_SUFFIXES
-    return head.startswith(HEADS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
-
-
-def background_colour(name: str) -> tuple[int, int, int]:
-    """Red, green and blue of a colour such as "white" or "#20c0ff". ValueError if there is none
-    of this name."""
-    try:
-        return ImageColor.getrgb(name)[:3]
-    except ValueError:
-        raise ValueError(
-            f"background must be a colour such as white, black or #20c0ff; got {name!r}"
-        ) from None
 
 
 class PictureVideo:
@@ -149,47 +121,3 @@ def _eight_bits(levels: np.ndarray[Any, Any], white: int) -> np.ndarray[Any, Any
     if not 0 <= lowest <= highest <= white:
         raise ValueError(f"its levels go from {lowest:g} to {highest:g}, not from 0 to {white}")
     return (levels * (255 / white)).round().astype(np.uint8)
-
-
-# ---- numbered pictures ----
-
-
-def numbered_pictures(path: Path) -> list[Path]:
-    """The files of a folder of numbered images, of a pattern such as frames/%03d.png, or of one
-    such as frames/*.png, in the order of their numbers; [] if it is none of these."""
-    if path.is_dir():
-        inside = [file for file in path.iterdir() if not file.name.startswith(".")]
-        if any(file.is_dir() for file in inside):
-            return []
-        images = [file for file in inside if file.suffix.lower() in IMAGE_SUFFIXES]
-        return _in_order(images) if len(images) > 1 else []
-    if path.exists():
-        return []
-    if PATTERN.search(path.name):
-        return _in_order(_fitting(path))
-    if glob.has_magic(path.name):
-        return _in_order([Path(name) for name in glob.glob(str(path))])
-    return []
-
-
-def _fitting(pattern: Path) -> list[Path]:
-    """The files whose names fit a printf pattern."""
-    parts = [re.escape(part) for part in PATTERN.split(pattern.name)]
-    name = re.compile(r"\d+".join(parts))
-    folder = pattern.parent
-    files = folder.iterdir() if folder.is_dir() else ()
-    return [file for file in files if name.fullmatch(file.name)]
-
-
-def _in_order(files: Sequence[Path]) -> list[Path]:
-    """Files by their numbers; [] if they are not numbered alike, or no images."""
-    numbers: dict[int, Path] = {}
-    kinds = set()
-    for file in files:
-        match = NUMBERED.fullmatch(file.stem)
-        if match is None or file.suffix.lower() not in IMAGE_SUFFIXES:
-            return []
-        kinds.add((match[1], file.suffix.lower()))
-        numbers[int(match[2])] = file
-    is_one_video = len(kinds) == 1 and len(numbers) == len(files)
-    return [numbers[number] for number in sorted(numbers)] if is_one_video else []

@@ -13,15 +13,29 @@ import av
 import numpy as np
 import torch
 from av.video.reformatter import Interpolation, VideoReformatter
-from PIL import Image
 from torch import Tensor
 
 from .frames import VideoSource
-from .pictures import background_colour
 
 # else colours lose half their columns
 FULL_COLOUR = Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 UNIT = 1 << 16  # 1.0 in a display matrix
+WHITE = "white"
+
+
+def background_colour(name: str) -> tuple[int, int, int]:
+    """Red, green and blue of a colour such as "white" or "#20c0ff". ValueError if there is none
+    of this name."""
+    if name == WHITE:
+        return 255, 255, 255
+    from PIL import ImageColor
+
+    try:
+        return ImageColor.getrgb(name)[:3]
+    except ValueError:
+        raise ValueError(
+            f"background must be a colour such as white, black or #20c0ff; got {name!r}"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -85,10 +99,7 @@ class Renderer:
         height, width = whole[::-1] if turn.transpose else whole
         image_YX3 = self._scaled(self._plain(frame), height, width)
         if turn.degrees:
-            upright = Image.fromarray(image_YX3).rotate(
-                -turn.degrees, resample=Image.Resampling.BILINEAR
-            )
-            image_YX3 = np.array(upright)
+            image_YX3 = _slanted(image_YX3, turn.degrees)
         image_3YX = torch.from_numpy(image_YX3).permute(2, 0, 1)
         image_3YX = image_3YX.transpose(1, 2) if turn.transpose else image_3YX
         flips = [axis for axis, flip in ((1, turn.flip_y), (2, turn.flip_x)) if flip]
@@ -121,6 +132,8 @@ class Renderer:
         return av.VideoFrame.from_ndarray(pixels, format="rgb24")
 
     def _laid_on_background(self, pixels_YX4: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        from PIL import Image
+
         image = Image.fromarray(pixels_YX4)
         below = Image.new("RGBA", image.size, (*self.background, 255))
         return np.asarray(Image.alpha_composite(below, image).convert("RGB"))
@@ -137,6 +150,13 @@ class Renderer:
         if self._turn is None:
             self._turn = _turn(_display_matrix(frame))
         return self._turn
+
+
+def _slanted(image_YX3: np.ndarray[Any, Any], degrees: float) -> np.ndarray[Any, Any]:
+    from PIL import Image
+
+    image = Image.fromarray(image_YX3)
+    return np.array(image.rotate(-degrees, resample=Image.Resampling.BILINEAR))
 
 
 @lru_cache

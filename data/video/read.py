@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...files.image_files import is_image, numbered_pictures
 from .containers import open_container
 from .frames import VideoError, VideoSource, select_frames, steady_rate
-from .pictures import WHITE, PictureVideo, is_picture, numbered_pictures
-from .pixels import Renderer, View
+from .pixels import WHITE, Renderer, View
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".m2v"}
@@ -73,14 +73,20 @@ def open_video(
                 f"'{path}' are {len(pictures)} numbered pictures; give fps, the frames per second "
                 "of the video that they make"
             )
-        yield PictureVideo(pictures, background, fps)
+        yield _images(pictures, background, fps)
         return
     _check_file(path)
-    if is_picture(path):
-        yield PictureVideo([path], background)
+    if is_image(path):
+        yield _images([path], background)
         return
     with open_container(path, threads) as video:
         yield video
+
+
+def _images(files: Sequence[Path], background: str, fps: float | None = None) -> VideoSource:
+    from .pictures import PictureVideo  # Pillow is seldom needed
+
+    return PictureVideo(files, background, fps)
 
 
 def _check_file(path: Path) -> None:

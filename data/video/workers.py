@@ -26,7 +26,7 @@ from torch import Tensor
 
 from ..datasets.listed_video import ListedVideo
 from .frames import VideoError
-from .pictures import WHITE
+from .pixels import WHITE
 from .prefetch import prefetch
 from .read import even_timing, iterate_frames
 

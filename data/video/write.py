@@ -16,7 +16,6 @@ from typing import Any, Protocol, Self
 
 import av
 import torch
-from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from ...files.atomic import whole_new_folder, whole_path
@@ -186,6 +185,8 @@ class _Pictures:
         self.writer = writer
 
     def write(self, chunk: Tensor) -> None:
+        from PIL import Image, PngImagePlugin
+
         for place, image in enumerate(chunk.unbind(1)):
             number = self.writer.frames + place
             notes = PngImagePlugin.PngInfo()

@@ -24,6 +24,7 @@ from ...data.datasets.shards import Clip, ClipInfo, shard_path, write_shard
 from ...data.datasets.shots import CUT, split_shots
 from ...data.video import VideoError, to_float
 from ...data.video.codec import computed
+from ...data.video.pixels import WHITE, background_colour
 from ...data.video.workers import DecodedVideo
 from ...files.json_file import write_json
 from ...tokenizer import VideoTokenizer
@@ -46,10 +47,12 @@ class ShardOptions:
     captions: str = "auto"
     dtype: str = "float32"
     videos_per_shard: int = 64
+    background: str = WHITE
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {self.dtype!r}")
+        background_colour(self.background)
         if not 0 < self.cut <= 1:
             raise ValueError(f"cut must be above 0, up to 1 (no cuts); got {self.cut}")
 

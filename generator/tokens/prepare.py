@@ -71,7 +71,7 @@ def prepare(
     if work.engine not in engines:
         raise ValueError(f"engine must be one of {', '.join(engines)}; got {work.engine!r}")
     videos, problems = list_videos(
-        Path(source).absolute(), options.captions, images=options.shortest == 1
+        Path(source).absolute(), options.captions, images=options.shortest == 1, fps=options.fps
     )
     models = load_models(work.tokenizer, work.text, work.device)
     plan = _plan(videos, models, options, work)
@@ -165,7 +165,8 @@ def _agree(folder: Path, plan: dict[str, Any]) -> None:
     changes = [
         name for key, name in told.items() if _essence(begun.get(key)) != _essence(plan[key])
     ]
-    before = begun.get("settings", {})
+    usual = json.loads(json.dumps(asdict(ShardOptions())))  # of settings that are newer
+    before = usual | begun.get("settings", {})
     changes += [
         f"{k} {before.get(k)} (now {v})" for k, v in plan["settings"].items() if before.get(k) != v
     ]
@@ -223,7 +224,7 @@ def _run_here(
     if not units:
         return
     models = load_models(work.tokenizer, work.text, work.device)
-    with Decoders(Reading(options.size, options.fps, work.time_limit), work.workers) as decoders:
+    with Decoders(_reading(options, work), work.workers) as decoders:
         stream = decoders.read(video for _, videos in units for video in videos)
         for number, videos in units:
             record = make_shard(folder, number, islice(stream, len(videos)), models, options)
@@ -231,6 +232,10 @@ def _run_here(
                 _line(number, len(videos), record)
                 + f"; the network waited {decoders.waiting:.0%} of the time"
             )
+
+
+def _reading(options: ShardOptions, work: Work) -> Reading:
+    return Reading(options.size, options.fps, work.time_limit, options.background)
 
 
 def _run_on_ray(
@@ -266,7 +271,7 @@ def _unit_alone(unit: Unit, folder: Path, options: ShardOptions, work: Work) -> 
     """Run one unit on a machine that knows nothing of the other units."""
     number, videos = unit
     models = load_models(work.tokenizer, work.text, work.device)
-    with Decoders(Reading(options.size, options.fps, work.time_limit), work.workers) as decoders:
+    with Decoders(_reading(options, work), work.workers) as decoders:
         return make_shard(folder, number, decoders.read(videos), models, options)
 
 

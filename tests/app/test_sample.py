@@ -100,7 +100,7 @@ def test_help_and_mistakes_load_nothing_heavy() -> None:
     code = (
         "import sys; from kinetoscope.app.cli.main import main; main(['--help']); "
         "main(['sample', 'a', '--frames', '0']); main(['sample', ' ']); "
-        "main(['reconstruct', 'a.mp4', '-o', 'no/b.mp4']); "
+        "main(['reconstruct', 'a.mp4', '-o', 'no/b.avi']); "
         "print([name for name in ('torch', 'transformers', 'lightning', 'av') if name in "
         "sys.modules])"
     )
@@ -119,19 +119,20 @@ def test_help_and_mistakes_load_nothing_heavy() -> None:
         (["sample", "a", "--frames", "0"], "--frames must be at least 1; got 0"),
         (["sample", "a", "--frames", "many"], "--frames must be a whole number; got many"),
         (["sample", "a", "--guidance", "much"], "--guidance must be a number; got much"),
-        (["sample", "a", "--fps", "0"], "--fps must be above 0; got 0"),
+        (["sample", "a", "--fps", "0"], "--fps must be from 0.001 to 1000; got 0"),
         (["sample", "a", "--window", "0"], "--window must be at least 1; got 0"),
         (["sample", "a", "--guidance-frames", "0"], "--guidance-frames must be at least 1; got 0"),
         (["sample", "a", "--scale", "0"], "--scale must be at least 1; got 0"),
         (["sample", "a", "--num-samples", "0"], "--num-samples must be at least 1; got 0"),
         (["sample", "a", "--seed", "-1"], "--seed must be 0 to"),
         (["sample", "a", "--sed", "1"], "unrecognized arguments: --sed"),
-        (["sample", "a", "-o", "no/ball.mp4"], "the folder 'no' does not exist; create it first"),
-        (["sample", "a", "-o", "no"], "the folder 'no' does not exist"),
-        (["sample", "a", "-o", "ball.avi"], "must end in .mp4"),
+        (["sample", "a", "--fps", "0.0001"], "--fps must be from 0.001 to 1000; got 0.0001"),
+        (["sample", "a", "--fps", "60", "-o", "a.gif"], "fps must be at most 50 for a GIF"),
+        (["sample", "a", "-o", "ball.avi"], "end in .mp4, .mov, .mkv, .webm, .gif or .webp, or be"),
+        (["sample", "a", "-o", "ball.png"], "numbered pictures such as 'frames/%05d.png'"),
         (["sample", "a", "b", "-o", "ball.mp4"], "several videos cannot share the name"),
         (["sample", "a", "-o", "{name}.mp4"], "may hold {index}, {seed} and {prompt} only"),
-        (["sample", "a", "--grid-out", "no/grid.mp4"], "the folder 'no' does not exist"),
+        (["sample", "a", "--grid-out", "grid.avi"], "must end in .mp4"),
         (["sample", "--prompts", "no.txt"], "'no.txt' does not exist"),
         (["sample", "a", "--model", "nobody"], "unknown model 'nobody'; shipped models: "),
         (["sample", "a", "--model", "weights.ckpt"], "is a pickle"),

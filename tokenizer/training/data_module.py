@@ -240,6 +240,8 @@ class FolderDataModule(lightning.LightningDataModule):
         self._train_rows, self._val_rows = split_rows(
             len(self.train_clips), self.validation, self.seed
         )
+        if not self._val_rows:
+            log.warning("nothing is validated: no video of '%s' is held out", self.root)
 
     def train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(

@@ -11,66 +11,50 @@ from torch import Tensor
 
 from .shapes import NEVER
 
-Picture = tuple[Tensor, Tensor, Tensor, Tensor]
-
-
-def encode(linear: Tensor) -> Tensor:
-    """Linear light to display values in [0, 1], the curve of sRGB by three square roots.
-
-    It differs from IEC 61966-2-1 by less than 0.004 above 0.002.
-    """
-    x = linear.clamp(0, 1)
-    a = x.sqrt()
-    b = a.sqrt()
-    c = b.sqrt()
-    return (0.662002687 * a + 0.684122060 * b - 0.323583601 * c - 0.0225411470 * x).clamp(0, 1)
-
 
 def combine(
-    behind: Tensor,
-    far: Tensor,
+    backdrop: Tensor,
     shown: Tensor,
-    near: Tensor,
-    face: Tensor,
-    behind_row: Tensor,
-    far_row: Tensor,
+    hits: Tensor,
+    tile_row: Tensor,
     object_row: Tensor,
     centre: int,
-) -> Picture:
-    """What active tiles show.
+) -> Tensor:
+    """What tiles show in which there may be objects.
 
     Args:
-        behind: linear colour of the backdrop [3, R, P]; far: its distance [R', P].
-        shown, near, face: linear colour [3, R, P], distance and face [R, P] of objects; in the last
-            row nothing is hit.
-        behind_row: row of `behind` of each ray, [A, S]; far_row: row of `far`, [A].
-        object_row: row of each object, [A, S, N].
+        backdrop: display values, distance and kind of the backdrop, [5, R', P].
+        shown: display values [3, R, P] of objects; hits: distance, normal and face [5, R, P]; in
+            the last row nothing is hit.
+        tile_row: row of each tile in `backdrop`, [A]; object_row: of each object, [A, S, N].
         centre: the ray that says what a pixel shows.
 
     Returns:
-        display values [3, A, P]; slot + 1 of the object seen, or 0; its face; distance, [A, P].
+        [7, A, P]: display values; distance; slot + 1 of the object seen, or 0; its face; how many
+        rays hit an object.
     """
     S, N = object_row.shape[1:]
-    limit = far[far_row]
+    limit = backdrop[3][tile_row]
+    behind = [backdrop[k][tile_row] for k in range(3)]
     total = [torch.zeros_like(limit) for _ in range(3)]
-    seen = torch.zeros_like(limit)
-    seen_face = torch.zeros_like(limit)
-    distance = limit
+    covered = torch.zeros_like(limit)
+    seen, seen_face, distance = covered, covered, limit
     for s in range(S):
         best = limit
         slot = torch.zeros_like(limit)
-        kind = torch.zeros_like(limit)
-        colour = [behind[k][behind_row[:, s]] for k in range(3)]
+        face = torch.zeros_like(limit)
+        colour = behind
         for n in range(N):
             row = object_row[:, s, n]
-            t = near[row]
+            t = hits[0][row]
             nearer = (t < best) & (t < NEVER)
             best = torch.where(nearer, t, best)
+            slot = torch.where(nearer, n + 1.0, slot)
             colour = [torch.where(nearer, shown[k][row], colour[k]) for k in range(3)]
             if s == centre:
-                slot = torch.where(nearer, n + 1.0, slot)
-                kind = torch.where(nearer, face[row], kind)
-        total = [x + encode(y) for x, y in zip(total, colour, strict=True)]
+                face = torch.where(nearer, hits[4][row], face)
+        total = [x + y for x, y in zip(total, colour, strict=True)]
+        covered = covered + (slot > 0).float()
         if s == centre:
-            seen, seen_face, distance = slot, kind, best
-    return torch.stack(total) / S, seen, seen_face, distance
+            seen, seen_face, distance = slot, face, best
+    return torch.stack([*(x / S for x in total), distance, seen, seen_face, covered])

@@ -12,24 +12,24 @@ of a pixel, N objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..scene import SHAPES, Scenes
 from .backdrop import backdrop
-from .combine import combine, encode
+from .combine import combine
 from .finish import finish
-from .params import Layout, frame_tables, own_tables, pack, pixel_size
+from .params import frame_tables, own_tables, pack, pixel_size
 from .shade import hit, shade
 from .shapes import NEVER
-from .tiles import Grid, offsets, touched
+from .tiles import TILE, Grid, offsets, touched
 
-PIXELS_AT_ONCE = 1 << 18  # of the frames that are drawn together
+PIXELS_AT_ONCE = 1 << 19  # of the frames that are drawn together
+ROWS = 256  # of one tile each in a fused step
 
 
 @dataclass(frozen=True)
@@ -59,22 +59,38 @@ BACKDROP_REGIONS = (
     "ceiling",
 )
 
-_compiled: dict[object, Callable[..., Any]] = {}
+HIT_TABLES = ("eye", "view", "lens", "own_centre", "own_rotation", "own_radius")
+
+_compiled: dict[Hashable, Callable[..., Tensor]] = {}
 
 
-def _step(key: object, function: Callable[..., Any], compiled: bool) -> Callable[..., Any]:
-    """The function itself, or fused for any number of rows."""
-    if not compiled:
-        return function
+def _compile(key: Hashable, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The function fused by the compiler, once for each key."""
     if key not in _compiled:
         _compiled[key] = torch.compile(function, dynamic=False)
     return _compiled[key]
 
 
-def _any_length(*tensors: Tensor, dim: int = 0) -> None:
-    """Tell the compiler that the number of rows varies."""
-    for tensor in tensors:
-        torch._dynamo.mark_dynamic(tensor, dim)
+def _run(
+    key: Hashable, function: Callable[..., Tensor], rows: tuple[Tensor, ...], compiled: bool
+) -> Tensor:
+    """A step on rows [K, ...], giving [C, K, P]; fused ones take ROWS rows at a time.
+
+    Graphs of a fixed number of rows compile in half the time of others.
+    """
+    if not compiled:
+        return function(*rows)
+    step = _compile(key, function)
+    K = len(rows[0])
+    parts = []
+    with torch._dynamo.config.patch(recompile_limit=64):
+        for begin in range(0, K, ROWS):
+            block = [x[begin : begin + ROWS] for x in rows]
+            spare = ROWS - len(block[0])
+            if spare:
+                block = [torch.cat([x, x[-1:].expand(spare, -1)]) for x in block]
+            parts.append(step(*block)[:, : ROWS - spare])
+    return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
 
 def render(
@@ -126,116 +142,110 @@ class Drawing:
         self.frames, self.slots = tables["there"].shape
         numbers = {name: table for name, table in tables.items() if name != "shape"}
         self.rows, self.layout = pack(numbers)
-        self.own_rows, self.own_layout = pack(own_tables(numbers))
+        own = own_tables(numbers)
+        self.own_rows, self.own_layout = pack(own)
+        self.hit_rows, self.hit_layout = pack({name: own[name] for name in HIT_TABLES})
 
     def picture(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Display values [M, 3, Y, X]; regions, depth and faces [M, Y, X]."""
         grid, M, T = self.grid, self.frames, self.grid.count
+        x, y = grid.plane(torch.tensor([0.5, 0.5]))
         frame = torch.arange(M).repeat_interleave(T)
-        tile = torch.arange(T).repeat(M)
-        middle = torch.full((M * T, 2), 0.5)
-        colour, distance, kind = self._backdrop(frame, tile, middle)
-        display = encode(colour)
+        backdrop = self._backdrop(frame, x.repeat(M, 1), y.repeat(M, 1))
         near = touched(self.tables, grid)
-        mixed = (kind != kind[:, :1]).any(1)
-        active = (mixed | near.any(1)).nonzero()[:, 0]
-        seen, face = torch.zeros_like(kind), torch.zeros_like(kind)
+        active = near.any(1).nonzero()[:, 0]
+        # Display values, distance, kind; then slot and face of an object, and its rays.
+        shown = torch.cat([backdrop, torch.zeros_like(backdrop[:3])])
         if len(active):
-            drawn = self._active(
-                frame[active], tile[active], near[active], mixed[active], active, colour, distance
-            )
-            display[:, active], seen[active], face[active], distance[active] = drawn
-        region = torch.where(seen > 0, seen, kind + BACKDROP).to(torch.uint8)
-        return (
-            grid.picture(display).transpose(0, 1).contiguous(),
-            grid.picture(region),
-            grid.picture(distance.clamp(max=FAR)),
-            grid.picture((face + 8).to(torch.uint8)),
-        )
+            drawn = self._objects(active, near[active], backdrop)
+            shown[:4, active], shown[5:, active] = drawn[:4], drawn[4:]
+        shown = grid.picture(shown)  # [8, M, Y, X]
+        kind, slot, face, covered = shown[4:]
+        if self.samples > 1:
+            self._smooth_edges(shown[:3], kind, covered == 0)
+        region = torch.where(slot > 0, slot, kind + BACKDROP).to(torch.uint8)
+        depth = shown[3].clamp(max=FAR)
+        return shown[:3].transpose(0, 1), region, depth, (face + 8).to(torch.uint8)
 
-    def _active(
-        self,
-        frame: Tensor,
-        tile: Tensor,
-        near: Tensor,
-        mixed: Tensor,
-        active: Tensor,
-        colour: Tensor,
-        distance: Tensor,
-    ) -> tuple[Tensor, ...]:
-        """What tiles show in which there is an object or an edge, as `combine` gives it."""
-        places = offsets(self.samples)
-        A, S = len(active), len(places)
-        again = mixed.nonzero()[:, 0].repeat_interleave(S)
-        sharp, _, _ = self._backdrop(frame[again], tile[again], places.repeat(len(again) // S, 1))
-        behind_row = active[:, None].repeat(1, S)
-        behind_row[mixed] = colour.shape[1] + torch.arange(len(again)).view(-1, S)
+    def _backdrop(self, frame: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """Display values, distance and kind [5, K, P] at places x, y [K, P] of frames [K]."""
+        step = partial(backdrop, self.layout)
+        return _run(("backdrop", self.layout), step, (self.rows[frame], x, y), self.compiled)
+
+    def _smooth_edges(self, picture: Tensor, kind: Tensor, bare: Tensor) -> None:
+        """Draw pixels again, with several rays, where surfaces of the backdrop meet; in place.
+
+        picture [3, M, Y, X]; kind, bare [M, Y, X], bare where no object covers any of a pixel.
+        """
+        mixed = torch.zeros_like(bare)
+        down = kind[:, 1:] != kind[:, :-1]
+        mixed[:, 1:] |= down
+        mixed[:, :-1] |= down
+        across = kind[:, :, 1:] != kind[:, :, :-1]
+        mixed[:, :, 1:] |= across
+        mixed[:, :, :-1] |= across
+        frame, row, column = (mixed & bare).nonzero().unbind(1)
+        if not len(frame):
+            return
+        S, P = self.samples**2, TILE * TILE
+        # Each frame's pixels fill rows of P, the last of which is filled up with its first pixel.
+        count = frame.bincount(minlength=self.frames)
+        lines = -(-count // P)
+        first = count.cumsum(0) - count
+        line_frame = torch.arange(self.frames).repeat_interleave(lines)
+        line = torch.arange(len(line_frame)) - (lines.cumsum(0) - lines)[line_frame]
+        pixel = line[:, None] * P + torch.arange(P)
+        spare = pixel >= count[line_frame, None]
+        pixel = first[line_frame, None] + torch.where(spare, 0, pixel)
+        place = offsets(self.samples)[:, None, None]
+        size = self.grid.size
+        x = (column[pixel] + place[..., 1]) * (2 / size) - 1  # [S, lines, P]
+        y = 1 - (row[pixel] + place[..., 0]) * (2 / size)
+        drawn = self._backdrop(line_frame.repeat(S), x.flatten(0, 1), y.flatten(0, 1))
+        mean = drawn[:3].unflatten(1, (S, -1)).mean(1)
+        picture[:, frame, row, column] = mean[:, ~spare]
+
+    def _objects(self, active: Tensor, near: Tensor, backdrop: Tensor) -> Tensor:
+        """What tiles show in which there may be objects, as `combine` gives it.
+
+        active [A]: which of the M * T tiles; near bool [A, N]: which objects there may be.
+        """
+        T, S = self.grid.count, self.samples**2
         where, slot = near.nonzero().unbind(1)
-        object_row = torch.full((A, S, self.slots), len(where) * S)
-        object_row[where, :, slot] = torch.arange(len(where) * S).view(-1, S)
-        each = torch.arange(len(where)).repeat_interleave(S)
-        sample = torch.arange(S).repeat(len(where))
-        shown, t, kind = self._objects(
-            frame[where][each], slot[each], tile[where][each], places[sample]
-        )
-        behind = torch.cat([colour, sharp], 1)
-        row_of_tile = [behind_row, active, object_row]
-        centre = S // 2 + self.samples // 2 if self.samples % 2 == 0 else S // 2
-        step = _step(("combine", S, self.slots), combine, self.compiled)
-        if self.compiled:
-            _any_length(behind, shown, dim=1)
-            _any_length(distance, t, kind, *row_of_tile)
-        return step(behind, distance, shown, t, kind, *row_of_tile, centre)
-
-    def _backdrop(
-        self, frame: Tensor, tile: Tensor, place: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Linear colour [3, K, P], distance and kind [K, P]."""
-        x, y = self.grid.plane(tile, place)
-        step = self._fused("backdrop", partial(backdrop, self.layout), self.layout)
-        red, green, blue, distance, kind = step(self.rows[frame], x, y)
-        return torch.stack([red, green, blue]), distance, kind
-
-    def _objects(
-        self, frame: Tensor, slot: Tensor, tile: Tensor, place: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Linear colour [3, K + 1, P], distance and face [K + 1, P]; the last row hits nothing."""
-        shape = self.tables["shape"][frame, slot]
+        shape = self.tables["shape"][active[where] // T, slot]
         order = shape.argsort(stable=True)
-        rows = self.own_rows[(frame * self.slots + slot)[order]]
-        x, y = self.grid.plane(tile[order], place[order])
-        K = len(order)
+        where, slot, shape = where[order], slot[order], shape[order]
+        # Rows go shape by shape, and within a shape ray by ray.
+        counts = shape.bincount(minlength=len(SHAPES)).tolist()
+        pairs = torch.arange(len(where)).split(counts)
+        pair = torch.cat([some.repeat(S) for some in pairs])
+        sample = torch.cat([torch.arange(S).repeat_interleave(len(some)) for some in pairs])
+        own = active[where] // T * self.slots + slot
+        planes_x, planes_y = self.grid.planes(self.samples)
+        tile = sample * T + (active[where] % T)[pair]
+        x, y = planes_x[tile], planes_y[tile]
+        K = len(pair)
         hits = torch.full((5, K + 1, x.shape[1]), NEVER)
         shown = torch.zeros(3, K + 1, x.shape[1])
+        rows = self.hit_rows[own[pair]]
         first = 0
-        for index, count in enumerate(shape.bincount(minlength=len(SHAPES)).tolist()):
-            mine = slice(first, first + count)
-            first += count
+        for index, count in enumerate(counts):
+            mine = slice(first, first + count * S)
+            first += count * S
             if count:
-                function = partial(hit, index, self.own_layout)
-                step = self._fused(SHAPES[index], function, self.own_layout)
-                for k, value in enumerate(step(rows[mine], x[mine], y[mine])):
-                    hits[k, mine] = value
-        if K:
-            last = partial(shade, self.own_layout)
-            step = self._fused("shade", last, self.own_layout)
-            for k, value in enumerate(step(rows, x, y, *hits[:4, :K])):
-                shown[k, :K] = value
-        back = torch.cat([order.argsort(), torch.tensor([K])])
-        return shown[:, back], hits[0, back], hits[4, back]
-
-    def _fused(self, name: str, function: Callable[..., Any], layout: Layout) -> Callable[..., Any]:
-        """A step over rows, padded to at least two, since one row would be another graph."""
-        if not self.compiled:
-            return function
-        step = _step((name, layout), function, True)
-
-        def call(*rows: Tensor) -> tuple[Tensor, ...]:
-            K = len(rows[0])
-            if K == 1:
-                rows = tuple(x.repeat(2, 1) for x in rows)
-            rows = tuple(x.contiguous() for x in rows)
-            _any_length(*rows)
-            return tuple(x[:K] for x in step(*rows))
-
-        return call
+                step = partial(hit, index, self.hit_layout)
+                some = (rows[mine], x[mine], y[mine])
+                hits[:, mine] = _run(SHAPES[index], step, some, self.compiled)
+        step = partial(shade, self.own_layout)
+        some = (self.own_rows[own[pair]], x, y, *hits[:4, :K])
+        shown[:, :K] = _run(("shade", self.own_layout), step, some, self.compiled)
+        object_row = torch.full((len(active), S, self.slots), K)
+        object_row[where[pair], sample, slot[pair]] = torch.arange(K)
+        centre = S // 2 + self.samples // 2 if self.samples % 2 == 0 else S // 2
+        if not self.compiled or len(active) == 1:
+            return combine(backdrop, shown, hits, active, object_row, centre)
+        join = _compile(("combine", S, self.slots), combine)
+        for x, axis in ((backdrop, 1), (shown, 1), (hits, 1), (active, 0), (object_row, 0)):
+            torch._dynamo.mark_dynamic(x, axis)
+        with torch._dynamo.config.patch(recompile_limit=64):
+            return join(backdrop, shown, hits, active, object_row, centre)

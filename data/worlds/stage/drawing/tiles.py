@@ -27,11 +27,16 @@ class Grid:
         pixel = torch.arange(TILE * TILE)
         self.row, self.column = pixel // TILE, pixel % TILE
 
-    def plane(self, tile: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
-        """Places [K, P] in the picture, x to the right and y up, 1 at the edges; offset [K, 2]."""
-        y = self.top[tile, None] + self.row + offset[:, :1]
-        x = self.left[tile, None] + self.column + offset[:, 1:]
-        return x * (2 / self.size) - 1, 1 - y * (2 / self.size)
+    def plane(self, offset: Tensor) -> tuple[Tensor, Tensor]:
+        """Places [T, P] in the picture, x to the right and y up, 1 at the edges; offset [2]."""
+        x = (self.left[:, None] + self.column + offset[1]) * (2 / self.size) - 1
+        y = 1 - (self.top[:, None] + self.row + offset[0]) * (2 / self.size)
+        return x, y
+
+    def planes(self, samples: int) -> tuple[Tensor, Tensor]:
+        """Places [S * T, P] of all rays of a pixel, the same ray of all tiles one after another."""
+        each = [self.plane(offset) for offset in offsets(samples)]
+        return torch.cat([x for x, _ in each]), torch.cat([y for _, y in each])
 
     def picture(self, rows: Tensor) -> Tensor:
         """[..., M, Y, X] of rows [..., M * T, P]."""

@@ -237,7 +237,7 @@ def _place(u: Tensor, script: Script, calm: Tensor, fps: float) -> Script:
     """Fill in places, speeds and angles."""
     shape, motion = script.shape, script.motion
     foot = footprints(shape, script.lying, script.size)
-    wide = foot.sum(-1)
+    wide = foot[..., 0] + (foot[..., 1] ** 2 + foot[..., 2] ** 2).sqrt()  # the farthest reach
     drag = deceleration(shape, script.lying, script.ground[:, None])
     rest = rest_height(shape, script.lying, script.size)
     pace = torch.tensor(TRAVEL_SPEED).double()[script.speed]
@@ -268,19 +268,18 @@ def _places(u: Tensor, wide: Tensor, present: Tensor, calm: Tensor) -> tuple[Ten
     """Where objects stand: anywhere apart, or in a calm draft side by side in a loose row."""
     x = (u[..., 13] - 0.5) * 2 * (1.9 - 0.5 * wide)
     z = -0.9 + 2.1 * u[..., 14]
-    x, z = _spread(x, z, wide, present)
     place = torch.where(present, u[..., 13], 2.0).argsort(1).argsort(1)
     row = torch.tensor(ROWS)[present.sum(1) - 1]  # [B * C, 4, 2]
     row_x, row_z = row.gather(1, place[..., None].expand(-1, -1, 2)).double().unbind(-1)
     row_x = row_x + 0.1 * (u[..., 15] - 0.5)
     calm = calm[:, None]
-    return torch.where(calm, row_x, x), torch.where(calm, row_z, z)
+    return _spread(torch.where(calm, row_x, x), torch.where(calm, row_z, z), wide, present)
 
 
 def _spread(x: Tensor, z: Tensor, wide: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
     """Push places apart that are too close, to the sides more than into the depth."""
     both = present[:, :, None] & present[:, None, :]
-    wanted = 1.15 * (wide[:, :, None] + wide[:, None, :])
+    wanted = 1.5 * (wide[:, :, None] + wide[:, None, :])
     for _ in range(12):
         across, along = x[:, :, None] - x[:, None, :], 0.6 * (z[:, :, None] - z[:, None, :])
         distance = (across**2 + along**2).sqrt().clamp_min(1e-3)
@@ -308,8 +307,12 @@ def _social(
     x = torch.where(orbited, 0.3 * x, x)
     z = torch.where(is_target, torch.where(orbited, 0.08 * z, 0.5 * z - 0.3), z)
     z = torch.where(struck, 0.6 * z, z)
-    there_x, there_z = x.gather(1, rows), z.gather(1, rows)
     near = wide + wide.gather(1, rows)
+    radius = near * (1.06 + 0.12 * u[..., 16])
+    room = torch.where(orbits, radius + wide, 0.0).amax(1, keepdim=True) + 0.02
+    x = torch.where(orbited, _within(x, HALF_WIDTH - room), x)
+    z = torch.where(orbited, _within(z, HALF_DEPTH - room), z)
+    there_x, there_z = x.gather(1, rows), z.gather(1, rows)
     # To hit: from the side that the direction comes from, as far as the speed carries in 1.3 s.
     way_x, way_z = _unit(script.direction[..., 0], script.heading[:, None])
     carries = (pace[..., 0] * 1.3 - 0.5 * drag * 1.3**2).clamp(0.35, 2.0)
@@ -324,7 +327,6 @@ def _social(
     length = (line_x**2 + line_z**2).sqrt().clamp_min(1e-6)
     x = torch.where(emerges, there_x + line_x / length * near * 1.05, x)
     z = torch.where(emerges, there_z + line_z / length * near * 1.05, z)
-    radius = near * (1.06 + 0.12 * u[..., 16])
     angle = u[..., 17] * 2 * math.pi
     turn = torch.tensor(ORBIT_SPEED).double()[script.speed[..., 0]]
     turn = torch.where(script.direction[..., 0] == 1, -turn, turn)
@@ -332,6 +334,10 @@ def _social(
     z = torch.where(orbits, there_z + radius * angle.sin(), z)
     around = torch.where(orbits[..., None], torch.stack([radius, angle, turn], -1), 0.0)
     return torch.stack([x, height, z], -1), push, around
+
+
+def _within(x: Tensor, most: Tensor) -> Tensor:
+    return torch.minimum(torch.maximum(x, -most.clamp_min(0)), most.clamp_min(0))
 
 
 def _yaws(u: Tensor, script: Script, push: Tensor) -> Tensor:

@@ -1,0 +1,25 @@
+"""Tokenizers of random weights."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from kinetoscope.tokenizer import QuantizerConfig, StackConfig, TokenizerConfig, VideoTokenizer
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tokenizers of random weights: `one` has one codebook, `three` has three."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("models")
+    stack = StackConfig(width=8, depth=1, spatial=(), temporal=())
+    for name, codebooks in (("one", 1), ("three", 3)):
+        torch.manual_seed(codebooks)
+        quantizer = QuantizerConfig("FSQ", {"levels": [4, 4], "num_codebooks": codebooks})
+        config = TokenizerConfig(
+            encoder=stack, decoder=stack, refine_channels=0, quantizer=quantizer
+        )
+        tokenizer = VideoTokenizer(config)
+        tokenizer.fit_whitening([2 * torch.rand(2, 3, 5, 16, 16) - 1])
+        tokenizer.save_pretrained(folder / name)
+    return folder
