@@ -27,6 +27,7 @@ from .params import frame_tables, own_tables, pack, pixel_size
 from .shade import hit, shade
 from .shapes import NEVER
 from .tiles import TILE, Grid, offsets, touched
+from .weather import RAIN, SNOW
 
 PIXELS_AT_ONCE = 1 << 19  # of the frames that are drawn together
 ROWS = 256  # of one tile each in a fused step
@@ -118,19 +119,37 @@ def render(
     regions = torch.empty(M, size, size, dtype=torch.uint8)
     faces = torch.empty(M, size, size, dtype=torch.uint8)
     depth = torch.empty(M, size, size)
+    fresh = _fresh(scenes, tables)
+    drawn = fresh.nonzero()[:, 0]
+    source = fresh.cumsum(0) - 1  # which of the drawn frames each frame shows
     step = max(1, PIXELS_AT_ONCE // (size * size))
-    for begin in range(0, M, step):
-        block = slice(begin, min(begin + step, M))
-        some = {name: value[block] for name, value in tables.items()}
-        picture = Drawing(some, size, samples, compiled).picture()
-        floats, regions[block], depth[block], faces[block] = picture
-        frames = torch.arange(M)[block]
-        floats = finish(floats, regions[block], faces[block], scenes, frames)
-        video[block] = (floats * 255 + 0.5).to(torch.uint8)
-    video = video.unflatten(0, (len(scenes), F)).transpose(1, 2).contiguous()
+    for begin in range(0, len(drawn), step):
+        frames = drawn[begin : begin + step]
+        some = {name: value[frames] for name, value in tables.items()}
+        floats, *truth = Drawing(some, size, samples, compiled).picture()
+        floats = finish(floats, truth[0], truth[2], scenes, frames)
+        pictures = (floats * 255 + 0.5).to(torch.uint8)
+        shown = slice(int(frames[0]), int(drawn[begin + step]) if begin + step < len(drawn) else M)
+        rows: Tensor | slice = source[shown] - begin
+        if shown.stop - shown.start == len(frames):
+            rows = slice(None)  # none is shown twice
+        video[shown] = pictures[rows]
+        regions[shown], depth[shown], faces[shown] = (value[rows] for value in truth)
     shape = (len(scenes), F)
-    truth = Truth(regions.unflatten(0, shape), depth.unflatten(0, shape), faces.unflatten(0, shape))
-    return video, truth
+    video = video.unflatten(0, shape).transpose(1, 2).contiguous()
+    maps = (value.unflatten(0, shape) for value in (regions, depth, faces))
+    return video, Truth(*maps)
+
+
+def _fresh(scenes: Scenes, tables: dict[str, Tensor]) -> Tensor:
+    """bool [B * F]: which frames differ from the frame before, or may do so."""
+    rows, _ = pack(tables)
+    fresh = torch.ones(len(rows), dtype=torch.bool)
+    fresh[1:] = (rows[1:] != rows[:-1]).any(1)
+    falls = (scenes.weather == RAIN) | (scenes.weather == SNOW)
+    fresh |= falls.repeat_interleave(scenes.frames)
+    fresh[:: scenes.frames] = True  # a clip that looks like the one before may have another style
+    return fresh
 
 
 class Drawing:
