@@ -271,7 +271,7 @@ def test_a_folder_is_mirrored_and_goes_on_where_it_ended(
     decode = ["decode", "made/codes", "-o", "back", "--tokenizer", str(models / "three")]
     shutil.copy(films / "notes.txt", "made/codes/notes.safetensors")
     assert main(decode) == 1
-    assert below("back") == ["clip.mp4", "more/clip.mp4"]
+    assert below("back") == ["clip.mp4", "more/clip.mp4", "skipped.csv"]
     assert capsys.readouterr().out.splitlines()[-1] == "3 files: 2 decoded, 1 failed"
     os.remove("made/codes/notes.safetensors")
     assert main(decode) == 0

@@ -67,14 +67,20 @@ def test_a_terminated_command_leaves_nothing(
         words, cwd=tmp_path, stderr=pipe, stdout=pipe, text=True, start_new_session=True
     ) as running:
         until = time.monotonic() + 120
-        while not list((tmp_path / "out").glob(".*.part")) and time.monotonic() < until:
+        while time.monotonic() < until:  # not in the moment in which the file is made
+            if any(path.stat().st_size for path in (tmp_path / "out").glob(".*.part")):
+                break
             assert running.poll() is None, running.communicate()
             time.sleep(0.02)
+        time.sleep(0.2)
         running.terminate()
         _, said = running.communicate(timeout=60)
     assert running.returncode == 130
     assert said.splitlines()[-1] == "kinetoscope: error: interrupted" and "Traceback" not in said
     assert not [path for path in (tmp_path / "out").rglob("*") if path.name.endswith(".part")]
     assert not [path for path in (tmp_path / "out").rglob("*.safetensors")]
+    until = time.monotonic() + 30
     with pytest.raises(ProcessLookupError):
-        os.killpg(running.pid, 0)
+        while time.monotonic() < until:
+            os.killpg(running.pid, 0)
+            time.sleep(0.1)

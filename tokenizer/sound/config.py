@@ -17,6 +17,7 @@ class SoundTokenizerConfig:
     window, hop: samples that a fine step looks at, and from one fine step to the next.
     width, wide: channels of the fine and of the coarse steps. encoder, decoder: dilations of the
         blocks, of the fine and of the coarse steps each. taps: steps that a block looks at.
+    tones, noises: fixed sines and bands of noise that the decoder mixes.
     """
 
     LIMITS: ClassVar = {
@@ -45,6 +46,8 @@ class SoundTokenizerConfig:
     encoder: tuple[tuple[int, ...], tuple[int, ...]] = ((1, 2, 4), (1, 2))
     decoder: tuple[tuple[int, ...], tuple[int, ...]] = ((1, 2, 4, 8), (1, 2, 4))
     taps: int = 5
+    tones: int = 160
+    noises: int = 24
     expand: int = 2
     quantizer: QuantizerConfig = field(
         default_factory=lambda: QuantizerConfig(

@@ -22,6 +22,8 @@ SMALL = SoundTokenizerConfig(
     encoder=((1, 2), (1,)),
     decoder=((1, 2), (1,)),
     taps=3,
+    tones=6,
+    noises=3,
     quantizer=QuantizerConfig("FSQ", {"levels": [5, 3], "num_codebooks": 2}),
 )
 shared_model = settings(
@@ -36,7 +38,9 @@ shared_model = settings(
 def tiny() -> SoundTokenizer:
     torch.manual_seed(0)
     tokenizer = SoundTokenizer(SMALL).eval()
-    torch.nn.init.normal_(tokenizer.loudness.weight, std=0.3)
+    for layer in (tokenizer.loudness, tokenizer.mix):  # loud enough that differences show
+        torch.nn.init.normal_(layer.weight, std=0.1)
+        torch.nn.init.constant_(layer.bias, 0.5)
     return tokenizer
 
 
