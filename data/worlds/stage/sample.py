@@ -66,12 +66,14 @@ def sample_scenes(seeds: Sequence[int], frames: int, config: StageConfig = Stage
     steered = torch.where(u_clip[:, 6] < config.steered, (u_clip[:, 7] * count).long(), -1)
     T = int(latent_of_frame(max(frames, HORIZON) - 1)) + 1
     action = _actions(seeds, steered, T)
+    # Where nothing moves, the first frame says it all.
+    horizon = HORIZON if config.moving_objects > 0 or config.steered > 0 else 1
     scripts = draft_scripts(u[:, 1:], looks, heading, steered, action, config)
-    courses = simulate(scripts, HORIZON, config.fps)
-    chosen = choose(scripts, courses, eye[:, :HORIZON], view[:, :HORIZON], lens[:, :HORIZON])
+    courses = simulate(scripts, horizon, config.fps)
+    chosen = choose(scripts, courses, eye[:, :horizon], view[:, :horizon], lens[:, :horizon])
     rows = torch.arange(len(seeds)) * DRAFTS + chosen
     script, course = scripts[rows], courses[rows]
-    if frames > HORIZON:
+    if frames > horizon:
         course = simulate(script, frames, config.fps)
     eye, view, lens = eye[:, :frames], view[:, :frames], lens[:, :frames]
     camera, camera_target = _followed(camera, script.motion[..., 0], script.present)

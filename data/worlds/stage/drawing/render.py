@@ -27,6 +27,7 @@ from .params import frame_tables, own_tables, pack, pixel_size
 from .shade import hit, shade
 from .shapes import NEVER
 from .tiles import TILE, Grid, offsets, touched
+from .weather import RAIN, SNOW
 
 PIXELS_AT_ONCE = 1 << 19  # of the frames that are drawn together
 ROWS = 256  # of one tile each in a fused step
@@ -72,25 +73,27 @@ def _compile(key: Hashable, function: Callable[..., Tensor]) -> Callable[..., Te
 
 
 def _run(
-    key: Hashable, function: Callable[..., Tensor], rows: tuple[Tensor, ...], compiled: bool
-) -> Tensor:
-    """A step on rows [K, ...], giving [C, K, P]; fused ones take ROWS rows at a time.
+    key: Hashable,
+    function: Callable[..., Tensor],
+    rows: tuple[Tensor, ...],
+    out: Tensor,
+    compiled: bool,
+) -> None:
+    """A step on rows [K, ...], written to out [C, K, P]; fused ones take ROWS rows at a time.
 
     Graphs of a fixed number of rows compile in half the time of others.
     """
     if not compiled:
-        return function(*rows)
+        out[:] = function(*rows)
+        return
     step = _compile(key, function)
-    K = len(rows[0])
-    parts = []
     with torch._dynamo.config.patch(recompile_limit=64):
-        for begin in range(0, K, ROWS):
+        for begin in range(0, len(rows[0]), ROWS):
             block = [x[begin : begin + ROWS] for x in rows]
-            spare = ROWS - len(block[0])
-            if spare:
-                block = [torch.cat([x, x[-1:].expand(spare, -1)]) for x in block]
-            parts.append(step(*block)[:, : ROWS - spare])
-    return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+            count = len(block[0])
+            if count < ROWS:
+                block = [torch.cat([x, x[-1:].expand(ROWS - count, -1)]) for x in block]
+            out[:, begin : begin + count] = step(*block)[:, :count]
 
 
 def render(
@@ -116,19 +119,37 @@ def render(
     regions = torch.empty(M, size, size, dtype=torch.uint8)
     faces = torch.empty(M, size, size, dtype=torch.uint8)
     depth = torch.empty(M, size, size)
+    fresh = _fresh(scenes, tables)
+    drawn = fresh.nonzero()[:, 0]
+    source = fresh.cumsum(0) - 1  # which of the drawn frames each frame shows
     step = max(1, PIXELS_AT_ONCE // (size * size))
-    for begin in range(0, M, step):
-        block = slice(begin, min(begin + step, M))
-        some = {name: value[block] for name, value in tables.items()}
-        picture = Drawing(some, size, samples, compiled).picture()
-        floats, regions[block], depth[block], faces[block] = picture
-        frames = torch.arange(M)[block]
-        floats = finish(floats, regions[block], faces[block], scenes, frames)
-        video[block] = (floats * 255 + 0.5).to(torch.uint8)
-    video = video.unflatten(0, (len(scenes), F)).transpose(1, 2).contiguous()
+    for begin in range(0, len(drawn), step):
+        frames = drawn[begin : begin + step]
+        some = {name: value[frames] for name, value in tables.items()}
+        floats, *truth = Drawing(some, size, samples, compiled).picture()
+        floats = finish(floats, truth[0], truth[2], scenes, frames)
+        pictures = (floats * 255 + 0.5).to(torch.uint8)
+        shown = slice(int(frames[0]), int(drawn[begin + step]) if begin + step < len(drawn) else M)
+        rows: Tensor | slice = source[shown] - begin
+        if shown.stop - shown.start == len(frames):
+            rows = slice(None)  # none is shown twice
+        video[shown] = pictures[rows]
+        regions[shown], depth[shown], faces[shown] = (value[rows] for value in truth)
     shape = (len(scenes), F)
-    truth = Truth(regions.unflatten(0, shape), depth.unflatten(0, shape), faces.unflatten(0, shape))
-    return video, truth
+    video = video.unflatten(0, shape).transpose(1, 2).contiguous()
+    maps = (value.unflatten(0, shape) for value in (regions, depth, faces))
+    return video, Truth(*maps)
+
+
+def _fresh(scenes: Scenes, tables: dict[str, Tensor]) -> Tensor:
+    """bool [B * F]: which frames differ from the frame before, or may do so."""
+    rows, _ = pack(tables)
+    fresh = torch.ones(len(rows), dtype=torch.bool)
+    fresh[1:] = (rows[1:] != rows[:-1]).any(1)
+    falls = (scenes.weather == RAIN) | (scenes.weather == SNOW)
+    fresh |= falls.repeat_interleave(scenes.frames)
+    fresh[:: scenes.frames] = True  # a clip that looks like the one before may have another style
+    return fresh
 
 
 class Drawing:
@@ -151,13 +172,13 @@ class Drawing:
         grid, M, T = self.grid, self.frames, self.grid.count
         x, y = grid.plane(torch.tensor([0.5, 0.5]))
         frame = torch.arange(M).repeat_interleave(T)
-        backdrop = self._backdrop(frame, x.repeat(M, 1), y.repeat(M, 1))
+        # Display values, distance, kind; then slot and face of an object, and its rays.
+        shown = torch.zeros(8, M * T, x.shape[1])
+        self._backdrop(frame, x.repeat(M, 1), y.repeat(M, 1), shown[:5])
         near = touched(self.tables, grid)
         active = near.any(1).nonzero()[:, 0]
-        # Display values, distance, kind; then slot and face of an object, and its rays.
-        shown = torch.cat([backdrop, torch.zeros_like(backdrop[:3])])
         if len(active):
-            drawn = self._objects(active, near[active], backdrop)
+            drawn = self._objects(active, near[active], shown[:5])
             shown[:4, active], shown[5:, active] = drawn[:4], drawn[4:]
         shown = grid.picture(shown)  # [8, M, Y, X]
         kind, slot, face, covered = shown[4:]
@@ -167,10 +188,11 @@ class Drawing:
         depth = shown[3].clamp(max=FAR)
         return shown[:3].transpose(0, 1), region, depth, (face + 8).to(torch.uint8)
 
-    def _backdrop(self, frame: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    def _backdrop(self, frame: Tensor, x: Tensor, y: Tensor, out: Tensor) -> None:
         """Display values, distance and kind [5, K, P] at places x, y [K, P] of frames [K]."""
+        rows = (self.rows[frame], x, y)
         step = partial(backdrop, self.layout)
-        return _run(("backdrop", self.layout), step, (self.rows[frame], x, y), self.compiled)
+        _run(("backdrop", self.layout), step, rows, out, self.compiled)
 
     def _smooth_edges(self, picture: Tensor, kind: Tensor, bare: Tensor) -> None:
         """Draw pixels again, with several rays, where surfaces of the backdrop meet; in place.
@@ -201,7 +223,8 @@ class Drawing:
         size = self.grid.size
         x = (column[pixel] + place[..., 1]) * (2 / size) - 1  # [S, lines, P]
         y = 1 - (row[pixel] + place[..., 0]) * (2 / size)
-        drawn = self._backdrop(line_frame.repeat(S), x.flatten(0, 1), y.flatten(0, 1))
+        drawn = torch.empty(5, S * len(line_frame), P)
+        self._backdrop(line_frame.repeat(S), x.flatten(0, 1), y.flatten(0, 1), drawn)
         mean = drawn[:3].unflatten(1, (S, -1)).mean(1)
         picture[:, frame, row, column] = mean[:, ~spare]
 
@@ -225,8 +248,9 @@ class Drawing:
         tile = sample * T + (active[where] % T)[pair]
         x, y = planes_x[tile], planes_y[tile]
         K = len(pair)
-        hits = torch.full((5, K + 1, x.shape[1]), NEVER)
-        shown = torch.zeros(3, K + 1, x.shape[1])
+        hits = torch.empty(5, K + 1, x.shape[1])
+        shown = torch.empty(3, K + 1, x.shape[1])
+        hits[:, K], shown[:, K] = NEVER, 0.0
         rows = self.hit_rows[own[pair]]
         first = 0
         for index, count in enumerate(counts):
@@ -235,10 +259,10 @@ class Drawing:
             if count:
                 step = partial(hit, index, self.hit_layout)
                 some = (rows[mine], x[mine], y[mine])
-                hits[:, mine] = _run(SHAPES[index], step, some, self.compiled)
+                _run(SHAPES[index], step, some, hits[:, mine], self.compiled)
         step = partial(shade, self.own_layout)
         some = (self.own_rows[own[pair]], x, y, *hits[:4, :K])
-        shown[:, :K] = _run(("shade", self.own_layout), step, some, self.compiled)
+        _run(("shade", self.own_layout), step, some, shown[:, :K], self.compiled)
         object_row = torch.full((len(active), S, self.slots), K)
         object_row[where[pair], sample, slot[pair]] = torch.arange(K)
         centre = S // 2 + self.samples // 2 if self.samples % 2 == 0 else S // 2

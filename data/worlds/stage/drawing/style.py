@@ -42,6 +42,24 @@ def _grain(size: int) -> Tensor:
     return 0.6 * ripple(x * 95, y * 88) + 0.4 * ripple(x * 41 + 3, y * 47)
 
 
+@lru_cache(maxsize=8)
+def _strokes(size: int) -> Tensor:
+    """How dark the hatching of a pencil is at each pixel [Y, X], in [0, 1]."""
+    y, x = places(size)
+    bend = 2.0 * ripple(x * 3, y * 3)
+    return 0.5 + 0.5 * ((x + y) * 105 + bend + 0.8 * _grain(size)).sin()
+
+
+@lru_cache(maxsize=8)
+def _washes(size: int) -> tuple[Tensor, Tensor]:
+    """Unevenness of pigment, and how much of the paper is painted at all, both [Y, X]."""
+    y, x = places(size)
+    pool = ripple(x * 7 + 1, y * 6) + 0.6 * ripple(x * 17, y * 19 + 5)
+    edge = torch.minimum(torch.minimum(x, 1 - x), torch.minimum(y, 1 - y))
+    inside = smooth((edge * 30 - 0.45 + 0.35 * ripple(x * 21, y * 23)).clamp(0, 1))
+    return pool, inside
+
+
 def outlines(regions: Tensor, faces: Tensor, width: float) -> Tensor:
     """Lines [M, 1, Y, X] in [0, 1] where regions or faces meet, about `width` pixels wide.
 
@@ -62,10 +80,10 @@ def outlines(regions: Tensor, faces: Tensor, width: float) -> Tensor:
     if wider:
         edge = functional.pad(edge, (wider // 2, (wider + 1) // 2) * 2, mode="replicate")
         edge = functional.max_pool2d(edge, 1 + wider, stride=1)
-    blur = torch.tensor([0.25, 0.5, 0.25])
-    kernel = (blur[:, None] * blur).view(1, 1, 3, 3)
-    padded = functional.pad(edge, (1, 1, 1, 1), mode="replicate")
-    return (functional.conv2d(padded, kernel) * 1.25).clamp(max=1.0)
+    edge = functional.pad(edge, (1, 1, 1, 1), mode="replicate")
+    edge = edge[:, :, :-2] + 2 * edge[:, :, 1:-1] + edge[:, :, 2:]
+    edge = edge[..., :-2] + 2 * edge[..., 1:-1] + edge[..., 2:]
+    return (edge * (1.25 / 16)).clamp(max=1.0)
 
 
 def flat(video: Tensor, regions: Tensor, faces: Tensor) -> Tensor:
@@ -77,11 +95,9 @@ def flat(video: Tensor, regions: Tensor, faces: Tensor) -> Tensor:
 def pencil(video: Tensor, regions: Tensor, faces: Tensor) -> Tensor:
     """Coloured pencil on paper: hatching that is denser where it is darker, graphite outlines."""
     size = video.shape[-1]
-    y, x = places(size)
     grain = _grain(size)
     light = video.mean(1, keepdim=True)
-    bend = 2.0 * ripple(x * 3, y * 3)
-    strokes = 0.5 + 0.5 * ((x + y) * 105 + bend + 0.8 * grain).sin()
+    strokes = _strokes(size)
     drawn = (regions < FIRST_BACKDROP)[:, None]
     dark = 1 - light
     cover = torch.where(drawn, 0.72 + 0.30 * dark, 0.30 + 0.35 * dark)
@@ -110,19 +126,16 @@ def pixels(video: Tensor, regions: Tensor, faces: Tensor) -> Tensor:
 def watercolour(video: Tensor, regions: Tensor, faces: Tensor) -> Tensor:
     """Thin colour on paper: soft, uneven, darker at the edges of what is painted."""
     size = video.shape[-1]
-    y, x = places(size)
     grain = _grain(size)
     wide = max(1, round(size / 128))
     soft = _blur(video, wide)
     light = soft.mean(1, keepdim=True)
     vivid = light + (soft - light) * 1.2
-    pool = ripple(x * 7 + 1, y * 6) + 0.6 * ripple(x * 17, y * 19 + 5)
+    pool, inside = _washes(size)
     rim = _blur(outlines(regions, faces, 1), wide)
     objects = (regions < FIRST_BACKDROP)[:, None].float()
     strength = 0.74 + 0.07 * pool + 0.04 * grain + (0.15 + 0.35 * objects) * rim
     strength = strength + 0.12 * objects
-    edge = torch.minimum(torch.minimum(x, 1 - x), torch.minimum(y, 1 - y))
-    inside = smooth((edge * 30 - 0.45 + 0.35 * ripple(x * 21, y * 23)).clamp(0, 1))
     sheet = _colour(PAPER) + 0.02 * grain
     return sheet + (vivid - sheet) * (strength * inside).clamp(0, 1.15)
 

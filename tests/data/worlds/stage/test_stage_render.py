@@ -198,6 +198,21 @@ def test_what_does_not_move_keeps_its_pixels() -> None:
         assert torch.equal(video, video[:, :, :1].expand_as(video))
 
 
+def test_frames_that_repeat_are_drawn_once_and_shown_all() -> None:
+    config = replace(PLAIN, max_objects=1, motions=("fall",), moving_objects=1.0, grounds=("sand",))
+    scenes = sample_scenes(range(3), 33, config)
+    video, truth = render(scenes, 32)
+    for frame in (0, 3, 11, 32):
+        one = {
+            name: getattr(scenes, name)[:, frame : frame + 1]
+            for name in ("position", "velocity", "rotation", "eye", "view", "lens")
+        }
+        alone, only = render(replace(scenes, **one), 32)
+        assert torch.equal(alone[:, :, 0], video[:, :, frame])
+        assert torch.equal(only.regions[:, 0], truth.regions[:, frame])
+    assert torch.equal(video[:, :, 31], video[:, :, 32])
+
+
 def test_rain_and_snow_repeat_with_the_latent_frames() -> None:
     for weather in ("rain", "snow"):
         config = replace(PLAIN, weathers=(weather,), moving_objects=0.0, places=("open",))
