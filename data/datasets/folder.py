@@ -10,7 +10,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -99,7 +99,7 @@ class ClipFolder(Dataset[dict[str, Any]]):
         self.frames = operator.index(frames)
         self.fps = None if fps is None else float(fps)
         self.stride = operator.index(stride)
-        sides = (size, size) if hasattr(size, "__index__") else size
+        sides = (size, size) if isinstance(size, SupportsIndex) else size
         self.size = (operator.index(sides[0]), operator.index(sides[1]))
         self.random = random
         self.zoom = float(zoom)

@@ -38,14 +38,14 @@ class Format:
     """How videos of one ending are written.
 
     `frames` turns a chunk uint8 `[3, f, Y, X]` into what the encoder takes; `quality` gives the
-    encoder's options for a crf of 0 (lossless) to 51; `halved` colours need even sizes.
+    encoder's options for a crf of 0 (lossless) to 51 and a width; `halved` colours need even sizes.
     """
 
     container: str
     encoder: str
     pixels: str
     frames: Callable[[Tensor], Frames]
-    quality: Callable[[int], dict[str, str]]
+    quality: Callable[[int, int], dict[str, str]]
     halved: bool = True
     container_options: tuple[tuple[str, str], ...] = ()
 
@@ -123,7 +123,8 @@ def _with_palette(chunk: Tensor) -> Frames:
         palette = np.asarray(indexed.getpalette("RGB"), np.uint8).reshape(-1, 3)
         colours[: len(palette), 1:] = palette
         indices = np.ascontiguousarray(np.asarray(indexed))
-        yield av.VideoFrame.from_ndarray((indices, colours), format="pal8")
+        both: Any = (indices, colours)  # as PyAV takes it, whatever its types say
+        yield av.VideoFrame.from_ndarray(both, format="pal8")
 
 
 def _rgb(chunk: Tensor) -> Frames:
@@ -132,17 +133,20 @@ def _rgb(chunk: Tensor) -> Frames:
         yield frame.reformat(format="bgra")
 
 
-def _x264(crf: int) -> dict[str, str]:
-    return {"crf": str(crf), **BRIEF}
+def _x264(crf: int, width: int) -> dict[str, str]:
+    # Below this width x264's look ahead reads memory that nobody wrote, so that now and then the
+    # same frames give another file.
+    narrow = {"mbtree": "0"} if width < 64 else {}
+    return {"crf": str(crf), **BRIEF, **narrow}
 
 
-def _vp9(crf: int) -> dict[str, str]:
+def _vp9(crf: int, width: int) -> dict[str, str]:
     quality = round(crf * WORST_VP9 / WORST_CRF)
     lossless = {"lossless": "1"} if crf == 0 else {}
     return {"crf": str(quality), "b": "0", "deadline": "good", "cpu-used": "4", **lossless}
 
 
-def _webp(crf: int) -> dict[str, str]:
+def _webp(crf: int, width: int) -> dict[str, str]:
     lossless = {"lossless": "1"} if crf == 0 else {}
     return {"quality": str(round(100 - crf)), **lossless}
 
@@ -156,6 +160,6 @@ FORMATS = {
     ".mov": Format("mov", "libx264", "yuv420p", _left_sited, _x264, container_options=QUICKTIME),
     ".mkv": Format("matroska", "libx264", "yuv420p", _left_sited, _x264),
     ".webm": Format("webm", "libvpx-vp9", "yuv420p", _centred, _vp9),
-    ".gif": Format("gif", "gif", "pal8", _with_palette, lambda crf: {}, False, FOREVER),
+    ".gif": Format("gif", "gif", "pal8", _with_palette, lambda crf, width: {}, False, FOREVER),
     ".webp": Format("webp", "libwebp_anim", "bgra", _rgb, _webp, False, FOREVER),
 }

@@ -25,7 +25,7 @@ class PictureVideo:
 
     has_audio = False
     aspect = 1.0
-    own_size = None
+    own_size: tuple[int, int] | None = None
 
     def __init__(self, files: Sequence[Path], background: str, rate: float | None = None) -> None:
         self.files = files
@@ -33,7 +33,8 @@ class PictureVideo:
         self._given_rate = rate
         with _opened(files[0]) as image:
             self.codec = str(image.format).lower()
-            self.metadata = {k: v for k, v in image.info.items() if isinstance(v, str)}
+            notes = {str(name): value for name, value in image.info.items()}
+            self.metadata = {name: value for name, value in notes.items() if isinstance(value, str)}
             self._delays = [] if rate is not None else _delays(image)
         seconds = sum(self._delays)
         self.rate = rate or (len(self._delays) / seconds if seconds else STILL_RATE)

@@ -12,6 +12,7 @@ import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import SupportsIndex
 
 import torch
 from torch import Tensor
@@ -274,7 +275,7 @@ def _whole_numbers(size: int | tuple[int, int] | None) -> int | tuple[int, int] 
     """The size in Python's own numbers, of whatever kind they are."""
     if size is None:
         return None
-    if hasattr(size, "__index__"):
+    if isinstance(size, SupportsIndex):
         return operator.index(size)
     height, width = size
     return operator.index(height), operator.index(width)
