@@ -17,7 +17,7 @@ test: lint types  ## lint, type-check and run the quick tests
 	$(BIN)/python -m pytest -q --durations=5
 
 test-all: lint types  ## the same with the slow tests
-	$(BIN)/python -m pytest -q --durations=15 -m "not gpu and not soak"
+	$(BIN)/python -m pytest -q --durations=15 -m "not gpu"
 
 soak: $(VENV)/.developing  ## thousands of damaged files; takes an hour
 	KINETOSCOPE_SOAK=1 $(BIN)/python -m pytest -q --durations=15 -m soak

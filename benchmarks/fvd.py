@@ -4,9 +4,9 @@
 
 The network has the layers of I3D (12.7 million weights, 400 outputs) and random weights: time and
 memory are those of the real one, the distance means nothing. With --small it is one layer, so that
-memory over many clips can be seen in minutes on a CPU; times are then those of decoding. Videos are random drifts at 64 x 64
-pixels, 16 frames; every count runs in a process of its own, and its peak of memory is that
-process's.
+memory over many clips can be seen in minutes on a CPU; times are then those of decoding. Videos are
+random drifts at 64 x 64 pixels, 16 frames. Every count runs in a process of its own, and its peak
+of memory is that process's.
 """
 
 from __future__ import annotations

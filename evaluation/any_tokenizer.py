@@ -24,13 +24,13 @@ from torch import Tensor
 from ..data.video import to_float, to_uint8
 from ..files.model_folder import find_folder
 from ..tokenizer import VideoCodes, VideoTokenizer
-from ..tokenizer.flicker import Steadiness
 from ..tokenizer.metrics import CodeUsage
 from .clips.extraction import Job, Problem, decoded_batches
 from .clips.feature_store import FeatureStore, default_folder, rows_of
 from .clips.video_sets import choose_clips
 from .codecs import CODECS, fits, within_budget
 from .features import find_object
+from .flicker import Steadiness
 from .metrics import METRICS, Batch, Metric
 from .protocols import Protocol, changes
 from .videos import Settings, make_metrics

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ..files.errors import UnreadableFile
+from ..files.json_file import read_json
 
 SILENT = ("sources", "name")  # fields of a protocol that change no number
 
@@ -13,9 +15,9 @@ SILENT = ("sources", "name")  # fields of a protocol that change no number
 def read_result(path: str | Path) -> dict[str, Any]:
     """A result that `--json` wrote. ValueError if it is none."""
     try:
-        result = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"'{path}' cannot be read ({error}); give a file of --json") from None
+        result = read_json(path)
+    except UnreadableFile as error:
+        raise UnreadableFile(f"{error}; give a file of --json") from None
     if not isinstance(result, dict) or not {"metrics", "protocol", "sets"} <= set(result):
         raise ValueError(f"'{path}' is no result of kinetoscope evaluate videos")
     return result

@@ -9,9 +9,9 @@ from ..data.worlds.stage.clips import HELD_OUT_SEED
 from ..data.worlds.stage.scene import StageConfig
 from ..data.worlds.stage.store import kinds, stage_store
 from ..tokenizer import VideoTokenizer
-from ..tokenizer.flicker import Steadiness
 from ..tokenizer.metrics import CodeUsage, psnr, ssim
 from .edges import edge_sharpness, texture
+from .flicker import Steadiness
 
 Table = dict[str, float]
 SEED = HELD_OUT_SEED + 10_000_000  # not those that validation looks at while a model trains

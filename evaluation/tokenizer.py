@@ -21,8 +21,8 @@ from ..data.worlds.physics.judge.judge import Judge, Reading, score
 from ..data.worlds.physics.scene import PhysicsConfig
 from ..files.model_folder import find_folder
 from ..tokenizer import VideoCodes, VideoTokenizer
-from ..tokenizer.flicker import Steadiness
 from ..tokenizer.metrics import CodeUsage, bits_per_pixel, calm_rate, psnr, ssim, still_cells
+from .flicker import Steadiness
 
 Table = dict[str, float]
 BATCH = 16

@@ -49,6 +49,7 @@ MODULES: dict[str, str | tuple[str, ...]] = {
     "generator.stopwatch": "training.stopwatch",
     "tokenizer.checkpoint": ("files.model_folder", "files.fingerprint", "files.tensors"),
     "tokenizer.checkpoint_io": "training.checkpoints",
+    "tokenizer.flicker": "evaluation.flicker",
     "tokenizer.guard": "training.guard",
     "tokenizer.health": (
         "training.finite_loss",

@@ -1,7 +1,8 @@
-"""What a video becomes: a grid of codes that remembers the size of the video it came from.
+"""What a video becomes: a grid of codes that remembers the size of the video it came from, and the
+codes of its sound.
 
-Legend: B batch, T H W latent grid, Q codebooks of a cell, F Y X frames and pixels, k frames per
-latent.
+Legend: B batch, T H W latent grid, Q codebooks of a cell, K codes of sound of a latent, F Y X
+frames and pixels, k frames per latent.
 """
 
 import os
@@ -10,9 +11,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..files.codes_file import LARGEST_COUNT, LARGEST_FPS, CodesFile, CodesWriter
 from ..files.config_fields import number, whole
 from ..files.errors import UnreadableFile
-from .codes_file import LARGEST_COUNT, LARGEST_FPS, CodesFile, CodesWriter
 
 __all__ = ["CodesFile", "CodesWriter", "SoundCodes", "VideoCodes", "frame_count", "latent_count"]
 
@@ -36,26 +37,44 @@ def latent_count(frames: int, frames_per_latent: int) -> int:
 
 @dataclass(frozen=True)
 class SoundCodes:
-    """Codes of the sound of a batch of videos.
+    """Codes of a batch of sounds of one length.
 
-    indices: int64 `[B, S, Q]`, S steps in time of Q codebooks each, coarse to fine;
-    samples: of one channel, before padding; rate: samples per second; codec: the id of what wrote
-        the codes and the only one that can read them.
+    indices: int64 `[B, T, K]` for K codes of each latent, or `[B, T, K, Q]` of a tokenizer with
+        several codebooks, coarse to fine;
+    num_samples: length of the sound before padding; rate: samples per second;
+    tokenizer: the id of the sound tokenizer that wrote the codes and the only one that can read
+        them.
     """
 
     indices: Tensor
-    samples: int
+    num_samples: int
+    tokenizer: str = ""
     rate: int = SOUND_RATE
-    codec: str = ""
 
     def __post_init__(self) -> None:
-        if self.indices.dim() != 3 or 0 in self.indices.shape:
+        if self.indices.dim() not in (3, 4) or 0 in self.indices.shape:
             raise ValueError(
-                f"codes of sound must be [B, S, Q]; got shape {list(self.indices.shape)}"
+                "indices must be [B, T, K] or [B, T, K, Q], none of them 0; got shape "
+                f"{list(self.indices.shape)}"
             )
         _check_type(self.indices)
-        object.__setattr__(self, "samples", whole(self.samples, "samples", (1, LARGEST_COUNT)))
+        samples = whole(self.num_samples, "num_samples", (1, LARGEST_COUNT))
+        object.__setattr__(self, "num_samples", samples)
         object.__setattr__(self, "rate", whole(self.rate, "rate", (1, 1 << 20)))
+
+    @property
+    def rates(self) -> int:
+        """How many codebooks there are per step: 1, or Q."""
+        return self.indices.shape[-1] if self.indices.dim() == 4 else 1
+
+    def prefix(self, rate: int) -> "SoundCodes":
+        """The first `rate` codebooks: the same sound in fewer bits. ValueError if that many are
+        not there."""
+        if not 1 <= rate <= self.rates:
+            raise ValueError(f"these codes have {self.rates} codebooks; got rate {rate}")
+        if rate == self.rates:
+            return self
+        return replace(self, indices=self.indices[..., :rate].contiguous())
 
 
 @dataclass(frozen=True)
@@ -133,8 +152,8 @@ class VideoCodes:
                 writer.finish(self.num_frames)
             else:
                 sound = self.sound
-                told = {"samples": sound.samples, "rate": sound.rate, "codec": sound.codec}
-                about = {name: str(value) for name, value in told.items()}
+                about = {"samples": str(sound.num_samples), "rate": str(sound.rate)}
+                about["tokenizer"] = sound.tokenizer
                 writer.finish(self.num_frames, sound.indices, about)
 
     @classmethod
@@ -160,4 +179,4 @@ def _sound_of(file: CodesFile) -> SoundCodes | None:
     if indices is None:
         return None
     told = file.sound
-    return SoundCodes(indices, int(told["samples"]), int(told["rate"]), told["codec"])
+    return SoundCodes(indices, int(told["samples"]), told["tokenizer"], int(told["rate"]))

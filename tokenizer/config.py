@@ -36,8 +36,8 @@ class TokenizerConfig:
     )
     decoder: StackConfig = field(default_factory=StackConfig)
     refine_channels: int = 8
-    refine_stride: int = 1
     quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
+    refine_stride: int = 1
     codes_of: str = ""
 
     def __post_init__(self) -> None:

@@ -122,7 +122,8 @@ class Whitening(nn.Module):
             coefficients = (
                 white_BTHWP.float().unflatten(-1, self.mean.shape) * self.scale + self.mean
             )
-            patches = self._over_pictures(self.frames_colours.T @ coefficients, self.rows_columns)
+            pictures = self._over_pictures(coefficients, self.rows_columns).flatten(-2)
+            patches = (self.frames_colours.T @ pictures).unflatten(-1, (self.p, self.p))
         return unpatchify(patches, self.k, self.p)
 
     def _over_pictures(self, patches: Tensor, basis: Tensor) -> Tensor:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import zipfile
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from ..files.atomic import whole_file
+from ..files.errors import UnreadableFile
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +35,41 @@ class WholeCheckpoints(TorchCheckpointIO):
         with whole_file(path) as file:
             torch.save(checkpoint, file)
 
+    def load_checkpoint(
+        self,
+        path: str | os.PathLike[str],
+        map_location: Any = lambda storage, _: storage,
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        """Loads tensors and plain values only, whatever is asked for: anything else in a pickle
+        can run code. UnreadableFile, in one line, if there is more."""
+        if Path(path).is_dir():
+            raise UnreadableFile(
+                f"checkpoint '{path}' is of several processes that share a model; resume it with "
+                "the strategy that wrote it"
+            )
+        try:
+            return super().load_checkpoint(Path(path), map_location, weights_only=True)
+        except (UnpicklingError, RuntimeError, EOFError) as error:
+            reason = next(iter(str(error).splitlines()), "")
+            raise UnreadableFile(f"checkpoint '{path}' cannot be loaded: {reason}") from error
+
+
+def check_checkpoint(name: str) -> None:
+    """Raise UnreadableFile, in one line, unless `name` is a whole checkpoint."""
+    path = Path(name)
+    if re.match(r"[a-z][a-z0-9+.-]*://", name, re.IGNORECASE):
+        problem = "is an address; download it, and give the file"
+    elif not path.exists():
+        problem = "does not exist; --ckpt_path last takes the newest one of the run's folder"
+    elif not path.is_file() and not path.is_dir():
+        problem = "is no ordinary file"
+    elif damaged := damage(path):
+        problem = f"{damaged}; --ckpt_path last takes the newest one that is whole"
+    else:
+        return
+    raise UnreadableFile(f"checkpoint '{name}' {problem}")
+
 
 def damage(path: Path) -> str:
     """What is wrong with a checkpoint, or "" if it is whole.
@@ -38,13 +77,21 @@ def damage(path: Path) -> str:
     The whole file is read, because PyTorch loads flipped bytes without an error.
     """
     if path.is_dir():  # written by several processes, its table of contents last
-        return "" if (path / ".metadata").is_file() else "is not complete"
+        return "" if (path / ".metadata").is_file() else "is a folder without a whole checkpoint"
     try:
         with zipfile.ZipFile(path) as file:
             broken = file.testzip()
     except (zipfile.BadZipFile, OSError, EOFError):
         return "is truncated or no checkpoint"
-    return f"is damaged in {broken}" if broken else ""
+    if broken:
+        return f"is damaged in {broken}"
+    try:
+        surplus = get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # whatever else lies in a zip file
+        return "is no checkpoint"
+    if surplus:
+        return f"needs more than tensors ({', '.join(sorted(surplus)[:3])}), which could run code"
+    return ""
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

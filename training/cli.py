@@ -21,12 +21,13 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from ..files import moved
-from .checkpoints import WholeCheckpoints, damage, newest_checkpoint
+from .checkpoints import WholeCheckpoints, check_checkpoint, newest_checkpoint
 from .did_you_mean import name_nearest
 from .progress import show_log
 from .stop_in_time import AGAIN, StopInTime
 
 log = logging.getLogger(__name__)
+KEYWORDS = ("best", "hpc")  # checkpoints that Lightning finds
 ALLOWED = ("kinetoscope", "lightning", "torch", "vector_quantize_pytorch")
 
 
@@ -47,7 +48,7 @@ class TrainingCLI(LightningCLI):
     """Lightning CLI with safe checkpoints.
 
     Checkpoints are written whole, `--ckpt_path last` takes the newest whole one of a folder, and
-    SIGUSR1 ends a run with a checkpoint.
+    SIGUSR1 or SIGTERM ends a run with a checkpoint.
     """
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
@@ -78,11 +79,8 @@ class TrainingCLI(LightningCLI):
                 "going on from %s", newest or f"the beginning: there is no checkpoint in '{root}'"
             )
             settings["ckpt_path"] = newest and str(newest)
-        elif path and Path(path).exists() and (problem := damage(Path(path))):
-            raise ValueError(
-                f"checkpoint '{path}' {problem}; --ckpt_path last takes the newest one that is "
-                "whole"
-            )
+        elif path and path not in KEYWORDS:
+            check_checkpoint(path)
 
 
 def shorten(bar: ProgressBar) -> None:

@@ -124,6 +124,26 @@ def is_full_disk(error: Exception) -> bool:
 
 
 @contextlib.contextmanager
+def terminate_as_interrupt() -> Iterator[None]:
+    """In the block SIGTERM does what Ctrl-C does at that moment."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        handler = signal.getsignal(signal.SIGINT)
+        if not callable(handler):  # shells let their background jobs ignore Ctrl-C
+            raise KeyboardInterrupt
+        handler(signal.SIGINT, frame)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
 def gentle_interrupt() -> Iterator[Callable[[], bool]]:
     """In the block the first Ctrl-C makes the given function true; the second one interrupts."""
     stopped = False

@@ -1,8 +1,9 @@
-"""Stops a run between two steps when it gets SIGUSR1, with a checkpoint and exit status 75.
+"""Stops a run between two steps when it gets SIGUSR1 or SIGTERM, with a checkpoint and exit status
+75.
 
-Clusters send SIGUSR1 some time before a job's time is up. Lightning's own handler saves wherever
-each process happens to be, which leaves several processes waiting for each other. Here the
-processes agree on a step first.
+Clusters send SIGUSR1 some time before a job's time is up, and SIGTERM when a machine is taken away.
+Lightning's own handlers save wherever each process happens to be, which leaves several processes
+waiting for each other, or do not save at all. Here the processes agree on a step first.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ EVERY = 10  # steps between two times that several processes ask one another
 
 
 class StopInTime(pl.Callback):
-    """Writes `stopped-step=N.ckpt` after SIGUSR1; `--ckpt_path last` resumes from it."""
+    """Writes `stopped-step=N.ckpt` after SIGUSR1 or SIGTERM; `--ckpt_path last` resumes from it."""
 
     def __init__(self) -> None:
         self.asked = self.stopped = False
@@ -32,6 +33,18 @@ class StopInTime(pl.Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         if hasattr(signal, "SIGUSR1") and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGUSR1, self._ask)  # Lightning keeps an existing handler
+
+    def on_sanity_check_start(self, *_: Any) -> None:
+        self._listen()
+
+    def on_train_start(self, *_: Any) -> None:
+        self._listen()
+
+    def _listen(self) -> None:
+        """Take the place of Lightning's handler of SIGTERM, which stops without a checkpoint.
+        Lightning puts back the one before it when the run ends."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._ask)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         if trainer.global_step == self._step:  # gradients of several batches are added up

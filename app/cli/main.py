@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from ...training.progress import INTERRUPTED, complain, one_line
+from ...training.progress import INTERRUPTED, complain, one_line, terminate_as_interrupt
 from .parser import UsageError, parse
 
 COMMANDS = (
@@ -54,8 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name not in COMMANDS:
             raise UsageError(f"unknown command '{name}'; the commands are {', '.join(COMMANDS)}")
         name, rest = split_command(words)
-        function = load(name)
-        status = function(**parse(name, function, rest))
+        with terminate_as_interrupt():
+            function = load(name)
+            status = function(**parse(name, function, rest))
         return status if isinstance(status, int) else 0
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)

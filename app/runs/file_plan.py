@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...data.datasets import SKIPPED
 from ...files.image_files import PICTURE_NUMBER, numbered_pictures
 from ...files.output_path import VIDEO_SUFFIXES, check_output
 from ...files.walk import files_below
@@ -142,7 +143,8 @@ def _find(
                 continue
             inside = list(_below(path, out))
             taken = [file for file in inside if file.suffix.lower() in suffixes()]
-            left_out += len(inside) - len(taken)
+            lists = sum(path.name == SKIPPED for path in inside)  # of an earlier run
+            left_out += len(inside) - len(taken) - lists
             for file in taken if fps is None else _with_folders_for_frames(taken):
                 found.setdefault(file, name / file.relative_to(path))
     return found, left_out

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ...data.datasets.shards import SKIPPED, write_skipped
+from ...data.datasets import SKIPPED
+from ...data.datasets.shards import write_skipped
 from ...data.video import read_metadata
 from ...tokenizer.codes import CodesFile
 from ...training.progress import INTERRUPTED, complain, is_full_disk, one_line

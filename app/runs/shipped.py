@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-import struct
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from ...files.model_folder import SCALE, WEIGHTS, UndrawnWeights, shipped_models
+from ...files.tensors import tensor_shapes
 from ...generator.training.cost import parameter_counts, read_plan, si
 from ...tokenizer import TokenizerConfig, VideoTokenizer
 
@@ -63,12 +62,9 @@ def _tokenizer(path: Path) -> Row:
 
 
 def _stored(path: Path) -> int:
-    """Numbers in a safetensors file: its header says the shape of every tensor."""
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
-    header.pop("__metadata__", None)
-    return sum(math.prod(of["shape"]) for name, of in header.items() if not name.endswith(SCALE))
+    """Numbers in a safetensors file."""
+    shapes = tensor_shapes(path)
+    return sum(math.prod(shape) for name, (shape, _) in shapes.items() if not name.endswith(SCALE))
 
 
 def _comment(path: Path) -> str:

@@ -7,10 +7,11 @@ import logging
 import operator
 import random as python_random
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, SupportsIndex
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -99,7 +100,7 @@ class ClipFolder(Dataset[dict[str, Any]]):
         self.frames = operator.index(frames)
         self.fps = None if fps is None else float(fps)
         self.stride = operator.index(stride)
-        sides = (size, size) if isinstance(size, SupportsIndex) else size
+        sides = size if isinstance(size, Sequence) else (size, size)
         self.size = (operator.index(sides[0]), operator.index(sides[1]))
         self.random = random
         self.zoom = float(zoom)

@@ -37,7 +37,6 @@ log = logging.getLogger("kinetoscope.data")
 
 FORMAT = "kinetoscope-shards-1"
 MANIFEST = "manifest.json"
-SKIPPED = "skipped.csv"
 BLOCK = tarfile.BLOCKSIZE  # a member's header takes one, since names are short
 
 

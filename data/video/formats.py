@@ -123,7 +123,7 @@ def _with_palette(chunk: Tensor) -> Frames:
         palette = np.asarray(indexed.getpalette("RGB"), np.uint8).reshape(-1, 3)
         colours[: len(palette), 1:] = palette
         indices = np.ascontiguousarray(np.asarray(indexed))
-        both: Any = (indices, colours)  # as PyAV takes it, whatever its types say
+        both: Any = (indices, colours)
         yield av.VideoFrame.from_ndarray(both, format="pal8")
 
 

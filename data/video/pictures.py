@@ -33,8 +33,8 @@ class PictureVideo:
         self._given_rate = rate
         with _opened(files[0]) as image:
             self.codec = str(image.format).lower()
-            notes = {str(name): value for name, value in image.info.items()}
-            self.metadata = {name: value for name, value in notes.items() if isinstance(value, str)}
+            info = {str(k): v for k, v in image.info.items() if isinstance(v, str)}
+            self.metadata: dict[str, str] = info
             self._delays = [] if rate is not None else _delays(image)
         seconds = sum(self._delays)
         self.rate = rate or (len(self._delays) / seconds if seconds else STILL_RATE)

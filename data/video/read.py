@@ -12,7 +12,6 @@ import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import SupportsIndex
 
 import torch
 from torch import Tensor
@@ -275,7 +274,7 @@ def _whole_numbers(size: int | tuple[int, int] | None) -> int | tuple[int, int] 
     """The size in Python's own numbers, of whatever kind they are."""
     if size is None:
         return None
-    if isinstance(size, SupportsIndex):
+    if not isinstance(size, Sequence):
         return operator.index(size)
     height, width = size
     return operator.index(height), operator.index(width)

@@ -58,6 +58,8 @@ def is_small_modernbert(config: Mapping[str, Any]) -> bool:
     rope = config["rope_parameters"].get("full_attention", {})
     return (
         all(config[name] == value for name, value in EXACTLY.items())
+        and all(config[name] > 0 for name in SIZES)
+        and config["hidden_size"] % (2 * config["num_attention_heads"]) == 0
         and config["layer_types"] == ["full_attention"] * config["num_hidden_layers"]
         and rope.keys() == {"rope_theta", "rope_type"}
         and rope["rope_type"] == "default"

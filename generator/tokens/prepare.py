@@ -21,11 +21,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from ...data.datasets import SKIPPED
 from ...data.datasets.listed_video import ListedVideo
 from ...data.datasets.shards import (
     FORMAT,
     MANIFEST,
-    SKIPPED,
     shard_path,
     write_skipped,
 )

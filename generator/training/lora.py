@@ -136,7 +136,7 @@ def load_adapter(
 
 def _lora_shapes(decoder: Decoder, rank: int) -> dict[str, tuple[int, ...]]:
     """Shapes of the weights that adapters of a rank add to a decoder, by their names."""
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for index, block in enumerate(decoder.blocks):
         for name in LINEARS:
             layer = getattr(block, name)

@@ -18,6 +18,8 @@ ALSO = {
     "data/video/write.py": "FFmpeg writes to the path of `whole_path`, from __enter__ to __exit__",
     "data/video/workers.py": "members of shards, unpacked for the decoder and removed after it",
     "data/datasets/shards.py": "an array to bytes in memory",
+    "app/runs/kept_frames.py": "a file without a name, of which nothing is left",
+    "data/report/rows.py": "a log that grows; half a line at its end is read over",
     "evaluation/codecs.py": "bytes in memory",
     "evaluation/clips/feature_store.py": "rows that a run maps into memory and nobody reads later",
 }

@@ -134,7 +134,7 @@ def test_impossible_codes_are_refused(change: dict, message: str) -> None:
 def sounding() -> VideoCodes:
     generator = torch.Generator().manual_seed(0)
     indices = torch.randint(0, 4096, (1, 3, 4, 5), generator=generator)
-    sound = SoundCodes(torch.randint(0, 1024, (1, 17, 2), generator=generator), 18_000, codec="ear")
+    sound = SoundCodes(torch.randint(0, 1024, (1, 3, 16, 2), generator=generator), 18_000, "ear")
     return VideoCodes(indices, 9, 32, 40, 12.0, "abc", "physics-64", sound)
 
 
@@ -142,9 +142,9 @@ def content(codes: VideoCodes) -> list[object]:
     """All of it as plain values."""
     sound = codes.sound and [
         codes.sound.indices.tolist(),
-        codes.sound.samples,
+        codes.sound.num_samples,
+        codes.sound.tokenizer,
         codes.sound.rate,
-        codes.sound.codec,
     ]
     names = ("num_frames", "height", "width", "fps", "tokenizer", "model")
     return [codes.indices.tolist(), sound, *(getattr(codes, name) for name in names)]
@@ -155,7 +155,7 @@ def test_sound_is_kept_beside_the_picture(tmp_path: Path, sounding: VideoCodes) 
     sounding.save(path)
     assert content(VideoCodes.load(path)) == content(sounding)
     file = CodesFile.open(path)
-    assert (file.sound_shape, file.sound["rate"]) == ((1, 17, 2), "24000")
+    assert (file.sound_shape, file.sound["rate"]) == ((1, 3, 16, 2), "24000")
     assert load_file(path).keys() == {"indices", "sound"}  # a safetensors file like any other
     dataclasses.replace(sounding, sound=None).save(path)
     assert VideoCodes.load(path).sound is None

@@ -6,12 +6,7 @@ import dataclasses
 import pytest
 import torch
 from kinetoscope.tokenizer import TokenizerConfig, VideoCodes, VideoTokenizer
-from kinetoscope.tokenizer.blocks import (
-    PictureRefiner,
-    from_squares,
-    refiner_radius,
-    to_squares,
-)
+from kinetoscope.tokenizer.blocks import PictureRefiner, from_squares, refiner_radius, to_squares
 from torch import Tensor, nn
 
 

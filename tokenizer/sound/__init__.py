@@ -1,6 +1,6 @@
 """Sound to discrete codes and back: `SoundTokenizer.from_pretrained("sound-24k").encode(wave)`."""
 
-from .codes import SoundCodes
+from ..codes import SoundCodes
 from .config import SoundTokenizerConfig
 from .model import SoundTokenizer
 

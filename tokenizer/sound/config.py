@@ -1,8 +1,9 @@
 """The sizes of a sound tokenizer."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
+from ...files.config_fields import read_fields
 from ..quantizer import QuantizerConfig
 
 
@@ -16,7 +17,23 @@ class SoundTokenizerConfig:
     window, hop: samples that a fine step looks at, and from one fine step to the next.
     width, wide: channels of the fine and of the coarse steps. encoder, decoder: dilations of the
         blocks, of the fine and of the coarse steps each. taps: steps that a block looks at.
+    tones, noises: fixed sines and bands of noise that the decoder mixes.
     """
+
+    LIMITS: ClassVar = {
+        "rate": (1, 1 << 20),
+        "frame_samples": (1, 1 << 20),
+        "frames_per_latent": (1, 64),
+        "codes_per_latent": (1, 4096),
+        "window": (1, 1 << 16),
+        "hop": (1, 1 << 16),
+        "width": (1, 1 << 14),
+        "wide": (1, 1 << 14),
+        "encoder": (1, 1 << 12),
+        "decoder": (1, 1 << 12),
+        "taps": (1, 63),
+        "expand": (1, 64),
+    }
 
     rate: int = 24_000
     frame_samples: int = 2_000
@@ -29,6 +46,8 @@ class SoundTokenizerConfig:
     encoder: tuple[tuple[int, ...], tuple[int, ...]] = ((1, 2, 4), (1, 2))
     decoder: tuple[tuple[int, ...], tuple[int, ...]] = ((1, 2, 4, 8), (1, 2, 4))
     taps: int = 5
+    tones: int = 160
+    noises: int = 24
     expand: int = 2
     quantizer: QuantizerConfig = field(
         default_factory=lambda: QuantizerConfig(
@@ -71,8 +90,6 @@ class SoundTokenizerConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "SoundTokenizerConfig":
-        """The inverse of `dataclasses.asdict`. ValueError on a key that no sound tokenizer has."""
-        try:
-            return cls(**{**values, "quantizer": QuantizerConfig(**values["quantizer"])})
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a sound tokenizer config: {error}") from error
+        """The inverse of `dataclasses.asdict`. ValueError, naming the field, on what no sound
+        tokenizer has."""
+        return read_fields(cls, values)

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...files import model_folder
+from ...files.fingerprint import fingerprint, marks_of
+from ...files.model_folder import find_folder, load_config, load_model, save_folder
 from ..blocks import State, own
-from .codes import SoundCodes
+from ..codes import SoundCodes
 from .config import SoundTokenizerConfig
 from .network import SoundNetwork
 
@@ -48,10 +49,10 @@ class SoundTokenizer(SoundNetwork):
         """Short hash of config and weights; codes carry it, so that no other tokenizer reads
         them by mistake."""
         probes = (self.quantizer.norm.weight, self.out_norm.weight)
-        marks = model_folder.marks_of(self, probes)
+        marks = marks_of(self, probes)
         if self._id is None or self._id[0] != marks:
             config = dataclasses.asdict(self.config)
-            self._id = (marks, model_folder.fingerprint(config, self.state_dict()))
+            self._id = (marks, fingerprint(config, self.state_dict()))
         return self._id[1]
 
     def latents(self, samples: int) -> int:
@@ -161,16 +162,15 @@ class SoundTokenizer(SoundNetwork):
     def from_pretrained(cls, name: str | os.PathLike[str]) -> "SoundTokenizer":
         """Load a shipped model by name, a folder, or a hub id; safetensors only. ValueError if
         that is impossible."""
-        folder = model_folder.find_folder(name, "sound")
-        tokenizer = cls(SoundTokenizerConfig.from_dict(model_folder.read_config(folder)))
-        model_folder.load_weights(tokenizer, folder)
-        return tokenizer.eval()
+        folder = find_folder(name, "sound")
+        config = load_config(folder, SoundTokenizerConfig.from_dict)
+        return load_model(folder, lambda: cls(config)).eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
         """Write config.json and model.safetensors; `half` stores matrices as float16 (to compute
         in float32 again)."""
         config = dataclasses.asdict(self.config)
-        model_folder.save_folder(folder, config, self.state_dict(), half)
+        save_folder(folder, config, self.state_dict(), half)
 
     def _check_indices(self, indices: Tensor) -> None:
         K, Q = self.config.codes_per_latent, self.rates

@@ -3,8 +3,8 @@
 - the encoder sees a short spectrum of the past every few milliseconds, its large range of loudness
   compressed, instead of raw samples
 - causal blocks at two rates of time; FSQ with one or more codebooks a step
-- the decoder gives each fine step a waveform of several hops, scaled by a loudness of its own, and
-  adds these up; a learned waveform may begin suddenly, as a blow does
+- the decoder sets the loudness of fixed tones and noises every fine step, and adds a learned
+  waveform of several hops, which may begin suddenly, as a blow does
 - time is causal and the past is an argument, so a stream of chunks gives the codes and samples of
   the whole
 
@@ -21,6 +21,7 @@ from ..blocks import State
 from ..quantizer import Quantizer
 from .blocks import Stack, with_past
 from .config import SoundTokenizerConfig
+from .synthesis import QUIET, RANGE, Synthesis
 
 COMPRESSION = 0.3  # exponent of magnitudes
 LOUDEST = 3.0  # of the logarithm of a step's own loudness
@@ -60,9 +61,13 @@ class SoundNetwork(nn.Module):
         self.out_norm = nn.RMSNorm(c.width, eps=1e-6)
         self.out = nn.Linear(c.width, c.window)
         self.loudness = nn.Linear(c.width, 1)
+        self.synthesis = Synthesis(c.rate, c.latent_samples, c.hop, c.tones, c.noises)
+        self.mix = nn.Linear(c.width, self.synthesis.count)
         nn.init.normal_(self.out.weight, std=0.3 / c.width**0.5)
         nn.init.zeros_(self.out.bias)
-        nn.init.constant_(self.loudness.bias, -3.0)
+        nn.init.constant_(self.loudness.bias, -1.0)
+        nn.init.normal_(self.mix.weight, std=0.1 / c.width**0.5)
+        nn.init.zeros_(self.mix.bias)
 
     def forward(
         self, wave_BL: Tensor, quantize: bool = True, rate: int | Tensor | None = None
@@ -99,9 +104,11 @@ class SoundNetwork(nn.Module):
         x_BNC = self.decoder(self.lift(vectors).float(), state, new_state)
         x_BSC = self.split(x_BNC).unflatten(2, (c.steps_per_code, -1)).flatten(1, 2)
         x_BSC = self.out_norm(self.fine_decoder(x_BSC.float(), state, new_state))
-        loudness = self.loudness(x_BSC).clamp(max=LOUDEST).exp()
+        loudness = (RANGE * self.loudness(x_BSC)).clamp(max=LOUDEST).exp()
         waves_BSW = (self.out(x_BSC) * loudness).float()
-        return self._added_up(waves_BSW, state, new_state)
+        mix_BSK = QUIET + RANGE * self.mix(x_BSC)
+        played = self.synthesis(mix_BSK, state, new_state)
+        return played + self._added_up(waves_BSW, state, new_state)
 
     def _added_up(self, waves_BSW: Tensor, state: State, new_state: State) -> Tensor:
         """Waveforms that begin one hop after the other and overlap, to samples."""

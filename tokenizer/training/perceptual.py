@@ -23,10 +23,10 @@ import re
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
+
+from ...files.tensors import load_tensors
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet in [0, 1], which its networks expect
 STD = (0.229, 0.224, 0.225)
@@ -84,8 +84,8 @@ class PerceptualLoss(nn.Module):
         if not Path(path).is_file():
             raise ValueError(f"perceptual: there is no file '{path}'")
         try:
-            return cls(load_file(path))
-        except (SafetensorError, ValueError) as error:
+            return cls(load_tensors(path)[0])
+        except ValueError as error:
             raise ValueError(f"perceptual: '{path}' cannot be used: {error}") from error
 
     def features(self, video: Tensor) -> list[Tensor]:

@@ -46,11 +46,7 @@ def tokenizer(
         device: such as cpu or cuda; by default a GPU if there is one.
         json: a file for the numbers and all that they depend on.
     """
-    from ....evaluation.any_tokenizer import (
-        evaluate_tokenizers,
-        format_tokenizers,
-        open_tokenizer,
-    )
+    from ....evaluation.any_tokenizer import evaluate_tokenizers, format_tokenizers, open_tokenizer
     from ....evaluation.codecs import CODECS
     from ....evaluation.protocols import find_protocol
     from ....files.output_path import check_output

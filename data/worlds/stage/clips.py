@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from .render import BACKDROP, render
+from .captions import describe
+from .drawing.render import BACKDROP, render
 from .sample import sample_scenes, uniforms
 from .scene import StageConfig
 
@@ -25,15 +26,16 @@ def stage_batch(
     compiled: bool = False,
     crop: int | None = None,
 ) -> dict[str, Any]:
-    """Scenes and pictures of the given seeds.
+    """Scenes, pictures and sentences of the given seeds.
 
     Args:
         crop: side of the window that is cut out of each clip, the same in all its frames; its place
             follows from the seed, and more often than not an object is in it. None: the picture.
 
     Returns:
-        video uint8 [B, 3, F, Y, X]; foreground bool [B, 1, F, Y, X]; caption list of B str; scenes,
-        the exact state; truth, of the whole picture.
+        video uint8 [B, 3, F, Y, X]; foreground bool [B, 1, F, Y, X]; caption list of B str;
+        attributes list of B, what the sentences say; scenes, the exact state; truth, of the whole
+        picture. The sentences are of the whole picture too.
 
     Raises:
         ValueError: crop is not between 1 and size.
@@ -45,11 +47,12 @@ def stage_batch(
     foreground = (truth.regions < BACKDROP)[:, None]
     if crop is not None:
         video, foreground = _crops(seeds, video, foreground, crop)
-    captions = [""] * len(seeds)
+    texts, said = describe(scenes, seeds)
     return {
         "video": video,
         "foreground": foreground,
-        "caption": captions,
+        "caption": texts,
+        "attributes": said,
         "scenes": scenes,
         "truth": truth,
     }

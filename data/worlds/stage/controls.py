@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .render import BACKDROP, FAR, Truth
-from .style import outlines
+from .drawing.render import BACKDROP, FAR, Truth
+from .drawing.style import outlines
 
 NEAR = 1.5  # metres; what is nearer is drawn as near as this
 

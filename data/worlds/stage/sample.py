@@ -10,11 +10,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .camera import camera_path, follow, project
-from .choice import choose
 from .colours import BASIC, COLOURS, NAMED, rgb_table
-from .dynamics import Course, simulate
-from .plan import DRAFTS, HORIZON, UNIFORMS, Looks, M, draft_scripts, pick
+from .motion.camera import camera_path, follow, project
+from .motion.choice import choose
+from .motion.dynamics import simulate
+from .motion.plan import DRAFTS, HORIZON, UNIFORMS, Looks, draft_scripts
+from .motion.script import Course
+from .motion.words import M, pick
 from .scene import (
     ACTIONS,
     CAMERAS,

@@ -103,7 +103,7 @@ class StageConfig:
     shapes: tuple[str, ...] = SHAPES
     materials: tuple[str, ...] = MATERIALS
     sizes: tuple[str, ...] = ("small", "medium", "medium", "large", "large")
-    motions: tuple[str, ...] = (*MOTIONS[:-1], "collide", "collide", "emerge", "emerge")
+    motions: tuple[str, ...] = (*MOTIONS[:-1], "orbit", "collide", "collide", "emerge", "emerge")
     speeds: tuple[str, ...] = SPEEDS
     grounds: tuple[str, ...] = GROUNDS
     times: tuple[str, ...] = ("day", "day", "evening", "night")

@@ -4,9 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from kinetoscope.data.worlds.stage.captions.attributes import Dice, choose
-from kinetoscope.data.worlds.stage.captions.random_facts import random_facts
-from kinetoscope.data.worlds.stage.captions.sentences import put_into_words
+from kinetoscope.data.worlds.stage.captions import made_up_caption
 from kinetoscope.data.worlds.stage.colours import COLOURS
 from kinetoscope.generator.conditions.words import base_forms, topics, unknown
 
@@ -21,8 +19,7 @@ def test_there_are_many_words_and_each_has_one_topic() -> None:
 
 def test_a_caption_of_the_stage_gets_no_hint() -> None:
     for seed in range(3000):
-        dice = Dice(seed)
-        text = put_into_words(choose(random_facts(seed), dice), dice).text
+        text = made_up_caption(seed).text
         assert unknown(text) == [], text
     for colour in COLOURS:
         assert unknown(f"a {colour} ball") == []

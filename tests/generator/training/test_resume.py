@@ -382,9 +382,18 @@ def test_a_killed_run_has_the_losses_of_one_that_was_not(
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize(
+    ("accumulate", "number"),
+    [(1, signal.SIGUSR1), (2, signal.SIGUSR1), (1, signal.SIGTERM)],
+    ids=["one batch", "two batches", "terminated"],
+)
 def test_a_run_that_is_asked_to_stop_goes_on_where_it_was(
-    shards: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int
+    shards: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    accumulate: int,
+    number: signal.Signals,
 ) -> None:
     """As SLURM asks; with gradients of several batches it ends between two steps all the same."""
     monkeypatch.setattr("sys.argv", ["kinetoscope.generator"])
@@ -398,14 +407,16 @@ def test_a_run_that_is_asked_to_stop_goes_on_where_it_was(
 
     def asked(module: GeneratorModule, batch: Any, batch_idx: int) -> Any:
         if batch_idx == 2 * accumulate:  # the first batch of the third step
-            os.kill(os.getpid(), signal.SIGUSR1)
+            os.kill(os.getpid(), number)
         return step(module, batch, batch_idx)
 
     before = signal.getsignal(signal.SIGUSR1)
+    terminated = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
         patch.setattr(GeneratorModule, "training_step", asked)
         fit(tmp_path / "asked")
     assert ended.value.code == AGAIN
+    assert signal.getsignal(signal.SIGTERM) == terminated
     newest = newest_checkpoint(tmp_path / "asked")
     assert newest is not None and newest.name == "stopped-step=3.ckpt"
     assert max(losses(tmp_path / "asked")) == 2

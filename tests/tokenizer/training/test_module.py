@@ -256,7 +256,9 @@ def test_a_run_needs_an_end(module: TokenizerModule, tmp_path: Path) -> None:
         trainer(tmp_path, steps=-1, max_epochs=-1).fit(module, Squares())
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "config", [path for path in CONFIGS if "sound" not in path.stem], ids=lambda path: path.stem
+)
 def test_every_yaml_parses_with_overrides(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = ["--data.root", "clips"] if config.stem == "folder" else []
     with pytest.raises(SystemExit) as left:

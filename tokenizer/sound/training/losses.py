@@ -47,8 +47,8 @@ def sound_loss(
     for window, bands in zip(weights.windows, weights.bands):
         filters = mel_filters(window, bands, rate).to(wave_BL.device)
         ours, theirs = magnitudes(wave_BL, window), magnitudes(target_BL, window)
-        logs = [(filters @ x).clamp_min(QUIETEST).log10() for x in (ours, theirs)]
-        mel = mel + functional.l1_loss(*logs)
+        loud, wanted = ((filters @ x).clamp_min(QUIETEST).log10() for x in (ours, theirs))
+        mel = mel + functional.l1_loss(loud, wanted)
         amplitude = amplitude + functional.l1_loss(ours.sqrt(), theirs.sqrt())
     count = len(weights.windows)
     still = functional.max_pool1d(target_BL.abs()[:, None], 481, 1, 240)[:, 0] < QUIETEST

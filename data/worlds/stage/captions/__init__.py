@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from ..scene import Scenes
 from .attributes import VECTOR_SIZES, Attributes, Dice, choose
 from .clauses import TAGS
-from .facts import Deed, Facts, Hit, Thing, facts
+from .facts import Deed, Facts, Hit, Thing
+from .observe import facts
+from .random_facts import random_facts
+from .rough import roughen
 from .sentences import Caption, put_into_words
 
 __all__ = [
@@ -26,6 +29,8 @@ __all__ = [
     "captions",
     "describe",
     "facts",
+    "made_up_caption",
+    "roughen",
 ]
 
 
@@ -42,3 +47,10 @@ def captions(scenes: Scenes, seeds: Sequence[int]) -> list[Caption]:
         dice = Dice(seed)
         written.append(put_into_words(choose(shown, dice), dice))
     return written
+
+
+def made_up_caption(seed: int, named_colours: float = 0.4) -> Caption:
+    """A caption of a clip that nobody simulated: any attributes, for a text encoder to learn from;
+    `named_colours` is the share of objects in one of the further colours."""
+    dice = Dice(seed)
+    return put_into_words(choose(random_facts(seed, named_colours), dice), dice)

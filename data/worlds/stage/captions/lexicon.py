@@ -289,7 +289,12 @@ WEATHER_CLAUSES: Table = {  # a sentence each
 STYLE_NOUNS: Table = {  # before "of ..."
     "shaded": ("a 3D rendering", "a 3D render", "a realistic rendering", "a shaded 3D picture"),
     "flat": ("a flat cartoon", "a cartoon drawing", "a flat drawing", "a cartoon"),
-    "pencil": ("a pencil drawing", "a pencil sketch", "a pencil drawing", "a sketch in pencil"),
+    "pencil": (
+        "a pencil drawing",
+        "a pencil sketch",
+        "a sketch in pencil",
+        "a coloured pencil drawing",
+    ),
     "pixels": ("pixel art", "a pixel art animation", "a pixel art scene", "a pixelated picture"),
     "watercolour": (
         "a watercolour",
@@ -302,7 +307,7 @@ STYLE_NOUNS: Table = {  # before "of ..."
 STYLE_TAILS: Table = {  # after a comma, or in front
     "shaded": ("rendered in 3D", "in a realistic style", "with realistic shading"),
     "flat": ("drawn as a flat cartoon", "in flat colours with outlines", "in cartoon style"),
-    "pencil": ("drawn in pencil", "as a pencil drawing", "sketched in pencil"),
+    "pencil": ("drawn in pencil", "as a pencil drawing", "sketched in coloured pencil"),
     "pixels": ("as pixel art", "in pixel art style", "in coarse pixels", "pixelated"),
     "watercolour": (
         "painted in watercolour",

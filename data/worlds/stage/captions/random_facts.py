@@ -25,7 +25,6 @@ from .facts import (
     JUMP,
     ORBIT,
     ROLL,
-    SHOWS_MATERIAL,
     SLIDE,
     SPIN,
     STAND,
@@ -36,6 +35,7 @@ from .facts import (
     Hit,
     Thing,
 )
+from .observe import SHOWS_MATERIAL
 
 TRAVELS = (ROLL, SLIDE, COLLIDE, EMERGE)
 

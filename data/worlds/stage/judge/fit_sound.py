@@ -32,7 +32,7 @@ def training_set(clips: int) -> tuple[Tensor, Tensor]:
     """Waves int16 [N, L] and targets float16 [N, T, 1 + materials]; -1 where nothing is asked."""
     waves, targets = [], []
     for begin in range(SEED, SEED + clips, 64):
-        scenes = made_up_scenes(range(begin, min(begin + 64, SEED + clips)), FRAMES)
+        scenes = made_up_scenes(range(begin, min(begin + 64, SEED + clips)), FRAMES, meetings=0.6)
         wave = sound(scenes)
         waves.append((wave * 32767).round().to(torch.int16))
         targets.append(target(heard(scenes, wave), wave.shape[1] // HOP + 1))

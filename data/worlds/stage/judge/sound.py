@@ -13,13 +13,16 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from .....files import model_folder
+from .....files.config_fields import read_fields
 from ..scene import MATERIALS, Scenes
 from ..sound import RATE, impacts
 
@@ -45,6 +48,13 @@ class Strike:
 class SoundJudgeConfig:
     """Sizes of the network, and how sure it must be of a strike and of a material."""
 
+    LIMITS: ClassVar = {
+        "width": (1, 4096),
+        "dilations": (1, 4096),
+        "strike": (0, 1),
+        "material": (0, 1),
+    }
+
     width: int = 48
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16)
     strike: float = 0.5
@@ -53,6 +63,8 @@ class SoundJudgeConfig:
 
 class SoundJudge(nn.Module):
     """Waves [B, L] to what is struck when."""
+
+    bands_MK: Tensor
 
     def __init__(self, config: SoundJudgeConfig | None = None) -> None:
         super().__init__()
@@ -70,10 +82,8 @@ class SoundJudge(nn.Module):
     def from_pretrained(cls, name: str | os.PathLike[str] | None = None) -> SoundJudge:
         """Load the judge that ships, or one from a folder. ValueError if that is impossible."""
         folder = shipped_folder() if name is None else Path(name)
-        values = model_folder.read_config(folder)
-        judge = cls(SoundJudgeConfig(**{**values, "dilations": tuple(values["dilations"])}))
-        model_folder.load_weights(judge, folder)
-        return judge.eval()
+        config = model_folder.load_config(folder, partial(read_fields, SoundJudgeConfig))
+        return model_folder.load_model(folder, lambda: cls(config)).eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write config.json and model.safetensors, in half precision."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..scene import GROUNDS, MATERIALS, PLACES, SHAPES, WEATHERS, Scenes
+from ..scene import GROUNDS, MATERIALS, PLACES, SHAPES, SIZES, Scenes, latent_of_frame
 from .events import FPS
 
 SLOTS = 3
@@ -22,10 +22,11 @@ BOUNCES = 5
 _CLIP_DRAWS, _SLOT_DRAWS = 8, 24
 
 
-def made_up_scenes(seeds: Sequence[int], frames: int) -> Scenes:
+def made_up_scenes(seeds: Sequence[int], frames: int, meetings: float = 0.3) -> Scenes:
     """Scenes whose sound is worth hearing; pictures of them would make no sense.
 
-    Each slot either falls and bounces, is hit now and then, moves along the ground or does nothing.
+    Each slot either falls and bounces, is hit now and then, moves along the ground or does nothing;
+    in a share `meetings` of the clips two things hit one another, at times twice.
     Raises ValueError for no seeds and for frames below 1.
     """
     if len(seeds) < 1 or frames < 1:
@@ -39,46 +40,45 @@ def made_up_scenes(seeds: Sequence[int], frames: int) -> Scenes:
     clip, slot = u[:, :_CLIP_DRAWS], u[:, _CLIP_DRAWS:].unflatten(1, (SLOTS, _SLOT_DRAWS))
     B, N, F = len(seeds), SLOTS, frames
     impact, moment = _impacts(slot, frames)
-    _collisions(clip, slot, impact, moment)
-    speed = _speeds(slot, frames)
-    zero = torch.zeros(B, F, N, 3)
-    velocity = zero.clone()
-    velocity[..., 0] = speed
+    _collisions(clip, meetings, impact, moment)
     weather = torch.tensor([0, 0, 0, 0, 1, 1, 2, 3])[(clip[:, 1] * 8).long()]
-    words = {name: torch.zeros(B, dtype=torch.long) for name in ("time", "style", "camera")}
-    return Scenes(
-        count=1 + (clip[:, 0] * N).long(),
-        colour=torch.zeros(B, N, dtype=torch.long),
-        rgb=torch.zeros(B, N, 3),
-        shape=(slot[..., 0] * len(SHAPES)).long(),
-        material=(slot[..., 1] * len(MATERIALS)).long(),
-        size=(slot[..., 2] * 3).long(),
-        lying=slot[..., 3] < 0.3,
-        motion=torch.zeros(B, N, 2, dtype=torch.long),
-        direction=torch.zeros(B, N, 2, dtype=torch.long),
-        speed=torch.ones(B, N, 2, dtype=torch.long),
-        then_frame=torch.full((B, N), -1),
-        target=torch.full((B, N), -1),
-        ground=(clip[:, 2] * len(GROUNDS)).long(),
-        weather=weather % len(WEATHERS),
-        place=torch.where(clip[:, 3] < 0.7, PLACES.index("open"), PLACES.index("room")),
-        camera_speed=torch.ones(B, dtype=torch.long),
-        camera_target=torch.full((B,), -1),
-        seed=torch.tensor([int(seed) for seed in seeds]),
-        position=zero,
-        velocity=velocity,
-        rotation=torch.eye(3).expand(B, F, N, 3, 3),
-        turning=zero,
-        resting=torch.ones(B, F, N, dtype=torch.bool),
-        impact=impact,
-        moment=moment,
-        eye=torch.zeros(B, F, 3),
-        view=torch.zeros(B, F, 2),
-        lens=torch.ones(B, F),
-        steered=torch.full((B,), -1),
-        action=torch.zeros(B, 1 + -(-(F - 1) // 4), dtype=torch.long),
-        **words,
-    )
+    state = _nothing(B, F, N)
+    state["velocity"][..., 0] = _speeds(slot, frames)
+    heard = {
+        "count": 1 + (clip[:, 0].sqrt() * N).long().clamp(max=N - 1),
+        "shape": (slot[..., 0] * len(SHAPES)).long(),
+        "material": (slot[..., 1] * len(MATERIALS)).long(),
+        "size": (slot[..., 2] * len(SIZES)).long(),
+        "lying": slot[..., 3] < 0.3,
+        "ground": (clip[:, 2] * len(GROUNDS)).long(),
+        "weather": weather,
+        "place": torch.where(clip[:, 3] < 0.7, PLACES.index("open"), PLACES.index("room")),
+        "seed": torch.tensor([int(seed) for seed in seeds]),
+        "impact": impact,
+        "moment": moment,
+    }
+    return Scenes(**{**state, **heard})
+
+
+def _nothing(B: int, F: int, N: int) -> dict[str, Tensor]:
+    """Every field of scenes in which nothing is or moves; what is not heard stays so."""
+    clip, thing = torch.zeros(B, dtype=torch.long), torch.zeros(B, N, dtype=torch.long)
+    vector = torch.zeros(B, F, N, 3)
+    state = {name: clip for name in ("time", "style", "camera", "camera_speed", "weather", "place")}
+    state |= {name: clip - 1 for name in ("camera_target", "steered")}
+    state |= {name: thing[..., None].expand(B, N, 2) for name in ("motion", "direction", "speed")}
+    state |= {name: thing - 1 for name in ("then_frame", "target")}
+    state |= {name: vector.clone() for name in ("position", "velocity", "turning")}
+    return state | {
+        "colour": thing,
+        "rgb": torch.zeros(B, N, 3),
+        "rotation": torch.eye(3).expand(B, F, N, 3, 3),
+        "resting": torch.ones(B, F, N, dtype=torch.bool),
+        "eye": torch.zeros(B, F, 3),
+        "view": torch.zeros(B, F, 2),
+        "lens": torch.ones(B, F),
+        "action": torch.zeros(B, int(latent_of_frame(F - 1)) + 1, dtype=torch.long),
+    }
 
 
 def _impacts(u: Tensor, frames: int) -> tuple[Tensor, Tensor]:
@@ -117,14 +117,16 @@ def _put(impact: Tensor, moment: Tensor, time: Tensor, other: Tensor, speed: Ten
     moment[place] = (time * FPS % 1 / FPS)[clip, slot][harder]
 
 
-def _collisions(u_clip: Tensor, u: Tensor, impact: Tensor, moment: Tensor) -> None:
-    """In some clips the first two things meet once, in place."""
+def _collisions(u: Tensor, share: float, impact: Tensor, moment: Tensor) -> None:
+    """In some clips the first two things meet, in place."""
     frames = impact.shape[1]
-    meets = (u_clip[:, 4] < 0.3).nonzero()[:, 0]
-    frame = (u_clip[meets, 5] * frames).long()
-    for one, two in ((0, 1), (1, 0)):
-        impact[meets, frame, one, two] = 0.3 + 2.5 * u_clip[meets, 6]
-        moment[meets, frame, one, two] = u_clip[meets, 7] / FPS
+    for number in range(2):
+        meets = (u[:, 4] < share / (1 + 2 * number)).nonzero()[:, 0]
+        frame = ((u[meets, 5] + 0.41 * number) % 1 * frames).long()
+        speed = 0.3 + 2.5 * ((u[meets, 6] + 0.37 * number) % 1)
+        for one, two in ((0, 1), (1, 0)):
+            impact[meets, frame, one, two] = speed
+            moment[meets, frame, one, two] = u[meets, 7] / FPS
 
 
 def _speeds(u: Tensor, frames: int) -> Tensor:

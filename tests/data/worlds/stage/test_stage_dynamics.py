@@ -5,19 +5,18 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from kinetoscope.data.worlds.stage.dynamics import (
+from kinetoscope.data.worlds.stage.motion.bodies import (
     GRAVITY,
     ROLLING,
     SLIDING,
-    Course,
-    Script,
     footprints,
     gaps,
     reach,
     rest_height,
     restitution,
-    simulate,
 )
+from kinetoscope.data.worlds.stage.motion.dynamics import simulate
+from kinetoscope.data.worlds.stage.motion.script import Course, Script
 from kinetoscope.data.worlds.stage.sample import sample_scenes
 from kinetoscope.data.worlds.stage.scene import (
     GROUNDS,

@@ -4,8 +4,8 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-from kinetoscope.data.worlds.stage.camera import project
 from kinetoscope.data.worlds.stage.colours import BASIC, COLOURS, rgb_table, to_linear
+from kinetoscope.data.worlds.stage.motion.camera import project
 from kinetoscope.data.worlds.stage.sample import sample_scenes
 from kinetoscope.data.worlds.stage.scene import (
     CAMERAS,

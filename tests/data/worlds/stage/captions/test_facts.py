@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 import pytest
 import torch
 from kinetoscope.data.worlds.stage.captions import describe, facts
-from kinetoscope.data.worlds.stage.captions.facts import UNKNOWN, Facts, in_picture
+from kinetoscope.data.worlds.stage.captions.facts import UNKNOWN, Facts
+from kinetoscope.data.worlds.stage.captions.picture import in_picture
 from kinetoscope.data.worlds.stage.sample import sample_scenes
 from kinetoscope.data.worlds.stage.scene import (
     CAMERAS,
@@ -127,7 +128,7 @@ def test_what_stands_behind_a_nearer_thing_is_not_there() -> None:
 
 def test_looks_that_a_style_does_not_draw_are_unknown(scenes: Scenes) -> None:
     shiny = torch.full_like(scenes.material, MATERIALS.index("shiny"))
-    for style, shows in (("shaded", True), ("flat", False), ("pencil", False)):
+    for style, shows in (("shaded", True), ("flat", False), ("pencil", True)):
         drawn = torch.full_like(scenes.style, STYLES.index(style))
         for clip in facts(replace(scenes, material=shiny, style=drawn)):
             assert all((thing.material != UNKNOWN) == shows for thing in clip.things)

@@ -1,21 +1,12 @@
 """Careless sentences keep their words' tags and what they say."""
 
-from kinetoscope.data.worlds.stage.captions import Caption
-from kinetoscope.data.worlds.stage.captions.attributes import Dice, choose
-from kinetoscope.data.worlds.stage.captions.random_facts import random_facts
-from kinetoscope.data.worlds.stage.captions.rough import roughen
-from kinetoscope.data.worlds.stage.captions.sentences import put_into_words
-
-
-def caption(seed: int) -> Caption:
-    dice = Dice(seed)
-    return put_into_words(choose(random_facts(seed), dice), dice)
+from kinetoscope.data.worlds.stage.captions import made_up_caption, roughen
 
 
 def test_rough_sentences_say_the_same_with_the_same_tags() -> None:
     changed = 0
     for seed in range(300):
-        exact = caption(seed)
+        exact = made_up_caption(seed)
         rough = roughen(exact, seed)
         assert rough.said == exact.said and len(rough.words) == len(rough.tags)
         assert all(rough.words)
@@ -31,5 +22,5 @@ def test_rough_sentences_say_the_same_with_the_same_tags() -> None:
 
 
 def test_roughness_depends_on_the_seed_alone() -> None:
-    assert roughen(caption(1), 5) == roughen(caption(1), 5)
-    assert len({roughen(caption(1), seed).text for seed in range(40)}) > 20
+    assert roughen(made_up_caption(1), 5) == roughen(made_up_caption(1), 5)
+    assert len({roughen(made_up_caption(1), seed).text for seed in range(40)}) > 20

@@ -15,23 +15,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..scene import HALF_DEPTH, HALF_WIDTH, SPEEDS, StageConfig
+from .bodies import deceleration, footprints, rest_height
 from .camera import DISTANCE
-from .dynamics import (
-    ORBIT_SPEED,
-    TRAVEL_SPEED,
-    Script,
-    deceleration,
-    footprints,
-    rest_height,
-    restitution,
-)
-from .scene import HALF_DEPTH, HALF_WIDTH, MOTIONS, RADII, SHAPES, SPEEDS, StageConfig
+from .script import ORBIT_SPEED, TRAVEL_SPEED, Script
+from .words import RING, M, directions, first_words, lying, noticeable, pick, second_words
 
 DRAFTS, DRAFTS_OF_WORDS = 21, 5
 UNIFORMS = 20  # random numbers per object and draft
-CROWD_MOVERS = 2  # of three and more objects, so many move at most
 HORIZON = 33  # frames in which a clip's words must have shown
-
 # Places (x, z) in calm drafts of one to four objects, from left to right.
 ROWS = (
     ((0.0, 0.1), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
@@ -39,9 +31,6 @@ ROWS = (
     ((-1.55, 0.5), (0.0, -0.5), (1.55, 0.7), (0.0, 0.0)),
     ((-1.8, 0.9), (-0.78, -0.8), (0.62, 0.25), (1.9, 1.2)),
 )
-
-M = {word: index for index, word in enumerate(MOTIONS)}
-BALL, CUBE, CYLINDER, CONE, RING, CAPSULE = range(len(SHAPES))
 
 
 @dataclass(frozen=True)
@@ -53,12 +42,6 @@ class Looks:
     material: Tensor
     size: Tensor
     ground: Tensor
-
-
-def pick(u: Tensor, words: tuple[str, ...], table: tuple[str, ...]) -> Tensor:
-    """Indices into `table` of words drawn by uniform numbers."""
-    choice = torch.tensor([table.index(word) for word in words])
-    return choice[(u * len(words)).long()]
 
 
 def draft_scripts(
@@ -83,22 +66,23 @@ def draft_scripts(
     steered = repeat(steered)
     words = u[:, torch.arange(C) // DRAFTS_OF_WORDS * DRAFTS_OF_WORDS].flatten(0, 1)
     calm = (torch.arange(C) == C - 1).repeat(len(looks.ground))
-    motion, target = _first_words(words, present, shape, material, size, ground, config)
+    motion, target = first_words(words, present, shape, material, size, ground, config)
     still = calm[:, None] | (torch.arange(motion.shape[1]) == steered[:, None])
     motion = torch.where(still | ~present, M["stand"], motion)
     target = torch.where(still | ~present, -1, target)
-    second, then_frame = _second_words(words, motion, shape, material, calm, config)
+    second, then_frame = second_words(words, motion, shape, material, calm, config)
     second = torch.where(still | ~present, -1, second)
     then_frame = torch.where(second >= 0, then_frame, -1)
     motions = torch.stack([motion, second], -1)
     speed = pick(words[..., 4:6], config.speeds, SPEEDS)
-    direction = _directions(words, motions, speed)
-    lying = _lying(words, motions, shape)
+    direction = directions(words, motions, speed)
+    lies = lying(words, motions, shape)
+    speed = noticeable(speed, motions, shape, lies, ground, config)
     script = Script(
         present=present,
         shape=shape,
         size=size,
-        lying=lying,
+        lying=lies,
         ground=ground,
         motion=motions,
         direction=direction,
@@ -116,114 +100,6 @@ def draft_scripts(
     return _place(u.flatten(0, 1).double(), script, calm, config.fps)
 
 
-def _first_words(
-    u: Tensor,
-    present: Tensor,
-    shape: Tensor,
-    material: Tensor,
-    size: Tensor,
-    ground: Tensor,
-    config: StageConfig,
-) -> tuple[Tensor, Tensor]:
-    """First motions and targets [B * C, N]. A word that the object cannot show becomes another."""
-    moving = tuple(word for word in config.motions if word != "stand") or ("stand",)
-    motion = torch.where(u[..., 0] < config.moving_objects, pick(u[..., 1], moving, MOTIONS), 0)
-    count = present.sum(1, keepdim=True)
-    slots = torch.arange(motion.shape[1])
-    rank = torch.where(motion > 0, u[..., 19], 2.0).argsort(1).argsort(1)
-    motion = torch.where((count > 2) & (rank >= CROWD_MOVERS), M["stand"], motion)
-    # One object of a scene may have to do with another, the first that drew such a word.
-    social = (motion == M["orbit"]) | (motion == M["collide"]) | (motion == M["emerge"])
-    social = social & present & (count > 1)
-    first = torch.where(social.any(1), social.int().argmax(1), -1)[:, None]
-    # The largest other object is the target; among equals the draw decides.
-    rank = torch.tensor(RADII)[size] + 0.01 * u[..., 2]
-    rank = torch.where(present & (slots != first), rank, -1.0)
-    other = rank.argmax(1, keepdim=True)
-    radius = torch.tensor(RADII)[size]
-    wide = torch.tensor([1.0, 0.85, 0.72, 0.6, 0.9, 0.52])[shape] * radius
-    hides = (wide.gather(1, other) >= 1.25 * wide) & (radius.gather(1, other) > radius)
-    keeps = (slots == first) & ((motion != M["emerge"]) | hides)
-    target = torch.where(keeps, other, -1)
-    slides = torch.where(u[..., 3] < 0.5, M["roll"], M["slide"])
-    motion = torch.where((motion >= M["orbit"]) & ~keeps, slides, motion)
-    is_target = (slots == other) & keeps.any(1, keepdim=True)
-    motion = torch.where(is_target, M["stand"], motion)
-    cannot_roll = (shape == CUBE) | (shape == CONE)
-    motion = torch.where((motion == M["roll"]) & cannot_roll, M["slide"], motion)
-    motion = torch.where((motion == M["slide"]) & (shape == BALL), M["roll"], motion)
-    drops = (motion == M["fall"]) | (motion == M["bounce"])
-    springs = restitution(shape, ground[:, None]) >= 0.5
-    motion = torch.where(drops, torch.where(springs, M["bounce"], M["fall"]), motion)
-    hidden_spin = (motion == M["spin"]) & ~_shows_spin(shape, material)
-    return torch.where(hidden_spin, M["jump"], motion), target
-
-
-def _shows_spin(shape: Tensor, material: Tensor) -> Tensor:
-    return (shape == CUBE) | (shape == RING) | (material == 2)
-
-
-def _second_words(
-    u: Tensor,
-    motion: Tensor,
-    shape: Tensor,
-    material: Tensor,
-    calm: Tensor,
-    config: StageConfig,
-) -> tuple[Tensor, Tensor]:
-    """Second motions, or -1, and the frame at which they begin."""
-    travels = (motion == M["roll"]) | (motion == M["slide"])
-    first = travels | (motion == M["jump"]) | (motion == M["spin"]) | (motion == M["stand"])
-    drawn = (u[..., 6] < config.then) & first & ~calm[:, None]
-    drawn &= (motion != M["stand"]) | (u[..., 0] < config.moving_objects)
-    travel = torch.where((shape == CUBE) | (shape == CONE), M["slide"], M["roll"])
-    travel = torch.where(motion == M["slide"], M["slide"], travel)
-    spin_or_jump = torch.where(_shows_spin(shape, material), M["spin"], M["jump"])
-    second = torch.where(u[..., 7] < 0.45, travel, M["jump"])
-    second = torch.where((u[..., 7] > 0.7) & (motion != M["spin"]), spin_or_jump, second)
-    ends = (travels | (motion == M["spin"])) & (u[..., 8] < 0.4)
-    second = torch.where(ends, M["stop"], second)
-    same = (second == motion) & ~travels
-    second = torch.where(same, travel, second)
-    allowed = torch.tensor([word in config.motions or word == "stop" for word in MOTIONS])
-    second = torch.where(drawn & allowed[second], second, -1)
-    # A jump lasts longer than the braking of what travels.
-    begin = torch.where(
-        motion == M["jump"], 16 + (u[..., 9] * 4).long(), 10 + (u[..., 9] * 7).long()
-    )
-    return second, begin
-
-
-def _directions(u: Tensor, motion: Tensor, speed: Tensor) -> Tensor:
-    """Directions [..., 2] of both motions; a second one leads elsewhere than the first.
-
-    The stage is too shallow for fast ways into the depth.
-    """
-    first = 1 + (u[..., 10] * 4).long()
-    sideways = 1 + (u[..., 10] * 2).long()
-    only_sideways = (motion[..., 0] >= M["spin"]) & (motion[..., 0] <= M["emerge"])
-    fast = speed[..., 0] == SPEEDS.index("fast")
-    first = torch.where(only_sideways | fast, sideways, first)
-    second = (first - 1 + 1 + (u[..., 11] * 3).long()) % 4 + 1
-    second = torch.where(motion[..., 1] == M["spin"], 1 + (u[..., 11] * 2).long(), second)
-    both = torch.stack([first, second], -1)
-    has = (motion == M["roll"]) | (motion == M["slide"]) | (motion == M["collide"])
-    has |= (motion == M["spin"]) | (motion == M["orbit"]) | (motion == M["emerge"])
-    return torch.where(has, both, 0)
-
-
-def _lying(u: Tensor, motion: Tensor, shape: Tensor) -> Tensor:
-    """Whether the axis of symmetry is horizontal."""
-    turns_over = (shape == CYLINDER) | (shape == CAPSULE)
-    free = torch.where(shape == RING, u[..., 12] < 0.75, turns_over & (u[..., 12] < 0.3))
-    any_kind = (motion[..., 0] == M["collide"]) | (motion[..., 0] == M["emerge"])
-    half = (shape == RING) | turns_over
-    lying = torch.where(any_kind, half & (u[..., 12] < 0.5), free)
-    rolls = (motion == M["roll"]).any(-1) & (shape != BALL)
-    slides = (motion == M["slide"]).any(-1) | (motion[..., 0] == M["orbit"])
-    return torch.where(rolls, True, torch.where(slides, False, lying))
-
-
 def _unit(direction: Tensor, heading: Tensor) -> tuple[Tensor, Tensor]:
     """Unit vectors (x, z) of direction words in a picture that is turned by heading."""
     right = torch.tensor([0.0, -1.0, 1.0, 0.0, 0.0]).double()[direction]
@@ -236,7 +112,7 @@ def _place(u: Tensor, script: Script, calm: Tensor, fps: float) -> Script:
     """Fill in places, speeds and angles."""
     shape, motion = script.shape, script.motion
     foot = footprints(shape, script.lying, script.size)
-    wide = foot.sum(-1)
+    wide = foot[..., 0] + (foot[..., 1] ** 2 + foot[..., 2] ** 2).sqrt()  # the farthest reach
     drag = deceleration(shape, script.lying, script.ground[:, None])
     rest = rest_height(shape, script.lying, script.size)
     pace = torch.tensor(TRAVEL_SPEED).double()[script.speed]
@@ -267,19 +143,18 @@ def _places(u: Tensor, wide: Tensor, present: Tensor, calm: Tensor) -> tuple[Ten
     """Where objects stand: anywhere apart, or in a calm draft side by side in a loose row."""
     x = (u[..., 13] - 0.5) * 2 * (1.9 - 0.5 * wide)
     z = -0.9 + 2.1 * u[..., 14]
-    x, z = _spread(x, z, wide, present)
     place = torch.where(present, u[..., 13], 2.0).argsort(1).argsort(1)
     row = torch.tensor(ROWS)[present.sum(1) - 1]  # [B * C, 4, 2]
     row_x, row_z = row.gather(1, place[..., None].expand(-1, -1, 2)).double().unbind(-1)
     row_x = row_x + 0.1 * (u[..., 15] - 0.5)
     calm = calm[:, None]
-    return torch.where(calm, row_x, x), torch.where(calm, row_z, z)
+    return _spread(torch.where(calm, row_x, x), torch.where(calm, row_z, z), wide, present)
 
 
 def _spread(x: Tensor, z: Tensor, wide: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
     """Push places apart that are too close, to the sides more than into the depth."""
     both = present[:, :, None] & present[:, None, :]
-    wanted = 1.15 * (wide[:, :, None] + wide[:, None, :])
+    wanted = 1.5 * (wide[:, :, None] + wide[:, None, :])
     for _ in range(12):
         across, along = x[:, :, None] - x[:, None, :], 0.6 * (z[:, :, None] - z[:, None, :])
         distance = (across**2 + along**2).sqrt().clamp_min(1e-3)
@@ -305,10 +180,14 @@ def _social(
     x, height, z = start.unbind(-1)
     x = torch.where(is_target, 0.55 * x, x)
     x = torch.where(orbited, 0.3 * x, x)
-    z = torch.where(is_target, torch.where(orbited, 0.2 + 0.25 * z, 0.5 * z - 0.3), z)
+    z = torch.where(is_target, torch.where(orbited, 0.08 * z, 0.5 * z - 0.3), z)
     z = torch.where(struck, 0.6 * z, z)
-    there_x, there_z = x.gather(1, rows), z.gather(1, rows)
     near = wide + wide.gather(1, rows)
+    radius = near * (1.06 + 0.12 * u[..., 16])
+    room = torch.where(orbits, radius + wide, 0.0).amax(1, keepdim=True) + 0.02
+    x = torch.where(orbited, _within(x, HALF_WIDTH - room), x)
+    z = torch.where(orbited, _within(z, HALF_DEPTH - room), z)
+    there_x, there_z = x.gather(1, rows), z.gather(1, rows)
     # To hit: from the side that the direction comes from, as far as the speed carries in 1.3 s.
     way_x, way_z = _unit(script.direction[..., 0], script.heading[:, None])
     carries = (pace[..., 0] * 1.3 - 0.5 * drag * 1.3**2).clamp(0.35, 2.0)
@@ -323,7 +202,6 @@ def _social(
     length = (line_x**2 + line_z**2).sqrt().clamp_min(1e-6)
     x = torch.where(emerges, there_x + line_x / length * near * 1.05, x)
     z = torch.where(emerges, there_z + line_z / length * near * 1.05, z)
-    radius = near * (1.12 + 0.15 * u[..., 16])
     angle = u[..., 17] * 2 * math.pi
     turn = torch.tensor(ORBIT_SPEED).double()[script.speed[..., 0]]
     turn = torch.where(script.direction[..., 0] == 1, -turn, turn)
@@ -331,6 +209,10 @@ def _social(
     z = torch.where(orbits, there_z + radius * angle.sin(), z)
     around = torch.where(orbits[..., None], torch.stack([radius, angle, turn], -1), 0.0)
     return torch.stack([x, height, z], -1), push, around
+
+
+def _within(x: Tensor, most: Tensor) -> Tensor:
+    return torch.minimum(torch.maximum(x, -most.clamp_min(0)), most.clamp_min(0))
 
 
 def _yaws(u: Tensor, script: Script, push: Tensor) -> Tensor:

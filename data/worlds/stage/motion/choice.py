@@ -8,13 +8,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..scene import HALF_DEPTH, HALF_WIDTH, RADII
+from .bodies import footprints, gaps
 from .camera import project
-from .dynamics import Course, Script, footprints, gaps
-from .plan import HORIZON, M
-from .scene import RADII
+from .plan import HORIZON
+from .script import Course, Script
+from .words import M
 
 LATEST_HIT = 22  # frames by which a collision must have happened
 EARLIEST_WALL = 18  # frames before which nothing may reach a wall
+SECOND_WALL = 8  # as many frames of a second motion are free of walls
 
 
 def choose(script: Script, course: Course, eye: Tensor, view: Tensor, lens: Tensor) -> Tensor:
@@ -26,8 +29,8 @@ def choose(script: Script, course: Course, eye: Tensor, view: Tensor, lens: Tens
     C = len(script.ground) // B
     camera = [x.repeat_interleave(C, 0) for x in (eye, view, lens)]
     apart = _stands_apart(script)
-    told = apart & _touches_as_told(script, course)
-    fine = told & _seen(script, course, *camera) & _walls_late(course)
+    told = apart & _touches_as_told(script, course) & _walls_late(script, course)
+    fine = told & _seen(script, course, *camera)
     order = torch.arange(C)
     calm = (order == C - 1).repeat(B)
     level = torch.full((B * C,), 4)
@@ -66,8 +69,20 @@ def _touches_as_told(script: Script, course: Course) -> Tensor:
     return chain & low.flatten(1).all(1)
 
 
-def _walls_late(course: Course) -> Tensor:
-    return (course.impact[:, :EARLIEST_WALL, :, -1] == 0).flatten(1).all(1)
+def _walls_late(script: Script, course: Course) -> Tensor:
+    """No wall is reached early in a motion, and what orbits has room on all sides."""
+    frame = torch.arange(course.impact.shape[1])[:, None]
+    calm = torch.maximum(torch.tensor(EARLIEST_WALL), script.then_frame + SECOND_WALL)
+    early = (course.impact[..., -1] > 0) & (frame < calm[:, None])
+    wide = footprints(script.shape, script.lying, script.size)
+    wide = wide[..., 0] + wide[..., 1].hypot(wide[..., 2])
+    rows = script.target.clamp_min(0)
+    fits = torch.ones_like(script.present)
+    for axis, end in ((0, HALF_WIDTH), (2, HALF_DEPTH)):
+        middle = script.start[..., axis].gather(1, rows).abs()
+        fits &= middle + script.around[..., 0] + wide < end
+    fits |= script.motion[..., 0] != M["orbit"]
+    return ~early.flatten(1).any(1) & fits.all(1)
 
 
 def _seen(script: Script, course: Course, eye: Tensor, view: Tensor, lens: Tensor) -> Tensor:
@@ -75,7 +90,7 @@ def _seen(script: Script, course: Course, eye: Tensor, view: Tensor, lens: Tenso
     radius = torch.tensor(RADII).double()[script.size]
     x, y, depth = project(course.position[:, 0], eye[:, 0], view[:, 0], lens[:, 0])
     scale = radius / (depth * lens[:, 0, None])
-    inside = (x.abs() < 1.0 - 0.35 * scale) & (y.abs() < 1.08 - 0.4 * scale) & (depth > 2.0)
+    inside = (x.abs() < 1.0 - 0.6 * scale) & (y.abs() < 1.08 - 0.4 * scale) & (depth > 2.0)
     emerges = script.motion[..., 0] == M["emerge"]
     inside = (inside | ~script.present).all(1)
     apart_x = x[:, :, None] - x[:, None, :]

@@ -4,7 +4,7 @@ A file is a safetensors file. Tensor `indices` (int32) holds the codes of the pi
 there is one, those of its sound. Metadata say what the codes are of, and have a checksum over
 themselves and all codes. Files of the format before (1) have neither sound nor a checksum.
 
-Legend: B batch, T H W latent grid, Q codebooks of a cell, S steps of sound.
+Legend: B batch, T H W latent grid, Q codebooks of a cell, K codes of sound of a latent.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..files.atomic import whole_file
-from ..files.config_fields import number, shown, whole
-from ..files.errors import UnreadableFile
-from ..files.tensors import check_tensors, unreadable
+from .atomic import whole_file
+from .config_fields import number, shown, whole
+from .errors import UnreadableFile
+from .tensors import check_tensors, unreadable
 
 FORMAT = "kinetoscope-codes"
 FORMAT_VERSION = 2
@@ -66,7 +66,8 @@ class CodesFile:
     frames.
 
     shape: that of the indices, `[B, T, H, W]` or `[B, T, H, W, Q]`; version: that of the package
-        that wrote the file; sound_shape: that of the codes of the sound, `[B, S, Q]`, or nothing;
+        that wrote the file; sound_shape: that of the codes of the sound, `[B, T, K]` or
+        `[B, T, K, Q]`, or nothing;
     notes: what else the writer had to say. The rest is as in `VideoCodes` and `SoundCodes`.
     """
 
@@ -131,7 +132,7 @@ class CodesFile:
         if len(self.shape) not in (4, 5) or 0 in self.shape:
             raise ValueError(f"codes of shape {list(self.shape)}")
         check_grid(self.shape, self.num_frames, self.height, self.width)
-        if self.sound_shape and (len(self.sound_shape) != 3 or 0 in self.sound_shape):
+        if self.sound_shape and (len(self.sound_shape) not in (3, 4) or 0 in self.sound_shape):
             raise ValueError(f"codes of sound of shape {list(self.sound_shape)}")
 
     def read(self, begin: int = 0, end: int | None = None) -> Tensor:
@@ -143,8 +144,8 @@ class CodesFile:
             return self._codes(file.get_slice("indices")[:, begin:end])
 
     def read_sound(self) -> Tensor | None:
-        """The codes of the sound, int64 `[B, S, Q]`, if there are any; errors are those of
-        `read`."""
+        """The codes of the sound, int64 `[B, T, K]` or `[B, T, K, Q]`, if there are any; errors are
+        those of `read`."""
         self._check_whole()
         if not self.sound_shape:
             return None
@@ -231,7 +232,7 @@ class CodesWriter:
         assert self._file is not None
         if not self.shape:
             self.shape = (B, 0, *cell)
-            longest = self._header(1 << 60, self._told(1 << 60, {}), (1 << 60,) * 3)
+            longest = self._header(1 << 60, self._told(1 << 60, {}), (1 << 60,) * 4)
             self._room = -(-(len(longest) + ROOM_FOR_SOUND) // 8) * 8
             self._file.write(bytes(8 + self._room))
         elif B != 1 or (B, *cell) != (self.shape[0], *self.shape[2:]):
@@ -248,7 +249,7 @@ class CodesWriter:
         """Publish the file, of a video of `num_frames` frames.
 
         Args:
-            sound: codes of its sound, `[B, S, Q]`.
+            sound: codes of its sound, `[B, T, K]` or `[B, T, K, Q]`.
             about: what is told of the sound; see `SoundCodes`.
         """
         if self._file is None or not self.shape:

@@ -14,7 +14,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from .scene import LATENT_FRAMES, WEATHERS
+from ..scene import LATENT_FRAMES, WEATHERS
 from .style import places
 
 PATTERNS = 6  # different falls of each kind; a clip has one of them

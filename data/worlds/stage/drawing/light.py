@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .scene import PLACES, WEATHERS, Scenes
+from ..scene import PLACES, WEATHERS, Scenes
 
 # Per time of day: direction to the sun or moon, its colour, the sky's fill light, sky at the
 # horizon, sky above.

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .metrics import still_cells
+from ..tokenizer.metrics import still_cells
 
 GREY_LEVELS = 127.5  # of 255, in one unit of video
 

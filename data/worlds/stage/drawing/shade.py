@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .backdrop import Params, columns, mix, rays, shadows, smooth
+from .backdrop import Params, columns, encode, mix, rays, shadows, smooth
+from .params import Layout
 from .shapes import HITS, NEVER, dot
 
 STRIPE = 0.42  # width of a stripe, in units of the half height
@@ -27,25 +28,26 @@ def local_rays(
     return [dot(axis, delta) for axis in axes], [dot(axis, d) for axis in axes], r
 
 
-def hit(
-    shape: int, p: Params, plane_x: Tensor, plane_y: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Distance in metres, normal in the object's own axes and face, [K, P], for one shape."""
-    o, d, r = local_rays(p, plane_x, plane_y)
+def hit(shape: int, layout: Layout, rows: Tensor, plane_x: Tensor, plane_y: Tensor) -> Tensor:
+    """Distance in metres, normal in the object's own axes and face, [5, K, P], for one shape."""
+    o, d, r = local_rays(layout.unpack(rows), plane_x, plane_y)
     t, x, y, z, face = HITS[shape](o, d)
-    return torch.where((t < NEVER) & (t > 0), t * r, NEVER), x, y, z, face
+    t = torch.where((t < NEVER) & (t > 0), t * r, NEVER)
+    return torch.stack([t, x, y, z, face])
 
 
 def shade(
-    p: Params,
+    layout: Layout,
+    rows: Tensor,
     plane_x: Tensor,
     plane_y: Tensor,
     t: Tensor,
     normal_x: Tensor,
     normal_y: Tensor,
     normal_z: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Linear red, green and blue [K, P] of the row's own object."""
+) -> Tensor:
+    """Display values of red, green and blue [3, K, P] of the row's own object."""
+    p = layout.unpack(rows)
     d = rays(p, plane_x, plane_y)
     o, own_d, r = local_rays(p, plane_x, plane_y)
     t = t.clamp(max=100.0)
@@ -91,6 +93,7 @@ def shade(
         colour = mix(colour, around, fresnel) + gleam * p["sunlight"][:, k : k + 1]
         emitted = albedo * (0.34 + 0.56 * core + 0.16 * n[1]) + 0.22 * core**4
         emitted = mix(emitted, albedo + 0.08, flat)
-        colour = mix(colour, emitted, p["own_glow"])
-        colours.append(mix(colour, p["horizon"][:, k : k + 1], fog * (1 - 0.4 * p["own_glow"])))
-    return colours[0], colours[1], colours[2]
+        colour = mix(colour, emitted, p["own_glowing"])
+        haze = fog * (1 - 0.4 * p["own_glowing"])
+        colours.append(encode(mix(colour, p["horizon"][:, k : k + 1], haze)))
+    return torch.stack(colours)

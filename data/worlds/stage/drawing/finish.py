@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .scene import LATENT_FRAMES, STYLES, Scenes
+from ..scene import LATENT_FRAMES, STYLES, Scenes
 from .style import STYLED
 from .weather import PATTERNS, RAIN, SNOW, falling
 

@@ -5,8 +5,8 @@ import math
 
 import pytest
 import torch
+from kinetoscope.evaluation.flicker import Ratio, Steadiness, border_places, error_jumps
 from kinetoscope.tokenizer import VideoTokenizer
-from kinetoscope.tokenizer.flicker import Ratio, Steadiness, border_places, error_jumps
 from torch import Tensor
 
 K = 4

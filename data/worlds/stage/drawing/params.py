@@ -5,13 +5,16 @@ Shapes: B clips, F frames, M = B * F frames one after another, N object slots.
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from .colours import to_linear
-from .dynamics import rest_height
+from ..colours import to_linear
+from ..motion.bodies import rest_height
+from ..scene import MATERIALS, PLACES, RADII, SHAPES, STYLES, TIMES, WEATHERS, Scenes
 from .light import lighting
-from .scene import MATERIALS, PLACES, RADII, SHAPES, STYLES, TIMES, WEATHERS, Scenes
 from .shapes import SHADOW
 
 # Per ground, linear RGB of its two tones; strength of tiles and of boards; waves per metre along
@@ -166,25 +169,42 @@ def _objects(scenes: Scenes) -> dict[str, Tensor]:
     }
 
 
-def own_tables(tables: dict[str, Tensor], frame: Tensor, slot: Tensor) -> dict[str, Tensor]:
-    """Rows for objects: the tables of their frames, and their own numbers as own_*."""
-    rows = {name: value[frame] for name, value in tables.items()}
-    each = torch.arange(len(frame))
+@dataclass(frozen=True)
+class Layout:
+    """Where each table lies in the columns of all tables side by side."""
 
-    def own(name: str) -> Tensor:
-        return rows[name][each, slot]
+    places: tuple[tuple[str, int, tuple[int, ...]], ...]  # name, first column, shape of a row
 
-    there = rows["there"].clone()
-    there[each, slot] = 0.0  # an object throws no shadow on itself
-    rows["there"] = there
-    glow = rows["glow"].clone()
-    glow[each, slot] = 0.0
-    rows["glow"] = glow
-    rows["own_centre"], rows["own_rotation"] = own("centre"), own("rotation")
-    for name in ("radius", "shiny", "striped"):
-        rows[f"own_{name}"] = own(name)[:, None]
-    rows["own_glow"] = own("glowing")[:, None]
-    rows["own_albedo"], rows["own_second"] = own("albedo"), own("second")
+    def unpack(self, rows: Tensor) -> dict[str, Tensor]:
+        """The tables [K, ...] of packed rows [K, C], as views."""
+        tables = {}
+        for name, first, shape in self.places:
+            tables[name] = rows[:, first : first + math.prod(shape)].unflatten(1, shape)
+        return tables
+
+
+def pack(tables: dict[str, Tensor]) -> tuple[Tensor, Layout]:
+    """All tables side by side, float32 [M, C], and where each lies."""
+    places = []
+    first = 0
+    for name, table in tables.items():
+        places.append((name, first, tuple(table.shape[1:])))
+        first += math.prod(table.shape[1:])
+    packed = torch.cat([table.float().flatten(1) for table in tables.values()], 1)
+    return packed, Layout(tuple(places))
+
+
+def own_tables(tables: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tables with a row for each slot of each frame, M * N rows: own_* are the slot's numbers."""
+    M, N = tables["there"].shape
+    rows = {name: value.repeat_interleave(N, 0) for name, value in tables.items()}
+    others = 1 - torch.eye(N).repeat(M, 1)
+    rows["there"] = rows["there"] * others  # an object throws no shadow on itself
+    rows["glow"] = rows["glow"] * others
+    for name in ("centre", "rotation", "albedo", "second"):
+        rows[f"own_{name}"] = tables[name].flatten(0, 1)
+    for name in ("radius", "shiny", "striped", "glowing"):
+        rows[f"own_{name}"] = tables[name].reshape(M * N, 1)
     return rows
 
 

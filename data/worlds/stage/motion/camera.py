@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .scene import CAMERAS
+from ..scene import CAMERAS
 
 DISTANCE, HEIGHT, TARGET = 5.2, 2.2, 0.70  # metres; TARGET is the height that it looks at
 LENS = 0.45  # tangent of half the height of view

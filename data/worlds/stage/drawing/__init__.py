@@ -1,0 +1,1 @@
+"""Pictures of the stage: shapes, light, styles of drawing, weather."""

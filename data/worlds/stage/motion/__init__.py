@@ -1,0 +1,1 @@
+"""What moves on the stage: scenes that are possible, physics, the camera."""
