@@ -25,6 +25,9 @@ WORST_CRF = 51
 WORST_VP9 = 63
 # frames that the encoder holds back: at 720p 130 MB less than the usual 40, no larger file
 BRIEF = {"rc-lookahead": "10"}
+# The same frames give the same file. Without it they depend on the processor, and below a width of
+# 64 pixels now and then on what was in memory before.
+SAME = {"x264-params": "cpu-independent=1"}
 
 # low-pass filters of half the rate, for samples on the first of two pixels and between them
 ON_FIRST = (-1, 0, 9, 16, 9, 0, -1)
@@ -38,14 +41,14 @@ class Format:
     """How videos of one ending are written.
 
     `frames` turns a chunk uint8 `[3, f, Y, X]` into what the encoder takes; `quality` gives the
-    encoder's options for a crf of 0 (lossless) to 51 and a width; `halved` colours need even sizes.
+    encoder's options for a crf of 0 (lossless) to 51; `halved` colours need even sizes.
     """
 
     container: str
     encoder: str
     pixels: str
     frames: Callable[[Tensor], Frames]
-    quality: Callable[[int, int], dict[str, str]]
+    quality: Callable[[int], dict[str, str]]
     halved: bool = True
     container_options: tuple[tuple[str, str], ...] = ()
 
@@ -133,20 +136,17 @@ def _rgb(chunk: Tensor) -> Frames:
         yield frame.reformat(format="bgra")
 
 
-def _x264(crf: int, width: int) -> dict[str, str]:
-    # Below this width x264's look ahead reads memory that nobody wrote, so that now and then the
-    # same frames give another file.
-    narrow = {"mbtree": "0"} if width < 64 else {}
-    return {"crf": str(crf), **BRIEF, **narrow}
+def _x264(crf: int) -> dict[str, str]:
+    return {"crf": str(crf), **BRIEF, **SAME}
 
 
-def _vp9(crf: int, width: int) -> dict[str, str]:
+def _vp9(crf: int) -> dict[str, str]:
     quality = round(crf * WORST_VP9 / WORST_CRF)
     lossless = {"lossless": "1"} if crf == 0 else {}
     return {"crf": str(quality), "b": "0", "deadline": "good", "cpu-used": "4", **lossless}
 
 
-def _webp(crf: int, width: int) -> dict[str, str]:
+def _webp(crf: int) -> dict[str, str]:
     lossless = {"lossless": "1"} if crf == 0 else {}
     return {"quality": str(round(100 - crf)), **lossless}
 
@@ -160,6 +160,6 @@ FORMATS = {
     ".mov": Format("mov", "libx264", "yuv420p", _left_sited, _x264, container_options=QUICKTIME),
     ".mkv": Format("matroska", "libx264", "yuv420p", _left_sited, _x264),
     ".webm": Format("webm", "libvpx-vp9", "yuv420p", _centred, _vp9),
-    ".gif": Format("gif", "gif", "pal8", _with_palette, lambda crf, width: {}, False, FOREVER),
+    ".gif": Format("gif", "gif", "pal8", _with_palette, lambda crf: {}, False, FOREVER),
     ".webp": Format("webp", "libwebp_anim", "bgra", _rgb, _webp, False, FOREVER),
 }

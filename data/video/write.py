@@ -147,7 +147,7 @@ class _Video:
         if any(self.added):
             self.container.metadata[SIZE_TAG] = f"{width}x{height}"
         crf = default_crf(height, width) if writer.crf is None else writer.crf
-        options = self.format.quality(crf, width)
+        options = self.format.quality(crf)
         rate = _fraction(writer.fps)
         stream: Any = self.container.add_stream(self.format.encoder, rate=rate, options=options)
         stream.height = height + self.added[0]
