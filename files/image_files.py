@@ -7,19 +7,24 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".avif"})
 PICTURE_NUMBER = re.compile(r"%0?\d*d")  # in a pattern such as frames/%05d.png
 NUMBERED = re.compile(r"(.*?)(\d+)")
 HEADS = (b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*")
+AVIF_HEADS = (b"ftypavif", b"ftypavis")
 JPEG_HEAD = b"\xff\xd8\xff"
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is an image by its first bytes."""
+    """Whether a file is an image that Pillow reads, by its first bytes."""
     with open(path, "rb") as file:
         head = file.read(16)
     if head.startswith(JPEG_HEAD):  # also the start of a Motion JPEG stream
         return path.suffix.lower() in IMAGE_SUFFIXES
+    if head[4:12] in AVIF_HEADS:
+        from PIL import features
+
+        return bool(features.check("avif"))
     return head.startswith(HEADS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from itertools import zip_longest
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -14,16 +13,14 @@ from torch import Tensor
 
 
 class KeptFrames:
-    """A nameless file beside `place`, used as a context; nothing of it is left afterwards.
+    """A nameless file where the system keeps what is temporary (TMPDIR), used as a context; nothing
+    of it is left afterwards.
 
     Videos come in batches, chunk by chunk. Memory does not grow with their length.
     """
 
-    def __init__(self, place: Path) -> None:
-        folder = place.absolute().parent
-        while not folder.is_dir():
-            folder = folder.parent
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed on leaving)
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed on leaving)
         # of every video: where its chunks lie, and how many frames each has
         self._chunks: list[list[tuple[int, int]]] = []
         self._picture: tuple[int, int] = (0, 0)

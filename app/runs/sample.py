@@ -83,7 +83,7 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
     begin = time.monotonic()
     with contextlib.ExitStack() as leaving:
         stopped = leaving.enter_context(gentle_interrupt())
-        kept = None if grid_out is None else leaving.enter_context(KeptFrames(Path(grid_out)))
+        kept = None if grid_out is None else leaving.enter_context(KeptFrames())
         for first in range(0, len(jobs), BATCH):
             batch = jobs[first : first + BATCH]
             prompts = [job.prompt for job in batch]

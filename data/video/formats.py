@@ -25,6 +25,9 @@ WORST_CRF = 51
 WORST_VP9 = 63
 # frames that the encoder holds back: at 720p 130 MB less than the usual 40, no larger file
 BRIEF = {"rc-lookahead": "10"}
+# The same frames give the same file. Without it they depend on the processor, and below a width of
+# 64 pixels now and then on what was in memory before.
+SAME = {"x264-params": "cpu-independent=1"}
 
 # low-pass filters of half the rate, for samples on the first of two pixels and between them
 ON_FIRST = (-1, 0, 9, 16, 9, 0, -1)
@@ -134,7 +137,7 @@ def _rgb(chunk: Tensor) -> Frames:
 
 
 def _x264(crf: int) -> dict[str, str]:
-    return {"crf": str(crf), **BRIEF}
+    return {"crf": str(crf), **BRIEF, **SAME}
 
 
 def _vp9(crf: int) -> dict[str, str]:

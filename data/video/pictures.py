@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, ImageSequence
 from .frames import ShownFrame, VideoError
 from .pixels import background_colour
 
-ANIMATED = {"WEBP", "PNG"}  # the pictures of other formats (TIFF, MPO) are pages, not moments
+ANIMATED = {"WEBP", "PNG", "AVIF"}  # pictures of other formats (TIFF, MPO) are pages, no moments
 STILL_RATE = 25.0  # frames per second of a video of one frame
 BLINK = 0.01  # seconds; delays up to this are shown for 0.1 seconds, as browsers do
 

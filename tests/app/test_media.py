@@ -278,7 +278,7 @@ def test_frames_are_written_as_they_are_drawn(here: Path, grid: bool) -> None:
     jobs = [Job("a red ball", 0, here / "a.mp4"), Job("a cube", 1, here / "b.mp4")]
     options = sample.SampleOptions("tiny", 37, 12.0)
     stream = Drawn(12)
-    with KeptFrames(here / "grid.mp4") as kept:
+    with KeptFrames() as kept:
         count = sample._write(
             iter(stream), jobs, options, Progress(74), lambda: False, kept if grid else None
         )
@@ -294,7 +294,7 @@ def test_frames_are_written_as_they_are_drawn(here: Path, grid: bool) -> None:
 def test_the_grid_is_that_of_all_videos_at_once(here: Path) -> None:
     first = torch.randint(0, 255, (2, 3, 9, 8, 16), dtype=torch.uint8)
     short = torch.randint(0, 255, (1, 3, 5, 8, 16), dtype=torch.uint8)  # interrupted
-    with KeptFrames(here / "new/grid.mp4") as kept:
+    with KeptFrames() as kept:
         for videos in (first, short):
             for begin, end in ((0, 1), (1, 5), (5, 9)):
                 if begin < videos.shape[2]:
