@@ -139,7 +139,7 @@ def held_out_bits(generator: VideoGenerator, clips: int) -> float:
         indices = generator.tokenizer.encode(
             to_float(batch["video"]).to(generator.decoder.no_text.device)
         ).indices
-        indices = generator.codebooks.in_rows(indices)
+        indices = generator.codebooks.take(indices)
         total += sum(
             clip_bits(generator, indices[row], [text])[0]
             for row, text in enumerate(batch["caption"])

@@ -246,7 +246,7 @@ class VideoGenerator(nn.Module):
         """Height and width of the videos in pixels."""
         config = self.decoder.config
         patch = self.tokenizer.config.patch
-        return config.grid[0] * patch, config.grid[1] // config.codebooks * patch
+        return config.grid[0] * patch, config.grid[1] * patch
 
     @property
     def id(self) -> str:

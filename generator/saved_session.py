@@ -222,20 +222,23 @@ def _check_pushed_out(session: VideoSession, codes: Mapping[str, Tensor]) -> Non
 
 
 def _check_codes(session: VideoSession, codes: Tensor, dims: int) -> None:
-    """Codes [B, G] or [T, B, G] of the decoder's table."""
+    """Codes of the decoder's table: [B, G] with 2 axes or [T, B, G] with 3; of several codebooks
+    one axis more."""
     engine = session.engine
     config = engine.decoder.config
     if dims == 3 and codes.numel() == 0:
         return
-    shape = [len(engine.seeds), config.cells]
-    if codes.dtype != torch.int64 or codes.dim() != dims or list(codes.shape[-2:]) != shape:
+    books = [config.codebooks] if config.codebooks > 1 else []
+    shape = [*codes.shape[: dims - 2], len(engine.seeds), config.cells, *books]
+    if codes.dtype != torch.int64 or list(codes.shape) != shape:
         raise _Wrong(f"its codes are of shape {list(codes.shape)} and type {codes.dtype}")
     most = engine.sinks + engine.remembered
     if dims == 3 and len(codes) > most:
         raise _Wrong(f"it remembers {len(codes)} frames; there are {most} at the most")
     low, high = codes.aminmax()
-    if low < 0 or high >= config.vocab_size:
-        raise _Wrong(f"its codes go from {low} to {high}; there are 0 to {config.vocab_size - 1}")
+    if low < 0 or high >= config.codebook_size:
+        last = config.codebook_size - 1
+        raise _Wrong(f"its codes go from {low} to {high}; there are 0 to {last}")
 
 
 @torch.inference_mode()
@@ -243,9 +246,10 @@ def _check_states(session: VideoSession, states: list[dict[str, Tensor]]) -> Non
     """States of the tokenizer have the shapes that they have after a frame of this model."""
     generator = session.generator
     device = generator.decoder.no_text.device
-    grid = generator.decoder.config.grid
-    codes = torch.zeros(len(session.prompts), 1, *grid, dtype=torch.long, device=device)
-    indices = generator.codebooks.in_cells(codes)
+    config = generator.decoder.config
+    books = [config.codebooks] if config.codebooks > 1 else []
+    shape = [len(session.prompts), 1, *config.grid, *books]
+    indices = generator.codebooks.give(torch.zeros(shape, dtype=torch.long, device=device))
     _, wanted = generator.tokenizer.decode_step(indices, {})
     for number, state in enumerate(states):
         if not state and number == 0:  # before the first frame

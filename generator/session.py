@@ -78,7 +78,7 @@ class VideoSession:
         else:
             codes_BG = self.engine.draw()
         generator = self.generator
-        indices = generator.codebooks.in_cells(
+        indices = generator.codebooks.give(
             codes_BG.unflatten(1, (1, *generator.decoder.config.grid))
         )
         pixels, past = generator.tokenizer.decode_step(indices, self.pasts[-1])

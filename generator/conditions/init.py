@@ -45,7 +45,7 @@ class Init(Condition):
         return to_float(clip[:, -usable:])[None]
 
     def features(self, value: Any, videos: int, model: VideoGenerator) -> Tensor:
-        """Codes [B, T, G] of how a video begins."""
+        """Codes [B, T, G], or [B, T, G, Q] of several codebooks, of how a video begins."""
         from ...tokenizer import VideoCodes, frame_count
         from ...tokenizer.checks import check_table
 
@@ -72,5 +72,5 @@ class Init(Condition):
         if given not in (1, videos):
             raise ValueError(f"init must hold 1 video or one per prompt ({videos}); got {given}")
         check_table(codes.indices, model.tokenizer.codebook_size)
-        codes_BTHW = model.codebooks.in_rows(codes.indices)
-        return codes_BTHW.flatten(2).expand(videos, -1, -1).to(device)
+        codes_BTG = model.codebooks.take(codes.indices).flatten(2, 3)
+        return codes_BTG.expand(videos, *codes_BTG.shape[1:]).to(device)

@@ -1,17 +1,15 @@
-"""Codes of several codebooks as the decoder knows them: one code after another.
+"""Which of a tokenizer's codes a decoder draws.
 
-A row of W cells becomes a row of W * Q codes: those of a cell stand side by side, coarse to fine,
-so that a fine one is drawn given the coarse ones of its cell. Each codebook has codes of its own:
-code c of codebook q is q * K + c.
+A decoder knows codes as its tokenizer has them: int64 [..., H, W] of a single codebook, and
+[..., H, W, Q] of several, coarse to fine.
 
-Legend: B clips, T latent frames, H W grid of cells, Q codebooks that are used, K codes of each.
+Legend: H W grid of cells, Q codebooks that are used, K codes of each.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ...tokenizer import VideoTokenizer
@@ -51,14 +49,15 @@ class Codebooks:
 
     @property
     def vocab_size(self) -> int:
+        """Codes of all of them."""
         return self.used * self.size
 
     def levels(self, levels: tuple[int, ...]) -> tuple[int, ...]:
         """Sizes of the dimensions of all codes, given those of one codebook's."""
         return (*levels, self.used) if levels and self.used > 1 else levels
 
-    def in_rows(self, indices: Tensor) -> Tensor:
-        """What the decoder knows, int64 [..., H, W * Q], of codes as the tokenizer has them.
+    def take(self, indices: Tensor) -> Tensor:
+        """The codes of a decoder, of codes as the tokenizer has them.
 
         Raises:
             ValueError: codes of fewer codebooks.
@@ -70,11 +69,8 @@ class Codebooks:
                 f"codes of {self.used} codebooks per cell are needed; these have "
                 f"{indices.shape[-1]}"
             )
-        first = torch.arange(self.used, device=indices.device) * self.size
-        return (indices[..., : self.used].long() + first).flatten(-2)
+        return (indices[..., 0] if self.used == 1 else indices[..., : self.used]).long()
 
-    def in_cells(self, codes: Tensor) -> Tensor:
-        """The inverse: int64 [..., H, W], or [..., H, W, Q] of a tokenizer with several
-        codebooks. A code that belongs to another codebook (nothing forbids an untrained decoder
-        to draw one) stands for the same place in its own."""
-        return codes if self.rates == 1 else codes.unflatten(-1, (-1, self.used)) % self.size
+    def give(self, codes: Tensor) -> Tensor:
+        """The inverse: codes as the tokenizer decodes them."""
+        return codes[..., None] if self.used == 1 < self.rates else codes

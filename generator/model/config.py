@@ -24,10 +24,10 @@ class DecoderConfig:
     """Sizes of a `Decoder`.
 
     Args:
-        vocab_size: number of codes.
+        vocab_size: number of codes, of all codebooks together.
         text_dim: width of the text encoder's states.
         levels: sizes of the FSQ dimensions, fastest first; () when codes have no inner structure.
-        grid: latent rows and columns; with several codebooks a column for each code of a cell.
+        grid: latent rows and columns, in cells.
         dim, layers, heads, kv_heads: width, depth, query heads, key/value heads.
         max_text: longest caption in text tokens.
         sinks: first latent frames that stay visible for ever.
@@ -38,7 +38,8 @@ class DecoderConfig:
         conditions: further conditions that the decoder takes beside text, by their names in
             `generator.conditions`, each with a size that its class explains; in YAML a mapping.
         rope_base: ratio between the fastest and the slowest rotation.
-        codebooks: codes of a cell, one after another in its row (codebooks.py).
+        codebooks: codes of a cell, drawn one after another (depth.py).
+        depth_layers: depth of the network that draws them, if there are several.
         wavefront: 0 draws the codes of a frame one after another; with l of at least 1 rows are
             drawn at once, each l cells after the one above, which is faster and less exact
             (order.py).
@@ -64,6 +65,7 @@ class DecoderConfig:
         "rope_base": (1, 1e9),
         "conditions": (1, 1 << 20),
         "codebooks": (1, 64),
+        "depth_layers": (0, 64),
         "wavefront": (0, 1024),
     }
 
@@ -83,6 +85,7 @@ class DecoderConfig:
     conditions: tuple[tuple[str, int], ...] = ()
     rope_base: float = 100.0
     codebooks: int = 1
+    depth_layers: int = 2
     wavefront: int = 0
 
     def __post_init__(self) -> None:
@@ -106,14 +109,13 @@ class DecoderConfig:
             raise ValueError(
                 f"grid must be two numbers, rows and columns, of at least 1; got {self.grid}"
             )
-        if min(self.sinks, self.wavefront) < 0:
-            raise ValueError("sinks and wavefront must not be negative")
+        if min(self.sinks, self.wavefront, self.depth_layers) < 0:
+            raise ValueError("sinks, wavefront and depth_layers must not be negative")
         self._check_conditions()
-        if self.codebooks < 1 or self.grid[1] % self.codebooks or self.vocab_size % self.codebooks:
+        if self.codebooks < 1 or self.vocab_size % self.codebooks:
             raise ValueError(
-                f"codebooks must be at least 1 and divide vocab_size={self.vocab_size} and the "
-                "grid's columns "
-                f"({self.grid[1]}); got {self.codebooks}"
+                f"codebooks must be at least 1 and divide vocab_size={self.vocab_size}; got "
+                f"{self.codebooks}"
             )
         if self.levels and math.prod(self.levels) != self.vocab_size:
             codes = math.prod(self.levels)
@@ -157,6 +159,8 @@ class DecoderConfig:
         values = dataclasses.asdict(self)
         conditions = values.pop("conditions")
         values |= {"num_actions": 0, "grid_vocab": 0}
+        if self.codebooks == 1:
+            del values["depth_layers"]
         return values | ({"conditions": dict(conditions)} if conditions else {})
 
     @property
@@ -170,12 +174,17 @@ class DecoderConfig:
 
     @property
     def cells(self) -> int:
-        """G, codes of one latent frame."""
+        """G, of one latent frame."""
         return self.grid[0] * self.grid[1]
 
     @property
+    def codebook_size(self) -> int:
+        """K, codes of one codebook."""
+        return self.vocab_size // self.codebooks
+
+    @property
     def frame_tokens(self) -> int:
-        """L, tokens of one latent frame: its codes and their start, or in a wavefront one start
+        """L, tokens of one latent frame: its cells and their start, or in a wavefront one start
         for each row."""
         return self.cells + (self.grid[0] if self.wavefront else 1)
 

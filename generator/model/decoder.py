@@ -5,15 +5,17 @@
 - three-axis RoPE (rope.py), frame-major, raster inside a frame (or rows at once: order.py)
 - sequence: prefix (text states, projected), then per latent frame one header token and H * W cell
   tokens
-- the header predicts cell 0, cell i predicts cell i + 1; the last cell of a frame predicts nothing
+- the header predicts cell 0, cell i predicts cell i + 1; the last cell of a frame predicts nothing;
+  the codes of a cell, if it has several, are predicted one after another (depth.py)
 - a token sees the prefix, the first `sinks` frames, the last `window` frames (its own included),
   and nothing later
 - prefix and sinks never seem further away than `max_distance` frames: what training saw holds for
   ever
 - input and output code tables are a full table plus a sum of small tables, one per FSQ dimension
 
-Legend: B batch, T latent frames, H W grid, G = H * W cells, L tokens, P prefix, S text length, E
-text width, D model width, N query heads, M key/value heads, K head size, V vocabulary.
+Legend: B batch, T latent frames, H W grid, G = H * W cells, Q codes of a cell, L tokens, P prefix,
+S text length, E text width, D model width, N query heads, M key/value heads, K head size or codes
+of a codebook, V vocabulary. Codes are [..., H, W], or [..., H, W, Q] if Q > 1.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,11 +23,13 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import rope
 from .attention import attend
 from .config import DecoderConfig
+from .depth import DepthDecoder
 from .embed import Given, TokenEmbedding
 from .layers import Block, CodeTable, LayerAttention, rms_norm
 from .mask import frame_biases, plan_frames
@@ -33,8 +37,12 @@ from .mask import frame_biases, plan_frames
 __all__ = ["Decoder", "DecoderConfig"]
 
 
-def logits(states: Tensor, table_VD: Tensor) -> Tensor:
-    return states @ table_VD.T
+def logits(states: Tensor, table: Tensor) -> Tensor:
+    """`[..., V]` of states `[..., D]` and a table `[V, D]`, or `[..., Q, K]` of `[..., Q, D]` and
+    `[Q, K, D]`."""
+    if table.dim() == 2:
+        return states @ table.T
+    return torch.einsum("...qd,qkd->...qk", states, table)
 
 
 class Decoder(TokenEmbedding):
@@ -45,6 +53,7 @@ class Decoder(TokenEmbedding):
         self.blocks = nn.ModuleList([Block(config, i) for i in range(config.layers)])
         self.head = CodeTable(config.vocab_size, config.levels, config.dim, std=0.02)
         nn.init.normal_(self.text.weight, std=0.1 * config.text_dim**-0.5)
+        self.depth = DepthDecoder(config) if config.codebooks > 1 else None
 
     def forward(
         self,
@@ -54,45 +63,47 @@ class Decoder(TokenEmbedding):
         *,
         given: Given | None = None,
         corrupt_mask: Tensor | None = None,
+        within: Tensor | None = None,
         window: int | None = None,
         backend: str = "sdpa",
         only_N: Tensor | None = None,
         return_hidden: bool = False,
         read: Callable[[Tensor, Tensor], Any] = logits,
     ) -> Any:
-        """Logits of every code given what comes before it, `[B, T, G, V]`: training, and the oracle
-        of the cached step.
+        """Logits of every code given what comes before it, `[B, T, G, V]`, or `[B, T, G, Q, K]` of
+        several codebooks: training, and the oracle of the cached step.
 
         Args:
             codes_BTHW: int64 codes, all of them clean.
             text_BSE: states of the text encoder; None for no caption at all.
             text_mask_BS: True at real text tokens. A row without any is unconditional.
             given: features of further conditions by name; what is not named is not given.
-            corrupt_mask: bool [B, T, H, W]; these codes are hidden from the input (they stay
+            corrupt_mask: bool [B, T, H, W]; these cells are hidden from the input (they stay
                 targets).
+            within: what the later codes of a cell are given of its earlier ones, in the shape of
+                the codes, if something else than they.
             window: in place of the trained one.
             backend: of `attend`; "matmul" trains fastest on a CPU in bfloat16.
-            only_N: int64, the tokens of the flattened [B, T, G] whose logits `[N, V]` are asked
+            only_N: int64, the cells of the flattened [B, T, G] whose logits `[N, V]` are asked
                 for; None for all.
-            return_hidden: return normalised states `[B, T, G, D]` instead; logits are `states @
-                decoder.head().T`.
-            read: what is made of these states and the table `[V, D]`, in place of logits; it is
-                what is returned.
+            return_hidden: return normalised states `[B, T, G, D]` instead, from which `read` makes
+                logits.
+            read: what is made of states `[..., D]` and the table `[V, D]`, or of states `[..., Q,
+                D]` and the tables `[Q, K, D]`, in place of logits; it is what is returned.
 
         Raises:
             ValueError: codes of another grid, a condition that this decoder does not take, a window
                 longer than it allows.
         """
-        if codes_BTHW.shape[2:] != self.config.grid:
-            raise ValueError(
-                f"codes must be [B, T, {self.config.grid[0]}, {self.config.grid[1]}]; got "
-                f"{list(codes_BTHW.shape)}"
-            )
         config = self.config
+        books = (config.codebooks,) if config.codebooks > 1 else ()
+        if codes_BTHW.shape[2:] != (*config.grid, *books):
+            wanted = ", ".join(["B", "T", *map(str, (*config.grid, *books))])
+            raise ValueError(f"codes must be [{wanted}]; got {list(codes_BTHW.shape)}")
         (B, T) = codes_BTHW.shape[:2]
         corrupt_BTG = None if corrupt_mask is None else corrupt_mask.flatten(2)
         prefix_BPD, prefix_mask_BP = self.embed_prefix(B, text_BSE, text_mask_BS, given)
-        frames_BTLD = self.embed_frames(codes_BTHW.flatten(2), given, corrupt_BTG)
+        frames_BTLD = self.embed_frames(codes_BTHW.flatten(2, 3), given, corrupt_BTG)
         P = prefix_BPD.shape[1]
         x_BLD = torch.cat([prefix_BPD, frames_BTLD.flatten(1, 2)], dim=1)
         attention = self._frame_by_frame(prefix_mask_BP, T, window or config.window, x_BLD, backend)
@@ -103,7 +114,17 @@ class Decoder(TokenEmbedding):
             else hidden_BTLD[:, :, :-1]
         )
         hidden = hidden_BTGD if only_N is None else hidden_BTGD.flatten(0, 2)[only_N]
-        return hidden if return_hidden else read(hidden, self.head())
+        if self.depth is not None:
+            codes = (codes_BTHW if within is None else within).flatten(2, 3)
+            known = codes if only_N is None else codes.flatten(0, 2)[only_N]
+            hidden = self.depth(hidden, F.embedding(self.ids(known), self.codes()))
+        return hidden if return_hidden else read(hidden, self.tables())
+
+    def tables(self) -> Tensor:
+        """Of the logits: `[V, D]`, or one of each codebook, `[Q, K, D]`."""
+        table_VD = self.head()
+        books = self.config.codebooks
+        return table_VD if books == 1 else table_VD.unflatten(0, (books, -1))
 
     def step(self, x_BLD: Tensor, attention: LayerAttention) -> Tensor:
         """Normalised states [B, L, D] of some tokens, given how they attend (to a cache, for

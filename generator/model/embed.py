@@ -1,8 +1,8 @@
 """What a token is made of: its code, and what the three ports add to it.
 
 - prefix: the states of the sentence, projected, then the tokens of further conditions
-- a frame: one header token, then its cells in the decoder's order; each token carries the code
-  before the one that it predicts
+- a frame: one header token, then its cells in the decoder's order; each token carries the cell
+  before the one that it predicts, as the sum of the vectors of its codes
 - the header port adds a vector to the first token of a frame, the grid port adds one to the token
   that predicts the cell
 - where a token stands is told by rotating its queries and keys (rope.py)
@@ -10,8 +10,9 @@
 The off-by-one of next-token prediction is here and in `DecodeOrder`, for the full forward
 (`embed_frames`) and for the cached engine (`table`, `frame_additions`) alike.
 
-Legend: B batch, T latent frames, H W grid, G = H * W cells, L tokens of a frame, P prefix, S text
-length, E text width, D model width, V vocabulary.
+Legend: B batch, T latent frames, H W grid, G = H * W cells, Q codes of a cell, L tokens of a frame,
+P prefix, S text length, E text width, D model width, V vocabulary. Codes are [..., G], or [..., G,
+Q] if Q > 1.
 """
 
 from collections.abc import Mapping
@@ -91,12 +92,14 @@ class TokenEmbedding(nn.Module):
         corrupt_BTG: Tensor | None = None,
     ) -> Tensor:
         """Inputs of whole frames, `[B, T, L, D]`: in raster order token i (0 is the header) carries
-        code i - 1 and predicts code i.
+        cell i - 1 and predicts cell i.
 
         Args:
-            corrupt_BTG: bool; these codes are hidden.
+            corrupt_BTG: bool; these cells are hidden.
         """
-        cells_BTGD = F.embedding(codes_BTG, self.codes())
+        cells_BTGD = F.embedding(self.ids(codes_BTG), self.codes())
+        if self.config.codebooks > 1:
+            cells_BTGD = cells_BTGD.sum(-2)
         if corrupt_BTG is not None:
             cells_BTGD = torch.where(corrupt_BTG[..., None], self.hidden_code, cells_BTGD)
         order = self.order
@@ -108,10 +111,19 @@ class TokenEmbedding(nn.Module):
         added_BTLD = self.frame_additions(given)
         return x_BTLD if added_BTLD is None else x_BTLD + added_BTLD
 
+    def ids(self, codes: Tensor) -> Tensor:
+        """Codes as rows of the table: each codebook has its own."""
+        if self.config.codebooks == 1:
+            return codes
+        return codes + torch.arange(
+            0, self.config.vocab_size, self.config.codebook_size, device=codes.device
+        )
+
     def table(self) -> Tensor:
-        """What tokens carry, [V + 2, D]: codes, the start of a frame, a hidden code (with which
-        the rows of a wavefront start). The cached engine looks tokens up in it."""
-        return torch.cat([self.codes(), self.frame_start[None], self.hidden_code[None]])
+        """What tokens carry, [V + 3, D]: codes, the start of a frame, a hidden cell (with which
+        the rows of a wavefront start), and nothing. The cached engine adds up rows of it."""
+        ends = torch.stack([self.frame_start, self.hidden_code, torch.zeros_like(self.hidden_code)])
+        return torch.cat([self.codes(), ends])
 
     def frame_additions(self, given: Given | None) -> Tensor | None:
         """What the ports header and grid add to the tokens of frames, [B, T, L, D]; None for

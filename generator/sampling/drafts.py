@@ -13,10 +13,15 @@ from q, with probability p(x) / q(x) and else draws from what p has more than q 
 sampling, arXiv:2211.17192 and 2410.01699): other codes, of exactly the same distribution, and more
 guesses are accepted, because p and q are alike even where their draws differ.
 
-Legend: B rows, G cells, L tokens of a frame (starts and cells), S steps, K of them in one forward,
-T tokens of one forward, I = starts + G + 1 with a code that is nowhere, C = G + 1 likewise, V
-vocabulary.
+A cell may have several codes, coarse to fine: its guess holds if all of them do.
+
+Legend: B rows, G cells, Q codes of a cell, L tokens of a frame (starts and cells), S steps, K of
+them in one forward, T tokens of one forward, I = starts + G + 1 with a cell that is nowhere, C = G
++ 1 likewise, V vocabulary (of one codebook, if there are several). Codes that come in or go out are
+[B, G] if Q = 1.
 """
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -26,6 +31,10 @@ from ..model.order import DecodeOrder
 from .filters import shape_logits
 from .noise import FrameNoise
 from .params import SamplingParams
+
+# From the codes [B, T] of cells that are drawn already, coarse to fine, to the logits [B, T, V] of
+# the next ones.
+ReadLogits = Callable[[Sequence[Tensor]], Tensor]
 
 # Up to about so many tokens a forward waits for its weights more than for its sums, so guesses cost
 # little. Beyond that they must pay for themselves, and some do: in large batches on a CPU 4 to 12
@@ -46,12 +55,19 @@ def draft_steps(params: SamplingParams, rows: int, order: DecodeOrder, device: s
     return min(max(1, tokens * order.steps // order.length), order.steps)
 
 
-def frame_ids(order: DecodeOrder, codes_BG: Tensor, vocab_size: int) -> Tensor:
-    """What the tokens of a frame carry, [B, I]: V for its start, V + 1 for those of its rows,
-    and codes."""
-    ids_BI = pad(codes_BG, (order.starts, 1), value=vocab_size + 1)
-    ids_BI[:, 0] = vocab_size
-    return ids_BI
+def frame_ids(order: DecodeOrder, ids_BGQ: Tensor, table_size: int) -> Tensor:
+    """What the tokens of a frame carry, as rows of a table of codes, a start of frames, a hidden
+    cell and nothing, [B, I, Q]: the start, hidden cells where rows start, codes.
+
+    Args:
+        ids_BGQ: rows of the table for the codes.
+        table_size: of the whole table.
+    """
+    ids_BIQ = pad(ids_BGQ, (0, 0, order.starts, 1), value=table_size - 1)
+    ids_BIQ[:, : order.starts, 0] = table_size - 2
+    ids_BIQ[:, -1, 0] = table_size - 2
+    ids_BIQ[:, 0, 0] = table_size - 3
+    return ids_BIQ
 
 
 class FrameDraft:
@@ -62,7 +78,7 @@ class FrameDraft:
         order: of the decoder.
         guess_BG: codes to start from, int64.
         vocab_size: V.
-        noise: of this frame.
+        noise: of this frame; those of a cell's codes follow one another.
         steps: K, of one forward.
         static: no shape depends on what has been drawn. What is drawn is always kept in the same
             tensors.
@@ -83,8 +99,13 @@ class FrameDraft:
         self.params = params
         self.steps = steps
         self.static = static
+        self.vocab_size = vocab_size
         self.cells = guess_BG.shape[1]
-        self.ids_BI = frame_ids(order, guess_BG, vocab_size)
+        guess_BGQ = guess_BG if guess_BG.dim() == 3 else guess_BG[..., None]
+        self.books = guess_BGQ.shape[2]
+        self.first_Q = vocab_size * torch.arange(self.books, device=guess_BG.device)
+        table_size = vocab_size * self.books + 3
+        self.ids_BIQ = frame_ids(order, guess_BGQ + self.first_Q, table_size)
         self.step_B = guess_BG.new_zeros(len(guess_BG))
         self.rounds_B = self.step_B.clone()  # forwards that each row needed so far
         self.rows_B1 = torch.arange(len(guess_BG), device=guess_BG.device)[:, None]
@@ -99,25 +120,31 @@ class FrameDraft:
         return place_BT
 
     def tokens(self, place_BT: Tensor) -> Tensor:
-        return self.ids_BI[self.rows_B1, self.order.carried_X[place_BT]]
+        """What they carry, as rows of the table, int64 [B, T, Q]."""
+        return self.ids_BIQ[self.rows_B1, self.order.carried_X[place_BT]]
 
-    def verify(self, place_BT: Tensor, logits_BTV: Tensor) -> None:
+    def verify(self, place_BT: Tensor, logits: ReadLogits) -> None:
         """Draw the codes that these tokens predict, and see which of the tokens were right."""
         cell_BT = self.order.predicted_X[place_BT]
         step_BT = self.order.step_X[place_BT]
-        guess_BT = self.ids_BI[self.rows_B1, self.order.starts + cell_BT]
-        drawn_BT, wrong_B1 = self._draw(cell_BT, step_BT, guess_BT, logits_BTV)
-        self.ids_BI[self.rows_B1, self.order.starts + cell_BT] = drawn_BT
+        guess_BTQ = self.ids_BIQ[self.rows_B1, self.order.starts + cell_BT] - self.first_Q
+        drawn_BTQ, wrong_B1 = self._draw(cell_BT, step_BT, guess_BTQ, logits)
+        self.ids_BIQ[self.rows_B1, self.order.starts + cell_BT] = drawn_BTQ + self.first_Q
         self.rounds_B += self.step_B < self.order.steps
         self.step_B += self.steps
         self.step_B.clamp_(max=wrong_B1[:, 0] + 1).clamp_(max=self.order.steps)
 
     def _draw(
-        self, cell_BT: Tensor, step_BT: Tensor, guess_BT: Tensor, logits_BTV: Tensor
+        self, cell_BT: Tensor, step_BT: Tensor, guess_BTQ: Tensor, logits: ReadLogits
     ) -> tuple[Tensor, Tensor]:
         """Codes drawn, and the first step of each row [B, 1] in which a guess does not hold."""
-        drawn_BT = self.noise.draw(logits_BTV, self.rows_B1, self._clamp(cell_BT))
-        return drawn_BT, self._first_wrong(drawn_BT == guess_BT, cell_BT, step_BT)
+        place_BT = self._clamp(cell_BT) * self.books
+        drawn: list[Tensor] = []
+        for book in range(self.books):
+            drawn.append(self.noise.draw(logits(drawn), self.rows_B1, place_BT + book))
+        drawn_BTQ = torch.stack(drawn, dim=-1)
+        agree_BT = (drawn_BTQ == guess_BTQ).all(-1)
+        return drawn_BTQ, self._first_wrong(agree_BT, cell_BT, step_BT)
 
     def _first_wrong(self, agree_BT: Tensor, cell_BT: Tensor, step_BT: Tensor) -> Tensor:
         holds_BT = agree_BT | (cell_BT == self.cells)
@@ -141,11 +168,12 @@ class FrameDraft:
 
     @property
     def codes_BG(self) -> Tensor:
-        return self.ids_BI[:, self.order.starts : -1]
+        codes_BGQ = self.ids_BIQ[:, self.order.starts : -1] - self.first_Q
+        return codes_BGQ if self.books > 1 else codes_BGQ[..., 0]
 
 
 class SpeculativeDraft(FrameDraft):
-    """The same with guesses that are accepted by chance.
+    """The same with guesses that are accepted by chance, for cells of one code.
 
     Every cell is decided once, in the first forward that knows all before it; until then its guess
     is drawn anew.
@@ -171,9 +199,11 @@ class SpeculativeDraft(FrameDraft):
         self.q_BCV = one_hot(pad(guess_BG, (0, 1)), vocab_size).float()
 
     def _draw(
-        self, cell_BT: Tensor, step_BT: Tensor, guess_BT: Tensor, logits_BTV: Tensor
+        self, cell_BT: Tensor, step_BT: Tensor, guess_BTQ: Tensor, logits: ReadLogits
     ) -> tuple[Tensor, Tensor]:
         rows_B1 = self.rows_B1
+        guess_BT = guess_BTQ[..., 0]
+        logits_BTV = logits([])
         last = logits_BTV.shape[-1] - 1
         p_BTV = shape_logits(logits_BTV, self.params).float().softmax(-1)
         q_BTV = self.q_BCV[rows_B1, cell_BT]
@@ -186,8 +216,8 @@ class SpeculativeDraft(FrameDraft):
         surplus_BTV = (p_BTV - q_BTV).clamp_(min=0).cumsum(-1)
         point_BT1 = point_BT[..., None] * surplus_BTV[..., -1:]
         other_BT = torch.searchsorted(surplus_BTV, point_BT1, right=True)[..., 0].clamp_(max=last)
-        anew_BT, _ = super()._draw(cell_BT, step_BT, guess_BT, logits_BTV)
+        anew_BT = self.noise.draw(logits_BTV, rows_B1, self._clamp(cell_BT))
         self.q_BCV[rows_B1, cell_BT] = p_BTV
-        return torch.where(
-            step_BT <= wrong_B1, torch.where(agree_BT, guess_BT, other_BT), anew_BT
-        ), wrong_B1
+        chosen_BT = torch.where(agree_BT, guess_BT, other_BT)
+        drawn_BT = torch.where(step_BT <= wrong_B1, chosen_BT, anew_BT)
+        return drawn_BT[..., None], wrong_B1

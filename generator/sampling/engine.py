@@ -1,8 +1,9 @@
 """Codes in the making: prompt states and seeds in, one latent frame after another out, for ever.
 
 Legend: B videos, R rows of the batch (B for each level of guidance), S text length, E text width,
-G cells of a frame, L tokens of a frame, X = L + 1 with one that is nowhere, T tokens of one
-forward, D model width, V vocabulary, I = V + 2 with the starts of frames and rows.
+G cells of a frame, Q codes of a cell, L tokens of a frame, X = L + 1 with one that is nowhere, T
+tokens of one forward, D model width, V vocabulary, K codes of a codebook, I = V + 3 with the starts
+of frames, hidden cells and nothing. Codes are [B, G], or [B, G, Q] if Q > 1.
 """
 
 import copy
@@ -19,7 +20,7 @@ from ..model.attention import fastest_backend
 from ..model.decoder import Decoder
 from .conditioning import Conditioning
 from .cuda_graph import Capture, Work, graph_capture
-from .drafts import FrameDraft, SpeculativeDraft, draft_steps, frame_ids
+from .drafts import FrameDraft, ReadLogits, SpeculativeDraft, draft_steps, frame_ids
 from .frame_ring import FrameRing
 from .noise import FrameNoise, gumbel_bits, uniform_noise
 from .params import SamplingParams
@@ -48,7 +49,8 @@ class SamplingEngine:
             as fits the device.
 
     Raises:
-        ValueError: a window longer than the decoder allows, or an undo below 1.
+        ValueError: a window longer than the decoder allows, an undo below 1, or guesses that are
+            accepted by chance for cells of several codes.
     """
 
     @torch.inference_mode()
@@ -64,11 +66,16 @@ class SamplingEngine:
         undo: int = 1,
         capture: Capture | None = None,
     ) -> None:
+        if params.accelerate == "distribution" and decoder.config.codebooks > 1:
+            raise ValueError(
+                'accelerate="distribution" is for models with one code a cell; use "exact"'
+            )
         self.decoder = pack(decoder)
         self.seeds = list(seeds)
         self.params = params
         self.table_ID = table = decoder.table()
-        self.head = PackedLinear(decoder.head())
+        K = decoder.config.codebook_size
+        self.heads = [PackedLinear(part_KD) for part_KD in decoder.head().split(K)]
         self.capture = capture or graph_capture(table.device)
         # shapes that depend on no code
         self.static = self.capture is not None or table.device.type != "cpu"
@@ -119,14 +126,14 @@ class SamplingEngine:
 
     @torch.inference_mode()
     def feed(self, codes_BG: Tensor) -> None:
-        """Take a frame as given: its codes, int64 [B, G], become the past of the next one."""
+        """Take a frame as given: its codes, int64, become the past of the next one."""
         self._drop_guidance()
         self._run_frame(codes_BG, self.schedule.next())
         self._append(codes_BG)
 
     @torch.inference_mode()
     def draw(self) -> Tensor:
-        """Sample the next frame; its codes, int64 [B, G]."""
+        """Sample the next frame; its codes, int64 [B, G], or [B, G, Q] of several codebooks."""
         self._drop_guidance()
         self.ring.begin_frame()
         self._add(self.schedule.next())
@@ -160,19 +167,22 @@ class SamplingEngine:
 
     def _round(self, frame: FrameDraft) -> None:
         place_BT = frame.next_places()
-        frame.verify(place_BT, self._logits(frame.tokens(place_BT), place_BT))
+        frame.verify(place_BT, self._read(frame.tokens(place_BT), place_BT))
 
     def _open_frame(self) -> FrameDraft:
         B = len(self.seeds)
-        G = self.decoder.config.cells
-        V = self.decoder.config.vocab_size
+        config = self.decoder.config
+        G = config.cells
+        books = (config.codebooks,) if config.codebooks > 1 else ()
         device = self.device
         noise = FrameNoise(self._bits(self.frames), self.params, device, self.static)
         guess_BG = (
-            self.past[-1] if self.past else torch.zeros(B, G, dtype=torch.long, device=device)
+            self.past[-1]
+            if self.past
+            else torch.zeros(B, G, *books, dtype=torch.long, device=device)
         )
         steps = draft_steps(self.params, self.ring.rows, self.ring.order, device.type)
-        arguments = self.ring.order, guess_BG, V, noise, self.params, steps
+        arguments = self.ring.order, guess_BG, config.codebook_size, noise, self.params, steps
         if self.params.accelerate != "distribution":
             return FrameDraft(*arguments, self.static)
         return SpeculativeDraft(
@@ -180,10 +190,11 @@ class SamplingEngine:
         )
 
     def _bits(self, frame: int) -> Tensor:
-        """Random bits of a frame, int32 [B, G, V]; kept, because they may be made before their
+        """Random bits of a frame, int32 [B, G * Q, K]; kept, because they may be made before their
         turn."""
         key = (frame, *self.seeds)
-        sizes = (self.decoder.config.cells, self.decoder.config.vocab_size)
+        config = self.decoder.config
+        sizes = (config.cells * config.codebooks, config.codebook_size)
         if key != self._made[0]:
             chance = self.params.temperature > 0
             bits = (
@@ -194,21 +205,35 @@ class SamplingEngine:
             self._made = key, bits
         return self._made[1]
 
-    def _logits(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
-        """Logits [B, T, V] of the codes that these tokens of the open frame predict."""
-        states_RTD = self._states(ids_BT, place_BT)
-        # logits are linear in these states, so guidance needs the head only once
-        return self.head(self.conditioning.mix(states_RTD, self.levels))
+    def _read(self, ids_BTQ: Tensor, place_BT: Tensor) -> ReadLogits:
+        """Gives the logits [B, T, K] of the codes that these tokens of the open frame predict, one
+        codebook after another."""
+        states_RTD = self._states(ids_BTQ, place_BT)
+        levels = self.levels
 
-    def _states(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
+        def logits(drawn: Sequence[Tensor]) -> Tensor:
+            book = len(drawn)
+            state_RTD = states_RTD
+            if self.decoder.depth is not None:
+                K = self.decoder.config.codebook_size
+                ids = [codes_BT + K * index for index, codes_BT in enumerate(drawn)]
+                ids_BTq = torch.stack(ids, -1) if ids else ids_BTQ[..., :0]
+                known_RTqD = self.table_ID[ids_BTq.repeat(levels, 1, 1)]
+                state_RTD = self.decoder.depth.step(states_RTD, known_RTqD)
+            # logits are linear in these states, so guidance needs the head only once
+            return self.heads[book](self.conditioning.mix(state_RTD, levels))
+
+        return logits
+
+    def _states(self, ids_BTQ: Tensor, place_BT: Tensor) -> Tensor:
         """The decoder's states [R, T, D] of tokens of the open frame, which it looks at from now
         on."""
         if self.levels > 1:
-            ids_BT = ids_BT.repeat(self.levels, 1)
+            ids_BTQ = ids_BTQ.repeat(self.levels, 1, 1)
             place_BT = place_BT.repeat(self.levels, 1)
-        x_RTD = self.table_ID[ids_BT]
+        x_RTD = self.table_ID[ids_BTQ].sum(2)
         if self.added_RXD is not None:
-            rows_R1 = torch.arange(len(ids_BT), device=ids_BT.device)[:, None]
+            rows_R1 = torch.arange(len(place_BT), device=place_BT.device)[:, None]
             x_RTD = x_RTD + self.added_RXD[rows_R1, place_BT]
         return self.decoder.step(x_RTD, self.ring.extend(place_BT))
 
@@ -228,8 +253,11 @@ class SamplingEngine:
         self.ring.begin_frame()
         self._add(given)
         order = self.ring.order
-        ids_BL = frame_ids(order, codes_BG, self.decoder.config.vocab_size)[:, order.carried_L]
-        self._states(ids_BL, torch.arange(order.length, device=ids_BL.device).expand_as(ids_BL))
+        ids_BG = self.decoder.ids(codes_BG)
+        ids_BGQ = ids_BG if ids_BG.dim() == 3 else ids_BG[..., None]
+        ids_BLQ = frame_ids(order, ids_BGQ, len(self.table_ID))[:, order.carried_L]
+        place_L = torch.arange(order.length, device=ids_BLQ.device)
+        self._states(ids_BLQ, place_L.expand(ids_BLQ.shape[:2]))
 
     def _append(self, codes_BG: Tensor) -> None:
         self.frames += 1

@@ -23,6 +23,7 @@ from ..model.decoder import Decoder
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 LINEARS = ("qkv", "out", "gate_up", "down")  # of every block
+DEPTH_LINEARS = ("gate_up", "down")  # of every block that draws the codes of a cell
 # tokens up to which eight bits are multiplied as they are; above it pays to unpack them first
 FEW = 4
 
@@ -84,6 +85,9 @@ def pack(decoder: Decoder) -> Decoder:
     them."""
     packed = _shallow(decoder)
     packed.blocks = nn.ModuleList([_shallow(block) for block in decoder.blocks])
+    if decoder.depth is not None:
+        packed.depth = _shallow(decoder.depth)
+        packed.depth.blocks = nn.ModuleList([_shallow(block) for block in decoder.depth.blocks])
     _replace_linears(packed, lambda layer: PackedLinear(layer.weight))
     return packed
 
@@ -120,8 +124,11 @@ def weight_bytes(decoder: Decoder) -> int:
 
 def _replace_linears(decoder: Decoder, make: Callable[[nn.Linear], nn.Module]) -> None:
     """In every block, but for layers that have eight bits already, or adapters beside them."""
-    for block in decoder.blocks:
-        for name in LINEARS:
+    parts = [(block, LINEARS) for block in decoder.blocks]
+    if decoder.depth is not None:
+        parts += [(block, DEPTH_LINEARS) for block in decoder.depth.blocks]
+    for block, names in parts:
+        for name in names:
             if type(layer := getattr(block, name)) is nn.Linear:
                 setattr(block, name, make(layer))
 

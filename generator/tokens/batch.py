@@ -35,8 +35,9 @@ class Tokens(Protocol):
     def batch(self, rows: Tensor, latents: int, turn: int = 0) -> dict[str, Tensor]:
         """Clips cut to their first `latents` latent frames.
 
-        They are codes int64 [B, T, H, W], objects bool [B, T, H, W], text float [B, S, E] and
-        text_mask bool [B, S]. A clip with several captions uses one of them per turn.
+        They are codes int64 [B, T, H, W] (or [B, T, H, W, Q] of Q codebooks), objects bool [B, T,
+        H, W], text float [B, S, E] and text_mask bool [B, S]. A clip with several captions uses one
+        of them per turn.
         """
         ...
 

@@ -33,8 +33,8 @@ BLOCK = 16  # clips tokenised at once
 class TokenSet:
     """Clips in memory.
 
-    codes int16 or int32 [C, T, H, W]; objects bool [C, T, H, W], all false if the data does not
-    know them; text half [C, S, E]; text_length int64 [C].
+    codes int16 or int32 [C, T, H, W], or [C, T, H, W, Q] of Q codebooks; objects bool [C, T, H, W],
+    all false if the data does not know them; text half [C, S, E]; text_length int64 [C].
     """
 
     codes: Tensor
@@ -82,7 +82,7 @@ def build_tokens(
         codebooks: which codes of a cell are kept; all, if not given.
     """
     codebooks = codebooks or Codebooks.of(tokenizer)
-    rate = f"-{codebooks.used}" if codebooks.used < codebooks.rates else ""
+    rate = f"-{codebooks.used}of{codebooks.rates}" if codebooks.rates > 1 else ""
     place = folder / f"{tokenizer.id}-{text.id}-{source.key}{rate}"
     place.mkdir(parents=True, exist_ok=True)
     with FileLock(place / "lock"):  # other processes of the same run wait and read
@@ -119,14 +119,13 @@ def _tokenise(
     codes: list[Tensor] = []
     objects: list[Tensor] = []
     captions: list[str] = []
-    small = torch.int16 if codebooks.vocab_size <= 32768 else torch.int32
+    small = torch.int16 if codebooks.size <= 32768 else torch.int32
     device = next(tokenizer.parameters()).device
     for begin in range(rows.start, rows.stop, BLOCK):
         batch = source.clips(range(begin, min(begin + BLOCK, rows.stop)))
         indices = tokenizer.encode(batch["video"].to(device).float() / 127.5 - 1).indices.cpu()
-        codes.append(codebooks.in_rows(indices).to(small))
-        cells = _cells(batch.get("foreground"), indices, tokenizer.config)
-        objects.append(cells.repeat_interleave(codebooks.used, -1))
+        codes.append(codebooks.take(indices).to(small))
+        objects.append(_cells(batch.get("foreground"), indices, tokenizer.config))
         captions += batch["caption"]
         done(len(indices))
     text, length = _embed(captions, encoder)

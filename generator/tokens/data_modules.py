@@ -59,14 +59,12 @@ class TokenData(pl.LightningDataModule):
 
     def _check_grid(self, config: DecoderConfig) -> None:
         first = self.train_tokens.rows(1)[:1]
-        H, W = self.train_tokens.batch(first, 1)["codes"].shape[2:]
+        H, W = self.train_tokens.batch(first, 1)["codes"].shape[2:4]
         if config.grid != (H, W):
-            rows = config.grid[0]
-            columns = config.grid[1] // config.codebooks
+            rows, columns = config.grid
             raise ValueError(
-                f"the clips have {H} x {W // config.codebooks} cells and the model {rows} x "
-                f"{columns}; set model.grid=[{H},{W // config.codebooks}], or take clips of "
-                "another size"
+                f"the clips have {H} x {W} cells and the model {rows} x {columns}; set "
+                f"model.grid=[{H},{W}], or take clips of another size"
             )
 
     def train_dataloader(self) -> DataLoader[Any]:

@@ -125,14 +125,14 @@ class ShardSet:
         indices = torch.stack(
             [torch.from_numpy(self.shards.codes(clip)[:latents]) for clip in clips]
         )
-        codes = self.codebooks.in_rows(indices)
+        codes = self.codebooks.take(indices)
         states = [self._text(clip, turn) for clip in clips]
         length = torch.tensor([len(text) for text in states])
         longest = max(1, int(length.max()))
         filled = pad_sequence([torch.zeros(longest, self.text_dim), *states], batch_first=True)[1:]
         return {
             "codes": codes,
-            "objects": torch.zeros_like(codes, dtype=torch.bool),
+            "objects": torch.zeros(codes.shape[:4], dtype=torch.bool),
             "text": filled,
             "text_mask": torch.arange(longest) < length[:, None],
         }

@@ -60,11 +60,22 @@ def parameter_counts(config: DecoderConfig) -> dict[str, int]:
     matrices = D * (N + 2 * M) * K + D * D + 3 * D * config.hidden
     table = (config.vocab_size + sum(config.levels)) * D
     ports = sum(_network_weights(config, name, size) for name, size in config.conditions)
-    return {
+    counts = {
         "blocks": config.layers * (matrices + N),
+        "depth decoder": depth_matrices(config) + config.codebooks * D,
         "code tables": 2 * table,
         "text and ports": config.text_dim * D + 3 * D + ports,
     }
+    if config.codebooks == 1:
+        del counts["depth decoder"]
+    return counts
+
+
+def depth_matrices(config: DecoderConfig) -> int:
+    """Weights of the linear layers that draw the codes of a cell one after another."""
+    if config.codebooks == 1:
+        return 0
+    return config.dim * config.dim + config.depth_layers * 3 * config.dim * config.hidden
 
 
 def _network_weights(config: DecoderConfig, name: str, size: int) -> int:
@@ -80,6 +91,7 @@ def matrix_count(config: DecoderConfig) -> int:
     return (
         parameter_counts(config)["blocks"]
         - config.layers * config.heads
+        + depth_matrices(config)
         + config.text_dim * config.dim
     )
 
@@ -105,6 +117,7 @@ def forward_flops(config: DecoderConfig, latents: int, text: int) -> int:
     matrices = parameter_counts(config)["blocks"] - config.layers * config.heads
     work = 2 * matrices * clip_tokens(config, latents, text) + 2 * text * config.text_dim * D
     work += 4 * config.layers * keys_seen(config, latents, text) * D
+    work += 2 * latents * config.cells * config.codebooks * depth_matrices(config)
     return work + 2 * latents * config.cells * config.vocab_size * D
 
 
@@ -243,7 +256,7 @@ def _decoder_of(model: dict[str, Any]) -> DecoderConfig:
         vocab_size=codebooks.vocab_size,
         levels=codebooks.levels(levels),
         text_dim=text.get("hidden_size") or text["d_model"],
-        grid=(grid[0], grid[1] * codebooks.used),
+        grid=grid,
         codebooks=codebooks.used,
         frames_per_latent=tokenizer.frames_per_latent,
         **vars(size),

@@ -97,9 +97,9 @@ def nearby_codes(codes: Tensor, levels: tuple[int, ...], draw: Uniform) -> Tenso
 
 
 def own_codes(logits_BTGV: Tensor, draw: Uniform) -> Tensor:
-    """Codes [B, T, G] drawn from what a model predicts."""
+    """Codes drawn from what a model predicts, [B, T, G] (or [B, T, G, Q] of [B, T, G, Q, K])."""
     share_BTGV = logits_BTGV.float().softmax(-1).cumsum(-1)
-    point_BTG1 = draw(*logits_BTGV.shape[:3])[..., None] * share_BTGV[..., -1:]
+    point_BTG1 = draw(*logits_BTGV.shape[:-1])[..., None] * share_BTGV[..., -1:]
     return (
         torch.searchsorted(share_BTGV, point_BTG1, right=True)
         .squeeze(-1)
@@ -114,10 +114,12 @@ def disturb(
     draw: Uniform,
     guess: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """The past in place of the true codes, `[B, T, H, W]`, and which frames are hidden, `[B, T]`.
+    """The past in place of the true codes, in their shape, and which frames are hidden, `[B, T]`.
 
     Args:
-        guess: gives the logits [B, T, G, V] for a past [B, T, H, W]; called if `own` is above 0.
+        codes_BTHW: or [B, T, H, W, Q] of several codebooks.
+        guess: gives the logits [B, T, G, V] (or [B, T, G, Q, K]) for a past; called if `own` is
+            above 0.
     """
     B, T = codes_BTHW.shape[:2]
     chosen_B1 = draw(B, 1) < flaws.clips
@@ -126,21 +128,20 @@ def disturb(
     context_BT = chosen_B1 & (torch.arange(T, device=codes_BTHW.device) < past_B1)
     part = draw(*codes_BTHW.shape)
     past = codes_BTHW
-    replace = partial(_replace, context=context_BT[..., None, None], part=part)
+    inside = (1,) * (codes_BTHW.dim() - 2)
+    replace = partial(_replace, context=context_BT.view(B, T, *inside), part=part)
     if flaws.own:
         start = flaws.random + flaws.nearby
         for _ in range(flaws.own_rounds):
             drawn = own_codes(guess(past), draw).view_as(codes_BTHW)
             past = replace(codes_BTHW, drawn, start, start + flaws.own)
-    size = config.vocab_size // config.codebooks
-    place = codes_BTHW % size  # in its codebook, which it does not leave
     if flaws.random:
-        other = (draw(*codes_BTHW.shape) * size).long()
-        past = replace(past, codes_BTHW - place + other, 0.0, flaws.random)
+        other = (draw(*codes_BTHW.shape) * config.codebook_size).long()
+        past = replace(past, other, 0.0, flaws.random)
     if flaws.nearby:
         levels = config.levels[:-1] if config.codebooks > 1 else config.levels
-        other = nearby_codes(place, levels, draw)
-        past = replace(past, codes_BTHW - place + other, flaws.random, flaws.random + flaws.nearby)
+        other = nearby_codes(codes_BTHW, levels, draw)
+        past = replace(past, other, flaws.random, flaws.random + flaws.nearby)
     return past, context_BT & (draw(B, T) < flaws.frames)
 
 

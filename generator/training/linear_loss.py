@@ -4,7 +4,7 @@ The logits of all tokens never exist together. With a large vocabulary they woul
 largest thing in a training step, and reading and writing them takes longer than computing them.
 Each block's gradients are computed right after its logits (as in Liger Kernel, arXiv:2410.10989).
 
-Legend: N tokens, V codes, D width, K tokens of a block.
+Legend: N tokens, V codes, D width, K tokens of a block; Q codebooks of K codes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BLOCK_LOGITS = {"cpu": 2**22, "cuda": 2**27}
 
 
 def linear_loss(
-    states: Tensor, table_VD: Tensor, codes: Tensor, weights: Tensor | None = None
+    states: Tensor, table: Tensor, codes: Tensor, weights: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """The weighted sum of the nats of codes, and the nats of each, which carry no gradient.
 
@@ -27,16 +27,21 @@ def linear_loss(
     float32.
 
     Args:
-        states: [..., D].
-        codes: int64 [...]
-        weights: one per code; 1 unless given.
+        states: [..., D], or [..., Q, D] of several codebooks.
+        table: [V, D], or [Q, K, D].
+        codes: int64 [...], or [..., Q] with codes of each codebook from 0 on.
+        weights: [...], one per code, or per cell of several; 1 unless given.
     """
+    if table.dim() == 3:
+        books = zip(states.unbind(-2), table, codes.unbind(-1))
+        totals, nats = zip(*(linear_loss(*book, weights) for book in books))
+        return sum(totals[1:], totals[0]), torch.stack(nats, -1)
     flat_N = codes.flatten()
     weight_N = (
         torch.ones_like(flat_N, dtype=torch.float32) if weights is None else weights.flatten()
     )
     total, nats_N = _LinearLoss.apply(
-        states.flatten(0, -2), table_VD, flat_N, weight_N, torch.is_grad_enabled()
+        states.flatten(0, -2), table, flat_N, weight_N, torch.is_grad_enabled()
     )
     return total, nats_N.view(codes.shape)
 

@@ -135,7 +135,7 @@ class GeneratorModule(pl.LightningModule):
                 vocab_size=self.codebooks.vocab_size,
                 levels=self.codebooks.levels(codec.levels),
                 text_dim=encoder.dim,
-                grid=(grid[0], grid[1] * self.codebooks.used),
+                grid=grid,
                 codebooks=self.codebooks.used,
                 frames_per_latent=codec.config.frames_per_latent,
                 wavefront=wavefront or 0,
@@ -261,14 +261,15 @@ class GeneratorModule(pl.LightningModule):
         draw = uniform(torch.initial_seed() + self.global_step, self.global_rank, ranks, device)
         mask = batch["text_mask"] & ~(draw(B, 1) < self.caption_dropout)
         hidden = draw(B, 1, 1, 1) < self.hidden_clips
-        corrupt = hidden & (draw(*codes_BTHW.shape) < draw(B, 1, 1, 1))
+        corrupt = hidden & (draw(*codes_BTHW.shape[:4]) < draw(B, 1, 1, 1))
         given = self._given(batch, draw)
         past = codes_BTHW
         if self.flaws.clips:
 
             @torch.no_grad()
             def guess(past: Tensor) -> Tensor:
-                return self.model(past, text, mask, given=given, backend=self.backend)
+                inside = {"within": codes_BTHW, "backend": self.backend}
+                return self.model(past, text, mask, given=given, **inside)
 
             config = self.config
             past, dark = disturb(codes_BTHW, self.flaws, config, draw, guess)
@@ -278,7 +279,7 @@ class GeneratorModule(pl.LightningModule):
         summed, nats = self._nats(
             self.model, codes_BTHW, past, text, mask, given, corrupt, picked_N, weight_N
         )
-        total = weight_BTG.sum()
+        total = weight_BTG.sum() * self.config.codebooks
         if self._trainer and ranks > 1:
             # each token counts as much as elsewhere
             total = self.trainer.strategy.reduce(total, reduce_op="mean")
@@ -290,7 +291,8 @@ class GeneratorModule(pl.LightningModule):
             alike_BTG.flatten() if picked_N is None else alike_BTG.flatten()[picked_N]
         )
         if alike_N.any():
-            bits = (nats.flatten() * alike_N).sum() / alike_N.sum() / math.log(2)
+            cell_nats = nats if self.config.codebooks == 1 else nats.mean(-1)
+            bits = (cell_nats.flatten() * alike_N).sum() / alike_N.sum() / math.log(2)
             self.log("train/bits_per_token", bits, prog_bar=True)
         return loss
 
@@ -319,11 +321,13 @@ class GeneratorModule(pl.LightningModule):
         only_N: Tensor | None = None,
         weight_N: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The weighted sum of nats, and the nats of each code `[B, T, G]`, or of some `[N]`.
+        """The weighted sum of nats, and the nats of each code `[B, T, G]`, or of some cells `[N]`;
+        with several codebooks `[B, T, G, Q]` or `[N, Q]`.
 
-        Each code is predicted from the codes before it in `past`.
+        Each code is predicted from the cells before it in `past` and the codes of its own cell.
         """
-        codes = codes_BTHW.flatten(2) if only_N is None else codes_BTHW.flatten()[only_N]
+        codes = codes_BTHW.flatten(2, 3)
+        codes = codes if only_N is None else codes.flatten(0, 2)[only_N]
         read = partial(linear_loss, codes=codes, weights=weight_N)
         return model(
             past_BTHW,
@@ -331,6 +335,7 @@ class GeneratorModule(pl.LightningModule):
             mask,
             given=given,
             corrupt_mask=corrupt,
+            within=codes_BTHW,
             backend=self.backend,
             only_N=only_N,
             read=read,
@@ -351,10 +356,10 @@ class GeneratorModule(pl.LightningModule):
         text = batch["text"]
         mask = batch["text_mask"]
         given = self._given(batch)
-        bits_BTG = self._nats(model, codes, codes, text, mask, given)[1] / math.log(2)
-        swapped_BTG = self._nats(model, codes, codes, text.roll(1, 0), mask.roll(1, 0), given)[
-            1
-        ] / math.log(2)
+        other = text.roll(1, 0), mask.roll(1, 0)
+        bits_BTG = self._nats(model, codes, codes, text, mask, given)[1].flatten(2) / math.log(2)
+        swapped = self._nats(model, codes, codes, *other, given)[1]
+        swapped_BTG = swapped.flatten(2) / math.log(2)
         values = {"bits_per_token": bits_BTG.mean()}
         values |= {f"bits_frame_{t}": bits for t, bits in enumerate(bits_BTG.mean((0, 2)))}
         values["caption_bits_per_clip"] = (swapped_BTG - bits_BTG).sum((1, 2)).mean()

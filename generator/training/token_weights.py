@@ -33,9 +33,11 @@ class TokenLoss:
             )
 
     def weights(self, codes_BTHW: Tensor, objects_BTHW: Tensor) -> Tensor:
-        """Weights [B, T, G], given which cells show objects."""
+        """Weights [B, T, G], given which cells show objects. The codes of a cell, if it has
+        several, have its weight; one that has changed changes all."""
         changed = torch.ones_like(objects_BTHW)
-        changed[:, 1:] = codes_BTHW[:, 1:] != codes_BTHW[:, :-1]
+        different = codes_BTHW[:, 1:] != codes_BTHW[:, :-1]
+        changed[:, 1:] = different.any(-1) if different.dim() > objects_BTHW.dim() else different
         return (1 + self.changed * changed + self.objects * objects_BTHW).flatten(2)
 
     def pick(self, weight_BTG: Tensor, chance: Tensor) -> tuple[Tensor | None, Tensor]:

@@ -49,10 +49,21 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CONDITIONS, "reference", Reference())
 
 
-@pytest.fixture(params=[0, 1], ids=["raster", "wavefront"])
+@pytest.fixture(
+    params=[(0, 1), (1, 1), (0, 3), (1, 3)],
+    ids=["raster", "wavefront", "raster, 3 codes a cell", "wavefront, 3 codes a cell"],
+)
 def decoder(make_decoder, request: pytest.FixtureRequest) -> Decoder:
     sizes = {"reference": 9, "actions": 4, "regions": 5}
-    decoder = make_decoder(conditions=sizes, wavefront=request.param)
+    wavefront, codebooks = request.param
+    levels = (2, 2, 3) if codebooks > 1 else (4, 3)
+    decoder = make_decoder(
+        conditions=sizes, wavefront=wavefront, codebooks=codebooks, levels=levels
+    )
+    if decoder.depth is not None:
+        for block in decoder.depth.blocks:
+            nn.init.normal_(block.down.weight, std=0.3)
+        nn.init.normal_(decoder.depth.place, std=0.5)
     for network in decoder.ports.values():
         nn.init.normal_(network.weight, std=0.5)
     return decoder
@@ -98,38 +109,42 @@ def naive(
     """Runs the whole sequence again for every step, and once more for every level of guidance.
 
     Guidance is written out here: without any of the guided conditions, then for each of them, in
-    order, so many times what it changes. Conditions of weight 1 are never left out.
+    order, so many times what it changes. Conditions of weight 1 are never left out. The codes of a
+    cell are drawn one after another.
     """
+    Q = decoder.config.codebooks
+    K = decoder.config.codebook_size
     states, mask = text
     order = decoder.order
     weights = {"prompt": params.guidance} | {n: params.weights.get(n, 1.0) for n in NAMES}
     guided = [name for name, weight in weights.items() if weight != 1]
-    codes = torch.zeros(B, FRAMES, 6, dtype=torch.long)
+    codes = torch.zeros(B, FRAMES, 6, Q, dtype=torch.long)
     for t in range(FRAMES):
-        noise = gumbel_noise(SEEDS, t, 6, 12)
+        noise = gumbel_noise(SEEDS, t, 6 * Q, K).unflatten(1, (6, Q))
         limit = params.guidance_frames
         names = guided if limit is None or t < limit else []
         for tokens in order.tokens_SW[: order.steps]:
             cells = [int(order.predicted_X[token]) for token in tokens if token < order.length]
             cells = [cell for cell in cells if cell < 6]
-            if not cells:
-                continue
-            past = codes[:, : t + 1].unflatten(-1, (2, 3))
-            runs = []
-            for number in range(len(names) + 1):
-                off = names[number:]
-                shown = {
-                    name: features.off() if name in off else features
-                    for name, features in first(given, t + 1).items()
-                }
-                seen = mask & ("prompt" not in off)
-                logits = decoder(past, states, seen, given=shown, window=params.window)
-                runs.append(logits[:, t, cells])
-            total = runs[0]
-            for name, less, more in zip(names, runs, runs[1:]):
-                total = total + weights[name] * (more - less)
-            codes[:, t, cells] = sample(total, params, noise[:, cells])
-    return codes
+            for book in range(Q) if cells else ():
+                past = codes[:, : t + 1].unflatten(2, (2, 3))
+                past = past if Q > 1 else past[..., 0]
+                runs = []
+                for number in range(len(names) + 1):
+                    off = names[number:]
+                    shown = {
+                        name: features.off() if name in off else features
+                        for name, features in first(given, t + 1).items()
+                    }
+                    seen = mask & ("prompt" not in off)
+                    logits = decoder(past, states, seen, given=shown, window=params.window)
+                    runs.append(logits.view(B, t + 1, 6, Q, K)[:, t, cells])
+                total = runs[0]
+                for name, less, more in zip(names, runs, runs[1:]):
+                    total = total + weights[name] * (more - less)
+                drawn = sample(total[:, :, book], params, noise[:, cells, book])
+                codes[:, t, cells, book] = drawn
+    return codes if Q > 1 else codes[..., 0]
 
 
 def draw(engine: SamplingEngine, frames: int = FRAMES) -> Tensor:

@@ -1,4 +1,4 @@
-"""A tokenizer with several codebooks under a decoder that knows only codes in a row."""
+"""A tokenizer with several codebooks under a decoder that draws the codes of a cell in depth."""
 
 import itertools
 from collections.abc import Callable
@@ -30,7 +30,7 @@ LEVELS = (4, 3)
 
 
 @given(st.integers(1, 3), st.data(), st.integers(0, 2**32))
-def test_rows_and_cells_are_two_ways_to_write_the_same(
+def test_what_is_taken_can_be_given_back(
     rates: int, data: st.DataObject, seed: int
 ) -> None:
     used = data.draw(st.integers(1, rates))
@@ -38,13 +38,9 @@ def test_rows_and_cells_are_two_ways_to_write_the_same(
     dice = torch.Generator().manual_seed(seed)
     last = (rates,) if rates > 1 else ()
     indices = torch.randint(SIZE, (2, 3, 4, 5, *last), generator=dice, dtype=torch.int32)
-    codes = books.in_rows(indices)
-    assert codes.shape == (2, 3, 4, 5 * used) and codes.dtype == torch.int64
-    assert torch.equal(books.in_cells(codes), indices[..., :used] if rates > 1 else indices)
-    column = torch.arange(codes.shape[-1]) % used
-    assert torch.equal(codes // SIZE, column.expand_as(codes))  # each codebook has codes of its own
-    anything = torch.randint(books.vocab_size, codes.shape, generator=dice)
-    assert books.in_cells(anything).max() < SIZE
+    codes = books.take(indices)
+    assert codes.shape == (2, 3, 4, 5, *([used] if used > 1 else [])) and codes.dtype == torch.int64
+    assert torch.equal(books.give(codes), indices[..., :used] if rates > 1 else indices)
 
 
 def test_levels_tell_codebooks_apart() -> None:
@@ -65,11 +61,11 @@ def test_what_does_not_fit_is_refused() -> None:
     ):
         Codebooks(SIZE, 2, 3)
     with pytest.raises(ValueError, match="codes of 2 codebooks per cell are needed; these have 1"):
-        Codebooks(SIZE, 3, 2).in_rows(torch.zeros(1, 1, 2, 2, 1, dtype=torch.long))
+        Codebooks(SIZE, 3, 2).take(torch.zeros(1, 1, 2, 2, 1, dtype=torch.long))
     with pytest.raises(
-        ValueError, match=r"divide vocab_size=24 and the grid's columns \(3\); got 2"
+        ValueError, match=r"codebooks must be at least 1 and divide vocab_size=25; got 2"
     ):
-        DecoderConfig(24, 8, grid=(2, 3), codebooks=2)
+        DecoderConfig(25, 8, grid=(2, 3), codebooks=2)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +91,7 @@ def several(
     sizes: dict[str, Any] = dict(
         dim=32, layers=2, heads=4, kv_heads=2, window=3, max_distance=4, max_text=6
     )
-    grid = (2, 3 * books.used)
+    grid = (2, 3)
     config = DecoderConfig(
         books.vocab_size, 16, books.levels(LEVELS), grid, codebooks=books.used, **sizes
     )
@@ -112,7 +108,7 @@ def test_a_video_is_its_codes_decoded(several: VideoGenerator) -> None:
     session = several.session("a red ball", 1)
     pixels = torch.cat(list(itertools.islice(session, 3)), dim=2)
     rows = torch.stack(session.engine.past, 1).unflatten(2, several.decoder.config.grid)
-    indices = several.codebooks.in_cells(rows)
+    indices = several.codebooks.give(rows)
     assert indices.shape == (1, 3, 2, 3, several.codebooks.used)
     torch.testing.assert_close(
         torch.cat(list(several.tokenizer.stream_decode([indices])), dim=2), pixels
@@ -160,8 +156,8 @@ def test_tokenised_clips_hold_the_codebooks_asked_for(
         tokens = build_tokens(
             Source(), tokenizer, text_encoder, tmp_path, Codebooks.of(tokenizer, used)
         )
-        assert torch.equal(tokens.codes.long(), Codebooks.of(tokenizer, used).in_rows(indices))
-        cells = torch.tensor([[False, True, False], [False] * 3]).repeat_interleave(used, 1)
+        assert torch.equal(tokens.codes.long(), Codebooks.of(tokenizer, used).take(indices))
+        cells = torch.tensor([[False, True, False], [False] * 3])
         assert torch.equal(tokens.objects, cells.expand(2, 2, -1, -1))
 
 

@@ -178,12 +178,16 @@ def test_recorded_logits_have_their_probabilities_whatever_was_guessed(physics):
         3,
         uniform_noise(range(count), 1, 3),
     )
+
+    def read(*cells):
+        return lambda drawn: torch.stack(cells).expand(count, -1, -1)
+
     # cell 0 is 7, which nobody has guessed
     wrong = torch.full((24,), -math.inf).index_fill(0, torch.tensor(7), 0.0)
-    draft.verify(draft.next_places(), torch.stack([wrong, before, before]).expand(count, -1, -1))
+    draft.verify(draft.next_places(), read(wrong, before, before))
     guessed = draft.codes_BG[:, 1].clone()
     place = draft.next_places()
-    draft.verify(place, torch.stack([after, after, after]).expand(count, -1, -1))
+    draft.verify(place, read(after, after, after))
     decided = draft.codes_BG[:, 1]
     assert (place[:, 0] == 1).all() and (draft.codes_BG[:, 0] == 7).all()
     p = after.softmax(-1)
@@ -207,12 +211,12 @@ def test_a_row_goes_on_while_its_guesses_hold():
             draft = make(
                 order, torch.tensor([guess]), 4, FrameNoise(noise, params, CPU), params, 3, *extra
             )
-            draft.verify(draft.next_places(), sure)
+            draft.verify(draft.next_places(), lambda drawn: sure)
             assert draft.step_B.tolist() == [done] and draft.codes_BG.tolist() == [[1, 2, 3]]
             while not draft.complete:
                 place = draft.next_places()
-                draft.verify(place, sure[:, place[0].clamp(max=2)])
+                draft.verify(place, lambda drawn: sure[:, place[0].clamp(max=2)])
             needed = draft.rounds_B.tolist()
             # as on a GPU, which is not asked after every round
-            draft.verify(torch.tensor([[4, 4, 4]]), sure)
+            draft.verify(torch.tensor([[4, 4, 4]]), lambda drawn: sure)
             assert draft.rounds_B.tolist() == needed and draft.codes_BG.tolist() == [[1, 2, 3]]
