@@ -49,7 +49,8 @@ class VideoGenerator(nn.Module):
         self.tokenizer = tokenizer
         self.text = text
         config = decoder.config
-        self.codebooks = Codebooks.of(tokenizer, config.codebooks)
+        block = config.block
+        self.codebooks = Codebooks.of(tokenizer, config.codebooks // block**2, block)
         for name, wanted, given in (
             ("codes", config.vocab_size, self.codebooks.vocab_size),
             ("frames per latent", config.frames_per_latent, tokenizer.config.frames_per_latent),
@@ -245,8 +246,8 @@ class VideoGenerator(nn.Module):
     def size(self) -> tuple[int, int]:
         """Height and width of the videos in pixels."""
         config = self.decoder.config
-        patch = self.tokenizer.config.patch
-        return config.grid[0] * patch, config.grid[1] * patch
+        side = self.tokenizer.config.patch * config.block
+        return config.grid[0] * side, config.grid[1] * side
 
     @property
     def id(self) -> str:
@@ -283,7 +284,8 @@ class VideoGenerator(nn.Module):
             wanted = f"the decoder in {folder} learned the codes of tokenizer {tokenizer_id}"
             raise ValueError(f"{wanted}, but the one beside it is {tokenizer.id}")
         if size is not None:
-            tokenizer = _of_size(tokenizer, folder, size, decoder.config.grid[0])
+            cells = config.grid[0] * config.block
+            tokenizer = _of_size(tokenizer, folder, size, cells)
         generator = cls(decoder, tokenizer, TextEncoder.from_pretrained(folder / "text")).eval()
         return generator.lighten(dtype, quantize)
 

@@ -27,7 +27,7 @@ class DecoderConfig:
         vocab_size: number of codes, of all codebooks together.
         text_dim: width of the text encoder's states.
         levels: sizes of the FSQ dimensions, fastest first; () when codes have no inner structure.
-        grid: latent rows and columns, in cells.
+        grid: rows and columns of a latent frame, in cells of the decoder.
         dim, layers, heads, kv_heads: width, depth, query heads, key/value heads.
         max_text: longest caption in text tokens.
         sinks: first latent frames that stay visible for ever.
@@ -39,6 +39,7 @@ class DecoderConfig:
             `generator.conditions`, each with a size that its class explains; in YAML a mapping.
         rope_base: ratio between the fastest and the slowest rotation.
         codebooks: codes of a cell, drawn one after another (depth.py).
+        block: rows and columns of the tokenizer's cells that a cell stands for (codebooks.py).
         depth_layers: depth of the network that draws them, if there are several.
         wavefront: 0 draws the codes of a frame one after another; with l of at least 1 rows are
             drawn at once, each l cells after the one above, which is faster and less exact
@@ -65,6 +66,7 @@ class DecoderConfig:
         "rope_base": (1, 1e9),
         "conditions": (1, 1 << 20),
         "codebooks": (1, 64),
+        "block": (1, 64),
         "depth_layers": (0, 64),
         "wavefront": (0, 1024),
     }
@@ -85,6 +87,7 @@ class DecoderConfig:
     conditions: tuple[tuple[str, int], ...] = ()
     rope_base: float = 100.0
     codebooks: int = 1
+    block: int = 1
     depth_layers: int = 2
     wavefront: int = 0
 
@@ -112,6 +115,11 @@ class DecoderConfig:
         if min(self.sinks, self.wavefront, self.depth_layers) < 0:
             raise ValueError("sinks, wavefront and depth_layers must not be negative")
         self._check_conditions()
+        if self.block < 1 or self.codebooks % self.block**2:
+            raise ValueError(
+                f"codebooks={self.codebooks} must be a multiple of block * block, the cells that a "
+                f"cell stands for; got block={self.block}"
+            )
         if self.codebooks < 1 or self.vocab_size % self.codebooks:
             raise ValueError(
                 f"codebooks must be at least 1 and divide vocab_size={self.vocab_size}; got "
@@ -160,7 +168,7 @@ class DecoderConfig:
         conditions = values.pop("conditions")
         values |= {"num_actions": 0, "grid_vocab": 0}
         if self.codebooks == 1:
-            del values["depth_layers"]
+            del values["block"], values["depth_layers"]
         return values | ({"conditions": dict(conditions)} if conditions else {})
 
     @property

@@ -83,6 +83,7 @@ def build_tokens(
     """
     codebooks = codebooks or Codebooks.of(tokenizer)
     rate = f"-{codebooks.used}of{codebooks.rates}" if codebooks.rates > 1 else ""
+    rate += f"-block{codebooks.block}" if codebooks.block > 1 else ""
     place = folder / f"{tokenizer.id}-{text.id}-{source.key}{rate}"
     place.mkdir(parents=True, exist_ok=True)
     with FileLock(place / "lock"):  # other processes of the same run wait and read
@@ -125,7 +126,8 @@ def _tokenise(
         batch = source.clips(range(begin, min(begin + BLOCK, rows.stop)))
         indices = tokenizer.encode(batch["video"].to(device).float() / 127.5 - 1).indices.cpu()
         codes.append(codebooks.take(indices).to(small))
-        objects.append(_cells(batch.get("foreground"), indices, tokenizer.config))
+        cells = _cells(batch.get("foreground"), indices, tokenizer.config)
+        objects.append(codebooks.any(cells))
         captions += batch["caption"]
         done(len(indices))
     text, length = _embed(captions, encoder)

@@ -61,10 +61,11 @@ class TokenData(pl.LightningDataModule):
         first = self.train_tokens.rows(1)[:1]
         H, W = self.train_tokens.batch(first, 1)["codes"].shape[2:4]
         if config.grid != (H, W):
+            b = config.block
             rows, columns = config.grid
             raise ValueError(
-                f"the clips have {H} x {W} cells and the model {rows} x {columns}; set "
-                f"model.grid=[{H},{W}], or take clips of another size"
+                f"the clips have {H * b} x {W * b} cells and the model {rows * b} x {columns * b}; "
+                f"set model.grid=[{H * b},{W * b}], or take clips of another size"
             )
 
     def train_dataloader(self) -> DataLoader[Any]:

@@ -249,15 +249,18 @@ def _decoder_of(model: dict[str, Any]) -> DecoderConfig:
     text = read_config(find_folder(_there(model.get("text"), "text"), "text"))
     quantizer = tokenizer.quantizer
     levels = tuple(quantizer.args["levels"])
-    codebooks = Codebooks(prod(levels), quantizer.rates, model.get("codebooks") or quantizer.rates)
+    used = model.get("codebooks") or quantizer.rates
+    codebooks = Codebooks(prod(levels), quantizer.rates, used, model.get("block", 1))
     size = DecoderSize(**model.get("size", {}))
     grid = model.get("grid", (8, 8))
     return DecoderConfig(
         vocab_size=codebooks.vocab_size,
         levels=codebooks.levels(levels),
         text_dim=text.get("hidden_size") or text["d_model"],
-        grid=grid,
-        codebooks=codebooks.used,
+        grid=codebooks.grid(*grid),
+        codebooks=codebooks.count,
+        block=codebooks.block,
+        depth_layers=model.get("depth_layers", DecoderConfig.depth_layers),
         frames_per_latent=tokenizer.frames_per_latent,
         **vars(size),
     )

@@ -63,6 +63,9 @@ class GeneratorModule(pl.LightningModule):
         grid: latent rows and columns of the training clips, in cells.
         codebooks: number of codes of a cell to learn, for a tokenizer that has several; None for
             all.
+        block: side of the square of the tokenizer's cells that the decoder draws as one of its own:
+            2 needs a quarter of the tokens.
+        depth_layers: depth of the network that draws the codes of a cell, where it has several.
         wavefront: the decode order, as in `DecoderConfig`; None for that of `init_from`, or raster.
         conditions: what the decoder takes beside text, by the names in `generator.conditions`, each
             with its size; batches hold their features under that name, and under the name with
@@ -98,6 +101,8 @@ class GeneratorModule(pl.LightningModule):
         size: DecoderSize = DecoderSize(),
         grid: tuple[int, int] = (8, 8),
         codebooks: int | None = None,
+        block: int = 1,
+        depth_layers: int = DecoderConfig.depth_layers,
         wavefront: int | None = None,
         conditions: dict[str, int] | None = None,
         loss: TokenLoss = TokenLoss(),
@@ -130,13 +135,15 @@ class GeneratorModule(pl.LightningModule):
         if init_from is None:
             codec = VideoTokenizer.from_pretrained(tokenizer)
             encoder = TextEncoder.from_pretrained(text)
-            self.codebooks = Codebooks.of(codec, codebooks)
+            self.codebooks = Codebooks.of(codec, codebooks, block)
             self.config = DecoderConfig(
                 vocab_size=self.codebooks.vocab_size,
                 levels=self.codebooks.levels(codec.levels),
                 text_dim=encoder.dim,
-                grid=grid,
-                codebooks=self.codebooks.used,
+                grid=self.codebooks.grid(*grid),
+                codebooks=self.codebooks.count,
+                block=block,
+                depth_layers=depth_layers,
                 frames_per_latent=codec.config.frames_per_latent,
                 wavefront=wavefront or 0,
                 conditions=tuple((conditions or {}).items()),

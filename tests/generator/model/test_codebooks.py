@@ -29,18 +29,33 @@ SIZE = 12
 LEVELS = (4, 3)
 
 
-@given(st.integers(1, 3), st.data(), st.integers(0, 2**32))
+@given(st.integers(1, 3), st.integers(1, 3), st.data(), st.integers(0, 2**32))
 def test_what_is_taken_can_be_given_back(
-    rates: int, data: st.DataObject, seed: int
+    rates: int, block: int, data: st.DataObject, seed: int
 ) -> None:
     used = data.draw(st.integers(1, rates))
-    books = Codebooks(SIZE, rates, used)
+    books = Codebooks(SIZE, rates, used, block)
+    count = used * block**2
     dice = torch.Generator().manual_seed(seed)
     last = (rates,) if rates > 1 else ()
-    indices = torch.randint(SIZE, (2, 3, 4, 5, *last), generator=dice, dtype=torch.int32)
+    shape = (2, 3, 4 * block, 5 * block, *last)
+    indices = torch.randint(SIZE, shape, generator=dice, dtype=torch.int32)
     codes = books.take(indices)
-    assert codes.shape == (2, 3, 4, 5, *([used] if used > 1 else [])) and codes.dtype == torch.int64
+    assert codes.shape == (2, 3, 4, 5, *([count] if count > 1 else []))
+    assert codes.dtype == torch.int64 and books.grid(*shape[2:4]) == (4, 5)
     assert torch.equal(books.give(codes), indices[..., :used] if rates > 1 else indices)
+
+
+def test_a_square_of_cells_is_one_cell_of_the_decoder() -> None:
+    books = Codebooks(SIZE, rates=2, used=2, block=2)
+    indices = torch.arange(2 * 4 * 2).view(2, 4, 2)  # rows, columns, codebooks
+    assert books.take(indices).tolist() == [
+        [[0, 2, 8, 10, 1, 3, 9, 11], [4, 6, 12, 14, 5, 7, 13, 15]]
+    ]
+    seen = torch.tensor([[True, False, False, False], [False] * 4])
+    assert books.any(seen).tolist() == [[True, False]]
+    with pytest.raises(ValueError, match="3 x 4 cells cannot be divided into squares of 2 x 2"):
+        books.grid(3, 4)
 
 
 def test_levels_tell_codebooks_apart() -> None:
@@ -81,20 +96,18 @@ def tokenizer() -> VideoTokenizer:
     return made
 
 
-@pytest.fixture(params=[1, 2, 3])
+@pytest.fixture(params=[(1, 1), (2, 1), (3, 1), (1, 2), (2, 2)])
 def several(
     request: pytest.FixtureRequest, tokenizer: VideoTokenizer, text_encoder: TextEncoder
 ) -> VideoGenerator:
-    """Uses the first codebooks of it; 8 x 12 pixels."""
+    """Uses the first codebooks of it, cell by cell or in squares of 2 x 2; 8 x 16 pixels."""
     torch.manual_seed(4)
-    books = Codebooks.of(tokenizer, request.param)
+    books = Codebooks.of(tokenizer, *request.param)
     sizes: dict[str, Any] = dict(
         dim=32, layers=2, heads=4, kv_heads=2, window=3, max_distance=4, max_text=6
     )
-    grid = (2, 3)
-    config = DecoderConfig(
-        books.vocab_size, 16, books.levels(LEVELS), grid, codebooks=books.used, **sizes
-    )
+    sizes |= dict(codebooks=books.count, block=books.block)
+    config = DecoderConfig(books.vocab_size, 16, books.levels(LEVELS), books.grid(2, 4), **sizes)
     decoder = Decoder(config)
     for block in decoder.blocks:
         nn.init.normal_(block.out.weight, std=0.3)
@@ -104,12 +117,12 @@ def several(
 
 def test_a_video_is_its_codes_decoded(several: VideoGenerator) -> None:
     video = several.generate("a red ball", frames=9, seed=1)
-    assert video.shape == (1, 3, 9, 8, 12)
+    assert video.shape == (1, 3, 9, 8, 16)
     session = several.session("a red ball", 1)
     pixels = torch.cat(list(itertools.islice(session, 3)), dim=2)
     rows = torch.stack(session.engine.past, 1).unflatten(2, several.decoder.config.grid)
     indices = several.codebooks.give(rows)
-    assert indices.shape == (1, 3, 2, 3, several.codebooks.used)
+    assert indices.shape == (1, 3, 2, 4, several.codebooks.used)
     torch.testing.assert_close(
         torch.cat(list(several.tokenizer.stream_decode([indices])), dim=2), pixels
     )
@@ -119,7 +132,7 @@ def test_a_video_is_its_codes_decoded(several: VideoGenerator) -> None:
 
 
 def test_a_video_begins_as_it_is_told_to(several: VideoGenerator, tmp_path: Path) -> None:
-    init = 2 * torch.rand(1, 3, 5, 8, 12, generator=torch.Generator().manual_seed(0)) - 1
+    init = 2 * torch.rand(1, 3, 5, 8, 16, generator=torch.Generator().manual_seed(0)) - 1
     codes = several.tokenizer.encode(init)
     shown = several.tokenizer.decode(codes.prefix(several.codebooks.used))
     video = several.generate("a red ball", frames=9, init=init)

@@ -215,7 +215,8 @@ def test_a_row_goes_on_while_its_guesses_hold():
             assert draft.step_B.tolist() == [done] and draft.codes_BG.tolist() == [[1, 2, 3]]
             while not draft.complete:
                 place = draft.next_places()
-                draft.verify(place, lambda drawn: sure[:, place[0].clamp(max=2)])
+                logits = sure[:, place[0].clamp(max=2)]
+                draft.verify(place, lambda drawn, logits=logits: logits)
             needed = draft.rounds_B.tolist()
             # as on a GPU, which is not asked after every round
             draft.verify(torch.tensor([[4, 4, 4]]), lambda drawn: sure)
