@@ -1,4 +1,4 @@
-"""Larger patches without training: the same codes, and more pixels from each.
+"""Larger patches without training, the same codes and more pixels from each; and more codebooks.
 
 Legend: p patch side of the small tokenizer, R how many times as wide the new patches are, u row or
 column of a cosine basis, P values of a patch.
@@ -24,6 +24,8 @@ from torch import Tensor
 from ..files.model_folder import find_folder
 from .config import TokenizerConfig
 from .model import VideoTokenizer
+
+QUIET = 0.3  # of the usual random weights
 
 
 def enlarge(
@@ -75,6 +77,38 @@ def enlarge(
             fresh[name] = value
     large.load_state_dict(fresh)
     return large.train(tokenizer.training)
+
+
+def with_codebooks(tokenizer: VideoTokenizer, count: int) -> VideoTokenizer:
+    """A tokenizer with `count` FSQ codebooks a cell, of which the first is the one of this one.
+
+    The new codebooks have code dimensions of their own. They begin as random looks at the encoder's
+    state, which the decoder hardly hears (see `QUIET`): were it deaf to them, the encoder could not
+    learn what to tell them. Its codes are new ones.
+
+    Raises:
+        ValueError: the quantizer is no FSQ, or count is not larger than what there is.
+    """
+    old = tokenizer.config.quantizer
+    if old.name != "FSQ" or count <= old.rates:
+        raise ValueError(
+            f"codebooks adds to the {old.rates} of an FSQ and must be larger; got {count} for "
+            f"{old.name}"
+        )
+    quantizer = dataclasses.replace(old, args={**old.args, "num_codebooks": count})
+    config = dataclasses.replace(tokenizer.config, quantizer=quantizer, codes_of="")
+    larger = VideoTokenizer(config)
+    fresh = larger.state_dict()
+    for name, value in tokenizer.state_dict().items():
+        if name.startswith("quantizer.project."):
+            fresh[name][: len(value)] = value
+        elif name == "lift.weight":
+            fresh[name] *= QUIET
+            fresh[name][:, : value.shape[1]] = value
+        elif not name.startswith("quantizer.codebook."):
+            fresh[name] = value
+    larger.load_state_dict(fresh)
+    return larger.train(tokenizer.training)
 
 
 def with_patch(name: str | os.PathLike[str], patch: int, library: bool = True) -> VideoTokenizer:

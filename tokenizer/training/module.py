@@ -23,7 +23,7 @@ from ...training.guard import Guard
 from ...training.optimizer import MuonAdamW, warm_cosine
 from ..blocks import StackConfig
 from ..config import TokenizerConfig
-from ..enlarge import enlarge
+from ..enlarge import enlarge, with_codebooks
 from ..metrics import CodeUsage, calm_rate, psnr, ssim, still_cells
 from ..model import VideoTokenizer
 from .adversarial import Adversary
@@ -77,6 +77,7 @@ class TokenizerModule(pl.LightningModule):
             pixels. The statistics of what is new in them are measured before the first step.
         refine_channels: with `init_from`, another pixel refiner, which begins as the identity.
         refine_stride: with `init_from`, the stride of the refiner, see `TokenizerConfig`.
+        codebooks: with `init_from`, more FSQ codebooks a cell, see `with_codebooks`.
         encoder: with `init_from`, another encoder that takes over the weights that fit, see
             `VideoTokenizer.with_stacks`.
         decoder: with `init_from`, another decoder, such as a deeper one.
@@ -105,6 +106,7 @@ class TokenizerModule(pl.LightningModule):
         patch: int | None = None,
         refine_channels: int | None = None,
         refine_stride: int | None = None,
+        codebooks: int | None = None,
         encoder: StackConfig | None = None,
         decoder: StackConfig | None = None,
         export_dir: str | None = None,
@@ -148,20 +150,24 @@ class TokenizerModule(pl.LightningModule):
                 )
         if decoder_only and init_from is None:
             raise ValueError("decoder_only needs a trained encoder: set init_from")
-        changes = (patch, refine_channels, refine_stride, encoder, decoder)
+        changes = (patch, refine_channels, refine_stride, codebooks, encoder, decoder)
         if init_from is None and any(change is not None for change in changes):
             raise ValueError(
-                "patch, refine_channels, refine_stride, encoder and decoder change what init_from "
-                "names; without it, set those of `tokenizer`"
+                "patch, refine_channels, refine_stride, codebooks, encoder and decoder change what "
+                "init_from names; without it, set those of `tokenizer`"
             )
-        if decoder_only and encoder is not None:
-            raise ValueError("decoder_only keeps the encoder; leave out one of the two")
+        if decoder_only and (encoder is not None or codebooks is not None):
+            raise ValueError(
+                "decoder_only keeps encoder and codebooks; leave out one of the two settings"
+            )
         owner = self.model.id if decoder_only else ""  # whose codes these will be
         self._measured = self.model.config.patch  # rows and columns with trained statistics
         if any(asked is not None for asked in (patch, refine_channels, refine_stride)):
             self.model = enlarge(
                 self.model, patch or self._measured, refine_channels, refine_stride
             )
+        if codebooks is not None:
+            self.model = with_codebooks(self.model, codebooks)
         if encoder or decoder:
             self.model = self.model.with_stacks(encoder, decoder)
         self.model.sharing_codes(owner)
