@@ -1,4 +1,4 @@
-"""Larger patches without training, the same codes and more pixels from each; and more codebooks.
+"""Larger patches without training, the same codes and more pixels from each; and more codes a cell.
 
 Legend: p patch side of the small tokenizer, R how many times as wide the new patches are, u row or
 column of a cosine basis, P values of a patch.
@@ -24,6 +24,7 @@ from torch import Tensor
 from ..files.model_folder import find_folder
 from .config import TokenizerConfig
 from .model import VideoTokenizer
+from .quantizer import QuantizerConfig
 
 QUIET = 0.3  # of the usual random weights
 
@@ -79,23 +80,22 @@ def enlarge(
     return large.train(tokenizer.training)
 
 
-def with_codebooks(tokenizer: VideoTokenizer, count: int) -> VideoTokenizer:
-    """A tokenizer with `count` FSQ codebooks a cell, of which the first is the one of this one.
+def with_quantizer(tokenizer: VideoTokenizer, quantizer: QuantizerConfig) -> VideoTokenizer:
+    """A tokenizer with another FSQ of more dimensions, such as one of several codebooks a cell.
 
-    The new codebooks have code dimensions of their own. They begin as random looks at the encoder's
-    state, which the decoder hardly hears (see `QUIET`): were it deaf to them, the encoder could not
-    learn what to tell them. Its codes are new ones.
+    The first dimensions begin as those of this one, whatever their levels. The others begin as
+    random looks at the encoder's state, which the decoder hardly hears (see `QUIET`): were it deaf
+    to them, the encoder could not learn what to tell it. Its codes are new ones.
 
     Raises:
-        ValueError: the quantizer is no FSQ, or count is not larger than what there is.
+        ValueError: one of the two is no FSQ, or the new one has fewer dimensions.
     """
     old = tokenizer.config.quantizer
-    if old.name != "FSQ" or count <= old.rates:
+    if (old.name, quantizer.name) != ("FSQ", "FSQ") or quantizer.dim < old.dim:
         raise ValueError(
-            f"codebooks adds to the {old.rates} of an FSQ and must be larger; got {count} for "
-            f"{old.name}"
+            f"quantizer must be an FSQ of {old.dim} dimensions or more, in place of another FSQ; "
+            f"got a {quantizer.name} of {quantizer.dim} for a {old.name}"
         )
-    quantizer = dataclasses.replace(old, args={**old.args, "num_codebooks": count})
     config = dataclasses.replace(tokenizer.config, quantizer=quantizer, codes_of="")
     larger = VideoTokenizer(config)
     fresh = larger.state_dict()
