@@ -1,4 +1,4 @@
-"""Larger patches without training: the same codes, and more pixels from each.
+"""Larger patches without training, the same codes and more pixels from each; and more codes a cell.
 
 Legend: p patch side of the small tokenizer, R how many times as wide the new patches are, u row or
 column of a cosine basis, P values of a patch.
@@ -24,6 +24,9 @@ from torch import Tensor
 from ..files.model_folder import find_folder
 from .config import TokenizerConfig
 from .model import VideoTokenizer
+from .quantizer import QuantizerConfig
+
+QUIET = 0.3  # of the usual random weights
 
 
 def enlarge(
@@ -75,6 +78,37 @@ def enlarge(
             fresh[name] = value
     large.load_state_dict(fresh)
     return large.train(tokenizer.training)
+
+
+def with_quantizer(tokenizer: VideoTokenizer, quantizer: QuantizerConfig) -> VideoTokenizer:
+    """A tokenizer with another FSQ of more dimensions, such as one of several codebooks a cell.
+
+    The first dimensions begin as those of this one, whatever their levels. The others begin as
+    random looks at the encoder's state, which the decoder hardly hears (see `QUIET`): were it deaf
+    to them, the encoder could not learn what to tell it. Its codes are new ones.
+
+    Raises:
+        ValueError: one of the two is no FSQ, or the new one has fewer dimensions.
+    """
+    old = tokenizer.config.quantizer
+    if (old.name, quantizer.name) != ("FSQ", "FSQ") or quantizer.dim < old.dim:
+        raise ValueError(
+            f"quantizer must be an FSQ of {old.dim} dimensions or more, in place of another FSQ; "
+            f"got a {quantizer.name} of {quantizer.dim} for a {old.name}"
+        )
+    config = dataclasses.replace(tokenizer.config, quantizer=quantizer, codes_of="")
+    larger = VideoTokenizer(config)
+    fresh = larger.state_dict()
+    for name, value in tokenizer.state_dict().items():
+        if name.startswith("quantizer.project."):
+            fresh[name][: len(value)] = value
+        elif name == "lift.weight":
+            fresh[name] *= QUIET
+            fresh[name][:, : value.shape[1]] = value
+        elif not name.startswith("quantizer.codebook."):
+            fresh[name] = value
+    larger.load_state_dict(fresh)
+    return larger.train(tokenizer.training)
 
 
 def with_patch(name: str | os.PathLike[str], patch: int, library: bool = True) -> VideoTokenizer:

@@ -23,9 +23,10 @@ from ...training.guard import Guard
 from ...training.optimizer import MuonAdamW, warm_cosine
 from ..blocks import StackConfig
 from ..config import TokenizerConfig
-from ..enlarge import enlarge
+from ..enlarge import enlarge, with_quantizer
 from ..metrics import CodeUsage, calm_rate, psnr, ssim, still_cells
 from ..model import VideoTokenizer
+from ..quantizer import QuantizerConfig
 from .adversarial import Adversary
 from .collapse import check_usage
 from .losses import LossWeights, calm_loss, reconstruction_loss
@@ -77,6 +78,7 @@ class TokenizerModule(pl.LightningModule):
             pixels. The statistics of what is new in them are measured before the first step.
         refine_channels: with `init_from`, another pixel refiner, which begins as the identity.
         refine_stride: with `init_from`, the stride of the refiner, see `TokenizerConfig`.
+        quantizer: with `init_from`, an FSQ of more dimensions, see `with_quantizer`.
         encoder: with `init_from`, another encoder that takes over the weights that fit, see
             `VideoTokenizer.with_stacks`.
         decoder: with `init_from`, another decoder, such as a deeper one.
@@ -105,6 +107,7 @@ class TokenizerModule(pl.LightningModule):
         patch: int | None = None,
         refine_channels: int | None = None,
         refine_stride: int | None = None,
+        quantizer: QuantizerConfig | None = None,
         encoder: StackConfig | None = None,
         decoder: StackConfig | None = None,
         export_dir: str | None = None,
@@ -148,20 +151,24 @@ class TokenizerModule(pl.LightningModule):
                 )
         if decoder_only and init_from is None:
             raise ValueError("decoder_only needs a trained encoder: set init_from")
-        changes = (patch, refine_channels, refine_stride, encoder, decoder)
+        changes = (patch, refine_channels, refine_stride, quantizer, encoder, decoder)
         if init_from is None and any(change is not None for change in changes):
             raise ValueError(
-                "patch, refine_channels, refine_stride, encoder and decoder change what init_from "
-                "names; without it, set those of `tokenizer`"
+                "patch, refine_channels, refine_stride, quantizer, encoder and decoder change what "
+                "init_from names; without it, set those of `tokenizer`"
             )
-        if decoder_only and encoder is not None:
-            raise ValueError("decoder_only keeps the encoder; leave out one of the two")
+        if decoder_only and (encoder is not None or quantizer is not None):
+            raise ValueError(
+                "decoder_only keeps encoder and quantizer; leave out one of the two settings"
+            )
         owner = self.model.id if decoder_only else ""  # whose codes these will be
         self._measured = self.model.config.patch  # rows and columns with trained statistics
         if any(asked is not None for asked in (patch, refine_channels, refine_stride)):
             self.model = enlarge(
                 self.model, patch or self._measured, refine_channels, refine_stride
             )
+        if quantizer is not None:
+            self.model = with_quantizer(self.model, quantizer)
         if encoder or decoder:
             self.model = self.model.with_stacks(encoder, decoder)
         self.model.sharing_codes(owner)

@@ -43,7 +43,8 @@ class StageDataModule(lightning.LightningDataModule):
         clips: how many clips the store holds in the end.
         first_clips: how many it holds before the first step.
         new_per_batch: clips by which it grows in each step, on average.
-        validation: clips of each kind (style, weather) to validate on.
+        validation: clips of each kind (style, weather) to validate on, as whole pictures.
+        validation_size: of their pictures; `size` unless given.
         world: which scenes are drawn.
         compiled: render through torch.compile.
         real_root: folder of real videos to mix in; a warning if it is not there.
@@ -65,6 +66,7 @@ class StageDataModule(lightning.LightningDataModule):
         first_clips: int = 64,
         new_per_batch: float = 0.5,
         validation: int = 8,
+        validation_size: int | None = None,
         world: StageConfig = StageConfig(),
         compiled: bool = False,
         real_root: str | None = None,
@@ -96,6 +98,7 @@ class StageDataModule(lightning.LightningDataModule):
         self.first_clips = first_clips
         self.new_per_batch = new_per_batch
         self.validation = validation
+        self.validation_size = size if validation_size is None else validation_size
         self.world = world
         self.compiled = compiled
         self.real_root = real_root
@@ -126,7 +129,7 @@ class StageDataModule(lightning.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any]:
         """Whole pictures of scenes that are never trained on, one kind after another."""
         stores = {
-            kind: self._store(self.render_frames, self.size, config, HELD_OUT_SEED)
+            kind: self._store(self.render_frames, self.validation_size, config, HELD_OUT_SEED)
             for kind, config in kinds(self.world).items()
         }
         return DataLoader(_Kinds(stores, self.validation, self.batch_size), batch_size=None)
