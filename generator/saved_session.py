@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..files.caller_settings import own_settings
 from ..files.output_path import check_output
 from ..files.tensors import load_tensors, save_tensors
 from .sampling.params import SamplingParams
@@ -44,6 +45,13 @@ class _Wrong(Exception):
 def save_session(session: VideoSession, path: str | os.PathLike[str]) -> None:
     """Write a session as a safetensors file; see `VideoSession.save`."""
     path = check_output(Path(path), ".safetensors")
+    about, tensors = packed(session)
+    save_tensors(path, tensors, {"session": json.dumps(about)})
+
+
+def packed(session: VideoSession) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What a file of the session says of it, and the tensors that it holds, on the CPU and each
+    in memory of its own."""
     tensors = {f"codes.{name}": tensor for name, tensor in session.engine.state().items()}
     tensors |= {f"given.{i}": codes_BG for i, codes_BG in enumerate(session.given)}
     for i, past in enumerate(session.pasts):
@@ -58,8 +66,22 @@ def save_session(session: VideoSession, path: str | os.PathLike[str]) -> None:
         "undo": session.engine.ring.undo,
         "pasts": len(session.pasts),
     }
+    tensors = {name: _own_copy(tensor) for name, tensor in tensors.items()}
     about["checksum"] = checksum(about, tensors)
-    save_tensors(path, tensors, {"session": json.dumps(about)})
+    return about, tensors
+
+
+@torch.inference_mode(False)
+def _own_copy(tensor: Tensor) -> Tensor:
+    whole = tensor.detach().cpu().contiguous()
+    return whole if whole.untyped_storage().nbytes() == whole.nbytes else whole.clone()
+
+
+def unpacked(
+    generator: VideoGenerator, about: dict[str, Any], tensors: dict[str, Tensor]
+) -> VideoSession:
+    """The session that `packed` was given, on a copy of its model."""
+    return _restore(about, tensors, generator)
 
 
 def checksum(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
@@ -83,6 +105,16 @@ def load_session(path: str | os.PathLike[str], generator: VideoGenerator) -> Vid
         ValueError: the file is something else, damaged, or of another model.
     """
     tensors, metadata = load_tensors(path)
+    with own_settings():
+        return _loaded(path, tensors, metadata, generator)
+
+
+def _loaded(
+    path: str | os.PathLike[str],
+    tensors: dict[str, Tensor],
+    metadata: dict[str, str],
+    generator: VideoGenerator,
+) -> VideoSession:
     about = _about(path, metadata)
     if about["model"] != generator.id:
         raise ValueError(

@@ -108,7 +108,7 @@ class VideoCodes:
         _check_type(self.indices)
         for name in ("num_frames", "height", "width"):
             object.__setattr__(self, name, whole(getattr(self, name), name, (1, LARGEST_COUNT)))
-        number(self.fps, "fps", (0, LARGEST_FPS))
+        object.__setattr__(self, "fps", number(self.fps, "fps", (0, LARGEST_FPS)))
         if self.sound is not None and len(self.sound.indices) != len(self.indices):
             raise ValueError(
                 f"these are codes of {len(self.indices)} videos, and those of their sound of "

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from ...files.caller_settings import own_settings, wanted_device
 from ...files.fingerprint import fingerprint
 from ...files.model_folder import (
     CONFIG,
@@ -70,6 +71,7 @@ class TextEncoder(nn.Module):
     def forward(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         return self.encode(captions)
 
+    @own_settings()
     @torch.no_grad()
     def encode(self, captions: Sequence[str], limit: int | None = None) -> tuple[Tensor, Tensor]:
         """States float [B, S, E] and the mask of real tokens bool [B, S], padded on the right.
@@ -130,7 +132,9 @@ class TextEncoder(nn.Module):
             ValueError: there is no such encoder, or its files do not fit each other.
         """
         folder = find_folder(name, "text")
-        return cls(*(read_small(folder) or read_any(folder)))
+        device = wanted_device()
+        with own_settings():
+            return cls(*(read_small(folder) or read_any(folder))).to(device)
 
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
         """Write an ordinary Hugging Face folder; `half` stores float16 (to compute in float32

@@ -185,7 +185,7 @@ class SamplingEngine:
         key = (frame, *self.seeds)
         sizes = (self.decoder.config.cells, self.decoder.config.vocab_size)
         if key != self._made[0]:
-            chance = self.params.temperature > 0
+            chance = not self.params.greedy
             bits = (
                 gumbel_bits(self.seeds, frame, *sizes)
                 if chance
