@@ -213,7 +213,7 @@ def test_adapters_beside_the_weights_are_not_saved_with_them(
 ) -> None:
     generator = VideoGenerator.from_pretrained(base)
     load_adapter(generator, adapter, merge=False)
-    with pytest.raises(ValueError, match="call merge_lora.*or save_adapter"):
+    with pytest.raises(ValueError, match=r"call merge_lora.*or save_adapter"):
         generator.save_pretrained(tmp_path / "model")
     assert not (tmp_path / "model").exists()
     with pytest.raises(ValueError, match="has an adapter beside its weights; call merge_lora"):
