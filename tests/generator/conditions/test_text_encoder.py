@@ -65,7 +65,7 @@ def test_words_that_it_never_read_are_named():
         ("красный шар", ["красный", "шар"]),
         ("लाल गेंद", ["लाल", "गेंद"]),
         ("공이 굴러간다", ["공이", "굴러간다"]),
-        ("der Würfel rollt für 3 Meter", ["der", "würfel", "rollt", "für", "meter"]),
+        ("ein Würfel für 3", ["ein", "würfel", "für"]),
         ("a red ball 🐱!", ["🐱"]),
         ("A RED BALL, ROLLS… to the “right” – 3 times", ["times"]),
     ],
