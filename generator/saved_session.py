@@ -2,8 +2,9 @@
 
 A file holds the cache of the decoder, the codes that are remembered, the state of the tokenizer
 after each of them, what conditions are given, and in its metadata the prompts, seeds and settings.
-A checksum over all of it tells a file that has been damaged or edited. Files of the format before
-(1) have none; their content is checked as that of new ones.
+Codes of the sound of the frames so far (24 kHz, `SoundCodes`) lie beside them, where a session has
+some. A checksum over all of it tells a file that has been damaged or edited. Files of the format
+before (1) have none; their content is checked as that of new ones.
 
 Legend: B videos, T latent frames, G cells of one.
 """
@@ -25,6 +26,7 @@ from torch import Tensor
 from ..files.caller_settings import own_settings
 from ..files.output_path import check_output
 from ..files.tensors import load_tensors, save_tensors
+from ..tokenizer.codes import SoundCodes
 from .sampling.params import SamplingParams
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 FORMAT = "kinetoscope-session-2"
 BEFORE = "kinetoscope-session-1"
+
+
+SOUND = {"num_samples": int, "rate": int, "tokenizer": str}  # beside the codes of a sound
 
 
 class _Wrong(Exception):
@@ -66,6 +71,9 @@ def packed(session: VideoSession) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "undo": session.engine.ring.undo,
         "pasts": len(session.pasts),
     }
+    if session.sound is not None:
+        tensors["sound"] = session.sound.indices
+        about["sound"] = {name: getattr(session.sound, name) for name in SOUND}
     tensors = {name: _own_copy(tensor) for name, tensor in tensors.items()}
     about["checksum"] = checksum(about, tensors)
     return about, tensors
@@ -168,10 +176,35 @@ def _restore(
     if held - {str(i) for i in range(len(states))} or not all(states[1:]):
         raise _Wrong(f"it counts {len(states)} states of the tokenizer and holds others")
     _check_states(session, states)
+    session.sound = _sound(about, tensors, session)
     session.pasts.clear()
     for state in states:
         session.pasts.append({name: tensor.to(device) for name, tensor in state.items()})
     return session
+
+
+def _sound(
+    about: Mapping[str, Any], tensors: Mapping[str, Tensor], session: VideoSession
+) -> SoundCodes | None:
+    """The sound of the frames so far, if there is one."""
+    told = about.get("sound")
+    if told is None and "sound" not in tensors:
+        return None
+    if not isinstance(told, dict) or set(told) != set(SOUND) or "sound" not in tensors:
+        raise _Wrong("its sound is told without its codes, or its codes without what they are")
+    for name, kind in SOUND.items():
+        if not isinstance(told[name], kind) or isinstance(told[name], bool):
+            raise _Wrong(f"the {name} of its sound is no {kind.__name__}")
+    try:
+        sound = SoundCodes(tensors["sound"].to(session.engine.device), **told)
+    except ValueError as error:
+        raise _Wrong(f"its sound: {error}") from None
+    videos, latents = sound.indices.shape[:2]
+    if videos != len(session.prompts) or latents > session.engine.frames:
+        raise _Wrong(f"its sound is of {videos} videos and {latents} latent frames")
+    if int(sound.indices.min()) < 0:
+        raise _Wrong("its sound has codes below 0")
+    return sound
 
 
 def _fresh(about: Mapping[str, Any], generator: VideoGenerator) -> VideoSession:

@@ -12,6 +12,7 @@ import copy
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -20,6 +21,7 @@ from ..files.caller_settings import own_settings
 from ..files.config_fields import integer
 from ..files.moved import old_names
 from ..tokenizer import frame_count
+from ..tokenizer.codes import SoundCodes
 from .arguments import numbers
 from .sampling.engine import SamplingEngine, Window
 from .saved_session import load_session, packed, save_session, unpacked
@@ -53,6 +55,8 @@ class VideoSession:
         self.prompts = list(prompts)
         self.engine = engine
         self.given = deque(given_TBG)
+        # codes of the sound of the latent frames so far, kept beside those of the pictures
+        self.sound: SoundCodes | None = None
         reach = engine.sinks + engine.remembered
         # the tokenizer's state after each of the last frames
         self.pasts: deque[State] = deque([{}], 1 + reach)
@@ -152,6 +156,8 @@ class VideoSession:
             self.pasts.pop()
         if latents:
             self.given.clear()
+        if self.sound is not None:
+            self.sound = self.sound.first(self.engine.frames)
         if seeds is not None:
             self.engine.seeds = seeds
 
@@ -192,6 +198,8 @@ class VideoSession:
         self.prompts = [self.prompts[video] for video in videos]
         self.engine = self.engine.select(videos, seeds)
         self.given = deque(codes_BG[videos] for codes_BG in self.given)
+        if self.sound is not None:
+            self.sound = replace(self.sound, indices=self.sound.indices[videos])
         self.pasts = deque((_rows(past, videos) for past in self.pasts), self.pasts.maxlen)
 
     # ---- files ----
