@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import operator
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -81,11 +80,8 @@ def _check(kind: Any, value: Any, name: str, limits: tuple[float, float]) -> Any
 def whole(value: Any, name: str, limits: tuple[float, float]) -> int:
     """The value, or a ValueError unless it is a whole number within the limits."""
     low, high = limits
-    try:
-        found = operator.index(value)  # of numpy's too
-    except TypeError:
-        found = None
-    if found is None or isinstance(value, bool) or not low <= found <= high:
+    found = plain(value)
+    if not isinstance(found, int) or not low <= found <= high:
         raise ValueError(
             f"{name} must be a whole number from {low:.0f} to {high:.0f}; got {shown(value)}"
         )
@@ -95,10 +91,36 @@ def whole(value: Any, name: str, limits: tuple[float, float]) -> int:
 def number(value: Any, name: str, limits: tuple[float, float]) -> float:
     """The value, or a ValueError unless it is a number within the limits."""
     low, high = limits
-    right = isinstance(value, int | float) and not isinstance(value, bool)
-    if not right or not low <= value <= high:  # nor NaN
+    found = plain(value)
+    if found is None or not low <= found <= high:  # nor NaN
         raise ValueError(f"{name} must be a number from {low:g} to {high:g}; got {shown(value)}")
-    return value
+    return found
+
+
+def integer(value: Any, name: str) -> int:
+    """The value as Python's, or a ValueError unless it is a whole number: of Python, numpy or
+    PyTorch."""
+    found = plain(value)
+    if not isinstance(found, int):
+        raise ValueError(f"{name} must be a whole number; got {shown(value)}")
+    return found
+
+
+def real(value: Any, name: str) -> float:
+    """The value as Python's, or a ValueError unless it is a number: of Python, numpy or
+    PyTorch."""
+    found = plain(value)
+    if found is None:
+        raise ValueError(f"{name} must be a number; got {shown(value)}")
+    return found
+
+
+def plain(value: Any) -> int | float | None:
+    """A number of Python, numpy or PyTorch (a tensor without axes) as one of Python's, or None."""
+    if hasattr(value, "shape"):
+        value = value.item() if tuple(value.shape) == () else None
+    right = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if right else None
 
 
 def text(value: Any, name: str, limits: tuple[float, float]) -> str:

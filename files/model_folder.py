@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from .atomic import whole_folder
+from .caller_settings import own_settings, wanted_device
 from .errors import UnreadableFile
 from .json_file import read_object
 from .memory_limit import MemoryLimit
@@ -111,19 +112,22 @@ def load_config(folder: Path, make: Callable[[dict[str, Any]], Config]) -> Confi
 
 
 def load_model(folder: Path, make: Callable[[], Module]) -> Module:
-    """What `make` makes, with the weights of a folder; errors are those of `load_weights`.
+    """What `make` makes, with the weights of a folder, in float32 and on the default device;
+    errors are those of `load_weights`.
 
     A config that asks for far more memory than the weights beside it can need is refused before
     that memory is taken.
     """
+    device = wanted_device()
     held = sum(math.prod(shape) for shape, _ in tensor_shapes(folder / WEIGHTS).values())
     try:
-        with MemoryLimit(4 * held + SLACK):
+        with own_settings(), torch.inference_mode(False), MemoryLimit(4 * held + SLACK):
             module = make()
     except ValueError as error:
         raise UnreadableFile(f"'{folder / CONFIG}': {error}") from error
-    load_weights(module, folder)
-    return module
+    with own_settings(), torch.inference_mode(False):  # it may be trained later
+        load_weights(module, folder)
+    return module if device.type == "cpu" else module.to(device)
 
 
 class UndrawnWeights(TorchFunctionMode):

@@ -13,17 +13,21 @@ import torch
 from torch import Tensor, nn
 
 from ..files.atomic import whole_folder
+from ..files.caller_settings import own_settings, wanted_device
+from ..files.config_fields import shown
 from ..files.fingerprint import fingerprint
 from ..files.model_folder import find_folder, load_config, load_model, read_config, save_folder
 from ..tokenizer import VideoCodes, VideoTokenizer
 from ..tokenizer.enlarge import with_patch
+from .arguments import numbers, several
 from .conditions import CONDITIONS
+from .conditions.init import beginning
 from .conditions.text_encoder import TextEncoder
 from .model.codebooks import Codebooks
 from .model.decoder import Decoder, DecoderConfig
 from .sampling.engine import SamplingEngine
 from .sampling.params import SamplingParams
-from .sampling.quantize import is_quantized, lighten
+from .sampling.quantize import has_lora, is_quantized, lighten
 from .session import VideoSession
 
 Progress = Callable[[int], None]
@@ -114,18 +118,10 @@ class VideoGenerator(nn.Module):
             ValueError: frames below 1 or no more than `init` has; and whatever `session` refuses.
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        lengths = [frames] * len(prompts) if isinstance(frames, int) else list(frames)
-        if len(lengths) != len(prompts):
-            raise ValueError(
-                f"frames must be one number or one per prompt ({len(prompts)}); got {len(lengths)}"
-            )
-        given = (
-            0
-            if init is None
-            else init.num_frames
-            if isinstance(init, VideoCodes)
-            else init.shape[2]
-        )
+        one_length = not several(frames)
+        lengths = numbers(frames, "frames", len(prompts))
+        begin = None if init is None else beginning(init)
+        given = _frames(begin)
         for length in lengths:
             if length < 1:
                 raise ValueError(f"frames must be at least 1; got {length}")
@@ -133,7 +129,7 @@ class VideoGenerator(nn.Module):
                 raise ValueError(
                     f"init has {given} frames, so frames must be at least {given + 1}; got {length}"
                 )
-        session = self.session(prompts, seed, params, init, **conditions)
+        session = self.session(prompts, seed, params, begin, **conditions)
         chunks: list[list[Tensor]] = [[] for _ in prompts]
         growing = list(range(len(prompts)))
         for chunk in session:
@@ -148,7 +144,7 @@ class VideoGenerator(nn.Module):
                 session.keep(staying)
                 growing = [growing[i] for i in staying]
         videos = [torch.cat(parts, dim=1)[:, :length] for parts, length in zip(chunks, lengths)]
-        return torch.stack(videos) if isinstance(frames, int) else videos
+        return torch.stack(videos) if one_length else videos
 
     def stream(
         self,
@@ -165,6 +161,7 @@ class VideoGenerator(nn.Module):
         """
         return self.session(prompt, seed, params, init, **conditions)
 
+    @own_settings()
     def session(
         self,
         prompt: str | Sequence[str],
@@ -181,9 +178,10 @@ class VideoGenerator(nn.Module):
             prompt: one or several sentences, one video each.
             seed: of the first video; the next ones have seed + 1, seed + 2, ... Or one per video.
             params: how codes are drawn.
-            init: an image or clip float [B or 1, 3, F, Y, X] in [-1, 1], F = 1 + a multiple of k,
-                or its codes. The videos begin with it (as the tokenizer shows it) and go on from
-                there.
+            init: a clip float [B or 1, 3, F, Y, X] in [-1, 1], F = 1 + a multiple of k, or
+                [3, F, Y, X]; a picture [3, Y, X], or one per video [B, 3, Y, X]; of PyTorch or
+                numpy; or codes. The videos begin with it (as the tokenizer shows it) and go on
+                from there.
             undo: latent frames that `rewind` can take back at any time.
             conditions: what else the model takes, by the names in `generator.conditions`, such as
                 `actions=[0, 0, 2]`; `VideoSession.give` changes it later.
@@ -193,11 +191,7 @@ class VideoGenerator(nn.Module):
                 cannot have, or an init of another size or another tokenizer.
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        seeds = list(range(seed, seed + len(prompts))) if isinstance(seed, int) else list(seed)
-        if len(seeds) != len(prompts):
-            raise ValueError(
-                f"seed must be one number or one per prompt ({len(prompts)}); got {len(seeds)}"
-            )
+        seeds = numbers(seed, "seed", len(prompts), step=1)
         if seeds and min(seeds) < 0:
             raise ValueError(f"seed must be 0 or more; got {min(seeds)}")
         features = {
@@ -212,6 +206,7 @@ class VideoGenerator(nn.Module):
         )
         return VideoSession(self, prompts, engine, begin_TBG)
 
+    @own_settings()
     def features(self, name: str, value: Any, videos: int) -> Any:
         """What the model reads of a condition's value: see `Condition.features`.
 
@@ -264,7 +259,8 @@ class VideoGenerator(nn.Module):
         quantize: str | None = None,
         size: int | None = None,
     ) -> "VideoGenerator":
-        """Load a shipped model by name, a folder, or a hub id; safetensors only.
+        """Load a shipped model by name, a folder, or a hub id; safetensors only. It lies on the
+        default device.
 
         Args:
             dtype, quantize: as in `lighten`.
@@ -275,8 +271,20 @@ class VideoGenerator(nn.Module):
             ValueError: there is no such model, its files do not fit each other, or another dtype,
                 way to quantize or size than it has.
         """
-        folder = find_folder(name, "generator")
-        tokenizer_id = read_config(folder).get("tokenizer")
+        device = wanted_device()
+        with own_settings():
+            generator = cls._load(find_folder(name, "generator"), size)
+        return generator.lighten(dtype, quantize).to(device)
+
+    @classmethod
+    def _load(cls, folder: Path, size: int | None) -> "VideoGenerator":
+        told = read_config(folder)
+        if "lora" in told:
+            raise ValueError(
+                f"'{folder}' holds an adapter of model {shown(told.get('base'))} and no model; "
+                "give that as the model, and this as the adapter (--adapter, load_adapter)"
+            )
+        tokenizer_id = told.get("tokenizer")
         config = load_config(folder, DecoderConfig.from_dict)
         decoder = load_model(folder, lambda: Decoder(config))
         tokenizer = VideoTokenizer.from_pretrained(folder / "tokenizer", library=False)
@@ -286,8 +294,7 @@ class VideoGenerator(nn.Module):
         if size is not None:
             cells = config.grid[0] * config.block
             tokenizer = _of_size(tokenizer, folder, size, cells)
-        generator = cls(decoder, tokenizer, TextEncoder.from_pretrained(folder / "text")).eval()
-        return generator.lighten(dtype, quantize)
+        return cls(decoder, tokenizer, TextEncoder.from_pretrained(folder / "text")).eval()
 
     def lighten(self, dtype: str = "float32", quantize: str | None = None) -> "VideoGenerator":
         """Make the decoder smaller and less exact, in place, to sample from it; tokenizer and text
@@ -309,12 +316,17 @@ class VideoGenerator(nn.Module):
         small model.
 
         Raises:
-            ValueError: the decoder has eight bits per weight.
+            ValueError: the decoder has eight bits per weight, or adapters beside its weights.
         """
         if is_quantized(self.decoder):
             raise ValueError(
                 "a quantized model cannot be saved; save it without, and quantize it when it is "
                 "loaded"
+            )
+        if has_lora(self.decoder):
+            raise ValueError(
+                "this model has an adapter beside its weights; call merge_lora(generator.decoder) "
+                "to make it part of them, or save_adapter to write it alone"
             )
         self.tokenizer.save_pretrained(Path(folder) / "tokenizer", half)
         with whole_folder(Path(folder) / "text") as beside:
@@ -323,6 +335,13 @@ class VideoGenerator(nn.Module):
 
     def _config(self) -> dict[str, Any]:
         return {**self.decoder.config.to_dict(), "tokenizer": self.tokenizer.id}
+
+
+def _frames(begin: Tensor | VideoCodes | None) -> int:
+    """Frames that videos begin with."""
+    if begin is None:
+        return 0
+    return begin.num_frames if isinstance(begin, VideoCodes) else begin.shape[2]
 
 
 def _of_size(own: VideoTokenizer, folder: Path, size: int, cells: int) -> VideoTokenizer:

@@ -2,8 +2,9 @@
 
 A file holds the cache of the decoder, the codes that are remembered, the state of the tokenizer
 after each of them, what conditions are given, and in its metadata the prompts, seeds and settings.
-A checksum over all of it tells a file that has been damaged or edited. Files of the format before
-(1) have none; their content is checked as that of new ones.
+Codes of the sound of the frames so far (24 kHz, `SoundCodes`) lie beside them, where a session has
+some. A checksum over all of it tells a file that has been damaged or edited. Files of the format
+before (1) have none; their content is checked as that of new ones.
 
 Legend: B videos, T latent frames, G cells of one.
 """
@@ -22,8 +23,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..files.caller_settings import own_settings
 from ..files.output_path import check_output
 from ..files.tensors import load_tensors, save_tensors
+from ..tokenizer.codes import SoundCodes
 from .sampling.params import SamplingParams
 
 if TYPE_CHECKING:
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 FORMAT = "kinetoscope-session-2"
 BEFORE = "kinetoscope-session-1"
+
+
+SOUND = {"num_samples": int, "rate": int, "tokenizer": str}  # beside the codes of a sound
 
 
 class _Wrong(Exception):
@@ -44,6 +50,13 @@ class _Wrong(Exception):
 def save_session(session: VideoSession, path: str | os.PathLike[str]) -> None:
     """Write a session as a safetensors file; see `VideoSession.save`."""
     path = check_output(Path(path), ".safetensors")
+    about, tensors = packed(session)
+    save_tensors(path, tensors, {"session": json.dumps(about)})
+
+
+def packed(session: VideoSession) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What a file of the session says of it, and the tensors that it holds, on the CPU and each
+    in memory of its own."""
     tensors = {f"codes.{name}": tensor for name, tensor in session.engine.state().items()}
     tensors |= {f"given.{i}": codes_BG for i, codes_BG in enumerate(session.given)}
     for i, past in enumerate(session.pasts):
@@ -58,8 +71,25 @@ def save_session(session: VideoSession, path: str | os.PathLike[str]) -> None:
         "undo": session.engine.ring.undo,
         "pasts": len(session.pasts),
     }
+    if session.sound is not None:
+        tensors["sound"] = session.sound.indices
+        about["sound"] = {name: getattr(session.sound, name) for name in SOUND}
+    tensors = {name: _own_copy(tensor) for name, tensor in tensors.items()}
     about["checksum"] = checksum(about, tensors)
-    save_tensors(path, tensors, {"session": json.dumps(about)})
+    return about, tensors
+
+
+@torch.inference_mode(False)
+def _own_copy(tensor: Tensor) -> Tensor:
+    whole = tensor.detach().cpu().contiguous()
+    return whole if whole.untyped_storage().nbytes() == whole.nbytes else whole.clone()
+
+
+def unpacked(
+    generator: VideoGenerator, about: dict[str, Any], tensors: dict[str, Tensor]
+) -> VideoSession:
+    """The session that `packed` was given, on a copy of its model."""
+    return _restore(about, tensors, generator)
 
 
 def checksum(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
@@ -83,6 +113,16 @@ def load_session(path: str | os.PathLike[str], generator: VideoGenerator) -> Vid
         ValueError: the file is something else, damaged, or of another model.
     """
     tensors, metadata = load_tensors(path)
+    with own_settings():
+        return _loaded(path, tensors, metadata, generator)
+
+
+def _loaded(
+    path: str | os.PathLike[str],
+    tensors: dict[str, Tensor],
+    metadata: dict[str, str],
+    generator: VideoGenerator,
+) -> VideoSession:
     about = _about(path, metadata)
     if about["model"] != generator.id:
         raise ValueError(
@@ -136,10 +176,35 @@ def _restore(
     if held - {str(i) for i in range(len(states))} or not all(states[1:]):
         raise _Wrong(f"it counts {len(states)} states of the tokenizer and holds others")
     _check_states(session, states)
+    session.sound = _sound(about, tensors, session)
     session.pasts.clear()
     for state in states:
         session.pasts.append({name: tensor.to(device) for name, tensor in state.items()})
     return session
+
+
+def _sound(
+    about: Mapping[str, Any], tensors: Mapping[str, Tensor], session: VideoSession
+) -> SoundCodes | None:
+    """The sound of the frames so far, if there is one."""
+    told = about.get("sound")
+    if told is None and "sound" not in tensors:
+        return None
+    if not isinstance(told, dict) or set(told) != set(SOUND) or "sound" not in tensors:
+        raise _Wrong("its sound is told without its codes, or its codes without what they are")
+    for name, kind in SOUND.items():
+        if not isinstance(told[name], kind) or isinstance(told[name], bool):
+            raise _Wrong(f"the {name} of its sound is no {kind.__name__}")
+    try:
+        sound = SoundCodes(tensors["sound"].to(session.engine.device), **told)
+    except ValueError as error:
+        raise _Wrong(f"its sound: {error}") from None
+    videos, latents = sound.indices.shape[:2]
+    if videos != len(session.prompts) or latents > session.engine.frames:
+        raise _Wrong(f"its sound is of {videos} videos and {latents} latent frames")
+    if int(sound.indices.min()) < 0:
+        raise _Wrong("its sound has codes below 0")
+    return sound
 
 
 def _fresh(about: Mapping[str, Any], generator: VideoGenerator) -> VideoSession:

@@ -12,14 +12,19 @@ import copy
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from ..files.caller_settings import own_settings
+from ..files.config_fields import integer
 from ..files.moved import old_names
 from ..tokenizer import frame_count
+from ..tokenizer.codes import SoundCodes
+from .arguments import numbers
 from .sampling.engine import SamplingEngine, Window
-from .saved_session import load_session, save_session
+from .saved_session import load_session, packed, save_session, unpacked
 
 if TYPE_CHECKING:
     from .pipeline import VideoGenerator
@@ -50,6 +55,8 @@ class VideoSession:
         self.prompts = list(prompts)
         self.engine = engine
         self.given = deque(given_TBG)
+        # codes of the sound of the latent frames so far, kept beside those of the pictures
+        self.sound: SoundCodes | None = None
         reach = engine.sinks + engine.remembered
         # the tokenizer's state after each of the last frames
         self.pasts: deque[State] = deque([{}], 1 + reach)
@@ -69,6 +76,7 @@ class VideoSession:
     def __iter__(self) -> Iterator[Tensor]:
         return self
 
+    @own_settings()
     def __next__(self) -> Tensor:
         """Pixels of the next latent frame, float [B, 3, f, Y, X] in [-1, 1]; f = 1 at first and
         k later."""
@@ -85,6 +93,7 @@ class VideoSession:
         self.pasts.append(past)
         return pixels
 
+    @own_settings()
     def set_prompt(self, prompt: str | Sequence[str], window: Window = "keep") -> None:
         """Go on under another prompt (or one per video).
 
@@ -105,6 +114,7 @@ class VideoSession:
         self.engine.set_text(*self.generator.encode_text(prompts), window)
         self.prompts = prompts
 
+    @own_settings()
     def give(self, name: str, value: Any) -> None:
         """Give a condition from the next latent frame on, such as `give("actions", 2)`.
 
@@ -120,6 +130,7 @@ class VideoSession:
         """Do this from the next latent frame on: `give("actions", action)`."""
         self.give("actions", action)
 
+    @own_settings()
     def cut(self) -> None:
         """Begin another shot: the last frames are forgotten, prompts and first frames (sinks)
         stay as references."""
@@ -127,6 +138,7 @@ class VideoSession:
 
     # ---- going back, and other videos ----
 
+    @own_settings()
     def rewind(self, latents: int, seed: int | None = None) -> None:
         """Take back the last latent frames. They come out the same again or, with another seed,
         anew.
@@ -137,36 +149,57 @@ class VideoSession:
         Raises:
             ValueError: more latent frames than the session holds; start it with a larger `undo`.
         """
+        latents = integer(latents, "latents")
+        seeds = None if seed is None else numbers(seed, "seed", len(self.prompts), step=1)
         self.engine.rewind(latents)
         for _ in range(latents):
             self.pasts.pop()
         if latents:
             self.given.clear()
-        if seed is not None:
-            self.engine.seeds = list(range(seed, seed + len(self.prompts)))
+        if self.sound is not None:
+            self.sound = self.sound.first(self.engine.frames)
+        if seeds is not None:
+            self.engine.seeds = seeds
 
     def fork(self, seeds: Sequence[int]) -> "VideoSession":
         """A session in which every video of this one goes on once for each seed; this one stays
         as it is."""
-        new = copy.copy(self)
-        new._select(
-            [video for video in range(len(self.prompts)) for _ in seeds],
-            list(seeds) * len(self.prompts),
+        given = [integer(seed, "seed") for seed in seeds]
+        return self._selected(
+            [video for video in range(len(self.prompts)) for _ in given],
+            given * len(self.prompts),
         )
-        return new
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "VideoSession":
+        """A session that goes on as this one does, and leaves it as it is; both share the model,
+        as forks do."""
+        return self._selected(list(range(len(self.prompts))), self.seeds)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What pickle writes: the model, and what a file of the session holds."""
+        return unpacked, (self.generator, *packed(self))
 
     def keep(self, videos: Sequence[int]) -> None:
         """Go on with these videos only, counted from 0."""
-        if not videos or not all(0 <= video < len(self.prompts) for video in videos):
+        kept = [integer(video, "videos") for video in videos]
+        if not kept or not all(0 <= video < len(self.prompts) for video in kept):
             raise ValueError(
-                f"videos must be numbers from 0 to {len(self.prompts) - 1}; got {list(videos)}"
+                f"videos must be numbers from 0 to {len(self.prompts) - 1}; got {kept}"
             )
-        self._select(list(videos), [self.seeds[video] for video in videos])
+        self._select(kept, [self.seeds[video] for video in kept])
 
+    def _selected(self, videos: list[int], seeds: Sequence[int]) -> "VideoSession":
+        new = copy.copy(self)
+        new._select(videos, seeds)
+        return new
+
+    @own_settings()
     def _select(self, videos: list[int], seeds: Sequence[int]) -> None:
         self.prompts = [self.prompts[video] for video in videos]
         self.engine = self.engine.select(videos, seeds)
         self.given = deque(codes_BG[videos] for codes_BG in self.given)
+        if self.sound is not None:
+            self.sound = replace(self.sound, indices=self.sound.indices[videos])
         self.pasts = deque((_rows(past, videos) for past in self.pasts), self.pasts.maxlen)
 
     # ---- files ----

@@ -3,9 +3,31 @@
 Legend: B batch, F Y X frames and pixels, t H W latent grid, q codebooks of a cell.
 """
 
+from typing import Any
+
+import numpy as np
+import torch
 from torch import Tensor
 
 OVERSHOOT = 1.5
+
+
+def as_tensor(value: Any, name: str) -> Tensor:
+    """A tensor, or numpy's array as one. ValueError for anything else."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        return torch.from_numpy(np.require(value, requirements=["C", "W"]))
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{name} must be a tensor or an array; got {type(value).__name__}")
+    return value
+
+
+def check_weights(weight: Tensor) -> None:
+    """ValueError unless weights are float32: half precision merges neighbouring codes."""
+    if weight.dtype != torch.float32:
+        raise ValueError(
+            f"a tokenizer computes in float32, and these weights are {weight.dtype}; call "
+            "tokenizer.float()"
+        )
 
 
 def check_video(video: Tensor) -> None:

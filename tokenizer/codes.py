@@ -67,6 +67,16 @@ class SoundCodes:
         """How many codebooks there are per step: 1, or Q."""
         return self.indices.shape[-1] if self.indices.dim() == 4 else 1
 
+    def first(self, latents: int) -> "SoundCodes | None":
+        """The sound of the first `latents` latent frames; None if there is none."""
+        held = self.indices.shape[1]
+        if latents >= held:
+            return self
+        if latents < 1:
+            return None
+        samples = max(1, self.num_samples * latents // held)
+        return replace(self, indices=self.indices[:, :latents].contiguous(), num_samples=samples)
+
     def prefix(self, rate: int) -> "SoundCodes":
         """The first `rate` codebooks: the same sound in fewer bits. ValueError if that many are
         not there."""
@@ -108,7 +118,7 @@ class VideoCodes:
         _check_type(self.indices)
         for name in ("num_frames", "height", "width"):
             object.__setattr__(self, name, whole(getattr(self, name), name, (1, LARGEST_COUNT)))
-        number(self.fps, "fps", (0, LARGEST_FPS))
+        object.__setattr__(self, "fps", number(self.fps, "fps", (0, LARGEST_FPS)))
         if self.sound is not None and len(self.sound.indices) != len(self.indices):
             raise ValueError(
                 f"these are codes of {len(self.indices)} videos, and those of their sound of "

@@ -8,20 +8,24 @@ codebooks of a cell, q those that are kept. Indices are `[B, T, H, W]`, or `[B, 
 import dataclasses
 import os
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..files.caller_settings import own_settings
 from ..files.fingerprint import fingerprint, marks_of
 from ..files.model_folder import find_folder, load_config, load_model, save_folder
 from .blocks import REFINED, StackConfig, State, own
 from .checks import (
+    as_tensor,
     check_indices,
     check_range,
     check_same_size,
     check_table,
     check_tile,
     check_video,
+    check_weights,
 )
 from .codes import VideoCodes, latent_count
 from .config import TokenizerConfig
@@ -77,6 +81,7 @@ class VideoTokenizer(TokenizerNetwork):
 
     # ---- whole clips ----
 
+    @own_settings()
     @torch.no_grad()
     def encode(self, video: Tensor, fps: float = 0.0, tile: int | None = None) -> VideoCodes:
         """Video `[B, 3, F, Y, X]` in [-1, 1] to codes. ValueError on another shape, type or range.
@@ -85,7 +90,7 @@ class VideoTokenizer(TokenizerNetwork):
         its halo. Small tiles cost more, because halos are computed more than once. A tile narrower
         than its halo is a ValueError.
         """
-        check_video(video)
+        video = self._taken(video)
         check_range(video)
         check_tile(tile, self.config.patch * self.config.halos[0])
         F, Y, X = video.shape[2:]
@@ -102,6 +107,7 @@ class VideoTokenizer(TokenizerNetwork):
         )
         return VideoCodes(indices, F, Y, X, fps, self.id)
 
+    @own_settings()
     @torch.no_grad()
     def decode(self, codes: VideoCodes, tile: int | None = None) -> Tensor:
         """Codes to video `[B, 3, F, Y, X]` in [-1, 1]; `tile` is as in `encode`.
@@ -157,7 +163,8 @@ class VideoTokenizer(TokenizerNetwork):
         the whole video.
         """
         state: State = {}
-        for chunk in frame_chunks:
+        for given in frame_chunks:
+            chunk = self._taken(given)
             indices, state = self._encode_step(chunk, state, tile)
             if indices.shape[1]:
                 yield indices
@@ -245,11 +252,19 @@ class VideoTokenizer(TokenizerNetwork):
 
     # ---- inside: steps that empty `past`, so that a large picture is never kept twice ----
 
+    def _taken(self, video: Any) -> Tensor:
+        """A video of any floating point type, of numpy too, as this tokenizer computes."""
+        check_weights(self.embed.weight)
+        taken = as_tensor(video, "video")
+        check_video(taken)
+        return taken.to(self.embed.weight)
+
+    @own_settings()
     @torch.no_grad()
     def _encode_step(
         self, video_chunk: Tensor, past: State, tile: int | None
     ) -> tuple[Tensor, State]:
-        check_video(video_chunk)
+        video_chunk = self._taken(video_chunk)
         (k, p) = self.config.cell
         halo = self.config.halos[0]
         check_tile(tile, p * halo)
@@ -269,8 +284,11 @@ class VideoTokenizer(TokenizerNetwork):
             indices = torch.zeros(shape, dtype=torch.int64, device=frames.device)
         return indices, past | own({"frames": frames[:, :, complete:]})
 
+    @own_settings()
     @torch.no_grad()
     def _decode_step(self, indices: Tensor, past: State, tile: int | None) -> tuple[Tensor, State]:
+        check_weights(self.embed.weight)
+        indices = as_tensor(indices, "indices").to(self.embed.weight.device)
         check_indices(indices, self.rates)
         p = self.config.patch
         halo = self.config.halos[1]
@@ -287,6 +305,11 @@ class VideoTokenizer(TokenizerNetwork):
         return pixels, past | refined
 
     def _check_codes(self, codes: VideoCodes) -> None:
+        if not isinstance(codes, VideoCodes):
+            raise ValueError(
+                f"decode takes VideoCodes; got {type(codes).__name__}. Indices alone are decoded "
+                "by decode_step(indices, {})"
+            )
         if codes.tokenizer != self.id:
             raise ValueError(
                 f"these codes are of tokenizer {codes.tokenizer or 'unknown'}, and this one is "

@@ -10,11 +10,13 @@ import logging
 import re
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import jsonargparse
 import lightning.pytorch as pl
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -23,7 +25,9 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from ..files import moved
 from .checkpoints import WholeCheckpoints, check_checkpoint, newest_checkpoint
 from .did_you_mean import name_nearest
+from .precision import RunTrainer, kept_precision
 from .progress import show_log
+from .resumed_rates import ResumedRates
 from .stop_in_time import AGAIN, StopInTime
 
 log = logging.getLogger(__name__)
@@ -65,8 +69,20 @@ class TrainingCLI(LightningCLI):
         if bar := trainer.progress_bar_callback:
             shorten(bar)
         self.stop_in_time = StopInTime()
-        trainer.callbacks.insert(0, self.stop_in_time)  # type: ignore[attr-defined]
+        trainer.callbacks[:0] = [self.stop_in_time, ResumedRates()]  # type: ignore[attr-defined]
+        self._keep_precision(trainer)
         return trainer
+
+    def _keep_precision(self, trainer: pl.Trainer) -> None:
+        """Of a run that goes on, and in the config that the run writes."""
+        measured = getattr(trainer, "measured", None)
+        if measured is None:
+            return
+        settings = self.config[self.config["subcommand"]]
+        path = settings.get("ckpt_path")
+        if path and path not in KEYWORDS:
+            measured.kept = kept_precision(path)
+        measured.tell = partial(settings["trainer"].__setitem__, "precision")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         super().parse_arguments(parser, args)
@@ -121,6 +137,15 @@ def fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
+def setting_hint(message: str) -> str:
+    """What to set in place of what Lightning refuses, where that is known."""
+    hints = {
+        "backend found": "; --trainer.accelerator auto takes what is there",
+        "devices": "; --trainer.devices auto takes all there are",
+    }
+    return next((hint for part, hint in hints.items() if part in message), "")
+
+
 def speak_up() -> None:
     """Show what the package logs, and hide a warning that is always wrong."""
     show_log()
@@ -146,10 +171,13 @@ def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None
             auto_configure_optimizers=False,
             parser_class=OneLineParser,
             parser_kwargs={"parser_mode": "omegaconf+"},
+            trainer_class=RunTrainer,
             args=args,
         )
         if cli.stop_in_time.stopped:
             sys.exit(AGAIN)
+    except MisconfigurationException as error:
+        fail(str(error).rstrip("!") + setting_hint(str(error)))
     except ValueError as error:
         fail(str(error))
     except OSError as error:

@@ -9,7 +9,10 @@ import sys
 from collections.abc import Collection, Iterable
 from typing import Any
 
-UNKNOWN = re.compile(r"(?:does not accept option '([\w.]+)'|Option '([\w.]+)' is not accepted)")
+UNKNOWN = re.compile(
+    r"(?:does not accept option '|unrecognized arguments: --)([\w.]+)"
+    r"|Option '([\w.]+)' is not accepted"
+)
 
 
 def name_nearest(message: str, known: Collection[str]) -> str:

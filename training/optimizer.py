@@ -79,6 +79,26 @@ class MuonAdamW(torch.optim.Optimizer):
         self._share()
 
 
+def total_steps(trainer: Any) -> int:
+    """Steps of a whole run, which a schedule falls over.
+
+    Raises:
+        ValueError: the run has no end, or epochs of data that have none.
+    """
+    total = trainer.estimated_stepping_batches
+    if math.isinf(total):
+        raise ValueError(
+            "the schedule of the learning rate needs an end: set trainer.max_steps or "
+            "trainer.max_epochs"
+        )
+    if total < 1:  # what Lightning says of epochs that never end
+        raise ValueError(
+            "these clips come in an endless order, which has no epochs: set trainer.max_steps (and "
+            "trainer.max_epochs to -1)"
+        )
+    return int(total)
+
+
 def warm_cosine(step: int, warmup: int, total: int) -> float:
     """Factor of the learning rate: linear warm-up, then half a cosine down to 1/50 at `total`."""
     if step < warmup:

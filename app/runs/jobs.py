@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...data.datasets.tables import decode_text
 from ...files.output_path import check_output
 
 LARGEST_SEED = 2**31
@@ -25,16 +26,17 @@ class Job:
 
 
 def read_prompts(path: str | Path) -> list[str]:
-    """The sentences of a text file, one per line; blank lines and lines that start with # do not
-    count."""
+    """The sentences of a text file in UTF-8 or UTF-16, one per line; blank lines and lines that
+    start with # do not count."""
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        content = Path(path).read_bytes()
     except FileNotFoundError:
         raise ValueError(f"the file of prompts '{path}' does not exist") from None
-    except (IsADirectoryError, PermissionError, UnicodeDecodeError):
+    except (IsADirectoryError, PermissionError):
         raise ValueError(
             f"'{path}' cannot be read as a text file with one prompt per line"
         ) from None
+    lines = decode_text(Path(path), content).splitlines()
     prompts = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not prompts:
         raise ValueError(f"'{path}' holds no prompts; write one sentence per line")
@@ -56,8 +58,10 @@ def plan_jobs(prompts: Sequence[str], num_samples: int, seed: int | None, out: s
             f"there is no prompt; say what the video shows, {EXAMPLE}, or use --prompts FILE"
         )
     for number, prompt in enumerate(prompts, start=1):
+        which = f"prompt {number} of {len(prompts)}" if len(prompts) > 1 else "the prompt"
+        if "\0" in prompt or not _is_unicode(prompt):
+            raise ValueError(f"{which} holds bytes that are no UTF-8 text; write it in UTF-8")
         if not prompt.strip():
-            which = f"prompt {number} of {len(prompts)}" if len(prompts) > 1 else "the prompt"
             raise ValueError(f"{which} is empty; say what the video shows, {EXAMPLE}")
     if seed is None:
         seed = random.SystemRandom().randrange(LARGEST_SEED)
@@ -72,6 +76,15 @@ def plan_jobs(prompts: Sequence[str], num_samples: int, seed: int | None, out: s
     if len(set(paths)) < len(paths):
         raise ValueError(f"'{out}' gives several videos the same name; put {{index}} into it")
     return [Job(*job) for job in zip(sentences, seeds, paths)]
+
+
+def _is_unicode(text: str) -> bool:
+    """False where bytes of the command line are no UTF-8."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _place(out: str, index: int, seed: int, prompt: str, several: bool) -> Path:

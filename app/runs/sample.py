@@ -30,6 +30,7 @@ from .kept_frames import KeptFrames
 
 BATCH = 16  # videos made at once
 WATCHABLE = 256  # small videos are enlarged to about this many pixels
+MOST_NAMED = 12  # words that a warning lists
 MADE_BY = "made by a generative model"
 
 
@@ -70,11 +71,9 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
 
         load_adapter(generator, options.adapter)
     generator.lighten(options.dtype, options.quantize)
-    if unknown := generator.text.unknown_words([job.prompt for job in jobs]):
-        _say(
-            "the text encoder spells these words letter by letter and may not know them: "
-            f"{', '.join(unknown)}"
-        )
+    sentences = list(dict.fromkeys(job.prompt for job in jobs))
+    generator.text.check(sentences, generator.decoder.config.max_text)
+    _name_unknown(generator.text.unknown_words(sentences))
     params = _params(generator, options)
     given = _read_conditions(generator, options)
     _say(f"seed {jobs[0].seed}" + (f" to {jobs[-1].seed}" if len(jobs) > 1 else ""))
@@ -128,6 +127,17 @@ def _demo_prompts(model: str) -> list[str]:
     suggested = Path(model) / "prompts.txt"
     return read_prompts(
         suggested if suggested.is_file() else str(files("kinetoscope.configs") / "demo.txt")
+    )
+
+
+def _name_unknown(words: Sequence[str]) -> None:
+    """Say once what the text encoder has hardly read."""
+    if not words:
+        return
+    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
+    _say(
+        "the text encoder spells these words letter by letter and may not know them: "
+        f"{', '.join(words[:MOST_NAMED])}{more}"
     )
 
 

@@ -31,7 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...files.atomic import whole_file
-from ...files.json_file import read_json, to_json
+from ...files.config_fields import read_fields
+from ...files.json_file import read_json, read_object, to_json
+from .shard_records import MEMBERS, check_manifest, check_samples, read_array
 
 log = logging.getLogger("kinetoscope.data")
 
@@ -165,7 +167,7 @@ class Shards:
                 f"'{folder}' holds no shards ({MANIFEST} is missing); make them with kinetoscope "
                 "prepare"
             )
-        self.manifest = read_json(self.folder / MANIFEST)
+        self.manifest = read_object(self.folder / MANIFEST)
         if self.manifest.get("format") != FORMAT:
             raise ValueError(
                 f"'{folder}' holds no shards of this format ({FORMAT}); make them anew"
@@ -177,19 +179,18 @@ class Shards:
         self._paths: list[Path] = []
         self._places: list[Place] = []
         self.records: list[dict[str, Any]] = []
-        for shard in self.manifest["shards"]:
-            self._open(self.folder / shard["name"], shard)
+        shards = check_manifest(self.manifest, self.folder / MANIFEST)
+        for shard in shards:
+            self._open(self.folder / shard["name"], shard["bytes"])
         if not self.records:
-            raise ValueError(
-                f"none of the {len(self.manifest['shards'])} shards in '{folder}' can be used"
-            )
+            raise ValueError(f"none of the {len(shards)} shards in '{folder}' can be used")
 
     def __len__(self) -> int:
         return len(self.records)
 
     def codes(self, index: int) -> NDArray[Any]:
         """Codes [T, H, W] (or [T, H, W, Q]) of a clip."""
-        return self._array(index, self._places[index].codes)
+        return self._array(index, self._places[index].codes, tuple(self.records[index]["shape"]))
 
     def text(self, index: int) -> NDArray[Any]:
         """States half [L, E] of all its captions; ValueError where none were stored."""
@@ -197,30 +198,33 @@ class Shards:
             raise ValueError(
                 f"the shards in '{self.folder}' hold no caption states; prepare them with --text"
             )
-        return self._array(index, self._places[index].text)
+        tokens = sum(self.records[index]["text_lengths"])
+        return self._array(index, self._places[index].text, (tokens, 0), "f")
 
     def info(self, index: int) -> ClipInfo:
-        values = json.loads(self._bytes(index, self._places[index].info))
-        known = {field.name for field in fields(ClipInfo)}
-        tuples = {
-            "captions": tuple(values["captions"]),
-            "text_lengths": tuple(values["text_lengths"]),
-        }
-        return ClipInfo(**{name: value for name, value in values.items() if name in known} | tuples)
+        try:
+            values = json.loads(self._bytes(index, self._places[index].info))
+            if isinstance(values, dict):  # a later version may tell more
+                known = {field.name for field in fields(ClipInfo)}
+                values = {name: value for name, value in values.items() if name in known}
+            return read_fields(ClipInfo, values)
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(index) from error
 
-    def _open(self, path: Path, shard: dict[str, Any]) -> None:
+    def _open(self, path: Path, wanted: int) -> None:
         size = path.stat().st_size if path.is_file() else 0
-        if size != shard["bytes"]:
-            state = f"truncated ({size} of {shard['bytes']} bytes)" if size else "missing or empty"
+        if size != wanted:
+            state = f"truncated ({size} of {wanted} bytes)" if size else "missing or empty"
             log.warning(
                 "left out: shard '%s' is %s; run kinetoscope prepare again to make it anew",
                 path,
                 state,
             )
             return
-        for sample in read_json(path.with_suffix(".json"))["samples"]:
+        record = path.with_suffix(".json")
+        for sample in check_samples(read_json(record), record, size):
             places = sample.pop("places")
-            members = (places.get(name, [0, 0]) for name in ("codes.npy", "json", "text.npy"))
+            members = (places.get(name, [0, 0]) for name in MEMBERS)
             self._places.append(
                 Place(len(self._paths), *((offset, size) for offset, size in members))
             )
@@ -232,11 +236,14 @@ class Shards:
             file.seek(place[0])
             return file.read(place[1])
 
-    def _array(self, index: int, place: tuple[int, int]) -> NDArray[Any]:
+    def _array(
+        self, index: int, place: tuple[int, int], shape: tuple[int, ...], kinds: str = "iu"
+    ) -> NDArray[Any]:
         try:
-            return np.load(io.BytesIO(self._bytes(index, place)), allow_pickle=False)
+            return read_array(self._bytes(index, place), shape, kinds)
         except (ValueError, EOFError) as error:
-            path = self._paths[self._places[index].shard]
-            raise ValueError(
-                f"shard '{path}' is damaged; delete it and run kinetoscope prepare again"
-            ) from error
+            raise self._damaged(index) from error
+
+    def _damaged(self, index: int) -> ValueError:
+        path = self._paths[self._places[index].shard]
+        return ValueError(f"shard '{path}' is damaged; delete it and run kinetoscope prepare again")

@@ -6,8 +6,8 @@ import copy
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -144,6 +144,31 @@ class FolderSource:
         twin.rounds = 1
         twin.key = _key(**self._settings, validation=True)
         return twin
+
+    def captions(self) -> dict[int, tuple[str, ...]]:
+        """All captions of each video that clips are taken from, by its row in the folder."""
+        return {row: self.folder.entries[row].captions for row in self.rows}
+
+    def reword(self, captions: Mapping[int, tuple[str, ...] | None], mark: str) -> FolderSource:
+        """These clips with other captions, or without the videos that have None.
+
+        Args:
+            mark: says how they were changed; it becomes part of the key.
+
+        Raises:
+            ValueError: no video is left.
+        """
+        new = copy.copy(self)
+        new.folder = copy.copy(self.folder)
+        new.folder.entries = [
+            replace(entry, captions=captions.get(row) or entry.captions)
+            for row, entry in enumerate(self.folder.entries)
+        ]
+        new.rows = [row for row in self.rows if captions.get(row, ()) is not None]
+        if not new.rows:
+            raise ValueError(f"no video in '{self.folder.root}' has a caption that is kept")
+        new.key = _key(before=self.key, captions=mark)
+        return new
 
     def __len__(self) -> int:
         return len(self.rows) * self.rounds

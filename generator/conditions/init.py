@@ -10,7 +10,38 @@ from .base import Canvas, Condition, Say
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ...tokenizer import VideoCodes
     from ..pipeline import VideoGenerator
+
+
+def beginning(value: Any) -> Tensor | VideoCodes:
+    """How videos begin, of any shape that can mean only one thing: codes as they are, pixels as
+    [B, 3, F, Y, X].
+
+    Raises:
+        ValueError: another shape, or something without one.
+    """
+    from ...tokenizer import VideoCodes
+    from ...tokenizer.checks import as_tensor
+
+    if isinstance(value, VideoCodes):
+        return value
+    pixels = as_tensor(value, "init")
+    shape = list(pixels.shape)
+    picture = len(shape) == 3 and shape[0] == 3
+    pictures = len(shape) == 4 and shape[1] == 3 != shape[0]
+    clip = len(shape) == 4 and shape[0] == 3 != shape[1]
+    if picture:
+        return pixels[None, :, None]
+    if pictures:
+        return pixels[:, :, None]
+    if clip:
+        return pixels[None]
+    if len(shape) == 5 and shape[1] == 3:
+        return pixels
+    raise ValueError(
+        f"init must be {Init.shape}; got shape {shape}. Colours come before rows and columns"
+    )
 
 
 class Init(Condition):
@@ -20,7 +51,10 @@ class Init(Condition):
     help = "a video or picture that each video goes on from; its frames count"
     kind = "clip"
     port = "past"
-    shape = "float [1 or B, 3, F, Y, X] in [-1, 1], F = 1 + a multiple of k, or VideoCodes"
+    shape = (
+        "float [1 or B, 3, F, Y, X] in [-1, 1], F = 1 + a multiple of k, a clip [3, F, Y, X], "
+        "a picture [3, Y, X] or one for each video [B, 3, Y, X], or VideoCodes"
+    )
 
     def check(self, text: str) -> None:
         if not Path(text).exists():
@@ -50,7 +84,8 @@ class Init(Condition):
         from ...tokenizer.checks import check_table
 
         device = model.decoder.no_text.device
-        codes = value if isinstance(value, VideoCodes) else model.tokenizer.encode(value.to(device))
+        begin = beginning(value)
+        codes = begin if isinstance(begin, VideoCodes) else model.tokenizer.encode(begin)
         if codes.tokenizer != model.tokenizer.id:
             raise ValueError(
                 f"these codes are of tokenizer {codes.tokenizer or 'unknown'}, and this model "

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from ...files.caller_settings import own_settings, wanted_device
 from ...files.fingerprint import fingerprint
 from ...files.model_folder import (
     CONFIG,
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 UNLIMITED = 1 << 20  # what a tokenizer without a limit reports is far above
+AT_ONCE = 256  # captions that are counted at once
+SURROGATES = re.compile("[\ud800-\udfff]")  # which stand for bytes that are no UTF-8
+PUNCTUATION = (  # outside ASCII: Chinese, dashes and quotes, Spanish, Arabic, Hindi
+    "\u3001\u3002\uff0c\uff01\uff1f\u300c\u300d\u2026\u2013\u2014"
+    "\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb\u00a1\u00bf\u060c\u061f\u0964"
+)
+WORD = re.compile(rf"[^\s\d!-/:-@\[-`{{-~{PUNCTUATION}]+")
 FILES = {CONFIG, WEIGHTS, SETTINGS, TOKENIZER}
 
 
@@ -70,6 +78,7 @@ class TextEncoder(nn.Module):
     def forward(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         return self.encode(captions)
 
+    @own_settings()
     @torch.no_grad()
     def encode(self, captions: Sequence[str], limit: int | None = None) -> tuple[Tensor, Tensor]:
         """States float [B, S, E] and the mask of real tokens bool [B, S], padded on the right.
@@ -83,43 +92,62 @@ class TextEncoder(nn.Module):
         """
         if isinstance(captions, str) or not captions:
             raise ValueError("captions must be a list of at least one sentence")
-        for index, caption in enumerate(captions):
-            if not caption.strip():
-                raise ValueError(
-                    f"prompt {index + 1} of {len(captions)} is empty; say what the video shows"
-                )
-        most = min(self.max_tokens, limit or self.max_tokens)
-        tokens = self.tokenizer(
-            list(captions), padding=True, padding_side="right", return_tensors="pt", verbose=False
-        )
+        _check_sentences(captions)
+        tokens = self._tokens(captions)
         mask = tokens["attention_mask"].bool()
-        longest = int(mask.sum(1).argmax())
-        if mask[longest].sum() > most:
-            start = captions[longest].strip()[:40]
-            raise ValueError(
-                f"the prompt that begins {start!r} has {int(mask[longest].sum())} tokens; the "
-                f"model takes {most}. "
-                "Shorten it"
-            )
+        self._check_lengths(captions, mask.sum(1), limit)
         device = next(self.model.parameters()).device
         inputs = {name: tokens[name].to(device) for name in ("input_ids", "attention_mask")}
         return self.model(**inputs).last_hidden_state, mask.to(device)
 
+    def check(self, captions: Sequence[str], limit: int | None = None) -> None:
+        """Raise what `encode` would raise for any of these, thousands in seconds."""
+        _check_sentences(captions)
+        for begin in range(0, len(captions), AT_ONCE):
+            some = captions[begin : begin + AT_ONCE]
+            self._check_lengths(some, self.lengths(some), limit)
+
+    def lengths(self, captions: Sequence[str]) -> Tensor:
+        """Tokens of each caption, special ones included, int64."""
+        return self._tokens(captions)["attention_mask"].sum(1)
+
+    def most_tokens(self, limit: int | None = None) -> int:
+        """Tokens that a caption may have, where a model takes `limit`."""
+        return min(self.max_tokens, limit or self.max_tokens)
+
+    def _tokens(self, captions: Sequence[str]) -> Any:
+        return self.tokenizer(
+            list(captions), padding=True, padding_side="right", return_tensors="pt", verbose=False
+        )
+
+    def _check_lengths(self, captions: Sequence[str], lengths: Tensor, limit: int | None) -> None:
+        most = self.most_tokens(limit)
+        longest = int(lengths.argmax())
+        if lengths[longest] > most:
+            start = captions[longest].strip()[:40]
+            raise ValueError(
+                f"the prompt that begins {start!r} has {int(lengths[longest])} tokens; the "
+                f"model takes {most}. Shorten it"
+            )
+
     def unknown_words(self, captions: Sequence[str]) -> list[str]:
-        """Words of three letters and more that the tokenizer spells letter by letter or replaces by
-        its unknown token.
+        """Words, in any script, that the tokenizer spells letter by letter or replaces by its
+        unknown token; of Latin ones those of three letters and more.
 
         An encoder that was trained with a small vocabulary has hardly read them, and what it makes
         of them is chance.
         """
-        words = dict.fromkeys(
-            word for caption in captions for word in re.findall(r"[a-z]{3,}", caption.lower())
-        )
-        pieces = {word: self.tokenizer.tokenize(word) for word in words}
-        unknown = self.tokenizer.unk_token
-        return [
-            word for word, parts in pieces.items() if len(parts) == len(word) or unknown in parts
-        ]
+        words = dict.fromkeys(word for caption in captions for word in _words(caption.lower()))
+        return [word for word in words if not self._knows(word)]
+
+    def _knows(self, word: str) -> bool:
+        pieces = self.tokenizer.tokenize(word)
+        parts = [part for part in pieces if part.strip("\u2581\u0120#")]
+        if self.tokenizer.unk_token in parts:
+            return False
+        if is_ideographic(word):  # each sign is a word
+            return len(parts) <= len(word)
+        return len(parts) < len(word) or len(parts) == 1
 
     @classmethod
     def from_pretrained(cls, name: str | os.PathLike[str]) -> "TextEncoder":
@@ -130,7 +158,9 @@ class TextEncoder(nn.Module):
             ValueError: there is no such encoder, or its files do not fit each other.
         """
         folder = find_folder(name, "text")
-        return cls(*(read_small(folder) or read_any(folder)))
+        device = wanted_device()
+        with own_settings():
+            return cls(*(read_small(folder) or read_any(folder))).to(device)
 
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
         """Write an ordinary Hugging Face folder; `half` stores float16 (to compute in float32
@@ -138,6 +168,29 @@ class TextEncoder(nn.Module):
         model = copy.deepcopy(self.model).half() if half else self.model
         model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+
+
+def _check_sentences(captions: Sequence[str]) -> None:
+    """ValueError for an empty one, or one that is no Unicode."""
+    for index, caption in enumerate(captions):
+        which = f"prompt {index + 1} of {len(captions)}"
+        if not isinstance(caption, str):
+            raise ValueError(f"{which} must be text; got {type(caption).__name__}")
+        if not caption.strip():
+            raise ValueError(f"{which} is empty; say what the video shows")
+        if SURROGATES.search(caption):
+            raise ValueError(f"{which} holds bytes that are no UTF-8; write it in UTF-8")
+
+
+def _words(text: str) -> list[str]:
+    """What stands between blanks, digits and punctuation; short Latin words are left out."""
+    words = WORD.findall(text)
+    return [word for word in words if len(word) > 2 or not word.isascii()]
+
+
+def is_ideographic(word: str) -> bool:
+    """Whether a word has signs of Chinese or Japanese, which puts no blanks between words."""
+    return any("\u3040" <= sign <= "\u30ff" or "\u4e00" <= sign <= "\u9fff" for sign in word)
 
 
 def read_small(folder: Path) -> tuple[SmallModernBert, WordPieces] | None:

@@ -196,7 +196,7 @@ class SamplingEngine:
         config = self.decoder.config
         sizes = (config.cells * config.codebooks, config.codebook_size)
         if key != self._made[0]:
-            chance = self.params.temperature > 0
+            chance = not self.params.greedy
             bits = (
                 gumbel_bits(self.seeds, frame, *sizes)
                 if chance

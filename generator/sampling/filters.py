@@ -39,7 +39,7 @@ def keep_min_p(logits_V: Tensor, p: float) -> Tensor:
 def shape_logits(logits_V: Tensor, params: SamplingParams) -> Tensor:
     """Logits `[..., V]` of the distribution that codes are drawn from: temperature and filters
     applied."""
-    if params.temperature == 0:
+    if params.greedy:
         best_1 = logits_V.argmax(-1, keepdim=True)
         return torch.full_like(logits_V, -math.inf).scatter_(-1, best_1, 0.0)
     logits_V = logits_V / params.temperature

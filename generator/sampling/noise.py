@@ -61,11 +61,11 @@ class FrameNoise:
     ) -> None:
         self.params = params
         sorting = params.top_k > 0 or params.top_p < 1
-        self.few = not static and params.min_p > 0 and params.temperature > 0 and not sorting
+        self.few = not static and params.min_p > 0 and not params.greedy and not sorting
         self.few &= bits_BGV.shape[-1] % BLOCK == 0
         if self.few:
             self.noise_BGV = bits_BGV
-        elif params.temperature == 0:
+        elif params.greedy:
             self.noise_BGV = torch.zeros(bits_BGV.shape, device=device)
         else:
             self.noise_BGV = gumbel(bits_BGV.to(device))

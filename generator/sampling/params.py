@@ -9,6 +9,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal, get_args
 
+from ...files.config_fields import integer, real
+
+LEAST_CHANCE = 1e-20  # temperatures below it draw as 0 does
 Accelerate = Literal["exact", "distribution", "off"]
 
 # Numbers that count latent frames here and frames on the command line: how one becomes the other.
@@ -55,6 +58,7 @@ class SamplingParams:
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._take_numbers()
         if not 0 <= self.temperature < math.inf:
             raise ValueError(
                 f"temperature must be 0 (the likeliest code) or more; got {self.temperature}"
@@ -83,6 +87,26 @@ class SamplingParams:
                 f"accelerate must be one of {', '.join(get_args(Accelerate))}; "
                 f"got {self.accelerate!r}"
             )
+
+    def _take_numbers(self) -> None:
+        """Turn numbers of numpy and PyTorch into Python's."""
+        for name in ("guidance", "temperature", "top_p", "min_p"):
+            object.__setattr__(self, name, real(getattr(self, name), name))
+        object.__setattr__(self, "top_k", integer(self.top_k, "top_k"))
+        for name in ("guidance_frames", "window"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, integer(value, name))
+        weights = {
+            name: real(weight, f"the weight of {name}") for name, weight in self.weights.items()
+        }
+        object.__setattr__(self, "weights", weights)
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the likeliest code is always drawn: chance is out of sight long before logits
+        that are divided by the temperature leave the range of float32."""
+        return self.temperature < LEAST_CHANCE
 
     def in_latents(self, frames_per_latent: int) -> "SamplingParams":
         """The same with numbers of frames turned into numbers of latent frames."""

@@ -12,7 +12,7 @@ Legend: M tokens, N outputs, K inputs of a linear layer.
 
 import copy
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -34,11 +34,23 @@ class PackedLinear(nn.Module):
     def __init__(self, weight_NK: Tensor) -> None:
         super().__init__()
         self.weight_NK = weight_NK
-        self.packed = None
+        self.packed: Tensor | None = None
+        self._pack()
+
+    def _pack(self) -> None:
+        weight_NK = self.weight_NK
         if weight_NK.device.type == "cpu" and packable(weight_NK.dtype):
             self.packed = torch.ops.mkldnn._reorder_linear_weight(
                 weight_NK.detach().contiguous(), None
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is packed, whose layout is oneDNN's own and cannot be copied or written."""
+        return {**self.__dict__, "packed": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._pack()
 
     def forward(self, x: Tensor) -> Tensor:
         if self.packed is None:
@@ -115,6 +127,11 @@ def lighten(decoder: Decoder, dtype: str = "float32", quantize: str | None = Non
 
 def is_quantized(decoder: Decoder) -> bool:
     return any(isinstance(part, Int8Linear) for part in decoder.modules())
+
+
+def has_lora(decoder: Decoder) -> bool:
+    """Whether adapters lie beside the weights."""
+    return any("lora_" in name for name, _ in decoder.named_parameters())
 
 
 def weight_bytes(decoder: Decoder) -> int:

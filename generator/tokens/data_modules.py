@@ -15,9 +15,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from ...data.datasets.shards import Shards
 from ...data.datasets.source import ClipSource, FolderSource
+from ..conditions.text_encoder import TextEncoder
 from ..model.config import DecoderConfig
 from .batch import Stage, TokenBatches, Tokens
 from .cache import build_tokens
+from .long_captions import LongCaptions, check_choice, fitting
 from .shards import shard_tokens
 
 SAMPLES = 4  # captions for a picture of samples
@@ -29,8 +31,16 @@ class TokenData(pl.LightningDataModule):
     Every process of a run gets clips of its own. The batch size of a stage is that of one process.
     """
 
-    def __init__(self, stages: list[Stage], seed: int, workers: int = 0) -> None:
+    def __init__(
+        self,
+        stages: list[Stage],
+        seed: int,
+        workers: int = 0,
+        long_captions: LongCaptions = "stop",
+    ) -> None:
         super().__init__()
+        check_choice(long_captions)
+        self.long_captions = long_captions
         self.stages = stages
         self.seed = seed
         self.workers = workers
@@ -118,6 +128,8 @@ class TokenDataModule(TokenData):
         stages: lengths and batch sizes, one after another.
         cache_dir: folder for codes and caption states.
         seed: seed of the shuffling.
+        long_captions: what becomes of captions of a folder with more tokens than the model takes:
+            "stop", "cut" to the words that fit, or "skip", with the clips that have no other.
     """
 
     def __init__(
@@ -127,22 +139,36 @@ class TokenDataModule(TokenData):
         stages: list[Stage] = [Stage(1, 9, 8)],  # noqa: B006 (never changed)
         cache_dir: str = "runs/tokens",
         seed: int = 0,
+        long_captions: LongCaptions = "stop",
     ) -> None:
-        super().__init__(stages, seed)
+        super().__init__(stages, seed, long_captions=long_captions)
         self.train = train
         self.validation = validation
         self.cache_dir = Path(cache_dir)
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
+        most = module.text.most_tokens(module.config.max_text)
+        train = self._fitting(self.train, module.text, most)
+        validation = self.validation and self._fitting(self.validation, module.text, most)
         arguments = module.tokenizer, module.text, self.cache_dir, module.codebooks
-        train = build_tokens(self.train, *arguments)
-        validation = None if self.validation is None else build_tokens(self.validation, *arguments)
-        shown = self.validation or self.train
-        return train, validation, shown.clips(range(min(SAMPLES, len(shown))))["caption"]
+        tokens = build_tokens(train, *arguments)
+        kept_back = None if validation is None else build_tokens(validation, *arguments)
+        shown = validation or train
+        return tokens, kept_back, shown.clips(range(min(SAMPLES, len(shown))))["caption"]
+
+    def _fitting(self, source: ClipSource, text: TextEncoder, most: int) -> ClipSource:
+        """A source without captions that are too long."""
+        if not isinstance(source, FolderSource):
+            return source
+        captions = source.captions()
+        names = {row: str(source.folder.entries[row].path) for row in captions}
+        changed = fitting(captions, names, text, most, self.long_captions)
+        return source.reword(changed, f"{self.long_captions} {most}") if changed else source
 
 
 class FolderTokens(TokenDataModule):
-    """A folder of the user's own videos; `FolderSource` explains the first settings."""
+    """A folder of the user's own videos; `FolderSource` explains the first settings, and
+    `TokenDataModule` the last."""
 
     def __init__(
         self,
@@ -154,9 +180,11 @@ class FolderTokens(TokenDataModule):
         stages: list[Stage] = [Stage(1, 9, 8)],  # noqa: B006 (never changed)
         cache_dir: str = "runs/tokens",
         seed: int = 0,
+        long_captions: LongCaptions = "stop",
     ) -> None:
+        check_choice(long_captions)
         train = FolderSource(root, frames, size, fps, rounds, seed)
-        super().__init__(train, train.for_validation(), stages, cache_dir, seed)
+        super().__init__(train, train.for_validation(), stages, cache_dir, seed, long_captions)
 
 
 class ShardTokens(TokenData):
@@ -170,6 +198,7 @@ class ShardTokens(TokenData):
             long videos into clips of one length).
         workers: processes that read ahead.
         seed: seed of the shuffling.
+        long_captions: as in `TokenDataModule`, of shards that hold captions as words.
     """
 
     def __init__(
@@ -179,12 +208,14 @@ class ShardTokens(TokenData):
         stages: list[Stage] = [Stage(1, 9, 8)],  # noqa: B006 (never changed)
         workers: int = 0,
         seed: int = 0,
+        long_captions: LongCaptions = "stop",
     ) -> None:
-        super().__init__(stages, seed, workers)
+        super().__init__(stages, seed, workers, long_captions)
         self.shards = Shards(root)
         self.held_out = held_out
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
         arguments = module.tokenizer, module.text, self.held_out, self.seed, module.codebooks
-        train, validation = shard_tokens(self.shards, *arguments)
+        most = module.text.most_tokens(module.config.max_text)
+        train, validation = shard_tokens(self.shards, *arguments, most, self.long_captions)
         return train, validation, (validation or train).captions(SAMPLES)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -16,8 +16,10 @@ from torch.nn.utils.rnn import pad_sequence
 from ...data.datasets.shards import Shards
 from ...data.datasets.source import split_rows
 from ...tokenizer import VideoTokenizer
+from ...tokenizer.checks import check_table
 from ..conditions.text_encoder import TextEncoder
 from ..model.codebooks import Codebooks
+from .long_captions import LongCaptions, fitting
 
 log = logging.getLogger(__name__)
 BLOCK = 64  # captions embedded at once
@@ -30,17 +32,23 @@ def shard_tokens(
     held_out: float,
     seed: int,
     codebooks: Codebooks | None = None,
+    most: int | None = None,
+    long_captions: LongCaptions = "stop",
 ) -> tuple[ShardSet, ShardSet | None]:
     """Clips to train on, and clips to validate on from a share `held_out` of the videos.
 
     Args:
         codebooks: which codes of a cell are taken; all if not given.
+        most: tokens of a caption; as many as the encoder takes if not given.
+        long_captions: what becomes of longer ones, see `long_captions.fitting`.
 
     Raises:
         ValueError: the codes are of another tokenizer, the caption states are of another encoder,
-            or the clips are not of one size.
+            the clips are not of one size, or a caption is too long.
     """
-    made = shards.manifest["tokenizer"]
+    made = shards.manifest.get("tokenizer")
+    if made is None:
+        raise ValueError(f"the shards in '{shards.folder}' do not say which tokenizer made them")
     if made["id"] != tokenizer.id:
         raise ValueError(
             f"the shards in '{shards.folder}' are codes of tokenizer {made['name']} "
@@ -51,24 +59,27 @@ def shard_tokens(
     if len(sizes) > 1:
         grids = ", ".join(f"{count} of {list(shape)}" for shape, count in sizes.most_common(3))
         raise ValueError(f"the clips are not of one size ({grids}); prepare them with --size")
-    encoder = shards.manifest["text"]
+    encoder = shards.manifest.get("text")
     if encoder and encoder["id"] != text.id:
         raise ValueError(
             f"the shards in '{shards.folder}' hold states of caption encoder {encoder['name']} "
             f"({encoder['id']}), and the model's is {text.id}; set model.text, or prepare them "
             "again with --text"
         )
-    spoken = None if encoder else _embedded(shards, text)
+    words = {} if encoder else _words(shards, text, most or text.max_tokens, long_captions)
+    spoken = None if encoder else _embedded(words, text)
     videos = sorted({record["source"] for record in shards.records})
     kept_back = {videos[row] for row in split_rows(len(videos), held_out, seed)[1]}
     codebooks = codebooks or Codebooks.of(tokenizer)
     parts: tuple[list[int], list[int]] = ([], [])
     for index, record in enumerate(shards.records):
-        parts[record["source"] in kept_back].append(index)
+        if words.get(index, ()) is not None:
+            parts[record["source"] in kept_back].append(index)
     train, validation = (
         ShardSet(shards, clips, text.dim, codebooks, spoken) if clips else None for clips in parts
     )
-    assert train is not None
+    if train is None:
+        raise ValueError(f"no clip in '{shards.folder}' has a caption that is kept")
     return train, validation
 
 
@@ -125,6 +136,7 @@ class ShardSet:
         indices = torch.stack(
             [torch.from_numpy(self.shards.codes(clip)[:latents]) for clip in clips]
         )
+        check_table(indices, self.codebooks.size)
         codes = self.codebooks.take(indices)
         states = [self._text(clip, turn) for clip in clips]
         length = torch.tensor([len(text) for text in states])
@@ -149,7 +161,13 @@ class ShardSet:
         lengths = self.shards.records[clip]["text_lengths"]
         if not lengths:
             return torch.zeros(0, self.text_dim)
-        states = torch.from_numpy(self.shards.text(clip)).float().split(lengths)
+        stored = torch.from_numpy(self.shards.text(clip)).float()
+        if stored.shape[1] != self.text_dim or not stored.isfinite().all():
+            raise ValueError(
+                f"the caption states of clip {clip} in '{self.shards.folder}' are damaged; run "
+                "kinetoscope prepare again"
+            )
+        states = stored.split(lengths)
         return states[turn % len(lengths)]
 
 
@@ -162,9 +180,20 @@ def embed_captions(captions: Sequence[str], encoder: TextEncoder) -> list[Tensor
     return states
 
 
-def _embedded(shards: Shards, encoder: TextEncoder) -> list[list[Tensor]]:
+def _words(
+    shards: Shards, encoder: TextEncoder, most: int, choice: LongCaptions
+) -> dict[int, tuple[str, ...] | None]:
+    """The captions of every clip that are short enough; None where none is left."""
+    captions = {clip: tuple(shards.info(clip).captions) for clip in range(len(shards))}
+    names = {clip: str(record["source"]) for clip, record in enumerate(shards.records)}
+    return captions | fitting(captions, names, encoder, most, choice)
+
+
+def _embedded(
+    words: Mapping[int, tuple[str, ...] | None], encoder: TextEncoder
+) -> list[list[Tensor]]:
     """States of the captions of every clip; equal captions are embedded once."""
-    captions = [shards.info(clip).captions for clip in range(len(shards))]
+    captions = [own or () for own in words.values()]
     different = sorted({caption for own in captions for caption in own})
     log.info("embedding %d captions, because the shards hold only their words", len(different))
     states = dict(zip(different, embed_captions(different, encoder)))

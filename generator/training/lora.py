@@ -20,11 +20,10 @@ from ...files.errors import UnreadableFile
 from ...files.model_folder import WEIGHTS, find_folder, load_config, read_config, save_folder
 from ...files.tensors import load_tensors, tensor_shapes
 from ..model.decoder import Decoder
+from ..sampling.quantize import LINEARS, has_lora, is_quantized
 
 if TYPE_CHECKING:
     from ..pipeline import VideoGenerator
-
-LINEARS = ("qkv", "out", "gate_up", "down")  # of every block
 
 
 @dataclass(frozen=True)
@@ -119,6 +118,7 @@ def load_adapter(
     if "vocab_size" in read_config(place):
         raise ValueError(f"'{folder}' holds a model and no adapter; give it as the model")
     config = load_config(place, partial(read_fields, AdapterConfig))
+    check_plain(generator)
     if config.base_id != generator.id:
         raise ValueError(
             f"the adapter in '{folder}' belongs to model {shown(config.base)} "
@@ -132,6 +132,19 @@ def load_adapter(
     decoder.to(device).eval()
     if merge:
         merge_lora(decoder)
+
+
+def check_plain(generator: VideoGenerator) -> None:
+    """ValueError unless the weights are those that adapters are trained on: of single precision,
+    with no adapter beside them."""
+    decoder = generator.decoder
+    if has_lora(decoder):
+        raise ValueError("this model has an adapter beside its weights; call merge_lora first")
+    if is_quantized(decoder) or decoder.no_text.dtype != torch.float32:
+        raise ValueError(
+            "an adapter belongs to weights in float32: load the model without dtype and quantize, "
+            "then the adapter, then call lighten(dtype, quantize)"
+        )
 
 
 def _lora_shapes(decoder: Decoder, rank: int) -> dict[str, tuple[int, ...]]:

@@ -22,7 +22,7 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 
 from ...tokenizer import VideoTokenizer
-from ...training.optimizer import MuonAdamW
+from ...training.optimizer import MuonAdamW, total_steps
 from ..conditions import CONDITIONS, Features
 from ..conditions.text_encoder import TextEncoder, fit_once
 from ..model.codebooks import Codebooks
@@ -239,12 +239,7 @@ class GeneratorModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         muon_lr = 0.0 if self.lora.rank else self.muon_lr
         optimizer = MuonAdamW(self.model, self.lr, muon_lr, self.weight_decay)
-        total = self.trainer.estimated_stepping_batches
-        if math.isinf(total):
-            raise ValueError(
-                "the schedule of the learning rate needs an end: set trainer.max_steps or "
-                "trainer.max_epochs"
-            )
+        total = total_steps(self.trainer)
         fall = max(1.0, self.cooldown * total)
 
         def factor(step: int) -> float:

@@ -116,6 +116,8 @@ def test_help_and_mistakes_load_nothing_heavy() -> None:
         (["sample"], "there is no prompt"),
         (["sample", ""], "the prompt is empty"),
         (["sample", "a", "  "], "prompt 2 of 2 is empty"),
+        (["sample", os.fsdecode(b"a \xff")], "the prompt holds bytes that are no UTF-8 text"),
+        (["sample", "a", "b\0c"], "prompt 2 of 2 holds bytes that are no UTF-8 text"),
         (["sample", "a", "--frames", "0"], "--frames must be at least 1; got 0"),
         (["sample", "a", "--frames", "many"], "--frames must be a whole number; got many"),
         (["sample", "a", "--guidance", "much"], "--guidance must be a number; got much"),
@@ -369,9 +371,66 @@ def test_files_of_prompts_that_cannot_be_used_say_why(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("# nothing\n\n")
     with pytest.raises(ValueError, match="holds no prompts"):
         read_prompts(tmp_path / "empty.txt")
-    (tmp_path / "picture.txt").write_bytes(b"\xff\xfe\x00\x88")
-    with pytest.raises(ValueError, match="cannot be read as a text file"):
+    (tmp_path / "picture.txt").write_bytes(b"\x89PNG\xff\xfe")
+    with pytest.raises(ValueError, match=r"picture.txt' is not UTF-8 text \(line 1\)"):
         read_prompts(tmp_path / "picture.txt")
+    with pytest.raises(ValueError, match="cannot be read as a text file"):
+        read_prompts(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_files_of_prompts_may_be_utf_8_or_utf_16(tmp_path: Path, encoding: str) -> None:
+    sentences = [f"ein roter Ball für {i}, 红色" for i in range(3000)]
+    path = tmp_path / "prompts.txt"
+    path.write_bytes("\r\n".join(["# none", *sentences, ""]).encode(encoding))
+    assert read_prompts(path) == sentences
+    jobs = plan_jobs(sentences, 1, 0, str(tmp_path / "out"))
+    assert len({job.path for job in jobs}) == 3000
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "红色的球向左滚动",
+        "a ball\nrolls\r\n\tand rests",
+        "\u202eright to left, e\u0301, 🐱\u200d👩, \x07",
+        "a " * 8,
+        '"; rm -rf / $(x) {prompt} %05d ../..',
+    ],
+)
+def test_any_text_is_a_prompt(
+    here: Path, model: Path, prompt: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file's own metadata gives it back, and its name is one that any system has."""
+    words = ["sample", prompt, "--frames", "2", "--seed", "1", "--model", str(model)]
+    tokens = TextEncoder.from_pretrained(model).lengths([prompt])
+    if tokens > 8:
+        words[1] = prompt = prompt[:12]
+    assert main(words) == 0, capsys.readouterr().err
+    (path,) = here.iterdir()
+    assert re.fullmatch(r"[\w-]+-1\.mp4", path.name)
+    assert read_metadata(path)["prompt"] == prompt.strip()
+
+
+def test_a_sentence_too_long_is_found_before_the_first_video(
+    here: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("prompts.txt").write_text("\n".join([*["a red ball"] * 40, "a " * 9]))
+    assert main(["sample", "--prompts", "prompts.txt", "--out", "out", "--model", str(model)]) == 2
+    assert "has 9 tokens; the model takes 8" in capsys.readouterr().err
+    assert not Path("out").exists() or not any(Path("out").iterdir())
+
+
+def test_unknown_words_are_said_once(
+    here: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = [f"a ball {'x' * n}" for n in range(4, 20)]
+    Path("prompts.txt").write_text("\n".join(many))
+    words = ["sample", "红色", "--prompts", "prompts.txt", "--frames", "1", "--out", "out"]
+    assert main([*words, "--model", str(model)]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "may not know" in line]
+    assert len(said) == 1
+    assert "红色, xxxx, xxxxx" in said[0] and said[0].endswith("and 5 more")
 
 
 def test_progress_speaks_of_frames_and_time() -> None:

@@ -11,7 +11,8 @@ import pytest
 import torch
 from kinetoscope.files.tensors import load_tensors, save_tensors
 from kinetoscope.generator import SamplingParams, VideoGenerator
-from kinetoscope.generator.saved_session import BEFORE, checksum
+from kinetoscope.generator.saved_session import BEFORE, checksum, packed
+from kinetoscope.tokenizer.codes import SoundCodes
 from torch import Tensor
 
 Tensors = dict[str, Tensor]
@@ -158,3 +159,66 @@ def test_guidance_that_has_ended_is_saved(generator: VideoGenerator, tmp_path: P
         session.save(tmp_path / "session.safetensors")
         loaded = generator.load_session(tmp_path / "session.safetensors")
         assert torch.equal(next(loaded), next(session))
+
+
+# ---- sound ----
+
+
+def sounding(generator: VideoGenerator) -> Any:
+    """A session of two videos and three latent frames, with codes of their sound."""
+    session = generator.session(["a red ball", "a blue cube"], seed=3, undo=2)
+    for _ in range(3):
+        next(session)
+    codes = torch.randint(0, 1000, (2, 3, 5, 2), generator=torch.Generator().manual_seed(0))
+    session.sound = SoundCodes(codes, num_samples=18_000, tokenizer="sound-24k")
+    return session
+
+
+def test_sound_is_saved_beside_the_pictures(generator: VideoGenerator, tmp_path: Path) -> None:
+    session = sounding(generator)
+    session.save(tmp_path / "s.safetensors")
+    loaded = generator.load_session(tmp_path / "s.safetensors")
+    assert torch.equal(loaded.sound.indices, session.sound.indices)
+    assert (loaded.sound.num_samples, loaded.sound.rate) == (18_000, 24_000)
+    assert loaded.sound.tokenizer == "sound-24k"
+    one = loaded.fork([7])
+    one.keep([1])
+    assert torch.equal(one.sound.indices, session.sound.indices[1:])
+    loaded.rewind(1)
+    assert loaded.sound.indices.shape == (2, 2, 5, 2) and loaded.sound.num_samples == 12_000
+    assert torch.equal(next(loaded), next_of(session))
+
+
+def next_of(session: Any) -> torch.Tensor:
+    """The last chunk of a session, drawn again."""
+    session.rewind(1)
+    return next(session)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda about, tensors: about.pop("sound"), "its codes without what they are"),
+        (lambda about, tensors: tensors.pop("sound"), "is told without its codes"),
+        (lambda about, tensors: about["sound"].update(rate="24000"), "the rate of its sound"),
+        (lambda about, tensors: about["sound"].update(num_samples=0), "num_samples must be"),
+        (lambda about, tensors: about["sound"].update(more=1), "its sound is told"),
+        (lambda about, tensors: tensors.update(sound=tensors["sound"][:1]), "of 1 videos and 3"),
+        (lambda about, tensors: tensors.update(sound=tensors["sound"].int()), "must be int64"),
+        (lambda about, tensors: tensors.update(sound=-1 - tensors["sound"]), "codes below 0"),
+        (
+            lambda about, tensors: tensors.update(sound=tensors["sound"].repeat(1, 2, 1, 1)),
+            "and 6 latent frames",
+        ),
+    ],
+)
+def test_sound_that_cannot_be_is_refused(
+    generator: VideoGenerator, tmp_path: Path, change: Any, said: str
+) -> None:
+    about, tensors = packed(sounding(generator))
+    change(about, tensors)
+    about["checksum"] = checksum(about, tensors)
+    path = tmp_path / "s.safetensors"
+    save_tensors(path, tensors, {"session": json.dumps(about)})
+    with pytest.raises(ValueError, match=f"'{path}' is damaged: .*{said}"):
+        generator.load_session(path)

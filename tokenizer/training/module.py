@@ -5,7 +5,6 @@ A batch is a dict: `video` is uint8 `[B, 3, F, Y, X]`; `foreground` (optional) i
 alone.
 """
 
-import math
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,7 +19,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from ...training.guard import Guard
-from ...training.optimizer import MuonAdamW, warm_cosine
+from ...training.optimizer import MuonAdamW, total_steps, warm_cosine
 from ..blocks import StackConfig
 from ..config import TokenizerConfig
 from ..enlarge import enlarge, with_quantizer
@@ -213,13 +212,7 @@ class TokenizerModule(pl.LightningModule):
         }
 
     def _total_steps(self) -> int:
-        total = self.trainer.estimated_stepping_batches
-        if math.isinf(total):
-            raise ValueError(
-                "the schedule of the learning rate needs an end: set trainer.max_steps or "
-                "trainer.max_epochs"
-            )
-        return int(total)
+        return total_steps(self.trainer)
 
     def on_train_epoch_start(self) -> None:
         if self.decoder_only:

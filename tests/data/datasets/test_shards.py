@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from kinetoscope.data.datasets.captions import Words
+from kinetoscope.data.datasets.shard_records import read_array
 from kinetoscope.data.datasets.shards import (
     FORMAT,
     Clip,
@@ -382,3 +383,102 @@ def test_what_is_whole_in_a_truncated_shard_is_used(video_shard: Path, cut: int)
     videos, problems = list_videos(video_shard)
     assert 1 <= len(videos) < len(whole) and all(whole[v.name] == v.words.captions for v in videos)
     assert any("truncated" in reason for _, reason in problems)
+
+
+# ---- what is written about shards is checked ----
+
+Change = Callable[[Any], Any]
+
+
+def edited(folder: Path, name: str, change: Change) -> None:
+    path = folder / name
+    values = json.loads(path.read_text())
+    new = change(values)
+    path.write_text(json.dumps(new if isinstance(new, list) else values))
+
+
+MANIFESTS: list[tuple[Change, str]] = [
+    (lambda m: [m], "must hold a JSON object, and holds a list"),
+    (lambda m: m.update(shards={"a": 1}), "shards must be a list"),
+    (lambda m: m["shards"].append("000001.tar"), r"shards\[1\] must be an object"),
+    (lambda m: m["shards"][0].update(bytes="many"), r"shards\[0\].bytes must be a whole number"),
+    (lambda m: m["shards"][0].update(bytes=-1), r"shards\[0\].bytes must be a whole number"),
+    (lambda m: m["shards"][0].pop("name"), r"shards\[0\].name is missing"),
+    (lambda m: m["shards"][0].update(name="../000000.tar"), "must be the name of a file"),
+    (lambda m: m["shards"][0].update(name="/etc/passwd"), "must be the name of a file"),
+    (lambda m: m.update(tokenizer="physics-64"), "tokenizer must be an object"),
+    (lambda m: m.update(tokenizer={"id": 3, "name": "x"}), "tokenizer.id must be text; got 3"),
+    (lambda m: m.update(text={"id": "x"}), "text.name is missing"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), MANIFESTS)
+def test_a_manifest_of_another_kind_is_refused_by_its_field(
+    tmp_path: Path, change: Change, said: str
+) -> None:
+    finish(tmp_path, [[clip(0)]])
+    edited(tmp_path, "manifest.json", change)
+    with pytest.raises(ValueError, match=f"manifest.json'.*{said}"):
+        Shards(tmp_path)
+
+
+RECORDS: list[tuple[Change, str]] = [
+    (lambda r: [], "it must be an object"),
+    (lambda r: r.update(samples=3), "samples must be a list; got 3"),
+    (lambda r: r["samples"][0].pop("shape") and None, r"samples\[0\].shape is missing"),
+    (lambda r: r["samples"][0].update(shape=[3, 2]), "shape must have 3 or 4 entries; got 2"),
+    (lambda r: r["samples"][0].update(shape=[3, "2", 2]), r"shape\[1\] must be a whole number"),
+    (lambda r: r["samples"][0].update(shape=[0, 2, 2]), r"shape\[0\] must be a whole number"),
+    (lambda r: r["samples"][0].update(source=None), "source must be text; got None"),
+    (lambda r: r["samples"][0].update(text_lengths=[-3]), r"text_lengths\[0\] must be"),
+    (lambda r: r["samples"][0]["places"].pop("json") and None, "places.json is missing"),
+    (
+        lambda r: r["samples"][0]["places"].update({"codes.npy": [0, 10**9]}),
+        "must be an offset and a length within",
+    ),
+    (lambda r: r["samples"][0]["places"].update({"json": [5]}), "must be an offset and a length"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), RECORDS)
+def test_a_record_of_another_kind_is_refused_by_its_field(
+    tmp_path: Path, change: Change, said: str
+) -> None:
+    finish(tmp_path, [[clip(0)]])
+    edited(tmp_path, "000000.json", change)
+    with pytest.raises(ValueError, match=f"000000.json'.*{said}"):
+        Shards(tmp_path)
+
+
+def test_arrays_are_believed_only_as_far_as_their_bytes_go() -> None:
+    def stored(array: Any) -> bytes:
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        return buffer.getvalue()
+
+    codes = np.arange(12, dtype=np.int16).reshape(3, 2, 2)
+    whole = stored(codes)
+    assert np.array_equal(read_array(whole, (3, 2, 2), "iu"), codes)
+    assert np.array_equal(read_array(whole, (3, 0, 2), "iu"), codes)
+    for wrong in (
+        stored(codes[:2]),
+        stored(codes.astype(np.float32)),
+        stored(np.array([{}] * 12, dtype=object).reshape(3, 2, 2)),
+        stored(np.asfortranarray(codes)),
+        whole[:-1],
+        whole + b"0",
+        b"",
+        b"\x93NUMPY\x09\x00" + whole[8:],
+        whole.replace(b"'<i2'", b"'<i8'"),
+    ):
+        with pytest.raises(ValueError):
+            read_array(wrong, (3, 2, 2), "iu")
+
+
+def test_a_clip_whose_own_record_is_damaged_names_its_shard(tmp_path: Path) -> None:
+    finish(tmp_path, [[clip(0)]])
+    path = shard_path(tmp_path, 0)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"captions": [', b'"captions": 1,'))
+    with pytest.raises(ValueError, match=r"shard '.*000000.tar' is damaged; delete it"):
+        Shards(tmp_path).info(0)

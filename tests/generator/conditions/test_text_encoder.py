@@ -1,5 +1,6 @@
 """Captions to states."""
 
+import os
 from importlib.resources import files
 from typing import Any
 
@@ -54,6 +55,53 @@ def test_words_that_it_never_read_are_named():
     )
     assert shipped.unknown_words(["A dog runs in a park", "the dog is big"]) == ["dog", "park"]
     assert shipped.unknown_words(read_prompts(str(files("kinetoscope.configs") / "demo.txt"))) == []
+
+
+@pytest.mark.parametrize(
+    ("sentence", "unknown"),
+    [
+        ("红色的球向左滚动，很快", ["红色的球向左滚动", "很快"]),
+        ("a red ball 球", ["球"]),
+        ("красный шар", ["красный", "шар"]),
+        ("लाल गेंद", ["लाल", "गेंद"]),
+        ("공이 굴러간다", ["공이", "굴러간다"]),
+        ("ein Würfel für 3", ["ein", "würfel", "für"]),
+        ("a red ball 🐱!", ["🐱"]),
+        ("A RED BALL, ROLLS… to the “right” – 3 times", ["times"]),
+    ],
+)
+def test_unknown_words_are_named_in_any_script(sentence: str, unknown: list[str]) -> None:
+    shipped = TextEncoder.from_pretrained("physics-64")
+    assert shipped.unknown_words([sentence, sentence]) == unknown
+
+
+def test_chinese_that_an_encoder_knows_is_not_named(text_encoder: TextEncoder) -> None:
+    """Each sign is a word there, so signs one by one are no sign of not knowing."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = {"[PAD]": 0, "[UNK]": 1} | {sign: i for i, sign in enumerate("红球滚动▁", 2)}
+    known = Tokenizer(models.WordLevel(pieces, unk_token="[UNK]"))
+    known.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=known, pad_token="[PAD]", unk_token="[UNK]"
+    )
+    encoder = TextEncoder(text_encoder.model, tokenizer)
+    assert encoder.unknown_words(["红球滚动"]) == []
+    assert encoder.unknown_words(["红猫"]) == ["红猫"]
+
+
+def test_thousands_of_sentences_are_checked_without_reading_them(text_encoder) -> None:
+    text_encoder.check(["a red ball"] * 3000, limit=3)
+    text_encoder.check([])
+    for wrong, said in (("a red ball rolls", "has 4 tokens; the model takes 3"), (" ", "is empty")):
+        with pytest.raises(ValueError, match=said):
+            text_encoder.check(["a red ball"] * 2999 + [wrong], limit=3)
+    for use in (text_encoder.check, text_encoder.encode):
+        with pytest.raises(ValueError, match=r"prompt 2 of 2 holds bytes that are no UTF-8"):
+            use(["a ball", os.fsdecode(b"a \xff ball")])
+        with pytest.raises(ValueError, match="prompt 1 of 1 must be text; got int"):
+            use([3])
 
 
 def test_saves_and_loads_as_a_hugging_face_folder(text_encoder, tmp_path):

@@ -13,7 +13,7 @@ from kinetoscope.app.cli.main import main
 from kinetoscope.data.video import read_metadata
 from kinetoscope.generator import VideoGenerator
 from kinetoscope.generator.tokens.batch import Stage
-from kinetoscope.generator.training.lora import LINEARS, LoraSize, load_adapter
+from kinetoscope.generator.training.lora import LINEARS, LoraSize, load_adapter, merge_lora
 from kinetoscope.generator.training.module import GeneratorModule
 from safetensors.torch import load_file, save_file
 
@@ -206,3 +206,44 @@ def test_a_refused_adapter_leaves_the_generator_as_it_was(
     assert not any("lora" in name for name in generator.decoder.state_dict())
     load_adapter(generator, adapter)
     assert generator.id != before
+
+
+def test_adapters_beside_the_weights_are_not_saved_with_them(
+    base: Path, adapter: Path, tmp_path: Path
+) -> None:
+    generator = VideoGenerator.from_pretrained(base)
+    load_adapter(generator, adapter, merge=False)
+    with pytest.raises(ValueError, match=r"call merge_lora.*or save_adapter"):
+        generator.save_pretrained(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+    with pytest.raises(ValueError, match="has an adapter beside its weights; call merge_lora"):
+        load_adapter(generator, adapter)
+    before = logits(generator)
+    merge_lora(generator.decoder)
+    generator.save_pretrained(tmp_path / "model", half=False)
+    torch.testing.assert_close(
+        logits(VideoGenerator.from_pretrained(tmp_path / "model")), before, atol=1e-5, rtol=0
+    )
+
+
+@pytest.mark.parametrize("lighter", [("bfloat16", None), ("float32", "int8")])
+def test_adapters_come_before_a_model_is_made_lighter(
+    base: Path, adapter: Path, lighter: tuple[str, str | None]
+) -> None:
+    with pytest.raises(ValueError, match=r"belongs to weights in float32.*lighten\(dtype"):
+        load_adapter(VideoGenerator.from_pretrained(base, *lighter), adapter)
+    generator = VideoGenerator.from_pretrained(base)
+    load_adapter(generator, adapter)
+    exact = generator.generate("a red ball", 5, seed=1)
+    assert generator.lighten(*lighter).generate("a red ball", 5, seed=1).shape == exact.shape
+
+
+def test_an_adapter_is_no_model(
+    adapter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match=r"holds an adapter of model .* and no model"):
+        VideoGenerator.from_pretrained(adapter)
+    out = str(tmp_path / "ball.mp4")
+    assert main(["sample", "a red ball", "--model", str(adapter), "--out", out]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "--adapter" in said

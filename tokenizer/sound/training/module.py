@@ -4,7 +4,6 @@ A batch is a dict: `sound` int16 or float `[B, L]`, and optionally `kind`, a wor
 validation should also measure apart from others.
 """
 
-import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from ....training.guard import Guard
-from ....training.optimizer import MuonAdamW, warm_cosine
+from ....training.optimizer import MuonAdamW, total_steps, warm_cosine
 from ...metrics import CodeUsage
 from ..config import SoundTokenizerConfig
 from ..model import SoundTokenizer
@@ -115,13 +114,7 @@ class SoundTokenizerModule(pl.LightningModule):
         }
 
     def _total_steps(self) -> int:
-        total = self.trainer.estimated_stepping_batches
-        if math.isinf(total):
-            raise ValueError(
-                "the learning rate needs to know its end: set trainer.max_steps or "
-                "trainer.max_epochs"
-            )
-        return int(total)
+        return total_steps(self.trainer)
 
     # ---- steps ----
 
