@@ -57,7 +57,7 @@ class SampleOptions:
     dtype: str = "float32"
     quantize: str | None = None
     size: int | None = None
-    disclosure: Disclosure = Disclosure()
+    disclosure: Disclosure = field(default_factory=Disclosure)
 
 
 def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None = None) -> int:
