@@ -13,10 +13,11 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...data.video.read import VideoInfo, open_video, probe
+from ...data.video.read import VideoInfo, open_video, probe, read_clip
 from .credentials import Credentials, read_credentials
 from .generation import MADE_BY, SHARED
 from .identity import COMMON_NAME, identity_file, read_identity, serial_number
+from .policy_lists import hash_text, picture_hash
 
 
 class Status(IntEnum):
@@ -49,7 +50,8 @@ class Detector(Protocol):
 
 @dataclass(frozen=True)
 class Finding:
-    """All that was found about one file; `error` if it could not be read."""
+    """All that was found about one file; `error` if it could not be read. `picture_hash` is of its
+    first frame, as lists of a policy have it."""
 
     path: Path
     status: Status
@@ -60,6 +62,7 @@ class Finding:
     mark: MarkVerdict | None = None
     tags: dict[str, str] = field(default_factory=dict)
     error: str = ""
+    picture_hash: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """What programs read."""
@@ -83,6 +86,7 @@ class Finding:
             "credentials": {**credentials, "own_key": self.is_own_key},
             "mark": None if self.mark is None else asdict(self.mark),
             "metadata": self.tags,
+            "picture_hash": self.picture_hash,
         }
 
 
@@ -100,13 +104,14 @@ def inspect_file(
         with open_video(path) as video:
             tags = dict(video.metadata)
             container = str(getattr(video, "kind", path.suffix.lstrip(".")))
+        first = hash_text(picture_hash(read_clip(path, frames=1).video[:, 0]))
         credentials = read_credentials(path, trusted)
         mark = None if detector is None else detector(path)
     except (OSError, ValueError) as error:
         return Finding(path, Status.UNREADABLE, error=_line(error))
     status = _status(credentials, mark)
     own = _is_own_key(credentials)
-    return Finding(path, status, info, container, credentials, own, mark, tags)
+    return Finding(path, status, info, container, credentials, own, mark, tags, "", first)
 
 
 def _status(credentials: Credentials, mark: MarkVerdict | None) -> Status:
@@ -154,6 +159,7 @@ def _lines(finding: Finding) -> list[str]:
     lines.append(f"  file         {finding.container}, {info.codec}, {shape}, {sound}")
     lines += _credential_lines(finding)
     lines.append(f"  pixels       {_mark_line(finding.mark)}")
+    lines.append(f"  first frame  hash {finding.picture_hash}")
     if finding.tags:
         said = ", ".join(f"{name} {_short(value)}" for name, value in finding.tags.items())
         lines.append(f"  metadata     {said} (anybody can write or remove these)")

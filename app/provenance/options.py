@@ -17,16 +17,12 @@ class Disclosure:
         sign_with: sign the credentials with a certificate of your own: two PEM files, the chain of
             certificates (your own first) and its private key; by default with a key that names
             nobody and is made at the first use (see kinetoscope identity).
-        policy: who may refuse or change a request before anything is drawn: a class by its dotted
-            path, such as my_rules.Strict, or lists:FOLDER for the word and picture lists in a
-            folder.
     """
 
     no_prompt: bool = False
     no_credentials: bool = False
     no_watermark: bool = False
     sign_with: tuple[str, str] | None = None
-    policy: str | None = None
 
     def check(self) -> None:
         """ValueError for what can never work; nothing heavy is needed to know it."""
@@ -35,3 +31,19 @@ class Disclosure:
                 raise ValueError(f"--sign-with: the file '{name}' does not exist")
         if self.sign_with and self.no_credentials:
             raise ValueError("--sign-with and --no-credentials exclude each other; give one")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Who is asked before anything is drawn.
+
+    Args:
+        policy: what may refuse or change a request: a class by its dotted path, such as
+            my_rules.Strict, or lists:FOLDER for the lists of words and pictures in a folder. The
+            environment variable KINETOSCOPE_POLICY names one for every command.
+        log_refused: write to the log what was asked for when it is refused; otherwise only that
+            something was, and why.
+    """
+
+    policy: str | None = None
+    log_refused: bool = False
