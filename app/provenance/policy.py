@@ -173,7 +173,9 @@ class GuardedGenerator(VideoGenerator):
     ) -> VideoSession:
         """As `VideoGenerator.session`, for what the gate allows."""
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        prompts, given = self.checked(prompts, {"init": init, **conditions})
+        given: dict[str, Any] = {"init": init, **conditions}
+        if not _is_checked.get():
+            prompts, given = self.checked(prompts, given)
         token = _is_checked.set(True)
         try:
             return super().session(prompts, seed, params, undo=undo, **given)
@@ -191,7 +193,11 @@ class GuardedGenerator(VideoGenerator):
 
     def load_session(self, path: str | os.PathLike[str]) -> VideoSession:
         """As `VideoGenerator.load_session`, if the gate allows its sentences."""
-        session = super().load_session(path)
+        token = _is_checked.set(True)
+        try:
+            session = super().load_session(path)
+        finally:
+            _is_checked.reset(token)
         for prompt in session.prompts:
             self.gate.check(Request(prompt))
         return session
