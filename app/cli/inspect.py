@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 
-def inspect(file: list[str], *, json: bool = False, trust: str | None = None) -> int:
+def inspect(
+    file: list[str],
+    *,
+    json: bool = False,
+    trust: str | None = None,
+    mark_key: str | None = None,
+) -> int:
     """Say what can be found out about where videos and pictures came from.
 
     Content credentials (C2PA) are checked without a network, the mark that this package draws into
@@ -17,7 +23,8 @@ def inspect(file: list[str], *, json: bool = False, trust: str | None = None) ->
         json: print a JSON object on a line for each file.
         trust: a PEM file with certificates of those whose word counts, such as a trust list of
             C2PA; what leads to one of them is called trusted.
+        mark_key: the key file of sample --mark-owner, to read the owner's number from marks.
     """
     from ..runs.inspect import run
 
-    return run(file, as_json=json, trust=trust)
+    return run(file, as_json=json, trust=trust, mark_key=mark_key)

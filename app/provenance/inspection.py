@@ -11,13 +11,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from ...data.video.read import VideoInfo, open_video, probe, read_clip
+from ...data.video.read import VideoInfo, iterate_frames, open_video, probe
 from .credentials import Credentials, read_credentials
 from .generation import MADE_BY, SHARED
 from .identity import COMMON_NAME, identity_file, read_identity, serial_number
 from .policy_lists import hash_text, picture_hash
+from .watermark import Detector, Verdict
+
+MOST_FRAMES = 48  # that are looked at for a mark; all frames have the same one
+CHUNK = 16
 
 
 class Status(IntEnum):
@@ -27,25 +31,6 @@ class Status(IntEnum):
     NOTHING_FOUND = 1
     UNREADABLE = 2
     BROKEN = 3
-
-
-@dataclass(frozen=True)
-class MarkVerdict:
-    """What a detector says of the pixels.
-
-    false_alarm: the probability that pixels without a mark look like this, everything counted that
-        was searched.
-    """
-
-    is_found: bool
-    false_alarm: float
-    payload: str | None = None
-
-
-class Detector(Protocol):
-    """Looks for the mark in a file; None if its pixels are too few for a verdict."""
-
-    def __call__(self, path: Path) -> MarkVerdict | None: ...
 
 
 @dataclass(frozen=True)
@@ -59,7 +44,7 @@ class Finding:
     container: str = ""
     credentials: Credentials = field(default_factory=lambda: Credentials("none"))
     is_own_key: bool = False
-    mark: MarkVerdict | None = None
+    mark: Verdict | None = None
     tags: dict[str, str] = field(default_factory=dict)
     error: str = ""
     picture_hash: str = ""
@@ -90,23 +75,28 @@ class Finding:
         }
 
 
-def inspect_file(
-    path: Path, trusted: str | None = None, detector: Detector | None = None
-) -> Finding:
+def inspect_file(path: Path, trusted: str | None = None, owner_key: bytes | None = None) -> Finding:
     """Look at one file.
 
     Args:
         trusted: certificates, as PEM, of those whose word counts.
-        detector: looks for the mark in the pixels; without it nobody looks.
+        owner_key: also read the number that the holder of this key wrote into the mark.
+
+    Raises:
+        ValueError: the key is too short.
     """
+    detector = Detector(owner_key)
     try:
         info = probe(path)
         with open_video(path) as video:
             tags = dict(video.metadata)
             container = str(getattr(video, "kind", path.suffix.lstrip(".")))
-        first = hash_text(picture_hash(read_clip(path, frames=1).video[:, 0]))
+        first = ""
+        for chunk in iterate_frames(path, frames=MOST_FRAMES, chunk=CHUNK):
+            first = first or hash_text(picture_hash(chunk[:, 0]))
+            detector.add(chunk)
+        mark = detector.verdict()
         credentials = read_credentials(path, trusted)
-        mark = None if detector is None else detector(path)
     except (OSError, ValueError) as error:
         return Finding(path, Status.UNREADABLE, error=_line(error))
     status = _status(credentials, mark)
@@ -114,10 +104,10 @@ def inspect_file(
     return Finding(path, status, info, container, credentials, own, mark, tags, "", first)
 
 
-def _status(credentials: Credentials, mark: MarkVerdict | None) -> Status:
+def _status(credentials: Credentials, mark: Verdict | None) -> Status:
     if credentials.state == "broken":
         return Status.BROKEN
-    is_marked = mark is not None and mark.is_found
+    is_marked = mark is not None and mark.found
     if is_marked or (credentials.is_whole and credentials.says_generated):
         return Status.MADE_BY_A_MODEL
     return Status.NOTHING_FOUND
@@ -168,7 +158,7 @@ def _lines(finding: Finding) -> list[str]:
 
 def _conclusion(finding: Finding) -> str:
     if finding.status == Status.BROKEN:
-        found = finding.mark is not None and finding.mark.is_found
+        found = finding.mark is not None and finding.mark.found
         also = "; a model's mark is in the pixels all the same" if found else ""
         return "its content credentials are broken: the file was changed after signing" + also
     if finding.status == Status.MADE_BY_A_MODEL:
@@ -206,13 +196,14 @@ def _credential_lines(finding: Finding) -> list[str]:
     return lines
 
 
-def _mark_line(mark: MarkVerdict | None) -> str:
+def _mark_line(mark: Verdict | None) -> str:
     if mark is None:
-        return "not looked for a mark, or too few pixels for one"
-    if not mark.is_found:
-        return f"no mark found (pixels without one look like this with p = {mark.false_alarm:.2g})"
-    whose = "" if mark.payload is None else f", payload {mark.payload}"
-    return f"mark found, false alarm with probability {mark.false_alarm:.2g}{whose}"
+        return "not looked at"
+    chance = f"{mark.false_alarm:.2g}" if mark.false_alarm else "below 1e-300"
+    if not mark.found:
+        return f"no mark found (that much is there in {chance} of videos without one)"
+    owner = "" if mark.payload is None else f"; its owner's number is {mark.payload}"
+    return f"a mark is found; the chance of a false alarm is {chance}{owner}"
 
 
 def _short(value: object, longest: int = 60) -> str:

@@ -14,6 +14,8 @@ class Disclosure:
         no_prompt: leave the sentence out of the video's credentials, its metadata and its name.
         no_credentials: write no content credentials (C2PA).
         no_watermark: draw no mark into the pixels; the credentials say so.
+        mark_owner: also write a number of yours, 0 to 65535, into the mark, which only the holder
+            of a key can read: a file with at least 16 bytes that nobody can guess, and the number.
         sign_with: sign the credentials with a certificate of your own: two PEM files, the chain of
             certificates (your own first) and its private key; by default with a key that names
             nobody and is made at the first use (see kinetoscope identity).
@@ -22,6 +24,7 @@ class Disclosure:
     no_prompt: bool = False
     no_credentials: bool = False
     no_watermark: bool = False
+    mark_owner: tuple[str, str] | None = None
     sign_with: tuple[str, str] | None = None
 
     def check(self) -> None:
@@ -29,6 +32,8 @@ class Disclosure:
         for name in self.sign_with or ():
             if not Path(name).is_file():
                 raise ValueError(f"--sign-with: the file '{name}' does not exist")
+        if self.mark_owner and self.no_watermark:
+            raise ValueError("--mark-owner and --no-watermark exclude each other; give one")
         if self.sign_with and self.no_credentials:
             raise ValueError("--sign-with and --no-credentials exclude each other; give one")
 

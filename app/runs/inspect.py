@@ -10,21 +10,23 @@ from pathlib import Path
 from ...data.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ...files.walk import files_below
 from ..provenance.inspection import Finding, Status, in_words, inspect_file
+from ..provenance.writer import read_owner_key
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
 
-def run(names: Sequence[str], as_json: bool, trust: str | None) -> int:
+def run(names: Sequence[str], as_json: bool, trust: str | None, mark_key: str | None) -> int:
     """Print what is found about each file; returns the exit status, the largest of all files.
 
     Raises:
         ValueError: a folder without videos and pictures, or a trust list that is none.
     """
     trusted = None if trust is None else _certificates(Path(trust))
+    owner_key = None if mark_key is None else read_owner_key(mark_key)
     paths = list(_files(names))
     status = 0
     for path in paths:
-        finding = inspect_file(path, trusted)
+        finding = inspect_file(path, trusted, owner_key)
         status = max(status, int(finding.status))
         _show(finding, as_json)
     if len(paths) > 1 and not as_json:
