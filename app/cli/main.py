@@ -31,6 +31,7 @@ COMMANDS = (
     "demo",
     "inspect",
     "identity",
+    "ledger",
 )
 # Second words that make another command of a first one: files in a folder of its name.
 SECOND_WORDS = {"evaluate": ("videos", "tokenizer", "compare")}
