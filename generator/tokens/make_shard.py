@@ -121,7 +121,7 @@ def video_clips(
     states = _states(spoken, models.text)
     text = torch.cat(states).numpy() if states else None
     lengths = tuple(len(part) for part in states)
-    digest = video_sha256(video.video)
+    digest = ""
     clips: list[Clip] = []
     begin = short = 0
     for _, pieces in groupby(
@@ -134,6 +134,7 @@ def video_clips(
         fps = video.fps
         if frames >= options.shortest:
             source = (video.video.name, begin / fps, end / fps)
+            digest = digest or video_sha256(video.video)
             ledger = (words.licence, digest, words.owner, words.source)
             info = ClipInfo(spoken, *source, frames, height, width, fps, *ledger, lengths)
             clips.append(Clip(info, codes, text))
