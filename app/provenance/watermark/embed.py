@@ -17,7 +17,7 @@ from .owner import Owner, owner_spectrum
 from .pattern import draw, spectrum
 
 OPEN_KEY = b"made by Kinetoscope"  # everyone knows it, so that everyone can check
-DECIBELS = 45.0  # PSNR of the mark before rounding
+DECIBELS = 44.0  # PSNR of the mark before rounding
 OWNER_POWER = 0.4  # of the mark's power, where there is an owner
 
 
