@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .embed import check_video
+from .smooth import smooth
 
 ROOT = 160  # pixels of the square root of the small picture's area
 SMOOTH = 3.6  # pixels; slower changes than this are taken away
@@ -72,16 +72,6 @@ def brightness(video: Tensor) -> Tensor:
 
 def evened(luma_FYX: Tensor) -> Tensor:
     """Frames without slow changes, divided by their local strength."""
-    detail = luma_FYX - _blurred(luma_FYX, SMOOTH)
-    strength = _blurred(detail.square(), AROUND).add(STILL**2).sqrt()
+    detail = luma_FYX - smooth(luma_FYX, SMOOTH)
+    strength = smooth(detail.square(), AROUND).add(STILL**2).sqrt()
     return detail / strength
-
-
-def _blurred(frames_FYX: Tensor, width: float) -> Tensor:
-    """Gaussian blur of a standard deviation of `width` pixels; edges go on beyond the picture."""
-    reach = math.ceil(3 * width)
-    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / width) ** 2)
-    taps /= taps.sum()
-    wide = F.pad(frames_FYX[:, None], (reach,) * 4, mode="replicate")
-    down = F.conv2d(wide, taps.view(1, 1, -1, 1))
-    return F.conv2d(down, taps.view(1, 1, 1, -1))[:, 0]

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .evidence import ROOT
 from .pattern import HIGH, PERIOD, axis_waves, strengths
+from .smooth import smooth
 
 GRID = 256  # points of a period at which offsets are tried
 STEP = (
@@ -131,7 +131,7 @@ def whitened(picture: Tensor, scale: float) -> Tensor:
     waves = down.conj().T @ picture.to(torch.complex64) @ across.conj()
     sizes = strengths()
     band = sizes > 0
-    power = _local_mean(waves.abs().square())
+    power = smooth(waves.abs().square(), NEIGHBOURS)
     floor = FLOOR * power[band].mean()
     waves = waves * band / (power + floor).clamp_min(1e-30).sqrt()
     deviation = (waves.abs() * sizes).square().sum().sqrt()
@@ -154,12 +154,3 @@ def at_offsets(waves_KK: Tensor, spectrum_KK: Tensor, down: Tensor, across: Tens
     """Strength of a pattern at offsets in roots, of one axis each: [len(down), len(across)]."""
     product = spectrum_KK * waves_KK.conj()
     return (axis_waves(down) @ product @ axis_waves(across).T).real
-
-
-def _local_mean(power_KK: Tensor) -> Tensor:
-    side = math.ceil(3 * NEIGHBOURS)
-    taps = torch.exp(-0.5 * (torch.arange(-side, side + 1) / NEIGHBOURS) ** 2)
-    taps /= taps.sum()
-    wide = F.pad(power_KK[None, None], (side,) * 4, mode="reflect")
-    down = F.conv2d(wide, taps.view(1, 1, -1, 1))
-    return F.conv2d(down, taps.view(1, 1, 1, -1))[0, 0]
