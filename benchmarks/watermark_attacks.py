@@ -54,7 +54,12 @@ def vp9(video: Tensor) -> Tensor:
 
 def av1(video: Tensor) -> Tensor:
     options = {"crf": "35", "preset": "8", "svtav1-params": "lp=1"}
-    return coded(video, "libsvtav1", **options)
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        return coded(video, "libsvtav1", **options)
+    finally:
+        # For root this encoder makes its caller a real-time process, which starves all others.
+        os.sched_setscheduler(0, *before)
 
 
 def gif(video: Tensor) -> Tensor:
@@ -165,6 +170,8 @@ def turned(video: Tensor, degrees: float = 2.0) -> Tensor:
         torch.stack([angle.sin() * ratio, angle.cos(), torch.zeros(())]),
     ]
     frames = video.transpose(0, 1).float()
-    places = F.affine_grid(torch.stack(rows).expand(len(frames), 2, 3), list(frames.shape))
-    moved = F.grid_sample(frames, places, padding_mode="border")
+    places = F.affine_grid(
+        torch.stack(rows).expand(len(frames), 2, 3), list(frames.shape), align_corners=False
+    )
+    moved = F.grid_sample(frames, places, padding_mode="border", align_corners=False)
     return moved.round().clamp(0, 255).byte().transpose(0, 1)
