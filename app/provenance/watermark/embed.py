@@ -2,8 +2,9 @@
 
 Every frame gets the same pattern, equally in red, green and blue: still cells stay still, a codec
 keeps the pattern where nothing moves, and the detector may add up all frames, in any order and at
-any rate. A pixel's change depends on its place alone, so that chunks and tiles give the same pixels
-as the whole.
+any rate. Pictures that are full of texture hide more and need more: they get it stronger. A pixel's
+change depends on its place and on the texture of its own picture alone, so that chunks and tiles
+give the same pixels as the whole.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from .owner import Owner, owner_spectrum
 from .pattern import draw, spectrum
 
 OPEN_KEY = b"made by Kinetoscope"  # everyone knows it, so that everyone can check
-DECIBELS = 45.0  # PSNR of the mark before rounding
+DECIBELS = 44.0  # PSNR of the mark before rounding
 OWNER_POWER = 0.4  # of the mark's power, where there is an owner
+MORE = 2.5  # decibels at most in pictures that are full of texture
+STEPS = 10  # in which this is added
+ROUGH = (18.0, 33.0)  # textures, of 255, at which the mark becomes stronger, and strongest
+ACROSS = 160  # pixels of the square root of the area at which texture is looked at, about
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ def apply(
     decibels: float = DECIBELS,
     size: tuple[int, int] | None = None,
     corner: tuple[int, int] = (0, 0),
+    roughness: Tensor | None = None,
 ) -> tuple[Tensor, MarkState]:
     """Mark a video, a chunk of its frames or a tile of its pictures as made by a model.
 
@@ -45,15 +51,18 @@ def apply(
         video: float `[..., 3, F, Y, X]` in [-1, 1], or uint8.
         state: what the chunk before returned; it saves making the pattern again.
         owner: also write 16 bits that only the holder of this key can read.
-        decibels: PSNR of the marked video against the unmarked one, before rounding to uint8.
+        decibels: PSNR of the marked video against the unmarked one, before rounding to uint8; up to
+            2.5 less in pictures that are full of texture.
         size: (height, width) of the whole picture, where `video` is a tile of it.
         corner: (top, left) of that tile.
+        roughness: what `texture` says of the whole pictures, `[..., F]`; needed for tiles.
 
     Returns:
         The marked video, of the same type and shape, and the state for the next chunk.
 
     Raises:
-        ValueError: for other shapes and types, and tiles that lie outside of the picture.
+        ValueError: for other shapes and types, tiles that lie outside of the picture, and tiles
+            without the roughness of their pictures.
     """
     check_video(video)
     rows, columns = video.shape[-2:]
@@ -64,13 +73,35 @@ def apply(
             f"a tile of {rows} x {columns} at {top}, {left} does not lie in a picture of "
             f"{height} x {width}"
         )
+    if (rows, columns) != (height, width) and roughness is None:
+        raise ValueError("a tile needs roughness, which `texture` tells of the whole pictures")
     settings = (owner, decibels, height, width, rows, columns, top, left, video.device)
     if state is None or state.settings != settings:
         # The whole picture is drawn, so that a tile gets the same numbers bit for bit.
         whole = _pattern(owner, decibels, height, width)
         tile = whole[top : top + rows, left : left + columns].contiguous()
         state = MarkState(tile.to(video.device), settings)
-    return _add(video, state.pattern), state
+    gains = _gains(texture(video) if roughness is None else roughness)
+    return _add(video, state.pattern, gains), state
+
+
+def texture(video: Tensor) -> Tensor:
+    """How rough each picture of a video `[..., 3, F, Y, X]` is: the mean difference of neighbours
+    down and across in its green, in units of 1 / 255, float32 `[..., F]`."""
+    check_video(video)
+    height, width = video.shape[-2:]
+    step = max(1, round((height * width) ** 0.5 / ACROSS))
+    green = video.select(-4, 1)[..., ::step, ::step].float()
+    rough = sum(green.diff(dim=axis).abs().mean((-2, -1)).nan_to_num() for axis in (-2, -1))
+    assert isinstance(rough, Tensor)
+    return rough if video.dtype == torch.uint8 else rough * 127.5
+
+
+def _gains(roughness: Tensor) -> Tensor:
+    """By how much the mark of each picture is stronger, in steps of a quarter of a decibel."""
+    low, high = ROUGH
+    share = ((roughness - low) / (high - low)).clamp(0, 1)
+    return 10 ** ((share * STEPS).round() / STEPS * MORE / 20)
 
 
 class Mark:
@@ -106,7 +137,20 @@ def _pattern(owner: Owner | None, decibels: float, height: int, width: int) -> T
     return strength * ((1 - OWNER_POWER) ** 0.5 * opened + OWNER_POWER**0.5 * private)
 
 
-def _add(video: Tensor, pattern_YX: Tensor) -> Tensor:
+def _add(video: Tensor, pattern_YX: Tensor, gains: Tensor) -> Tensor:
+    """Add the pattern to `[..., 3, F, Y, X]`, each picture with its own gain `[..., F]`."""
+    different = gains.unique().tolist()
+    if len(different) == 1:
+        return _add_one(video, pattern_YX * different[0])
+    marked = torch.empty_like(video)
+    pictures = video.movedim(-4, -3)  # [..., F, 3, Y, X], as the gains are laid out
+    for gain in different:
+        here = gains == gain
+        marked.movedim(-4, -3)[here] = _add_one(pictures[here], pattern_YX * gain)
+    return marked
+
+
+def _add_one(video: Tensor, pattern_YX: Tensor) -> Tensor:
     if video.dtype != torch.uint8:
         return video.add(pattern_YX.to(video.dtype) / 127.5).clamp_(-1, 1)
     # A whole number and the pattern round to the number plus the rounded pattern. Bytes take a

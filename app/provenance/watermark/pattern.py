@@ -1,4 +1,4 @@
-"""The keyed pattern: waves of one strength whose phases only the key knows.
+"""The keyed pattern: waves of known strengths whose phases only the key knows.
 
 Lengths are counted in `root`, the square root of the picture's area, so that a picture keeps its
 pattern when it is scaled. The pattern repeats after `PERIOD` roots in both directions, and the
@@ -17,16 +17,17 @@ import torch
 from torch import Tensor
 
 PERIOD = 2
-LOW = 8  # cycles a root; lower waves are seen more easily and lie below stronger pictures
-HIGH = 48  # higher waves do not survive a codec, nor scaling to a half
+LOW = 6  # cycles a root; lower waves are seen more easily and lie below stronger pictures
+HIGH = 40  # higher waves do not survive a codec after scaling to a half
+FALL = 0.5  # strength falls with this power of the frequency: low waves survive codecs longer
 WAVES = torch.arange(-HIGH * PERIOD, HIGH * PERIOD + 1) / PERIOD  # [K], cycles a root
 FINEST = 0.4  # cycles a pixel; small pictures show no higher waves
 
 
 @lru_cache(maxsize=16)
 def spectrum(key: bytes) -> Tensor:
-    """The waves of a key, complex64 [K, K] (down, across): of size 1 between `LOW` and `HIGH`
-    and 0 elsewhere. The pattern is real: opposite waves are conjugate.
+    """The waves of a key, complex64 [K, K] (down, across), with the sizes of `strengths`. The
+    pattern is real: opposite waves are conjugate.
 
     Phases are 16 bits each of SHAKE-256 of the key, so that they are the same everywhere.
     """
@@ -36,7 +37,14 @@ def spectrum(key: bytes) -> Tensor:
     phase = steps.float() * (math.pi / 2**15)
     half = torch.arange(K * K).view(K, K) < K * K // 2
     phase = torch.where(half, phase, -phase.flip(0, 1))
-    return torch.polar((distance() <= HIGH).logical_and(distance() >= LOW).float(), phase)
+    return torch.polar(strengths(), phase)
+
+
+def strengths() -> Tensor:
+    """The size of each wave, [K, K]; 0 outside of the band from `LOW` to `HIGH`."""
+    cycles = distance()
+    inside = (cycles >= LOW) & (cycles <= HIGH)
+    return torch.where(inside, (cycles / LOW) ** -FALL, 0.0)
 
 
 def distance() -> Tensor:

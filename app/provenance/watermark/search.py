@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .evidence import ROOT
-from .pattern import HIGH, LOW, PERIOD, axis_waves, distance
+from .pattern import HIGH, PERIOD, axis_waves, strengths
+from .smooth import smooth
 
 GRID = 256  # points of a period at which offsets are tried
 STEP = (
@@ -78,7 +78,12 @@ class Place:
     mirrored: bool
 
 
-def search(picture: Tensor, spectra: Sequence[Tensor], enough: float = ENOUGH) -> list[Place]:
+def search(
+    picture: Tensor,
+    spectra: Sequence[Tensor],
+    enough: float = ENOUGH,
+    tiers: Sequence[Tier] = TIERS,
+) -> list[Place]:
     """The best place of each pattern in a picture of `Evidence`.
 
     For a key drawn at random a correlation is a sum of cosines of independent phases. Such a sum
@@ -91,7 +96,7 @@ def search(picture: Tensor, spectra: Sequence[Tensor], enough: float = ENOUGH) -
     """
     best = [Place(0.0, 1.0, 1.0, (0.0, 0.0), False) for _ in spectra]
     conjugates = torch.stack(list(spectra))
-    for tier in TIERS:
+    for tier in tiers:
         for scale in tier.scales:
             waves = whitened(picture, scale)
             for mirrored in (False, True):
@@ -119,16 +124,18 @@ def _best(map_NN: Tensor, tier: Tier, scale: float, mirrored: bool) -> Place:
 
 def whitened(picture: Tensor, scale: float) -> Tensor:
     """The waves of the pattern in a picture at a scale, complex64 [K, K], brought to the strength
-    of their neighbours and together to a power of 1."""
+    of their neighbours, and together to a standard deviation of 1 in `correlations`."""
     height, width = picture.shape
     down = axis_waves((torch.arange(height) + 0.5 - height / 2) * (scale / ROOT))
     across = axis_waves((torch.arange(width) + 0.5 - width / 2) * (scale / ROOT))
     waves = down.conj().T @ picture.to(torch.complex64) @ across.conj()
-    band = (distance() >= LOW) & (distance() <= HIGH)
-    power = _local_mean(waves.abs().square())
+    sizes = strengths()
+    band = sizes > 0
+    power = smooth(waves.abs().square(), NEIGHBOURS)
     floor = FLOOR * power[band].mean()
     waves = waves * band / (power + floor).clamp_min(1e-30).sqrt()
-    return waves / waves.abs().square().sum().sqrt().clamp_min(1e-30)
+    deviation = (waves.abs() * sizes).square().sum().sqrt()
+    return waves / deviation.clamp_min(1e-30)
 
 
 def correlations(waves_KK: Tensor, spectra_BKK: Tensor, most: int) -> Tensor:
@@ -147,12 +154,3 @@ def at_offsets(waves_KK: Tensor, spectrum_KK: Tensor, down: Tensor, across: Tens
     """Strength of a pattern at offsets in roots, of one axis each: [len(down), len(across)]."""
     product = spectrum_KK * waves_KK.conj()
     return (axis_waves(down) @ product @ axis_waves(across).T).real
-
-
-def _local_mean(power_KK: Tensor) -> Tensor:
-    side = math.ceil(3 * NEIGHBOURS)
-    taps = torch.exp(-0.5 * (torch.arange(-side, side + 1) / NEIGHBOURS) ** 2)
-    taps /= taps.sum()
-    wide = F.pad(power_KK[None, None], (side,) * 4, mode="reflect")
-    down = F.conv2d(wide, taps.view(1, 1, -1, 1))
-    return F.conv2d(down, taps.view(1, 1, 1, -1))[0, 0]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from kinetoscope.app.provenance.watermark import Mark, Owner, apply
-from kinetoscope.app.provenance.watermark.embed import DECIBELS
+from kinetoscope.app.provenance.watermark.embed import DECIBELS, MORE, texture
 from torch import Tensor
 
 OWNER = Owner(b"a private key of some length", 4711)
@@ -39,7 +39,12 @@ def test_tiles_give_what_the_whole_gives(video: Tensor) -> None:
     whole, _ = apply(video)
     for top, left, height, width in [(0, 0, 20, 64), (20, 0, 28, 33), (20, 33, 28, 31)]:
         rows, columns = slice(top, top + height), slice(left, left + width)
-        tile, _ = apply(video[..., rows, columns], size=(48, 64), corner=(top, left))
+        tile, _ = apply(
+            video[..., rows, columns],
+            size=(48, 64),
+            corner=(top, left),
+            roughness=texture(video),
+        )
         assert torch.equal(tile, whole[..., rows, columns])
 
 
@@ -47,6 +52,31 @@ def test_what_stands_still_stays_still(video: Tensor) -> None:
     still = video[:, :1].expand(-1, 9, -1, -1)
     marked, _ = apply(still)
     assert torch.equal(marked, marked[:, :1].expand_as(marked))
+
+
+def test_rough_pictures_hide_more_and_get_more(video: Tensor) -> None:
+    """Random pixels are as rough as can be; half of the frames are even."""
+    middle = (video // 2 + 64).clone()
+    middle[:, ::2] = 128
+    marked, _ = apply(middle)
+    assert abs(_decibels(middle[:, ::2], marked[:, ::2]) - DECIBELS) < 0.8
+    assert abs(_decibels(middle[:, 1::2], marked[:, 1::2]) - (DECIBELS - MORE)) < 0.8
+    for frame in range(9):
+        alone, _ = apply(middle[:, frame : frame + 1])
+        assert torch.equal(alone, marked[:, frame : frame + 1])
+
+
+def test_a_batch_is_marked_as_its_videos_are(video: Tensor) -> None:
+    batch = torch.stack([video, video // 4 + 100])
+    marked, _ = apply(batch)
+    assert torch.equal(marked[0], apply(batch[0])[0])
+    assert torch.equal(marked[1], apply(batch[1])[0])
+
+
+def test_texture_is_the_same_for_bytes_and_floats(video: Tensor) -> None:
+    floats = video.float() / 127.5 - 1
+    torch.testing.assert_close(texture(floats), texture(video), rtol=1e-4, atol=1e-3)
+    assert texture(torch.full((3, 2, 1, 1), 0.5)).tolist() == [0, 0]
 
 
 def test_bytes_round_as_floats_do(video: Tensor) -> None:
@@ -76,6 +106,8 @@ def test_what_cannot_be_marked_is_said() -> None:
         apply(torch.zeros(3, 8, 8, dtype=torch.uint8))
     with pytest.raises(ValueError, match="does not lie in a picture of 32 x 32"):
         apply(torch.zeros(3, 1, 8, 8), size=(32, 32), corner=(30, 0))
+    with pytest.raises(ValueError, match="a tile needs roughness"):
+        apply(torch.zeros(3, 1, 8, 8), size=(32, 32))
     with pytest.raises(ValueError, match="at least 16 bytes; got 3"):
         Owner(b"key", 1)
     with pytest.raises(ValueError, match="between 0 and 65535; got 65536"):
