@@ -170,6 +170,21 @@ class FolderSource:
         new.key = _key(before=self.key, captions=mark)
         return new
 
+    def leave_out(self, rows: Mapping[int, str]) -> None:
+        """Never give the videos of these rows again; the hashes of their content name what was left
+        out. Which of the others are held out does not change.
+
+        Raises:
+            ValueError: nothing is left.
+        """
+        kept = [row for row in self.rows if row not in rows]
+        if not kept:
+            raise ValueError(f"all {len(self.rows)} videos of '{self.folder.root}' are struck out")
+        for row in rows:  # a broken video is replaced by any other
+            self.folder.entries[row] = self.folder.entries[kept[0]]
+        self.rows = kept
+        self.key = _key(before=self.key, left_out=sorted(rows.values()))
+
     def __len__(self) -> int:
         return len(self.rows) * self.rounds
 

@@ -15,6 +15,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from ...data.datasets.shards import Shards
 from ...data.datasets.source import ClipSource, FolderSource
+from ...data.ledger.content import KnownContents
+from ...data.ledger.rows import LedgerRow
+from ...data.ledger.sources import (
+    check_shard_licences,
+    ledger_of_shards,
+    ledger_of_source,
+    struck_out_of,
+)
 from ..conditions.text_encoder import TextEncoder
 from ..model.config import DecoderConfig
 from .batch import Stage, TokenBatches, Tokens
@@ -45,6 +53,7 @@ class TokenData(pl.LightningDataModule):
         self.seed = seed
         self.workers = workers
         self.captions: list[str] = []
+        self.ledger: list[LedgerRow] = []  # of what is learned from, once it is loaded
         self._start = 0
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
@@ -130,6 +139,8 @@ class TokenDataModule(TokenData):
         seed: seed of the shuffling.
         long_captions: what becomes of captions of a folder with more tokens than the model takes:
             "stop", "cut" to the words that fit, or "skip", with the clips that have no other.
+        require_licence: refuse videos whose licence is none of these SPDX names, such as
+            "CC-BY-4.0,CC0-1.0".
     """
 
     def __init__(
@@ -140,13 +151,19 @@ class TokenDataModule(TokenData):
         cache_dir: str = "runs/tokens",
         seed: int = 0,
         long_captions: LongCaptions = "stop",
+        require_licence: str | None = None,
     ) -> None:
         super().__init__(stages, seed, long_captions=long_captions)
+        self.require_licence = require_licence
         self.train = train
         self.validation = validation
         self.cache_dir = Path(cache_dir)
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
+        contents = KnownContents(self.cache_dir / "contents.json")
+        self.ledger = ledger_of_source(self.train, contents, self.require_licence)
+        if self.validation is not None:
+            ledger_of_source(self.validation, contents, self.require_licence)
         most = module.text.most_tokens(module.config.max_text)
         train = self._fitting(self.train, module.text, most)
         validation = self.validation and self._fitting(self.validation, module.text, most)
@@ -177,6 +194,7 @@ class FolderTokens(TokenDataModule):
         size: int = 64,
         fps: float | None = None,
         rounds: int = 8,
+        require_licence: str | None = None,
         stages: list[Stage] = [Stage(1, 9, 8)],  # noqa: B006 (never changed)
         cache_dir: str = "runs/tokens",
         seed: int = 0,
@@ -184,7 +202,8 @@ class FolderTokens(TokenDataModule):
     ) -> None:
         check_choice(long_captions)
         train = FolderSource(root, frames, size, fps, rounds, seed)
-        super().__init__(train, train.for_validation(), stages, cache_dir, seed, long_captions)
+        validation = train.for_validation()
+        super().__init__(train, validation, stages, cache_dir, seed, long_captions, require_licence)
 
 
 class ShardTokens(TokenData):
@@ -199,6 +218,7 @@ class ShardTokens(TokenData):
         workers: processes that read ahead.
         seed: seed of the shuffling.
         long_captions: as in `TokenDataModule`, of shards that hold captions as words.
+        require_licence: refuse clips whose licence is none of these SPDX names.
     """
 
     def __init__(
@@ -209,13 +229,20 @@ class ShardTokens(TokenData):
         workers: int = 0,
         seed: int = 0,
         long_captions: LongCaptions = "stop",
+        require_licence: str | None = None,
     ) -> None:
         super().__init__(stages, seed, workers, long_captions)
+        self.require_licence = require_licence
         self.shards = Shards(root)
         self.held_out = held_out
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
+        check_shard_licences(self.shards, self.require_licence)
+        struck = struck_out_of(self.shards)
         arguments = module.tokenizer, module.text, self.held_out, self.seed, module.codebooks
         most = module.text.most_tokens(module.config.max_text)
-        train, validation = shard_tokens(self.shards, *arguments, most, self.long_captions)
+        train, validation = shard_tokens(
+            self.shards, *arguments, most, self.long_captions, left_out=struck
+        )
+        self.ledger = ledger_of_shards(self.shards, train.clips, struck)
         return train, validation, (validation or train).captions(SAMPLES)

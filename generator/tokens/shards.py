@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -34,6 +34,7 @@ def shard_tokens(
     codebooks: Codebooks | None = None,
     most: int | None = None,
     long_captions: LongCaptions = "stop",
+    left_out: Container[str] = (),
 ) -> tuple[ShardSet, ShardSet | None]:
     """Clips to train on, and clips to validate on from a share `held_out` of the videos.
 
@@ -41,6 +42,7 @@ def shard_tokens(
         codebooks: which codes of a cell are taken; all if not given.
         most: tokens of a caption; as many as the encoder takes if not given.
         long_captions: what becomes of longer ones, see `long_captions.fitting`.
+        left_out: hashes of the content of videos that are not learned from.
 
     Raises:
         ValueError: the codes are of another tokenizer, the caption states are of another encoder,
@@ -73,13 +75,16 @@ def shard_tokens(
     codebooks = codebooks or Codebooks.of(tokenizer)
     parts: tuple[list[int], list[int]] = ([], [])
     for index, record in enumerate(shards.records):
-        if words.get(index, ()) is not None:
+        if words.get(index, ()) is not None and record.get("sha256") not in left_out:
             parts[record["source"] in kept_back].append(index)
     train, validation = (
         ShardSet(shards, clips, text.dim, codebooks, spoken) if clips else None for clips in parts
     )
     if train is None:
-        raise ValueError(f"no clip in '{shards.folder}' has a caption that is kept")
+        raise ValueError(
+            f"no clip in '{shards.folder}' is left to train on: they are held out, struck out, or "
+            "have no caption that is kept"
+        )
     return train, validation
 
 

@@ -33,6 +33,7 @@ from ..tokens.data_modules import FolderTokens, ShardTokens, TokenDataModule
 from .callbacks import SampleImages, TrainingMonitor
 from .flaws import ContextFlaws, Uniform, disturb, uniform
 from .fsdp import divide, gather, recompute_blocks
+from .ledger import save_training_data
 from .linear_loss import linear_loss
 from .lora import LoraSize, add_lora, save_adapter
 from .token_weights import TokenLoss
@@ -391,10 +392,12 @@ class GeneratorModule(pl.LightningModule):
             return
         if self.lora.rank:
             save_adapter(self.export_folder, weights, self.lora, *self.base)
-            return
-        whole = Decoder(self.config)
-        whole.load_state_dict(weights)
-        self.generator(whole).save_pretrained(self.export_folder)
+        else:
+            whole = Decoder(self.config)
+            whole.load_state_dict(weights)
+            self.generator(whole).save_pretrained(self.export_folder)
+        learned = getattr(getattr(self.trainer, "datamodule", None), "ledger", [])
+        save_training_data(self.export_folder, learned, *self.base)
 
     @property
     def export_folder(self) -> Path:
