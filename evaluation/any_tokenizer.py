@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..data.datasets.wanted import Wanted
 from ..data.video import to_float, to_uint8
 from ..files.model_folder import find_folder
 from ..tokenizer import VideoCodes, VideoTokenizer
@@ -132,6 +133,7 @@ def evaluate_tokenizers(
     workers: int = 2,
     cache: str | None = None,
     device: str = "cpu",
+    wanted: Wanted = Wanted(),
     say: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
     """What each tokenizer keeps of the clips that a protocol chooses in `data`.
@@ -152,7 +154,8 @@ def evaluate_tokenizers(
     extras = {each.name: _Extras(each) for each in tokenizers}
     original = Measured(protocol, (), network)
     with FeatureStore(cache or default_folder()) as store:
-        chosen = choose_clips(data, protocol, "reference", store)
+        chosen = choose_clips(data, protocol, "reference", store, wanted)
+        say(chosen.layout)
         jobs = [Job(clip) for clip in chosen.clips]
         say(f"{len(jobs)} clips of {chosen.videos} videos")
         broken: list[Problem] = []

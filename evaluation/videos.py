@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from ..data.datasets.listed_video import Problem
+from ..data.datasets.wanted import Wanted
 from ..tokenizer.training.perceptual import PerceptualLoss
 from .clips.extraction import Job, Work, fill, row_key
 from .clips.feature_store import FeatureStore, Rows, collect, default_folder, file_sha256
@@ -37,7 +38,8 @@ PACKAGES = ("kinetoscope", "torch", "av", "numpy", "torchmetrics", "transformers
 
 @dataclass(frozen=True)
 class Settings:
-    """What is compared with what, and how; `split` is that of the reference.
+    """What is compared with what, and how; `wanted` says which videos of the reference count, and
+    `generated_wanted` which of the generated set.
 
     `networks` maps a role ("video", "picture", "classifier", "clip", "lpips", "sound") to a
     network's name, see `evaluation.features`. What stands below `halves` never changes a number.
@@ -48,7 +50,8 @@ class Settings:
     metrics: Sequence[str]
     protocol: Protocol = field(default_factory=Protocol)
     networks: Mapping[str, str] = field(default_factory=dict)
-    split: str | None = None
+    wanted: Wanted = field(default_factory=Wanted)
+    generated_wanted: Wanted = field(default_factory=Wanted)
     halves: int = HALVES
     batch: int = 8
     workers: int = 2
@@ -74,13 +77,15 @@ def evaluate_sets(
         tempfile.TemporaryDirectory(prefix="kinetoscope-") as scratch,
     ):
         sets = {
-            side: choose_clips(source, protocol, side, store, split)
-            for side, source, split in (
-                ("reference", settings.reference, settings.split),
-                ("generated", settings.generated, None),
-            )
+            "reference": choose_clips(
+                settings.reference, protocol, "reference", store, settings.wanted
+            ),
+            "generated": choose_clips(
+                settings.generated, protocol, "generated", store, settings.generated_wanted
+            ),
         }
         for side, chosen in sets.items():
+            say(f"{side}: {chosen.layout}")
             say(f"{side}: {len(chosen.clips)} clips of {chosen.videos} videos")
         jobs, paired = _jobs(sets, metrics)
         works = _fill_all(store, jobs, metrics, settings, say)
@@ -291,7 +296,8 @@ def _result(
         "sets": {
             side: {
                 "source": chosen.source,
-                "split": settings.split if side == "reference" else None,
+                "found": chosen.layout,
+                **vars(settings.wanted if side == "reference" else settings.generated_wanted),
                 "sha256": chosen.fingerprint,
                 "videos": chosen.videos,
                 "clips": len(chosen.clips),

@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from ...files.walk import files_below
 from ..worlds.physics.clips import HELD_OUT_SEED, physics_batch
 from ..worlds.physics.scene import PhysicsConfig
 from .folder import ClipFolder
+from .wanted import Wanted
 
 logger = logging.getLogger("kinetoscope.data")
 
@@ -95,7 +96,11 @@ class PhysicsSource:
 
 class FolderSource:
     """Random clips of the videos of a folder, `rounds` of each; one of each held-out video for
-    `validation`."""
+    `validation`.
+
+    `wanted` says which videos are taken of a data set. With `validation_split` those of that split
+    are held out, and none of the others.
+    """
 
     def __init__(
         self,
@@ -107,10 +112,17 @@ class FolderSource:
         seed: int = 0,
         validation: bool = False,
         held_out: float = 0.05,
+        wanted: Wanted = Wanted(),
+        validation_split: str | None = None,
     ) -> None:
         if rounds < 1:
             raise ValueError(f"rounds must be at least 1; got {rounds}")
-        self.folder = ClipFolder(root, frames, size, fps=fps, random=not validation, seed=seed)
+        self.folder = ClipFolder(
+            root, frames, size, fps=fps, random=not validation, seed=seed, wanted=wanted
+        )
+        held_out = 0.0 if validation_split else held_out
+        self._held_out_split = validation_split
+        self._wanted = wanted
         self.rows = split_rows(len(self.folder), held_out, seed)[validation]
         self.rounds = 1 if validation else rounds
         self._held_out = held_out
@@ -123,12 +135,15 @@ class FolderSource:
             "fps": fps,
             "seed": seed,
             "held_out": held_out,
+            **wanted.settings(),
         }
         self.key = _key(**self._settings, validation=validation)
 
     def for_validation(self) -> FolderSource | None:
         """One clip of each held-out video, without looking at the files again; None if there is no
         such video, which is logged."""
+        if self._held_out_split is not None:
+            return self._of_split(self._held_out_split)
         rows = split_rows(len(self.folder), self._held_out, self.folder.seed)[1]
         if not rows:
             count = len(self.folder)
@@ -143,6 +158,24 @@ class FolderSource:
         twin.rows = rows
         twin.rounds = 1
         twin.key = _key(**self._settings, validation=True)
+        return twin
+
+    def _of_split(self, split: str) -> FolderSource:
+        """One clip of each video of another split."""
+        folder = self.folder
+        twin = copy.copy(self)
+        twin.folder = ClipFolder(
+            folder.root,
+            folder.frames,
+            folder.size,
+            fps=folder.fps,
+            random=False,
+            seed=folder.seed,
+            wanted=replace(self._wanted, split=split),
+        )
+        twin.rows = list(range(len(twin.folder)))
+        twin.rounds = 1
+        twin.key = _key(**self._settings, validation=True, validation_split=split)
         return twin
 
     def __len__(self) -> int:

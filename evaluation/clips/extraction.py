@@ -16,7 +16,6 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from ...data.datasets.layouts import LaidVideo
 from ...data.datasets.layouts.read import local_file
 from ...data.datasets.listed_video import Problem
 from ...data.video import VideoError
@@ -138,7 +137,7 @@ def _load(job: Job, protocol: Protocol, sound: bool) -> Loaded:
 
 def _sound(clip: Clip, protocol: Protocol) -> Tensor:
     video = clip.video
-    begin = video.span[0] if isinstance(video, LaidVideo) and video.span else 0.0
+    begin = video.span[0] if video.span else 0.0
     seconds = protocol.frames * clip.stride / clip.known.fps
     with local_file(video) as path:
         return read_sound(path, begin + clip.first / clip.known.fps, seconds)

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ...data.datasets.shards import Shards
 from ...data.datasets.source import ClipSource, FolderSource
+from ...data.datasets.wanted import Wanted
 from ..model.config import DecoderConfig
 from .batch import Stage, TokenBatches, Tokens
 from .cache import build_tokens
@@ -155,8 +156,19 @@ class FolderTokens(TokenDataModule):
         stages: list[Stage] = [Stage(1, 9, 8)],  # noqa: B006 (never changed)
         cache_dir: str = "runs/tokens",
         seed: int = 0,
+        wanted: Wanted = Wanted(),
+        validation_split: str | None = None,
     ) -> None:
-        train = FolderSource(root, frames, size, fps, rounds, seed)
+        train = FolderSource(
+            root,
+            frames,
+            size,
+            fps,
+            rounds,
+            seed,
+            wanted=wanted,
+            validation_split=validation_split,
+        )
         super().__init__(train, train.for_validation(), stages, cache_dir, seed)
 
 

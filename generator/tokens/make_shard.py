@@ -9,7 +9,7 @@ Legend: T H W latent grid, F Y X frames and pixels.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ...data.datasets.shards import Clip, ClipInfo, shard_path, write_shard
 from ...data.datasets.shots import CUT, split_shots
+from ...data.datasets.wanted import Wanted
 from ...data.video import VideoError, to_float
 from ...data.video.codec import computed
 from ...data.video.pixels import WHITE, background_colour
@@ -48,6 +49,7 @@ class ShardOptions:
     dtype: str = "float32"
     videos_per_shard: int = 64
     background: str = WHITE
+    wanted: Wanted = field(default_factory=Wanted)
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:

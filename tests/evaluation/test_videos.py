@@ -15,6 +15,7 @@ import pytest
 import torch
 from kinetoscope.app.cli.evaluate.videos import videos
 from kinetoscope.app.cli.main import main
+from kinetoscope.data.datasets.wanted import Wanted
 from kinetoscope.data.video import read_clip, write_video
 from kinetoscope.evaluation.clips import extraction
 from kinetoscope.evaluation.clips.feature_store import FeatureStore
@@ -223,10 +224,17 @@ def test_the_reference_may_be_a_split_of_a_data_set(
         shutil.copy(path, place / path.name)
     whole = run(reference=str(tmp_path / "data"))
     assert whole["fvd"] == pytest.approx(run()["fvd"], rel=1e-4)
-    train = run(reference=str(tmp_path / "data"), split="train")
+    train = run(reference=str(tmp_path / "data"), wanted=Wanted(split="train"))
     assert train["sets"]["reference"] == train["sets"]["reference"] | {"clips": 8, "split": "train"}
     with pytest.raises(ValueError, match="has no split 'dev'; there are test, train"):
-        run(reference=str(tmp_path / "data"), split="dev")
+        run(reference=str(tmp_path / "data"), wanted=Wanted(split="dev"))
+    of_one = Wanted("classes", template="a {label}", filter="label == 'c1'")
+    half = run(reference=str(tmp_path / "data"), wanted=of_one)
+    about = half["sets"]["reference"]
+    assert (about["clips"], about["filter"]) == (6, "label == 'c1'")
+    assert about["found"].startswith("folders of 2 classes: 12 videos")
+    half = run(generated=str(tmp_path / "data"), generated_wanted=of_one)
+    assert half["sets"]["generated"]["clips"] == 6
 
 
 def test_notes_say_what_a_number_suffers_from(run: Callable[..., dict[str, Any]]) -> None:
