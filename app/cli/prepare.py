@@ -32,6 +32,7 @@ def prepare(
     split: str | None = None,
     template: str = "{label}",
     filter: str | None = None,
+    actions: bool = False,
 ) -> int:
     """Turn a folder of videos into shards of codes to train on.
 
@@ -69,6 +70,8 @@ def prepare(
         engine: local, or ray for the machines of a Ray cluster.
         layout: insist on lerobot, something-something, prompts, table, frames, gymnasium, classes
             or plain.
+        actions: also store the actions of each frame, of a LeRobot set or in NAME.actions.csv
+            beside each video; videos without any are left out.
         split: only train, validation or test, where the layout has splits.
         template: how a label becomes a caption, such as 'a video of {label}'.
         filter: only videos that this holds for, such as 'seconds > 2 and height >= 256'.
@@ -98,6 +101,7 @@ def prepare(
         videos_per_shard,
         background,
         Wanted(layout, split, template, filter),
+        actions,
     )
     work = Work(tokenizer, text, device, workers, time_limit, engine)
     show_log()

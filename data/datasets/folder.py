@@ -19,6 +19,7 @@ from torch.utils.data import Dataset, get_worker_info
 
 from ..video import VideoError, VideoInfo, probe, read_clip
 from ..video.pixels import WHITE, background_colour
+from .actions import at_frames, read_actions
 from .captions import SOURCES
 from .layouts.base import LaidVideo
 from .layouts.read import measure
@@ -44,8 +45,8 @@ class Entry:
     path: Path
     captions: tuple[str, ...]
     info: VideoInfo
+    video: LaidVideo
     start: float = 0.0
-    video: LaidVideo | None = None
 
 
 class ClipFolder(Dataset[dict[str, Any]]):
@@ -85,6 +86,8 @@ class ClipFolder(Dataset[dict[str, Any]]):
         wanted: layout, split, words of labels and a filter. Data sets that bear marks of a layout
             (UCF-101's lists, LeRobot's meta files, tables with times) are found by themselves
             where `captions` is "auto".
+        actions: also give "actions": float `[F, A]` of each frame, see `read_actions`; videos
+            without any are left out.
 
     Raises:
         ValueError: a setting is out of range, the folder or its manifest cannot be used, or no
@@ -107,7 +110,9 @@ class ClipFolder(Dataset[dict[str, Any]]):
         seed: int = 0,
         background: str = WHITE,
         wanted: Wanted = Wanted(),
+        actions: bool = False,
     ) -> None:
+        self.actions = actions
         self.root = Path(root)
         self.frames = operator.index(frames)
         self.fps = None if fps is None else float(fps)
@@ -177,9 +182,13 @@ class ClipFolder(Dataset[dict[str, Any]]):
         place, top, left, zoom, mirror = (draw.random() if self.random else 0.5 for _ in range(5))
         caption = draw.choice(entry.captions) if self.random else entry.captions[0]
         rate = self.fps or entry.info.fps / self.stride
-        video = self._read(
-            entry, int(place * (spare + 1)) / rate if spare > 0 else 0.0, (top, left), zoom
-        )
+        start = int(place * (spare + 1)) / rate if spare > 0 else 0.0
+        video = self._read(entry, start, (top, left), zoom)
+        if self.actions:
+            own = entry.info.fps
+            rows = read_actions(entry.video)
+            actions = at_frames(rows, start * own, own / rate, self.frames)
+            return {"video": video, "caption": caption, "actions": actions}
         if self.flip and self.random and mirror < 0.5 and not SIDES.search(caption):
             video = video.flip(-1)
         return {"video": video, "caption": caption}
@@ -224,7 +233,7 @@ class ClipFolder(Dataset[dict[str, Any]]):
         entries = []
         silent = ("",)
         with ThreadPoolExecutor(max_workers=8) as pool:
-            looks = pool.map(lambda video: _look(video, self.fps), videos)
+            looks = pool.map(lambda video: _look(video, self.fps, self.actions), videos)
             for video, (info, reason) in zip(videos, looks, strict=True):
                 reason = reason or self._too_short(video.path, info)
                 if info is None or reason:
@@ -232,7 +241,7 @@ class ClipFolder(Dataset[dict[str, Any]]):
                     continue
                 said = silent if self.silent else video.words.captions
                 start = video.span[0] if video.span else 0.0
-                entries.append(Entry(video.path, said, info, start, video))
+                entries.append(Entry(video.path, said, info, video, start))
         count = len(entries) + len(self.skipped)
         if self.skipped:
             logger.warning("skipped %d of %d files in '%s'", len(self.skipped), count, self.root)
@@ -286,8 +295,12 @@ def _length(info: VideoInfo, fps: float | None, stride: int) -> int:
     return -(-info.frames // stride) if fps is None else max(1, round(info.seconds * fps))
 
 
-def _look(video: LaidVideo, fps: float | None) -> tuple[VideoInfo | None, str]:
+def _look(
+    video: LaidVideo, fps: float | None, actions: bool = False
+) -> tuple[VideoInfo | None, str]:
     try:
+        if actions:
+            read_actions(video)
         return probe(video.path, fps) if video.span is None else measure(video), ""
     except VideoError as error:
         return None, str(error)

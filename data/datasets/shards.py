@@ -4,7 +4,8 @@ each.
     manifest.json   what made the shards (settings, tokenizer, caption encoder), how many there
                     are, and the sha256 of each
     skipped.csv     files that could not be used, and why
-    000000.tar      samples KEY.codes.npy, KEY.json and, with caption states, KEY.text.npy
+    000000.tar      samples KEY.codes.npy, KEY.json and, with caption states, KEY.text.npy, and
+                    with actions KEY.actions.npy
     000000.json     its record: sha256, and where each sample lies, so that any clip is read with
                     one seek
 
@@ -37,6 +38,7 @@ log = logging.getLogger("kinetoscope.data")
 
 FORMAT = "kinetoscope-shards-1"
 MANIFEST = "manifest.json"
+MEMBERS = ("codes.npy", "json", "text.npy", "actions.npy")
 BLOCK = tarfile.BLOCKSIZE  # a member's header takes one, since names are short
 
 
@@ -64,11 +66,12 @@ class ClipInfo:
 @dataclass(frozen=True)
 class Clip:
     """codes int16 or int32 [T, H, W] (or [T, H, W, Q]); text half [L, E], the states of its
-    captions in a row."""
+    captions in a row; actions float [F, A] of its frames."""
 
     info: ClipInfo
     codes: NDArray[Any]
     text: NDArray[Any] | None = None
+    actions: NDArray[Any] | None = None
 
 
 # ---- writing ----
@@ -103,6 +106,8 @@ def _add_sample(tar: tarfile.TarFile, key: str, clip: Clip) -> dict[str, Any]:
     members = {"codes.npy": _npy(clip.codes), "json": to_json(asdict(clip.info)).encode()}
     if clip.text is not None:
         members["text.npy"] = _npy(clip.text)
+    if clip.actions is not None:
+        members["actions.npy"] = _npy(clip.actions)
     places = {}
     for extension, content in members.items():
         member = tarfile.TarInfo(f"{key}.{extension}")
@@ -142,6 +147,7 @@ class Place:
     codes: tuple[int, int]
     info: tuple[int, int]
     text: tuple[int, int]
+    actions: tuple[int, int]
 
 
 class Shards:
@@ -199,6 +205,11 @@ class Shards:
             )
         return self._array(index, self._places[index].text)
 
+    def actions(self, index: int) -> NDArray[Any] | None:
+        """Actions float [F, A] of a clip's frames; None where none were stored."""
+        place = self._places[index].actions
+        return self._array(index, place) if place[1] else None
+
     def info(self, index: int) -> ClipInfo:
         values = json.loads(self._bytes(index, self._places[index].info))
         known = {field.name for field in fields(ClipInfo)}
@@ -220,7 +231,7 @@ class Shards:
             return
         for sample in read_json(path.with_suffix(".json"))["samples"]:
             places = sample.pop("places")
-            members = (places.get(name, [0, 0]) for name in ("codes.npy", "json", "text.npy"))
+            members = (places.get(name, [0, 0]) for name in MEMBERS)
             self._places.append(
                 Place(len(self._paths), *((offset, size) for offset, size in members))
             )

@@ -31,7 +31,7 @@ class ClipSource(Protocol):
 
     def clips(self, rows: range) -> dict[str, Any]:
         """{"video": uint8 [B, 3, F, Y, X], "caption": list of str}, perhaps "foreground": bool
-        [B, 1, F, Y, X]."""
+        [B, 1, F, Y, X], and "actions": float [B, F, A]."""
         ...
 
 
@@ -98,7 +98,8 @@ class FolderSource:
     """Random clips of the videos of a folder, `rounds` of each; one of each held-out video for
     `validation`.
 
-    `wanted` says which videos are taken of a data set. With `validation_split` those of that split
+    `wanted` says which videos are taken of a data set, and `actions` brings those of each frame
+    along. With `validation_split` those of that split
     are held out, and none of the others.
     """
 
@@ -114,11 +115,19 @@ class FolderSource:
         held_out: float = 0.05,
         wanted: Wanted = Wanted(),
         validation_split: str | None = None,
+        actions: bool = False,
     ) -> None:
         if rounds < 1:
             raise ValueError(f"rounds must be at least 1; got {rounds}")
         self.folder = ClipFolder(
-            root, frames, size, fps=fps, random=not validation, seed=seed, wanted=wanted
+            root,
+            frames,
+            size,
+            fps=fps,
+            random=not validation,
+            seed=seed,
+            wanted=wanted,
+            actions=actions,
         )
         held_out = 0.0 if validation_split else held_out
         self._held_out_split = validation_split
@@ -136,6 +145,7 @@ class FolderSource:
             "seed": seed,
             "held_out": held_out,
             **wanted.settings(),
+            **({"actions": True} if actions else {}),
         }
         self.key = _key(**self._settings, validation=validation)
 
@@ -172,6 +182,7 @@ class FolderSource:
             random=False,
             seed=folder.seed,
             wanted=replace(self._wanted, split=split),
+            actions=folder.actions,
         )
         twin.rows = list(range(len(twin.folder)))
         twin.rounds = 1
@@ -186,10 +197,13 @@ class FolderSource:
         for row in rows:
             self.folder.set_epoch(row // len(self.rows))
             items.append(self.folder[self.rows[row % len(self.rows)]])
-        return {
+        batch = {
             "video": torch.stack([item["video"] for item in items]),
             "caption": [item["caption"] for item in items],
         }
+        if self.folder.actions:
+            batch["actions"] = torch.stack([item["actions"] for item in items])
+        return batch
 
 
 def _stamps(root: Path) -> Iterator[tuple[str, int, float]]:

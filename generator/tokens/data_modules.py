@@ -158,6 +158,7 @@ class FolderTokens(TokenDataModule):
         seed: int = 0,
         wanted: Wanted = Wanted(),
         validation_split: str | None = None,
+        actions: bool = False,
     ) -> None:
         train = FolderSource(
             root,
@@ -168,6 +169,7 @@ class FolderTokens(TokenDataModule):
             seed,
             wanted=wanted,
             validation_split=validation_split,
+            actions=actions,
         )
         super().__init__(train, train.for_validation(), stages, cache_dir, seed)
 

@@ -20,6 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...data.datasets.actions import at_frames, read_actions
+from ...data.datasets.layouts.read import measure
 from ...data.datasets.shards import Clip, ClipInfo, shard_path, write_shard
 from ...data.datasets.shots import CUT, split_shots
 from ...data.datasets.wanted import Wanted
@@ -50,6 +52,7 @@ class ShardOptions:
     videos_per_shard: int = 64
     background: str = WHITE
     wanted: Wanted = field(default_factory=Wanted)
+    actions: bool = False
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -135,7 +138,8 @@ def video_clips(
         if frames >= options.shortest:
             source = (video.video.name, begin / fps, end / fps)
             info = ClipInfo(spoken, *source, frames, height, width, fps, words.licence, lengths)
-            clips.append(Clip(info, codes, text))
+            done = _actions(video, begin, frames) if options.actions else None
+            clips.append(Clip(info, codes, text, done))
         else:
             short += frames
         begin = end
@@ -144,6 +148,12 @@ def video_clips(
             f"has no shot of at least {options.shortest} frames (it has {begin} frames in all)"
         )
     return clips, short
+
+
+def _actions(video: DecodedVideo, begin: int, frames: int) -> NDArray[Any]:
+    """Actions [F, A] of the frames of a clip, which may be read at another rate than its file's."""
+    step = measure(video.video).fps / video.fps
+    return at_frames(read_actions(video.video), begin * step, step, frames).numpy()
 
 
 def _states(captions: tuple[str, ...], encoder: TextEncoder | None) -> list[Tensor]:
