@@ -116,10 +116,18 @@ def decoded_batches(
     jobs: Sequence[Job], protocol: Protocol, size: int, workers: int, broken: list[Problem]
 ) -> Iterator[Batch]:
     """Batches of the clips that can be read, decoded ahead; the others go to `broken`."""
+    for _, batch in decoded_groups(jobs, protocol, size, workers, broken):
+        yield batch
+
+
+def decoded_groups(
+    jobs: Sequence[Job], protocol: Protocol, size: int, workers: int, broken: list[Problem]
+) -> Iterator[tuple[list[Job], Batch]]:
+    """The same with the jobs of each batch."""
     work = Work(broken=broken)
     with closing(_decoded(jobs, protocol, False, workers)) as loaded:
         for group in _batches(loaded, size, work):
-            yield _batch(group)
+            yield [item.job for item in group], _batch(group)
 
 
 def _load(job: Job, protocol: Protocol, sound: bool) -> Loaded:
