@@ -33,8 +33,9 @@ def tokenizer(
 
     Args:
         data: a folder of videos, a list of them or shards.
-        tokenizers: shipped names, folders, or objects with encode and decode (package.module:name);
-            video-128 if none is given.
+        tokenizers: shipped names, folders, or objects with encode and decode
+            (package.module:name, or package.module:Name=FOLDER to make one of a folder); video-128
+            if none is given.
         protocol: such as magvit-rfvd; by default all clips of 17 frames that follow each other.
         i3d: the TorchScript I3D that papers use.
         network: networks by role, such as lpips=vgg.safetensors.
