@@ -38,6 +38,7 @@ def videos(
     workers: int = 2,
     cache: str | None = None,
     device: str | None = None,
+    engine: str = "local",
     json: str | None = None,
 ) -> int:
     """Compare two sets of videos, whoever made them, with the metrics that papers print.
@@ -85,6 +86,8 @@ def videos(
         workers: threads that decode; changes no number.
         cache: folder where features are kept; by default the user's cache.
         device: such as cpu or cuda; by default a GPU if there is one.
+        engine: local, or ray for the machines of a Ray cluster, which must all see the data and
+            --cache.
         json: a file for the numbers and all that they depend on.
     """
     from ....data.datasets.wanted import Wanted
@@ -122,6 +125,7 @@ def videos(
             workers,
             cache,
             device or best_device(),
+            engine,
         ),
         lambda line: print(line, file=sys.stderr),
     )
