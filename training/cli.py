@@ -24,6 +24,7 @@ from ..files import moved
 from .checkpoints import WholeCheckpoints, check_checkpoint, newest_checkpoint
 from .did_you_mean import name_nearest
 from .progress import show_log
+from .run_record import RunRecord
 from .stop_in_time import AGAIN, StopInTime
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,8 @@ class TrainingCLI(LightningCLI):
             shorten(bar)
         self.stop_in_time = StopInTime()
         trainer.callbacks.insert(0, self.stop_in_time)  # type: ignore[attr-defined]
+        settings = self.config[self.config["subcommand"]].as_dict()
+        trainer.callbacks.append(RunRecord(settings))  # type: ignore[attr-defined]
         return trainer
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:

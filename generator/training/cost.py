@@ -246,6 +246,7 @@ def _decoder_of(model: dict[str, Any]) -> DecoderConfig:
         grid=(grid[0], grid[1] * codebooks.used),
         codebooks=codebooks.used,
         frames_per_latent=tokenizer.frames_per_latent,
+        conditions=tuple((model.get("conditions") or {}).items()),
         **vars(size),
     )
 
