@@ -94,8 +94,8 @@ def _histogram(lengths: Sequence[Sequence[Any]]) -> str:
             f"<text x={left} y=136>{name}</text><text x={left} y={114 - tall:.1f}>{count}</text>"
         )
     width = 20 + 62 * len(lengths)
-    return f"<svg viewBox='0 0 {width} 145' width={width} role=img "
-        f"aria-label='how many videos are how long'>{''.join(bars)}</svg>"
+    about = "role=img aria-label='how many videos are how long'"
+    return f"<svg viewBox='0 0 {width} 145' width={width} {about}>{''.join(bars)}</svg>"
 
 
 def _captions(told: Mapping[str, Any]) -> str:
