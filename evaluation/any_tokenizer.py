@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..data.datasets.wanted import Wanted
 from ..data.video import to_float, to_uint8
 from ..files.model_folder import find_folder
 from ..tokenizer import VideoCodes, VideoTokenizer
@@ -28,7 +29,7 @@ from ..tokenizer.metrics import CodeUsage
 from .clips.extraction import Job, Problem, decoded_batches
 from .clips.feature_store import FeatureStore, default_folder, rows_of
 from .clips.video_sets import choose_clips
-from .codecs import CODECS, fits, within_budget
+from .codecs import CODECS, Coded, code_clips
 from .features import find_object
 from .flicker import Steadiness
 from .metrics import METRICS, Batch, Metric
@@ -59,13 +60,19 @@ class AnyTokenizer:
 
 
 def open_tokenizer(name: str, device: str = "cpu") -> AnyTokenizer:
-    """A tokenizer of ours by name or folder, or any by its dotted path. ValueError if neither."""
+    """A tokenizer of ours by name or folder, or any by its dotted path, with what it is made of
+    after an equals sign (`package.module:Name=FOLDER`). ValueError if neither."""
     if ":" in name:
-        found = find_object(name)
+        path, given, argument = name.partition("=")
+        found = find_object(path)
+        arguments = (argument,) if given else ()
         try:
-            model = found() if inspect.isclass(found) or inspect.isfunction(found) else found
-        except TypeError as error:
-            raise ValueError(f"'{name}' cannot be made without arguments: {error}") from None
+            made_here = inspect.isclass(found) or inspect.isfunction(found)
+            model = found(*arguments) if made_here else found
+        except (TypeError, OSError) as error:
+            raise ValueError(
+                f"'{name}' cannot be made of {arguments or 'nothing'}: {error}"
+            ) from None
         missing = [part for part in ("encode", "decode") if not hasattr(model, part)]
         if missing:
             raise ValueError(f"'{name}' has no {' and no '.join(missing)}; a tokenizer needs both")
@@ -103,6 +110,12 @@ class Measured:
         self.pixels += video[:, 0].numel()
         self.frames += len(video) * video.shape[2]
 
+    def add_coded(self, coded: Coded) -> None:
+        """Clips that a codec kept, each with its original and its bits."""
+        for video, target, bits in coded:
+            self.add(video[None], target[None])
+            self.bits += bits
+
     def row(self, reference: list[Tensor]) -> Row:
         """The numbers by name; `reference` are features of the originals."""
         found: Row = {}
@@ -132,11 +145,12 @@ def evaluate_tokenizers(
     workers: int = 2,
     cache: str | None = None,
     device: str = "cpu",
+    wanted: Wanted = Wanted(),
     say: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
     """What each tokenizer keeps of the clips that a protocol chooses in `data`.
 
-    Codecs code every clip as well as the bits of the first tokenizer allow that has bits.
+    Codecs code every clip as well as the bits of each tokenizer allow that has bits.
 
     Raises:
         ValueError: the data, a network or a tokenizer cannot be used.
@@ -148,32 +162,31 @@ def evaluate_tokenizers(
     network = metrics.pop("fvd", None)
     pairs = list(metrics.values())
     measured = {each.name: Measured(protocol, pairs, network) for each in tokenizers}
-    peers = {name: Measured(protocol, pairs, network) for name in codecs}
+    peers: dict[tuple[str, str], Measured] = {}
     extras = {each.name: _Extras(each) for each in tokenizers}
     original = Measured(protocol, (), network)
     with FeatureStore(cache or default_folder()) as store:
-        chosen = choose_clips(data, protocol, "reference", store)
+        chosen = choose_clips(data, protocol, "reference", store, wanted)
+        say(chosen.layout)
         jobs = [Job(clip) for clip in chosen.clips]
         say(f"{len(jobs)} clips of {chosen.videos} videos")
         broken: list[Problem] = []
         for group in decoded_batches(jobs, protocol, batch, workers, broken):
             target = group.video
             original.add(target, target)
-            budget = None
+            coded: dict[tuple[str, float], Coded] = {}
             for each in tokenizers:
                 spent = _reconstruct(each, target, measured[each.name], extras[each.name], device)
-                budget = spent if budget is None else budget
-            for name in codecs:
-                _code(name, target, budget, peers[name])
+                for name in codecs if spent else ():
+                    if (name, spent) not in coded:
+                        coded[name, spent] = code_clips(CODECS[name], target, spent)
+                    peer = peers.setdefault((name, each.name), Measured(protocol, pairs, network))
+                    peer.add_coded(coded[name, spent])
             say(f"{original.frames // protocol.frames} of {len(jobs)} clips")
     rows = {name: found.row(original.features) for name, found in measured.items()}
     for name, extra in extras.items():
         rows[name] |= extra.row()
-    rows |= {
-        CODECS[name].title: found.row(original.features)
-        for name, found in peers.items()
-        if found.pixels
-    }
+    rows |= _codec_rows(peers, original)
     beside = {
         name: float(torch.cat(values).double().mean()) for name, values in original.values.items()
     }
@@ -257,16 +270,18 @@ def _reconstruct(
     return bits / len(target)
 
 
-def _code(name: str, target: Tensor, budget: float | None, measured: Measured) -> None:
-    """Add what a codec keeps of clips within the bits of a tokenizer."""
-    codec = CODECS[name]
-    if budget is None or not fits(codec, target[0]):
-        return
-    for clip in target:
-        found = within_budget(codec, clip, budget)
-        if found is not None:
-            measured.add(found[0][None], clip[None])
-            measured.bits += found[1]
+def _codec_rows(peers: Mapping[tuple[str, str], Measured], original: Measured) -> dict[str, Row]:
+    """A row for each codec; where tokenizers differ in rate, one for each of their rates."""
+    rows: dict[str, Row] = {}
+    for (codec, tokenizer), found in peers.items():
+        if not found.pixels:
+            continue
+        row = found.row(original.features)
+        title = CODECS[codec].title
+        if rows.get(title, row) != row:
+            title = f"{title} as {tokenizer}"
+        rows[title] = row
+    return rows
 
 
 def format_tokenizers(result: Mapping[str, Any]) -> str:

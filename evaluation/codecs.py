@@ -15,6 +15,9 @@ from torch import Tensor
 NOTE = 6  # the type of an H.264 unit that decoders ignore; x264 writes its settings into one
 
 
+Coded = list[tuple[Tensor, Tensor, int]]
+
+
 @dataclass(frozen=True)
 class Codec:
     """An encoder of FFmpeg, its file format, the options of quality and its smallest picture."""
@@ -56,6 +59,19 @@ def within_budget(codec: Codec, clip: Tensor, budget: float) -> tuple[Tensor, in
         else:
             bad = middle
     return _decode(coded), spent
+
+
+def code_clips(codec: Codec, target: Tensor, budget: float) -> Coded:
+    """Clips uint8 `[B, 3, F, Y, X]` that the codec can code in `budget` bits each: what it keeps,
+    the clip, and the bits that it spent."""
+    if not fits(codec, target[0]):
+        return []
+    coded = []
+    for clip in target:
+        found = within_budget(codec, clip, budget)
+        if found is not None:
+            coded.append((found[0], clip, found[1]))
+    return coded
 
 
 def _encode(codec: Codec, clip: Tensor, quality: int) -> tuple[bytes, int]:

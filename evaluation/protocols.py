@@ -40,7 +40,8 @@ class Protocol:
             that is taken.
         context_frames: frames at the start of a generated clip that are given, not generated; they
             lie in the clips of both sets and count.
-        size: side of the square that clips are brought to first; None keeps their size.
+        size: side of the square that clips are brought to first, or height and width; None keeps
+            their size.
         crop: "centre" cuts the middle square of a picture; "none" squeezes the whole into one.
         crop_first: whether the square is cut before the picture is scaled.
         resize: filter of that step, see `evaluation.clips.resize`.
@@ -69,7 +70,7 @@ class Protocol:
     shuffled: bool = False
     whole_strides: bool = False
     context_frames: int = 0
-    size: int | None = None
+    size: int | tuple[int, int] | None = None
     crop: str = "centre"
     crop_first: bool = False
     resize: str = "bilinear"
@@ -93,7 +94,8 @@ class Protocol:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
         for name in ("clips", "size"):
             value = getattr(self, name)
-            if value is not None and value < 1:
+            sides = value if isinstance(value, tuple) else (value,)
+            if value is not None and min(sides) < 1:
                 raise ValueError(f"{name} must be at least 1; got {value}")
         for name, allowed in (
             ("reference_choice", CHOICES),

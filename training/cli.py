@@ -28,6 +28,7 @@ from .did_you_mean import name_nearest
 from .precision import RunTrainer, kept_precision
 from .progress import show_log
 from .resumed_rates import ResumedRates
+from .run_record import RunRecord
 from .stop_in_time import AGAIN, StopInTime
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ class TrainingCLI(LightningCLI):
             shorten(bar)
         self.stop_in_time = StopInTime()
         trainer.callbacks[:0] = [self.stop_in_time, ResumedRates()]  # type: ignore[attr-defined]
+        settings = self.config[self.config["subcommand"]].as_dict()
+        trainer.callbacks.append(RunRecord(settings))  # type: ignore[attr-defined]
         self._keep_precision(trainer)
         return trainer
 

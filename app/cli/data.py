@@ -48,7 +48,7 @@ def data(
     import hashlib
     from json import dumps
 
-    from ...data.datasets.filters import read_filter
+    from ...data.datasets.filters import fact_columns, read_filter
     from ...data.datasets.layouts import Options, list_source
     from ...data.report.overview import format_overview, overview
     from ...data.report.page import page
@@ -59,8 +59,10 @@ def data(
     for path, suffix in ((html, ".html"), (json, ".json")):
         if path is not None:
             check_output(path, suffix)
-    passes = read_filter(filter, COLUMNS) if filter else None
     source = list_source(folder, layout, Options(template), split)
+    facts = [fact_columns(video) for video in source.videos] if filter else []
+    extra = {name for columns in facts for name in columns} - {*COLUMNS}
+    passes = read_filter(filter, (*COLUMNS, *sorted(extra))) if filter else None
     print(source.line(), file=sys.stderr)
     if kept is None:
         name = hashlib.sha256(str(Path(folder).absolute()).encode()).hexdigest()[:16]
@@ -77,7 +79,11 @@ def data(
         print(file=sys.stderr)
     videos = source.videos
     if passes is not None:
-        good = [not row.broken and passes(row.columns()) for row in rows]
+        empty = dict.fromkeys(extra)
+        good = [
+            not row.broken and passes(empty | fact | row.columns())
+            for row, fact in zip(rows, facts)
+        ]
         videos = tuple(video for video, keep in zip(videos, good) if keep)
         rows = [row for row, keep in zip(rows, good) if keep]
     told = overview(rows, _cells(tokenizers))

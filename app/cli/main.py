@@ -34,7 +34,7 @@ COMMANDS = (
     "ledger",
 )
 # Second words that make another command of a first one: files in a folder of its name.
-SECOND_WORDS = {"evaluate": ("videos", "tokenizer", "compare")}
+SECOND_WORDS = {"evaluate": ("videos", "tokenizer", "generator", "compare")}
 USAGE = 2
 # Objects made before the first search for garbage. Imports make half a million, none of them
 # garbage, and Python's own 700 make it search for a tenth of the time to the first picture.

@@ -29,6 +29,11 @@ def prepare(
     device: str | None = None,
     dtype: str = "float32",
     engine: str = "local",
+    layout: str | None = None,
+    split: str | None = None,
+    template: str = "{label}",
+    filter: str | None = None,
+    actions: bool = False,
 ) -> int:
     """Turn a folder of videos into shards of codes to train on.
 
@@ -40,7 +45,9 @@ def prepare(
         folder: a folder of videos with captions in manifest.csv (columns file, caption and perhaps
             licence) or metadata.jsonl, in a .txt beside each video, or in the folders' names; or a
             list of videos (.txt, .csv, .tsv, .jsonl); or WebDataset shards with videos (a .tar, or
-            a folder of them). With --fps, folders of numbered pictures are videos too.
+            a folder of them). With --fps, folders of numbered pictures are videos too. Data sets in
+            layouts of their own (UCF-101, HMDB-51, tables with times, LeRobot, …) are found by
+            themselves.
         shards: the folder to write to.
         tokenizer: a shipped model, a folder, or a hub id.
         text: also store the states that this caption encoder gives (a shipped model, a folder, or a
@@ -64,6 +71,13 @@ def prepare(
         device: such as cpu or cuda; by default a GPU if there is one.
         dtype: float32, or bfloat16 to compute faster and less exactly.
         engine: local, or ray for the machines of a Ray cluster.
+        layout: insist on lerobot, something-something, prompts, table, frames, gymnasium, classes
+            or plain.
+        actions: also store the actions of each frame, of a LeRobot set or in NAME.actions.csv
+            beside each video; videos without any are left out.
+        split: only train, validation or test, where the layout has splits.
+        template: how a label becomes a caption, such as 'a video of {label}'.
+        filter: only videos that this holds for, such as 'seconds > 2 and height >= 256'.
     """
     counts = {
         "clip-frames": clip_frames,
@@ -73,6 +87,7 @@ def prepare(
     at_least_one({**counts, "width": width, "workers": workers, "fps": fps})
     if size < 0:
         raise ValueError(f"--size must be 0 (each video's own) or more; got {size}")
+    from ...data.datasets.wanted import Wanted
     from ...generator.tokens.make_shard import ShardOptions
     from ...generator.tokens.prepare import Work, summary
     from ...generator.tokens.prepare import prepare as run
@@ -88,6 +103,8 @@ def prepare(
         dtype,
         videos_per_shard,
         background,
+        Wanted(layout, split, template, filter),
+        actions,
     )
     work = Work(tokenizer, text, device, workers, time_limit, engine, require_licence)
     show_log()

@@ -8,8 +8,15 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+from ..video import VideoInfo
+from .layouts.base import LaidVideo
+
+HEADER: tuple[str, ...] = ("name", "split", "label", "caption", "captions", "licence", "bytes")
+HEADER += ("frames", "seconds", "fps", "width", "height", "codec", "sound")
 
 COMPARISONS: dict[type, Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt,
@@ -49,6 +56,54 @@ def read_filter(text: str, columns: tuple[str, ...]) -> Callable[[Mapping[str, A
             raise ValueError(f"{text!r} cannot be asked of '{row.get('name')}': {error}") from None
 
     return passes
+
+
+def read_video_filter(
+    text: str, videos: Iterable[LaidVideo]
+) -> Callable[[LaidVideo, VideoInfo], bool]:
+    """A function that says whether a video passes by its header and by the columns of its table
+    (`aesthetic score` is written aesthetic_score). ValueError if the text is no such filter."""
+    known = {name for video in videos for name in fact_columns(video)}
+    passes = read_filter(text, (*HEADER, *sorted(known - {*HEADER})))
+    empty = dict.fromkeys(known)
+
+    def keeps(video: LaidVideo, info: VideoInfo) -> bool:
+        return passes(empty | fact_columns(video) | header_columns(video, info))
+
+    return keeps
+
+
+def header_columns(video: LaidVideo, info: VideoInfo) -> dict[str, Any]:
+    """What the filter can ask of every video."""
+    captions = tuple(caption for caption in video.words.captions if caption)
+    return {
+        "name": video.name,
+        "split": video.split,
+        "label": video.label,
+        "caption": captions[0] if captions else "",
+        "captions": captions,
+        "licence": video.words.licence,
+        "bytes": video.size,
+        "frames": info.frames,
+        "seconds": info.seconds,
+        "fps": info.fps,
+        "width": info.width,
+        "height": info.height,
+        "codec": info.codec,
+        "sound": info.has_audio,
+    }
+
+
+def fact_columns(video: LaidVideo) -> dict[str, Any]:
+    """Further columns of a data set by names that a filter can hold, numbers as numbers."""
+    return {re.sub(r"\W", "_", name): _number(value) for name, value in video.facts.items()}
+
+
+def _number(value: Any) -> Any:
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 EXAMPLE = "seconds > 2 and height >= 256"

@@ -19,8 +19,12 @@ from torch.utils.data import Dataset, get_worker_info
 
 from ..video import VideoError, VideoInfo, probe, read_clip
 from ..video.pixels import WHITE, background_colour
+from .actions import at_frames, read_actions
 from .captions import SOURCES
+from .layouts.base import LaidVideo
+from .layouts.read import measure
 from .video_list import find_videos
+from .wanted import Wanted, filtered, marked_source
 
 logger = logging.getLogger("kinetoscope.data")
 
@@ -33,11 +37,16 @@ SIDES = re.compile(
 
 @dataclass(frozen=True)
 class Entry:
-    """One usable video: where it is, what it shows, and what its header says."""
+    """One usable video: where it is, what it shows, and what its header says.
+
+    `start` is the second of the file at which it begins, and `video` what its data set says of it.
+    """
 
     path: Path
     captions: tuple[str, ...]
     info: VideoInfo
+    video: LaidVideo
+    start: float = 0.0
 
 
 class ClipFolder(Dataset[dict[str, Any]]):
@@ -74,6 +83,11 @@ class ClipFolder(Dataset[dict[str, Any]]):
         clips_per_video: how many clips of each video make an epoch.
         seed: another seed gives other clips.
         background: a colour, such as white or #20c0ff, to lay transparent images on.
+        wanted: layout, split, words of labels and a filter. Data sets that bear marks of a layout
+            (UCF-101's lists, LeRobot's meta files, tables with times) are found by themselves
+            where `captions` is "auto".
+        actions: also give "actions": float `[F, A]` of each frame, see `read_actions`; videos
+            without any are left out.
 
     Raises:
         ValueError: a setting is out of range, the folder or its manifest cannot be used, or no
@@ -95,7 +109,10 @@ class ClipFolder(Dataset[dict[str, Any]]):
         clips_per_video: int = 1,
         seed: int = 0,
         background: str = WHITE,
+        wanted: Wanted = Wanted(),
+        actions: bool = False,
     ) -> None:
+        self.actions = actions
         self.root = Path(root)
         self.frames = operator.index(frames)
         self.fps = None if fps is None else float(fps)
@@ -107,15 +124,13 @@ class ClipFolder(Dataset[dict[str, Any]]):
         self.short = short
         self.seed = operator.index(seed)
         self.background = background
-        self.flip = captions == "none" if flip is None else flip
+        self.silent = captions == "none"
+        self.flip = self.silent if flip is None else flip
         self.clips_per_video = operator.index(clips_per_video)
         self._check(captions)
         self.skipped: dict[Path, str] = {}
-        images = self.frames == 1
-        found, unreadable = find_videos(self.root, captions, images, self.fps)
-        for path, reason in unreadable.items():
-            self._skip(path, f"'{path}' {reason}")
-        self.entries = self._usable({path: words.captions for path, words in found.items()})
+        videos = self._listed(captions, wanted)
+        self.entries = self._usable(filtered(videos, wanted.filter, self.root))
         # In shared memory, so that workers see a new epoch and name a file that fails in mid-read
         # only once.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
@@ -167,9 +182,13 @@ class ClipFolder(Dataset[dict[str, Any]]):
         place, top, left, zoom, mirror = (draw.random() if self.random else 0.5 for _ in range(5))
         caption = draw.choice(entry.captions) if self.random else entry.captions[0]
         rate = self.fps or entry.info.fps / self.stride
-        video = self._read(
-            entry, int(place * (spare + 1)) / rate if spare > 0 else 0.0, (top, left), zoom
-        )
+        start = int(place * (spare + 1)) / rate if spare > 0 else 0.0
+        video = self._read(entry, start, (top, left), zoom)
+        if self.actions:
+            own = entry.info.fps
+            rows = read_actions(entry.video)
+            actions = at_frames(rows, start * own, own / rate, self.frames)
+            return {"video": video, "caption": caption, "actions": actions}
         if self.flip and self.random and mirror < 0.5 and not SIDES.search(caption):
             video = video.flip(-1)
         return {"video": video, "caption": caption}
@@ -177,7 +196,7 @@ class ClipFolder(Dataset[dict[str, Any]]):
     def _read(self, entry: Entry, start: float, crop: tuple[float, float], zoom: float) -> Tensor:
         video = read_clip(
             entry.path,
-            start,
+            entry.start + start,
             self.frames,
             fps=self.fps,
             stride=self.stride,
@@ -197,16 +216,32 @@ class ClipFolder(Dataset[dict[str, Any]]):
             )
         return torch.cat([video, video[:, -1:].expand(-1, missing, -1, -1)], dim=1)
 
-    def _usable(self, found: dict[Path, tuple[str, ...]]) -> list[Entry]:
+    def _listed(self, captions: str, wanted: Wanted) -> list[LaidVideo]:
+        images = self.frames == 1
+        auto = captions in ("auto", "none") or wanted != Wanted()
+        source = marked_source(self.root, wanted, images) if auto else None
+        if source is None:
+            found, unreadable = find_videos(self.root, captions, images, self.fps)
+            for path, reason in unreadable.items():
+                self._skip(path, f"'{path}' {reason}")
+            return [LaidVideo(str(path), path, words) for path, words in found.items()]
+        for name, reason in source.problems:
+            self._skip(self.root / name, f"'{name}' {reason}")
+        return list(source.videos)
+
+    def _usable(self, videos: Sequence[LaidVideo]) -> list[Entry]:
         entries = []
+        silent = ("",)
         with ThreadPoolExecutor(max_workers=8) as pool:
-            looks = pool.map(lambda path: _look(path, self.fps), found)
-            for (path, captions), (info, reason) in zip(found.items(), looks, strict=True):
-                reason = reason or self._too_short(path, info)
+            looks = pool.map(lambda video: _look(video, self.fps, self.actions), videos)
+            for video, (info, reason) in zip(videos, looks, strict=True):
+                reason = reason or self._too_short(video.path, info)
                 if info is None or reason:
-                    self._skip(path, reason)
-                else:
-                    entries.append(Entry(path, captions, info))
+                    self._skip(video.path, reason)
+                    continue
+                said = silent if self.silent else video.words.captions
+                start = video.span[0] if video.span else 0.0
+                entries.append(Entry(video.path, said, info, video, start))
         count = len(entries) + len(self.skipped)
         if self.skipped:
             logger.warning("skipped %d of %d files in '%s'", len(self.skipped), count, self.root)
@@ -260,8 +295,12 @@ def _length(info: VideoInfo, fps: float | None, stride: int) -> int:
     return -(-info.frames // stride) if fps is None else max(1, round(info.seconds * fps))
 
 
-def _look(path: Path, fps: float | None) -> tuple[VideoInfo | None, str]:
+def _look(
+    video: LaidVideo, fps: float | None, actions: bool = False
+) -> tuple[VideoInfo | None, str]:
     try:
-        return probe(path, fps), ""
+        if actions:
+            read_actions(video)
+        return probe(video.path, fps) if video.span is None else measure(video), ""
     except VideoError as error:
         return None, str(error)

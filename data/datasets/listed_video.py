@@ -14,13 +14,14 @@ class ListedVideo:
     """A video by a name that does not change when the folder is moved.
 
     `path` is the file, the folder of its numbered images, or the tar file in whose `member`
-    (offset, size) the video lies.
+    (offset, size) the video lies. `span` is the part of the file that counts, in seconds.
     """
 
     name: str
     path: Path
     words: Words
     member: tuple[int, int] | None = None
+    span: tuple[float, float] | None = None
 
     @property
     def size(self) -> int:

@@ -4,7 +4,8 @@ each.
     manifest.json   what made the shards (settings, tokenizer, caption encoder), how many there
                     are, and the sha256 of each
     skipped.csv     files that could not be used, and why
-    000000.tar      samples KEY.codes.npy, KEY.json and, with caption states, KEY.text.npy
+    000000.tar      samples KEY.codes.npy, KEY.json and, with caption states, KEY.text.npy, and
+                    with actions KEY.actions.npy
     000000.json     its record: sha256, and where each sample lies, so that any clip is read with
                     one seek
 
@@ -39,6 +40,7 @@ log = logging.getLogger("kinetoscope.data")
 
 FORMAT = "kinetoscope-shards-1"
 MANIFEST = "manifest.json"
+MEMBERS = ("codes.npy", "json", "text.npy", "actions.npy")
 BLOCK = tarfile.BLOCKSIZE  # a member's header takes one, since names are short
 
 
@@ -70,11 +72,12 @@ class ClipInfo:
 @dataclass(frozen=True)
 class Clip:
     """codes int16 or int32 [T, H, W] (or [T, H, W, Q]); text half [L, E], the states of its
-    captions in a row."""
+    captions in a row; actions float [F, A] of its frames."""
 
     info: ClipInfo
     codes: NDArray[Any]
     text: NDArray[Any] | None = None
+    actions: NDArray[Any] | None = None
 
 
 # ---- writing ----
@@ -109,6 +112,8 @@ def _add_sample(tar: tarfile.TarFile, key: str, clip: Clip) -> dict[str, Any]:
     members = {"codes.npy": _npy(clip.codes), "json": to_json(asdict(clip.info)).encode()}
     if clip.text is not None:
         members["text.npy"] = _npy(clip.text)
+    if clip.actions is not None:
+        members["actions.npy"] = _npy(clip.actions)
     places = {}
     for extension, content in members.items():
         member = tarfile.TarInfo(f"{key}.{extension}")
@@ -154,6 +159,7 @@ class Place:
     codes: tuple[int, int]
     info: tuple[int, int]
     text: tuple[int, int]
+    actions: tuple[int, int]
 
 
 class Shards:
@@ -211,6 +217,11 @@ class Shards:
             )
         tokens = sum(self.records[index]["text_lengths"])
         return self._array(index, self._places[index].text, (tokens, 0), "f")
+
+    def actions(self, index: int) -> NDArray[Any] | None:
+        """Actions float [F, A] of a clip's frames; None where none were stored."""
+        place = self._places[index].actions
+        return self._array(index, place) if place[1] else None
 
     def info(self, index: int) -> ClipInfo:
         try:

@@ -17,6 +17,7 @@ from ...files.walk import files_below
 from ..worlds.physics.clips import HELD_OUT_SEED, physics_batch
 from ..worlds.physics.scene import PhysicsConfig
 from .folder import ClipFolder
+from .wanted import Wanted
 
 logger = logging.getLogger("kinetoscope.data")
 
@@ -30,7 +31,7 @@ class ClipSource(Protocol):
 
     def clips(self, rows: range) -> dict[str, Any]:
         """{"video": uint8 [B, 3, F, Y, X], "caption": list of str}, perhaps "foreground": bool
-        [B, 1, F, Y, X]."""
+        [B, 1, F, Y, X], and "actions": float [B, F, A]."""
         ...
 
 
@@ -95,7 +96,12 @@ class PhysicsSource:
 
 class FolderSource:
     """Random clips of the videos of a folder, `rounds` of each; one of each held-out video for
-    `validation`."""
+    `validation`.
+
+    `wanted` says which videos are taken of a data set, and `actions` brings those of each frame
+    along. With `validation_split` those of that split
+    are held out, and none of the others.
+    """
 
     def __init__(
         self,
@@ -107,10 +113,25 @@ class FolderSource:
         seed: int = 0,
         validation: bool = False,
         held_out: float = 0.05,
+        wanted: Wanted = Wanted(),
+        validation_split: str | None = None,
+        actions: bool = False,
     ) -> None:
         if rounds < 1:
             raise ValueError(f"rounds must be at least 1; got {rounds}")
-        self.folder = ClipFolder(root, frames, size, fps=fps, random=not validation, seed=seed)
+        self.folder = ClipFolder(
+            root,
+            frames,
+            size,
+            fps=fps,
+            random=not validation,
+            seed=seed,
+            wanted=wanted,
+            actions=actions,
+        )
+        held_out = 0.0 if validation_split else held_out
+        self._held_out_split = validation_split
+        self._wanted = wanted
         self.rows = split_rows(len(self.folder), held_out, seed)[validation]
         self.rounds = 1 if validation else rounds
         self._held_out = held_out
@@ -123,12 +144,16 @@ class FolderSource:
             "fps": fps,
             "seed": seed,
             "held_out": held_out,
+            **wanted.settings(),
+            **({"actions": True} if actions else {}),
         }
         self.key = _key(**self._settings, validation=validation)
 
     def for_validation(self) -> FolderSource | None:
         """One clip of each held-out video, without looking at the files again; None if there is no
         such video, which is logged."""
+        if self._held_out_split is not None:
+            return self._of_split(self._held_out_split)
         rows = split_rows(len(self.folder), self._held_out, self.folder.seed)[1]
         if not rows:
             count = len(self.folder)
@@ -185,6 +210,25 @@ class FolderSource:
         self.rows = kept
         self.key = _key(before=self.key, left_out=sorted(rows.values()))
 
+    def _of_split(self, split: str) -> FolderSource:
+        """One clip of each video of another split."""
+        folder = self.folder
+        twin = copy.copy(self)
+        twin.folder = ClipFolder(
+            folder.root,
+            folder.frames,
+            folder.size,
+            fps=folder.fps,
+            random=False,
+            seed=folder.seed,
+            wanted=replace(self._wanted, split=split),
+            actions=folder.actions,
+        )
+        twin.rows = list(range(len(twin.folder)))
+        twin.rounds = 1
+        twin.key = _key(**self._settings, validation=True, validation_split=split)
+        return twin
+
     def __len__(self) -> int:
         return len(self.rows) * self.rounds
 
@@ -193,10 +237,13 @@ class FolderSource:
         for row in rows:
             self.folder.set_epoch(row // len(self.rows))
             items.append(self.folder[self.rows[row % len(self.rows)]])
-        return {
+        batch = {
             "video": torch.stack([item["video"] for item in items]),
             "caption": [item["caption"] for item in items],
         }
+        if self.folder.actions:
+            batch["actions"] = torch.stack([item["actions"] for item in items])
+        return batch
 
 
 def _stamps(root: Path) -> Iterator[tuple[str, int, float]]:

@@ -36,6 +36,7 @@ td:last-child { text-align: right; white-space: nowrap; } table.text td:last-chi
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: 1rem; }
 figure { margin: 0; } figure img { width: 100%; border-radius: 4px; display: block; }
 figcaption { font-size: .8rem; overflow-wrap: anywhere; }
+svg { max-width: 100%; height: auto; }
 rect { fill: var(--bar); } text { fill: var(--ink); font-size: 11px; }
 """
 
@@ -93,7 +94,8 @@ def _histogram(lengths: Sequence[Sequence[Any]]) -> str:
             f"<text x={left} y=136>{name}</text><text x={left} y={114 - tall:.1f}>{count}</text>"
         )
     width = 20 + 62 * len(lengths)
-    return f"<svg viewBox='0 0 {width} 145' width={width} role=img>{''.join(bars)}</svg>"
+    about = "role=img aria-label='how many videos are how long'"
+    return f"<svg viewBox='0 0 {width} 145' width={width} {about}>{''.join(bars)}</svg>"
 
 
 def _captions(told: Mapping[str, Any]) -> str:

@@ -225,6 +225,14 @@ def _watched(messages: Iterator[Any], limit: float) -> Iterator[Any]:
         yield message
 
 
+def _part(video: ListedVideo, fps: float) -> tuple[float, int | None]:
+    """The second at which a video begins in its file, and its frames; None for all to its end."""
+    if video.span is None:
+        return 0.0, None
+    begin, end = video.span
+    return begin, max(1, round((end - begin) * fps))
+
+
 def _decode(video: ListedVideo, reading: Reading, scratch: Path) -> Iterator[tuple[str, Any]]:
     path = video.path
     try:
@@ -237,8 +245,11 @@ def _decode(video: ListedVideo, reading: Reading, scratch: Path) -> Iterator[tup
         yield "fps", timing.fps
         height, width = reading.size or (360, 640)
         chunk = min(LONGEST_CHUNK, max(1, CHUNK_PIXELS // (height * width)))
+        begin, count = _part(video, timing.fps)
         frames = iterate_frames(
             path,
+            begin,
+            count,
             fps=timing.sampled,
             size=reading.size,
             chunk=chunk,

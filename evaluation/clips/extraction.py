@@ -16,7 +16,6 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from ...data.datasets.layouts import LaidVideo
 from ...data.datasets.layouts.read import local_file
 from ...data.datasets.listed_video import Problem
 from ...data.video import VideoError
@@ -117,10 +116,18 @@ def decoded_batches(
     jobs: Sequence[Job], protocol: Protocol, size: int, workers: int, broken: list[Problem]
 ) -> Iterator[Batch]:
     """Batches of the clips that can be read, decoded ahead; the others go to `broken`."""
+    for _, batch in decoded_groups(jobs, protocol, size, workers, broken):
+        yield batch
+
+
+def decoded_groups(
+    jobs: Sequence[Job], protocol: Protocol, size: int, workers: int, broken: list[Problem]
+) -> Iterator[tuple[list[Job], Batch]]:
+    """The same with the jobs of each batch."""
     work = Work(broken=broken)
     with closing(_decoded(jobs, protocol, False, workers)) as loaded:
         for group in _batches(loaded, size, work):
-            yield _batch(group)
+            yield [item.job for item in group], _batch(group)
 
 
 def _load(job: Job, protocol: Protocol, sound: bool) -> Loaded:
@@ -138,7 +145,7 @@ def _load(job: Job, protocol: Protocol, sound: bool) -> Loaded:
 
 def _sound(clip: Clip, protocol: Protocol) -> Tensor:
     video = clip.video
-    begin = video.span[0] if isinstance(video, LaidVideo) and video.span else 0.0
+    begin = video.span[0] if video.span else 0.0
     seconds = protocol.frames * clip.stride / clip.known.fps
     with local_file(video) as path:
         return read_sound(path, begin + clip.first / clip.known.fps, seconds)

@@ -155,6 +155,18 @@ class Rows:
         """Rows at these places, in this order."""
         return Rows(self.array, self.chosen[np.asarray(places, dtype=np.int64)])
 
+    @property
+    def flat_count(self) -> int:
+        """How many rows `[D]` there are, where a row `[F, D]` holds F."""
+        return len(self) * int(np.prod(self.shape[:-1], dtype=np.int64))
+
+    def flat(self, places: Tensor) -> Tensor:
+        """Some of the rows `[D]` that `flat_count` counts, float64 `[n, D]`."""
+        each = self.flat_count // max(1, len(self))
+        row, inside = np.divmod(places.numpy(), each)
+        flat = self.array.reshape(len(self.array), each, self.shape[-1])
+        return torch.from_numpy(np.asarray(flat[self.chosen[row], inside], dtype=np.float64))
+
     def blocks(self) -> Iterator[Tensor]:
         """All rows in order, float64, a few at a time."""
         size = max(1, int(np.prod(self.shape, dtype=np.int64)) * 8)

@@ -72,15 +72,21 @@ def _lanczos(frames_NCYX: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def fit(
-    frames_NCYX: Tensor, side: int, kind: str, crop: str = "centre", crop_first: bool = False
+    frames_NCYX: Tensor,
+    side: int | tuple[int, int],
+    kind: str,
+    crop: str = "centre",
+    crop_first: bool = False,
 ) -> Tensor:
-    """Frames as squares of `side` pixels, float32.
+    """Frames as squares of `side` pixels (or of another height and width), float32.
 
     `crop` "none" squeezes the whole picture; "centre" keeps proportions: the middle square is cut
     out after scaling the shorter side (up, as published code does: the longer side is rounded up),
     or before it with `crop_first`.
     """
     Y, X = frames_NCYX.shape[2:]
+    if isinstance(side, tuple):
+        return _cover(frames_NCYX, side, kind)
     if crop == "none":
         return resize(frames_NCYX, (side, side), kind)
     if crop_first:
@@ -90,7 +96,16 @@ def fit(
     return _middle(resize(frames_NCYX, size, kind), side)
 
 
-def _middle(frames_NCYX: Tensor, side: int) -> Tensor:
-    top = (frames_NCYX.shape[2] - side) // 2
-    left = (frames_NCYX.shape[3] - side) // 2
-    return frames_NCYX[:, :, top : top + side, left : left + side]
+def _cover(frames_NCYX: Tensor, size: tuple[int, int], kind: str) -> Tensor:
+    """Scaled, with its proportions, to cover a height and width; the rest is cut off."""
+    Y, X = frames_NCYX.shape[2:]
+    scale = max(size[0] / Y, size[1] / X)
+    larger = (max(size[0], round(Y * scale)), max(size[1], round(X * scale)))
+    return _middle(resize(frames_NCYX, larger, kind), *size)
+
+
+def _middle(frames_NCYX: Tensor, height: int, width: int | None = None) -> Tensor:
+    width = height if width is None else width
+    top = (frames_NCYX.shape[2] - height) // 2
+    left = (frames_NCYX.shape[3] - width) // 2
+    return frames_NCYX[:, :, top : top + height, left : left + width]

@@ -16,9 +16,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...data.datasets.layouts import LaidVideo, list_source
+from ...data.datasets.layouts import LaidVideo, Options, list_source
 from ...data.datasets.layouts import read as laid
 from ...data.datasets.listed_video import ListedVideo, Problem
+from ...data.datasets.wanted import Wanted, filtered
 from ...data.video import VideoError
 from ..protocols import Protocol
 from .feature_store import FeatureStore, digest, file_sha256
@@ -55,9 +56,13 @@ class Clip:
 
 @dataclass(frozen=True)
 class VideoSet:
-    """The clips of one set in groups of a protocol (one if it repeats nothing)."""
+    """The clips of one set in groups of a protocol (one if it repeats nothing).
+
+    `layout` is a line that says what the source was taken for.
+    """
 
     source: str
+    layout: str
     groups: tuple[tuple[Clip, ...], ...]
     videos: int
     left_out: tuple[Problem, ...]
@@ -73,7 +78,11 @@ class VideoSet:
 
 
 def choose_clips(
-    source: str, protocol: Protocol, side: str, store: FeatureStore, split: str | None = None
+    source: str,
+    protocol: Protocol,
+    side: str,
+    store: FeatureStore,
+    wanted: Wanted = Wanted(),
 ) -> VideoSet:
     """The clips of a set that a protocol asks for.
 
@@ -82,15 +91,15 @@ def choose_clips(
         protocol: says how clips are chosen.
         side: "reference" or "generated", whose stride and choice count.
         store: remembers hashes and lengths of files.
-        split: only videos of this split of the data set.
+        wanted: which videos of the data set count, and how labels become captions.
 
     Raises:
         ValueError: there are no videos, or none is long enough.
     """
     stride = getattr(protocol, f"{side}_stride")
     choice = getattr(protocol, f"{side}_choice")
-    listing = list_source(source, split=split)
-    videos = listing.videos
+    listing = list_source(source, wanted.layout, Options(wanted.template), wanted.split)
+    videos = filtered(listing.videos, wanted.filter, source)
     problems = list(listing.problems)
     needed = (protocol.frames - 1) * stride + 1
     if protocol.whole_strides:
@@ -115,7 +124,8 @@ def choose_clips(
             f"none of the {len(videos)} videos in '{source}' can be used; '{name}' {reason}; "
             "choose another --frames or --stride"
         )
-    return VideoSet(source, _grouped(candidates, protocol, source), len(videos), tuple(problems))
+    groups = _grouped(candidates, protocol, source)
+    return VideoSet(source, listing.line(), groups, len(videos), tuple(problems))
 
 
 def _grouped(
@@ -158,7 +168,7 @@ def first_frames(frames: int, needed: int, choice: str, seed: str) -> list[int]:
 
 def look(video: ListedVideo, store: FeatureStore) -> Known:
     """Hash, length and rate of a video; remembered until its file changes. VideoError if broken."""
-    span = video.span if isinstance(video, LaidVideo) else None
+    span = video.span
     pictures = video.pictures if isinstance(video, LaidVideo) else ()
     part = f"{video.member} {span} {len(pictures)}"
     if video.path.exists() and (told := store.facts(video.path, part)) is not None:

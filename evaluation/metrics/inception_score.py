@@ -6,6 +6,7 @@ Legend: B N clips, C classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -18,14 +19,23 @@ from .fvd import clip_features, network_key
 SPLITS = 10
 
 
-def inception_score(chances_NC: Tensor, splits: int = SPLITS) -> tuple[float, float]:
-    """Mean and deviation over splits of exp(mean KL(p(y | x) || p(y))), float64."""
+def inception_score(chances: Rows, splits: int = SPLITS) -> tuple[float, float]:
+    """Mean and deviation over splits of exp(mean KL(p(y | x) || p(y))), float64.
+
+    Two passes over the rows of a split, a few rows at a time.
+    """
     scores = []
-    N = len(chances_NC)
+    N = len(chances)
     for index in range(splits):
-        part = chances_NC[index * N // splits : (index + 1) * N // splits]
-        logs = part.clamp_min(1e-30).log() - part.mean(0, keepdim=True).clamp_min(1e-30).log()
-        scores.append(float((part * logs).sum(1).mean().exp()))
+        part = chances.take(range(index * N // splits, (index + 1) * N // splits))
+        mean_C = torch.zeros(chances.shape[0], dtype=torch.float64)
+        for block_NC in part.blocks():
+            mean_C += block_NC.sum(0) / len(part)
+        total = 0.0
+        for block_NC in part.blocks():
+            logs_NC = block_NC.clamp_min(1e-30).log() - mean_C.clamp_min(1e-30).log()
+            total += float((block_NC * logs_NC).sum())
+        scores.append(math.exp(total / len(part)))
     found = torch.tensor(scores, dtype=torch.float64)
     return float(found.mean()), float(found.std(correction=0))
 
@@ -65,7 +75,7 @@ class InceptionScore(Metric):
         return [f"{count} clips in {SPLITS} splits are few: the score is biased"] * few
 
     def _score(self, rows: Mapping[str, Rows]) -> tuple[float, float]:
-        chances = rows["generated"].all()
+        chances = rows["generated"]
         draw = torch.Generator().manual_seed(self.protocol.seed)
         order = torch.randperm(len(chances), generator=draw)
-        return inception_score(chances[order], min(SPLITS, len(chances)))
+        return inception_score(chances.take(order.numpy()), min(SPLITS, len(chances)))

@@ -17,7 +17,7 @@ class KVD(FVD):
     title = "kernel video distance"
 
     def value(self, rows: Mapping[str, Rows]) -> float:
-        return kernel_mmd(rows["reference"].all(), rows["generated"].all())
+        return kernel_mmd(rows["reference"], rows["generated"])
 
     def notes(self, rows: Mapping[str, Rows]) -> list[str]:
         return []

@@ -5,6 +5,7 @@ interface are derived from what the classes say of themselves, so nothing here i
 it is used.
 """
 
+from .action_vector import ActionVector
 from .actions import Actions
 from .base import Canvas, Condition, Features
 from .init import Init
@@ -12,7 +13,8 @@ from .regions import Regions
 from .text import Text
 
 CONDITIONS: dict[str, Condition] = {
-    condition.name: condition for condition in (Text(), Init(), Actions(), Regions())
+    condition.name: condition
+    for condition in (Text(), Init(), Actions(), ActionVector(), Regions())
 }
 
 __all__ = ["CONDITIONS", "Canvas", "Condition", "Features"]

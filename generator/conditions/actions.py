@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .base import Canvas, Condition, Features, Say
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from ..model.config import DecoderConfig
     from ..pipeline import VideoGenerator
@@ -53,6 +53,26 @@ class Actions(Condition):
                 f"{int(low if low < -1 else high)}"
             )
         rows_BT = rows.expand(videos, -1).to(model.decoder.no_text.device)
+        return Features(rows_BT.clamp(min=0), rows_BT >= 0)
+
+    def recorded(self, actions: Tensor, frames_per_latent: int, size: int) -> Features:
+        """The first of the actions that lead to each latent frame; none leads to the first."""
+        import torch
+
+        T = 1 + (actions.shape[1] - 1) // frames_per_latent
+        if actions.shape[2] != 1 or bool((actions != actions.round()).any()):
+            raise ValueError(
+                f"actions of {actions.shape[2]} numbers are vectors; use the condition "
+                f"action_vector={frames_per_latent * actions.shape[2]} for them"
+            )
+        high = int(actions.max())
+        if high >= size or int(actions.min()) < -1:
+            raise ValueError(f"actions of this model are 0 to {size - 1}; got up to {high}")
+        taken_BT = actions[:, : (T - 1) * frames_per_latent : frames_per_latent, 0].long()
+        none_B1 = (
+            torch.full_like(taken_BT[:, :1], -1) if T > 1 else actions[:, :1, 0].long() * 0 - 1
+        )
+        rows_BT = torch.cat([none_B1, taken_BT], dim=1)
         return Features(rows_BT.clamp(min=0), rows_BT >= 0)
 
     def network(self, size: int, config: DecoderConfig) -> nn.Module:

@@ -118,6 +118,15 @@ class Condition(ABC):
             ValueError: a value of another type, shape or range, with what was expected.
         """
 
+    def recorded(self, actions: Tensor, frames_per_latent: int, size: int) -> Features | None:
+        """What the model reads of actions that were recorded with videos, float [B, F, A], where
+        row f leads to frame f + 1; None for a condition that is no action.
+
+        Raises:
+            ValueError: actions of another size or range than the model was made for.
+        """
+        return None
+
     def network(self, size: int, config: DecoderConfig) -> nn.Module:
         """What turns the values of `Features` into vectors of the model's width: [B, P, D],
         [B, T, D] or [B, T, H, W, D].

@@ -34,13 +34,15 @@ class TokenSet:
     """Clips in memory.
 
     codes int16 or int32 [C, T, H, W], or [C, T, H, W, Q] of Q codebooks; objects bool [C, T, H, W],
-    all false if the data does not know them; text half [C, S, E]; text_length int64 [C].
+    all false if the data does not know them; text half [C, S, E]; text_length int64 [C]; recorded
+    float [C, F, A], actions of each frame where the data has them.
     """
 
     codes: Tensor
     objects: Tensor
     text: Tensor
     text_length: Tensor
+    recorded: Tensor | None = None
 
     @property
     def latents(self) -> int:
@@ -61,12 +63,13 @@ class TokenSet:
         """Training tensors of clips, cut to `latents` latent frames and the longest caption."""
         length = self.text_length[rows]
         longest = max(1, int(length.max()))
-        return {
+        batch = {
             "codes": self.codes[rows, :latents].long(),
             "objects": self.objects[rows, :latents],
             "text": self.text[rows, :longest].float(),
             "text_mask": torch.arange(longest) < length[:, None],
         }
+        return batch if self.recorded is None else batch | {"recorded": self.recorded[rows]}
 
 
 def build_tokens(
@@ -120,6 +123,7 @@ def _tokenise(
     codes: list[Tensor] = []
     objects: list[Tensor] = []
     captions: list[str] = []
+    recorded: list[Tensor] = []
     small = torch.int16 if codebooks.size <= 32768 else torch.int32
     device = next(tokenizer.parameters()).device
     for begin in range(rows.start, rows.stop, BLOCK):
@@ -129,6 +133,8 @@ def _tokenise(
         cells = _cells(batch.get("foreground"), indices, tokenizer.config)
         objects.append(codebooks.any(cells))
         captions += batch["caption"]
+        if "actions" in batch:
+            recorded.append(batch["actions"])
         done(len(indices))
     text, length = _embed(captions, encoder)
     return {
@@ -136,6 +142,7 @@ def _tokenise(
         "objects": torch.cat(objects),
         "text": text,
         "text_length": length,
+        **({"recorded": torch.cat(recorded)} if recorded else {}),
     }
 
 
@@ -171,9 +178,6 @@ def _read(files: list[Path]) -> TokenSet:
     longest = max(part["text"].shape[1] for part in parts)
     for part in parts:
         part["text"] = F.pad(part["text"], (0, 0, 0, longest - part["text"].shape[1]))
-    return TokenSet(
-        *(
-            torch.cat([p[name] for p in parts])
-            for name in ("codes", "objects", "text", "text_length")
-        )
-    )
+    names = ["codes", "objects", "text", "text_length"]
+    names += ["recorded"] if "recorded" in parts[0] else []
+    return TokenSet(**{name: torch.cat([part[name] for part in parts]) for name in names})

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ...data.datasets.shards import Shards
 from ...data.datasets.source import ClipSource, FolderSource
+from ...data.datasets.wanted import Wanted
 from ...data.ledger.content import KnownContents
 from ...data.ledger.rows import LedgerRow
 from ...data.ledger.sources import (
@@ -199,9 +200,22 @@ class FolderTokens(TokenDataModule):
         cache_dir: str = "runs/tokens",
         seed: int = 0,
         long_captions: LongCaptions = "stop",
+        wanted: Wanted = Wanted(),
+        validation_split: str | None = None,
+        actions: bool = False,
     ) -> None:
         check_choice(long_captions)
-        train = FolderSource(root, frames, size, fps, rounds, seed)
+        train = FolderSource(
+            root,
+            frames,
+            size,
+            fps,
+            rounds,
+            seed,
+            wanted=wanted,
+            validation_split=validation_split,
+            actions=actions,
+        )
         validation = train.for_validation()
         super().__init__(train, validation, stages, cache_dir, seed, long_captions, require_licence)
 

@@ -9,7 +9,7 @@ Legend: T H W latent grid, F Y X frames and pixels.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -20,8 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...data.datasets.actions import at_frames, read_actions
+from ...data.datasets.layouts.read import measure
 from ...data.datasets.shards import Clip, ClipInfo, shard_path, write_shard
 from ...data.datasets.shots import CUT, split_shots
+from ...data.datasets.wanted import Wanted
 from ...data.ledger.content import video_sha256
 from ...data.video import VideoError, to_float
 from ...data.video.codec import computed
@@ -49,6 +52,8 @@ class ShardOptions:
     dtype: str = "float32"
     videos_per_shard: int = 64
     background: str = WHITE
+    wanted: Wanted = field(default_factory=Wanted)
+    actions: bool = False
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -137,7 +142,8 @@ def video_clips(
             digest = digest or video_sha256(video.video)
             ledger = (words.licence, digest, words.owner, words.source)
             info = ClipInfo(spoken, *source, frames, height, width, fps, *ledger, lengths)
-            clips.append(Clip(info, codes, text))
+            done = _actions(video, begin, frames) if options.actions else None
+            clips.append(Clip(info, codes, text, done))
         else:
             short += frames
         begin = end
@@ -146,6 +152,12 @@ def video_clips(
             f"has no shot of at least {options.shortest} frames (it has {begin} frames in all)"
         )
     return clips, short
+
+
+def _actions(video: DecodedVideo, begin: int, frames: int) -> NDArray[Any]:
+    """Actions [F, A] of the frames of a clip, which may be read at another rate than its file's."""
+    step = measure(video.video).fps / video.fps
+    return at_frames(read_actions(video.video), begin * step, step, frames).numpy()
 
 
 def _states(captions: tuple[str, ...], encoder: TextEncoder | None) -> list[Tensor]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -22,7 +22,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ...data.datasets import SKIPPED
-from ...data.datasets.listed_video import ListedVideo
+from ...data.datasets.layouts import PLAIN, list_source
+from ...data.datasets.listed_video import ListedVideo, Problem
 from ...data.datasets.shards import (
     FORMAT,
     MANIFEST,
@@ -30,6 +31,7 @@ from ...data.datasets.shards import (
     write_skipped,
 )
 from ...data.datasets.video_list import list_videos
+from ...data.datasets.wanted import Wanted, filtered, marked_source
 from ...data.ledger.licences import check_licences
 from ...data.video.workers import Decoders, Reading
 from ...files.json_file import read_json, write_json
@@ -52,7 +54,7 @@ class Work:
     require_licence: str | None = None
 
 
-Unit = tuple[int, list[ListedVideo]]  # the number of a shard, and its videos
+Unit = tuple[int, Sequence[ListedVideo]]  # the number of a shard, and its videos
 
 
 def prepare(
@@ -61,7 +63,7 @@ def prepare(
     """Write the shards of every video of `source` into the folder `out` and return their manifest.
 
     Args:
-        source: see `data.datasets.video_list.list_videos`.
+        source: a data set in any layout, or what `list_videos` takes.
         say: takes a line about each finished shard.
 
     Raises:
@@ -73,9 +75,7 @@ def prepare(
     engines = {"local": _run_here, "ray": _run_on_ray}
     if work.engine not in engines:
         raise ValueError(f"engine must be one of {', '.join(engines)}; got {work.engine!r}")
-    videos, problems = list_videos(
-        Path(source).absolute(), options.captions, images=options.shortest == 1, fps=options.fps
-    )
+    videos, problems = _listed(Path(source).absolute(), options)
     said = {video.name: video.words.licence for video in videos}
     check_licences(said, work.require_licence)
     models = load_models(work.tokenizer, work.text, work.device)
@@ -99,6 +99,19 @@ def prepare(
         raise ValueError(
             f"another run is writing to '{out}'; wait for it, or choose another folder"
         ) from None
+
+
+def _listed(source: Path, options: ShardOptions) -> tuple[Sequence[ListedVideo], list[Problem]]:
+    """The videos of a data set in whatever layout it has, and what in it cannot be used."""
+    images = options.shortest == 1
+    wanted = options.wanted
+    marked = None
+    if options.captions in ("auto", "none") or wanted != Wanted():
+        marked = marked_source(source, wanted, images)
+    if marked is None and wanted.filter is None:
+        return list_videos(source, options.captions, images=images, fps=options.fps)
+    found = marked or list_source(source, PLAIN)
+    return filtered(found.videos, wanted.filter, source), list(found.problems)
 
 
 def summary(manifest: dict[str, Any], out: str) -> str:
@@ -134,7 +147,7 @@ def is_done(folder: Path, number: int) -> bool:
 
 
 def _plan(
-    videos: list[ListedVideo], models: Models, options: ShardOptions, work: Work
+    videos: Sequence[ListedVideo], models: Models, options: ShardOptions, work: Work
 ) -> dict[str, Any]:
     listed = [
         [video.name, video.size, video.words.captions, video.words.licence] for video in videos

@@ -73,12 +73,14 @@ def shard_tokens(
     videos = sorted({record["source"] for record in shards.records})
     kept_back = {videos[row] for row in split_rows(len(videos), held_out, seed)[1]}
     codebooks = codebooks or Codebooks.of(tokenizer)
+    k = tokenizer.config.frames_per_latent
     parts: tuple[list[int], list[int]] = ([], [])
     for index, record in enumerate(shards.records):
         if words.get(index, ()) is not None and record.get("sha256") not in left_out:
             parts[record["source"] in kept_back].append(index)
     train, validation = (
-        ShardSet(shards, clips, text.dim, codebooks, spoken) if clips else None for clips in parts
+        ShardSet(shards, clips, text.dim, codebooks, spoken, k) if clips else None
+        for clips in parts
     )
     if train is None:
         raise ValueError(
@@ -97,6 +99,7 @@ class ShardSet:
         codebooks: which codes of a cell are taken.
         spoken: states half [S, E] of each caption of every clip of the shards, if the shards do not
             hold them.
+        frames_per_latent: k, to cut recorded actions to the latent frames of a batch.
     """
 
     def __init__(
@@ -106,12 +109,14 @@ class ShardSet:
         text_dim: int,
         codebooks: Codebooks,
         spoken: list[list[Tensor]] | None = None,
+        frames_per_latent: int = 1,
     ) -> None:
         self.shards = shards
         self.clips = list(clips)
         self.text_dim = text_dim
         self.spoken = spoken
         self.codebooks = codebooks
+        self.frames_per_latent = frames_per_latent
         self._lengths = torch.tensor([shards.records[clip]["shape"][0] for clip in clips])
 
     @property
@@ -147,12 +152,21 @@ class ShardSet:
         length = torch.tensor([len(text) for text in states])
         longest = max(1, int(length.max()))
         filled = pad_sequence([torch.zeros(longest, self.text_dim), *states], batch_first=True)[1:]
-        return {
+        batch = {
             "codes": codes,
             "objects": torch.zeros(codes.shape[:4], dtype=torch.bool),
             "text": filled,
             "text_mask": torch.arange(longest) < length[:, None],
         }
+        return batch | self._recorded(clips, latents)
+
+    def _recorded(self, clips: list[int], latents: int) -> dict[str, Tensor]:
+        """Actions float [B, F, A] of the frames of these latent frames, where all clips have
+        them."""
+        frames = 1 + (latents - 1) * self.frames_per_latent
+        actions = [self.shards.actions(clip) for clip in clips]
+        rows = [torch.from_numpy(a[:frames]) for a in actions if a is not None]
+        return {"recorded": torch.stack(rows)} if rows and len(rows) == len(clips) else {}
 
     def _text(self, clip: int, turn: int) -> Tensor:
         """States float [S, E] of the caption for this turn; empty without captions."""

@@ -23,6 +23,7 @@ from ...tokenizer.metrics import CodeUsage
 from ...tokenizer.training.collapse import check_usage
 from ...training.guard import Guard
 from ...training.stopwatch import Stopwatch
+from .sample_videos import show_videos
 
 
 class TrainingMonitor(Guard):
@@ -78,10 +79,12 @@ class TrainingMonitor(Guard):
 
 
 class SampleImages(Callback):
-    """Logs pictures of samples, from captions of the validation clips, every so many steps.
+    """Logs samples, from captions of the validation clips, every so many steps: as pictures and,
+    of clips, as moving pictures.
 
-    They go to TensorBoard and Weights & Biases, otherwise to the folder `samples` of the run. There
-    are none while the decoder is divided over devices.
+    Pictures go to TensorBoard and Weights & Biases, otherwise to the folder `samples` of the run.
+    Moving ones always lie there, and go to the loggers that take them. There are none while the
+    decoder is divided over devices.
     """
 
     def __init__(self, every: int, stopwatch: Stopwatch) -> None:
@@ -103,10 +106,12 @@ class SampleImages(Callback):
             return
         frames = frame_count(batch["codes"].shape[1], module.config.frames_per_latent)
         with torch.autocast(module.device.type, enabled=False):
-            video = module.generator().generate(captions, frames)
-        sheet = contact_sheet(to_uint8(video), captions)
+            video = to_uint8(module.generator().generate(captions, frames))
+        sheet = contact_sheet(video, captions)
+        folder = module.export_folder.parent / "samples"
+        if frames > 1:
+            show_videos(trainer.loggers, folder, video, captions, trainer.global_step)
         if not any([_show(logger, sheet, trainer.global_step) for logger in trainer.loggers]):
-            folder = module.export_folder.parent / "samples"
             folder.mkdir(parents=True, exist_ok=True)
             with whole_file(folder / f"{trainer.global_step:07d}.png") as file:
                 sheet.save(file, "PNG")

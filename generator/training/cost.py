@@ -262,6 +262,7 @@ def _decoder_of(model: dict[str, Any]) -> DecoderConfig:
         block=codebooks.block,
         depth_layers=model.get("depth_layers", DecoderConfig.depth_layers),
         frames_per_latent=tokenizer.frames_per_latent,
+        conditions=tuple((model.get("conditions") or {}).items()),
         **vars(size),
     )
 

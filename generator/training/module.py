@@ -70,7 +70,8 @@ class GeneratorModule(pl.LightningModule):
         wavefront: the decode order, as in `DecoderConfig`; None for that of `init_from`, or raster.
         conditions: what the decoder takes beside text, by the names in `generator.conditions`, each
             with its size; batches hold their features under that name, and under the name with
-            `_given` where there are any. With `init_from` they are added to those of that model.
+            `_given` where there are any, or recorded actions. With `init_from` they are added to
+            those of that model.
         loss: weights of the tokens.
         lr: peak learning rate of AdamW (tables, norms).
         muon_lr: peak learning rate of Muon (matrices); 0 leaves them to AdamW.
@@ -302,15 +303,26 @@ class GeneratorModule(pl.LightningModule):
     def _given(self, batch: Batch, draw: Uniform | None = None) -> Given:
         """What the batch gives of further conditions; with `draw`, some clips are without it."""
         given: Given = {}
-        for name, _ in self.config.conditions:
-            if name not in batch:
+        for name, size in self.config.conditions:
+            features = self._features(batch, name, size)
+            if features is None:
                 continue
-            there = batch[f"{name}_given"]
+            there = features.given
             if draw is not None:
                 kept_B1 = draw(len(there), 1) >= CONDITIONS[name].dropout
                 there = there & kept_B1.view(-1, *(1,) * (there.dim() - 1))
-            given[name] = Features(batch[name], there)
+            given[name] = Features(features.values, there)
         return given
+
+    def _features(self, batch: Batch, name: str, size: int) -> Features | None:
+        """What a batch holds of a condition, by its name or among recorded actions."""
+        if name in batch:
+            return Features(batch[name], batch[f"{name}_given"])
+        if "recorded" not in batch:
+            return None
+        features = CONDITIONS[name].recorded(batch["recorded"], self.config.frames_per_latent, size)
+        T = batch["codes"].shape[1]
+        return features and Features(features.values[:, :T], features.given[:, :T])
 
     def _nats(
         self,

@@ -1,6 +1,7 @@
 """`evaluate tokenizer`: ours and anybody's, one table, codecs within the same bits."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from kinetoscope.evaluation.protocols import Protocol
 from torch import Tensor
 
 PROTOCOL = Protocol(frames=9, size=16)
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 class Rounding:
@@ -122,3 +124,110 @@ def test_a_tokenizer_by_its_dotted_path_from_the_command_line(
     assert "into [4, 3, 1, 16, 16]; choose --frames and --size" in capsys.readouterr().err
     words[3] = "json:dumps"
     assert main(words) == 2
+
+
+def test_codecs_get_the_rate_of_each_tokenizer(tmp_path: Path) -> None:
+    from kinetoscope.data.video import write_video
+
+    draw = torch.Generator().manual_seed(0)
+    coarse = torch.rand(1, 3, 6, 6, generator=draw)
+    wide = torch.nn.functional.interpolate(coarse, (32, 48), mode="bilinear")[0]
+    clip = torch.stack([wide[:, :, i : i + 32] for i in range(9)], 1).mul(255).to(torch.uint8)
+    (tmp_path / "set").mkdir()
+    write_video(tmp_path / "set/a.mp4", clip, fps=8)
+
+    class Coarse(Rounding):
+        """Half the levels, on every sixteenth pixel."""
+
+        codebook_size = 4
+
+        def encode(self, video: Tensor) -> Tensor:
+            return ((video[..., ::4, ::4] + 1) * 1.5).round().long()
+
+        def decode(self, codes: Tensor) -> Tensor:
+            whole = codes.repeat_interleave(4, -1).repeat_interleave(4, -2)
+            return whole / 1.5 - 1
+
+    result = evaluate_tokenizers(
+        str(tmp_path / "set"),
+        [AnyTokenizer("a", Rounding()), AnyTokenizer("b", Coarse()), AnyTokenizer("c", Rounding())],
+        Protocol(frames=9, size=32),
+        {},
+        codecs=("h264",),
+        cache=str(tmp_path / "kept"),
+    )
+    rows = result["tokenizers"]
+    assert list(rows) == ["a", "b", "c", "H.264", "H.264 as b"]
+    assert rows["H.264"]["bits per pixel"] <= 12
+    assert rows["H.264 as b"]["bits per pixel"] <= rows["b"]["bits per pixel"] == 6 / 16
+    assert rows["H.264"]["psnr"] > rows["H.264 as b"]["psnr"]
+
+
+# ---- diffusers ----
+
+STAND_IN = """
+import torch
+class Posterior:
+    def __init__(self, mean): self.mean = mean
+    def mode(self): return self.mean
+class Encoded:
+    def __init__(self, mean): self.latent_dist = Posterior(mean)
+class Decoded:
+    def __init__(self, sample): self.sample = sample
+class AutoencoderStandIn(torch.nn.Module):
+    @classmethod
+    def from_pretrained(cls, folder): return cls()
+    def encode(self, x): return Encoded(torch.nn.functional.avg_pool3d(x, (1, 2, 2)))
+    def decode(self, z): return Decoded(z.repeat_interleave(2, -1).repeat_interleave(2, -2))
+"""
+
+
+def run_example(name: str, sets: Path, cache: Path) -> dict[str, float]:
+    result = evaluate_tokenizers(
+        str(sets / "real"),
+        [open_tokenizer(name)],
+        Protocol(frames=9, size=16, clips=2),
+        {},
+        codecs=(),
+        cache=str(cache),
+    )
+    return result["tokenizers"][name]
+
+
+def test_the_example_for_diffusers_on_a_stand_in_of_its_interface(
+    sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "diffusers.py").write_text(STAND_IN)
+    (tmp_path / "config.json").write_text('{"_class_name": "AutoencoderStandIn"}')
+    for module in ("diffusers", "diffusers_tokenizer"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.syspath_prepend(tmp_path)
+    row = run_example(f"diffusers_tokenizer:Autoencoder={tmp_path}", sets, tmp_path / "kept")
+    assert 20 < row["psnr"] < 60
+    assert "bits per pixel" not in row
+    with pytest.raises(ValueError, match="cannot be made of"):
+        open_tokenizer(f"diffusers_tokenizer:Autoencoder={tmp_path / 'nowhere'}")
+    for module in ("diffusers", "diffusers_tokenizer"):
+        sys.modules.pop(module, None)
+
+
+@pytest.mark.slow
+def test_the_example_for_diffusers_on_a_real_one_with_random_weights(
+    sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diffusers = pytest.importorskip("diffusers")
+    torch.manual_seed(0)
+    small = diffusers.AutoencoderKLWan(
+        base_dim=8,
+        z_dim=4,
+        dim_mult=[1, 1, 1, 1],
+        num_res_blocks=1,
+        temperal_downsample=[False, True, True],
+        latents_mean=[0.0] * 4,
+        latents_std=[1.0] * 4,
+    )
+    small.save_pretrained(tmp_path / "wan")
+    monkeypatch.syspath_prepend(EXAMPLES)
+    row = run_example(f"diffusers_tokenizer:Autoencoder={tmp_path / 'wan'}", sets, tmp_path / "k")
+    assert row["psnr"] > 3  # of noise, but of the right size

@@ -114,7 +114,7 @@ def test_the_clip_score_is_the_cosine_that_the_model_gives(clip_model: str) -> N
 
 
 def test_lpips_is_the_sum_over_levels_of_the_users_network(tmp_path: Path) -> None:
-    from kinetoscope.evaluation.videos import _open
+    from kinetoscope.evaluation.videos.networks import open_for
     from kinetoscope.tokenizer.training.perceptual import PerceptualLoss
     from safetensors.torch import save_file
 
@@ -122,7 +122,7 @@ def test_lpips_is_the_sum_over_levels_of_the_users_network(tmp_path: Path) -> No
     weights = {"0.weight": torch.randn(4, 3, 3, 3), "0.bias": torch.zeros(4)}
     weights |= {"3.weight": torch.randn(4, 4, 3, 3), "3.bias": torch.zeros(4)}
     save_file(weights, tmp_path / "vgg.safetensors")
-    metric = METRICS["lpips"](PROTOCOL, _open(str(tmp_path / "vgg.safetensors"), "pairs", "cpu"))
+    metric = METRICS["lpips"](PROTOCOL, open_for(str(tmp_path / "vgg.safetensors"), "pairs", "cpu"))
     a, b = clips(2, seed=1), clips(2, seed=2)
     rows = metric.rows(Batch(a, b))
     assert rows.shape == (2, 4)

@@ -15,6 +15,7 @@ import pytest
 import torch
 from kinetoscope.app.cli.evaluate.videos import videos
 from kinetoscope.app.cli.main import main
+from kinetoscope.data.datasets.wanted import Wanted
 from kinetoscope.data.video import read_clip, write_video
 from kinetoscope.evaluation.clips import extraction
 from kinetoscope.evaluation.clips.feature_store import FeatureStore
@@ -142,6 +143,64 @@ def test_ranks_share_the_work_and_give_the_same_number(
     assert found == pytest.approx(run()["fvd"], rel=1e-4)
 
 
+class RayStandIn:
+    """As much of Ray's interface as is used; tasks run here, one after another, last first."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[int, int]] = []
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 3.0}
+
+    def remote(self, **_: Any) -> Callable[..., Any]:
+        def decorate(function: Callable[..., Any]) -> Any:
+            stand_in = self
+
+            class Task:
+                def remote(self, settings: Settings, rank: int, ranks: int) -> Any:
+                    stand_in.given.append((rank, ranks))
+                    return lambda: function(settings, rank, ranks)
+
+            return Task()
+
+        return decorate
+
+    def get(self, tasks: list[Any]) -> None:
+        for task in reversed(tasks):
+            task()
+
+
+def test_a_ray_cluster_makes_all_features_and_the_number_is_the_same(
+    run: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = run()
+    stand_in = RayStandIn()
+    monkeypatch.setitem(sys.modules, "ray", stand_in)  # type: ignore[arg-type]
+    together = run(engine="ray", cache=str(tmp_path / "cluster"))
+    assert stand_in.given == [(0, 3), (1, 3), (2, 3)]
+    assert all(work["new clips"] == 0 for work in together["work"].values())
+    assert together["fvd"] == pytest.approx(alone["fvd"], rel=1e-4)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ValueError, match=r"pip install 'kinetoscope\[ray\]'"):
+        run(engine="ray", cache=str(tmp_path / "other"))
+
+
+@pytest.mark.slow
+def test_a_real_ray_cluster_gives_the_same_number(
+    run: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    ray = pytest.importorskip("ray")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        together = run(engine="ray", cache=str(tmp_path / "cluster"))
+    finally:
+        ray.shutdown()
+    assert together["fvd"] == pytest.approx(run()["fvd"], rel=1e-4)
+
+
 def test_a_changed_file_is_seen(
     run: Callable[..., dict[str, Any]], tmp_path: Path, make_set: Callable[..., Path]
 ) -> None:
@@ -223,10 +282,17 @@ def test_the_reference_may_be_a_split_of_a_data_set(
         shutil.copy(path, place / path.name)
     whole = run(reference=str(tmp_path / "data"))
     assert whole["fvd"] == pytest.approx(run()["fvd"], rel=1e-4)
-    train = run(reference=str(tmp_path / "data"), split="train")
+    train = run(reference=str(tmp_path / "data"), wanted=Wanted(split="train"))
     assert train["sets"]["reference"] == train["sets"]["reference"] | {"clips": 8, "split": "train"}
     with pytest.raises(ValueError, match="has no split 'dev'; there are test, train"):
-        run(reference=str(tmp_path / "data"), split="dev")
+        run(reference=str(tmp_path / "data"), wanted=Wanted(split="dev"))
+    of_one = Wanted("classes", template="a {label}", filter="label == 'c1'")
+    half = run(reference=str(tmp_path / "data"), wanted=of_one)
+    about = half["sets"]["reference"]
+    assert (about["clips"], about["filter"]) == (6, "label == 'c1'")
+    assert about["found"].startswith("folders of 2 classes: 12 videos")
+    half = run(generated=str(tmp_path / "data"), generated_wanted=of_one)
+    assert half["sets"]["generated"]["clips"] == 6
 
 
 def test_notes_say_what_a_number_suffers_from(run: Callable[..., dict[str, Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...data.datasets.clip_pool import ClipPool
 from ...data.datasets.folder import ClipFolder
 from ...data.datasets.held_out import split_by_source
 from ...data.datasets.source import split_rows
+from ...data.datasets.wanted import Wanted
 from ...data.worlds.physics.clips import HELD_OUT_SEED, PhysicsClips
 from ...data.worlds.physics.scene import PhysicsConfig
 
@@ -199,12 +201,14 @@ class FolderDataModule(lightning.LightningDataModule):
 
     Args:
         root: folder with videos. Captions come from a manifest.csv, from sidecar .txt files, or
-            from the names of folders.
+            from the names of folders; data sets in a layout of their own are found by themselves.
         fps: frames per second that clips are read at; None keeps each file's own.
         flip: mirror half of the clips; by default only clips without captions.
         validation: share of the clips kept for validation (at least one when there are two or
             more).
         workers: processes that decode.
+        wanted: layout, split, words of labels and a filter, see `Wanted`.
+        validation_split: validate on this split of the data set, and train on all that is wanted.
     """
 
     def __init__(
@@ -218,6 +222,8 @@ class FolderDataModule(lightning.LightningDataModule):
         validation: float = 0.05,
         workers: int = 0,
         seed: int = 0,
+        wanted: Wanted = Wanted(),
+        validation_split: str | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1:
@@ -231,17 +237,30 @@ class FolderDataModule(lightning.LightningDataModule):
         self.validation = validation
         self.workers = workers
         self.seed = seed
+        self.wanted = wanted
+        self.validation_split = validation_split
 
     def setup(self, stage: str | None = None) -> None:
-        self.train_clips = ClipFolder(
-            self.root, self.frames, self.size, fps=self.fps, flip=self.flip, seed=self.seed
-        )
+        self.train_clips = self._clips(self.wanted)
         self.val_clips = self.train_clips.fixed()
-        self._train_rows, self._val_rows = split_rows(
-            len(self.train_clips), self.validation, self.seed
-        )
+        share = 0.0 if self.validation_split else self.validation
+        self._train_rows, self._val_rows = split_rows(len(self.train_clips), share, self.seed)
+        if self.validation_split is not None:
+            self.val_clips = self._clips(replace(self.wanted, split=self.validation_split)).fixed()
+            self._val_rows = list(range(len(self.val_clips)))
         if not self._val_rows:
             log.warning("nothing is validated: no video of '%s' is held out", self.root)
+
+    def _clips(self, wanted: Wanted) -> ClipFolder:
+        return ClipFolder(
+            self.root,
+            self.frames,
+            self.size,
+            fps=self.fps,
+            flip=self.flip,
+            seed=self.seed,
+            wanted=wanted,
+        )
 
     def train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(

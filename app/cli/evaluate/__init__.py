@@ -3,6 +3,7 @@
 evaluate MODEL                     a model's own world
 evaluate videos REFERENCE GENERATED
 evaluate tokenizer DATA
+evaluate generator DATA MODEL OUT
 evaluate compare A B               why two results differ
 """
 

@@ -12,6 +12,9 @@ def tokenizer(
     protocol: str | None = None,
     i3d: str | None = None,
     network: str | None = None,
+    layout: str | None = None,
+    split: str | None = None,
+    filter: str | None = None,
     clips: int | None = None,
     frames: int | None = None,
     stride: int | None = None,
@@ -30,11 +33,15 @@ def tokenizer(
 
     Args:
         data: a folder of videos, a list of them or shards.
-        tokenizers: shipped names, folders, or objects with encode and decode (package.module:name);
-            video-128 if none is given.
+        tokenizers: shipped names, folders, or objects with encode and decode
+            (package.module:name, or package.module:Name=FOLDER to make one of a folder); video-128
+            if none is given.
         protocol: such as magvit-rfvd; by default all clips of 17 frames that follow each other.
         i3d: the TorchScript I3D that papers use.
         network: networks by role, such as lpips=vgg.safetensors.
+        layout: insist on a layout of the data, see `kinetoscope data --help`.
+        split: only train, validation or test, where the layout has splits.
+        filter: only videos that this holds for, such as 'seconds > 2'.
         clips: how many clips.
         frames: frames of a clip.
         stride: take every so many frames.
@@ -46,6 +53,7 @@ def tokenizer(
         device: such as cpu or cuda; by default a GPU if there is one.
         json: a file for the numbers and all that they depend on.
     """
+    from ....data.datasets.wanted import Wanted
     from ....evaluation.any_tokenizer import evaluate_tokenizers, format_tokenizers, open_tokenizer
     from ....evaluation.codecs import CODECS
     from ....evaluation.protocols import find_protocol
@@ -74,6 +82,7 @@ def tokenizer(
         workers=workers,
         cache=cache,
         device=where,
+        wanted=Wanted(layout, split, filter=filter),
         say=lambda line: print(line, file=sys.stderr),
     )
     print(format_tokenizers(result))

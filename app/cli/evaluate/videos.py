@@ -15,7 +15,13 @@ def videos(
     protocol: str | None = None,
     i3d: str | None = None,
     network: str | None = None,
+    layout: str | None = None,
     split: str | None = None,
+    filter: str | None = None,
+    template: str = "{label}",
+    generated_layout: str | None = None,
+    generated_split: str | None = None,
+    generated_filter: str | None = None,
     clips: int | None = None,
     repeats: int | None = None,
     frames: int | None = None,
@@ -32,6 +38,7 @@ def videos(
     workers: int = 2,
     cache: str | None = None,
     device: str | None = None,
+    engine: str = "local",
     json: str | None = None,
 ) -> int:
     """Compare two sets of videos, whoever made them, with the metrics that papers print.
@@ -54,7 +61,14 @@ def videos(
         network: networks by role, such as picture=inception.pt,clip=FOLDER; roles are video (fvd,
             kvd), picture (fid, kid), classifier (is), clip, lpips and sound (fad). One without a
             role is for video. Files, Hugging Face folders or ids, or dotted paths.
+        layout: insist on a layout of the reference: lerobot, something-something, prompts, table,
+            frames, gymnasium, classes or plain.
         split: only train, validation or test of the reference, where its layout has splits.
+        filter: only videos of the reference that this holds for, such as 'seconds > 2'.
+        template: how a label becomes a caption, of both sets, such as 'a video of {label}'.
+        generated_layout: the layout of the generated set.
+        generated_split: its split.
+        generated_filter: its filter.
         clips: clips of each set.
         repeats: groups of so many clips; the number is their mean.
         frames: frames of a clip.
@@ -72,8 +86,11 @@ def videos(
         workers: threads that decode; changes no number.
         cache: folder where features are kept; by default the user's cache.
         device: such as cpu or cuda; by default a GPU if there is one.
+        engine: local, or ray for the machines of a Ray cluster, which must all see the data and
+            --cache.
         json: a file for the numbers and all that they depend on.
     """
+    from ....data.datasets.wanted import Wanted
     from ....evaluation.protocols import find_protocol
     from ....evaluation.videos import Settings, evaluate_sets, format_result
     from ....files.output_path import check_output
@@ -101,12 +118,14 @@ def videos(
             names,
             chosen,
             networks,
-            split,
+            Wanted(layout, split, template, filter),
+            Wanted(generated_layout, generated_split, template, generated_filter),
             halves,
             batch,
             workers,
             cache,
             device or best_device(),
+            engine,
         ),
         lambda line: print(line, file=sys.stderr),
     )

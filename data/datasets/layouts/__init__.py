@@ -6,14 +6,15 @@ splits, whatever layout they have; what it took them for is one line.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import ModuleType
 
+from ..captions import FROM_FOLDER
 from ..listed_video import ListedVideo, Problem
 from ..video_list import list_videos
 from . import classes, frames, gymnasium, lerobot, prompts, something, table
-from .base import Folder, LaidVideo, Options
+from .base import Folder, LaidVideo, Options, split_of
 
 LAYOUTS: dict[str, ModuleType] = {  # in the order in which they are tried
     "lerobot": lerobot,
@@ -103,7 +104,12 @@ def _plain(path: Path) -> Source:
 
 
 def _laid(video: ListedVideo) -> LaidVideo:
-    return LaidVideo(**{item.name: getattr(video, item.name) for item in fields(ListedVideo)})
+    """The same with the split that its folder is called like, which is no caption."""
+    values = {item.name: getattr(video, item.name) for item in fields(ListedVideo)}
+    split = split_of(video.name)
+    if video.words.origin == FROM_FOLDER and split_of(f"{video.path.parent.name}/x"):
+        values["words"] = replace(video.words, captions=("",))
+    return LaidVideo(**values, split=split)
 
 
 def _tuples(

@@ -31,14 +31,12 @@ Listing = tuple[list["LaidVideo"], list[Problem]]
 class LaidVideo(ListedVideo):
     """A video as a data set has it.
 
-    `span` is the part of the file that counts, in seconds; `pictures` are the files of its frames
-    in order, where it is no video file. `facts` are further columns (scores, cameras, where actions
-    and states lie).
+    `pictures` are the files of its frames in order, where it is no video file. `facts` are further
+    columns (scores, cameras, where actions and states lie).
     """
 
     label: str = ""
     split: str = ""
-    span: tuple[float, float] | None = None
     pictures: tuple[Path, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
 

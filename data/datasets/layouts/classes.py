@@ -21,6 +21,11 @@ def matches(folder: Folder) -> str:
     return f"folders of {len(named)} classes" if deep and len(named) > 1 and not beside else ""
 
 
+def has_lists(folder: Folder) -> bool:
+    """Whether the lists of UCF-101 or HMDB-51 are there."""
+    return bool(folder.near("trainlist0[1-3].txt") or folder.near("*_test_split[1-3].txt"))
+
+
 def read(folder: Folder, options: Options) -> Listing:
     """Every video with its class as label and caption, and its split where a list or a folder
     says so; videos that no list names have none."""

@@ -7,7 +7,8 @@ Version 3.0, and actions of both, need pyarrow: pip install kinetoscope[lerobot]
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,17 @@ def read(folder: Folder, options: Options) -> Listing:
 def numbers(video: LaidVideo, column: str) -> list[list[float]]:
     """Actions or states of an episode, a list of numbers for each frame ("action",
     "observation.state"). ValueError without pyarrow or such a column."""
-    table = _parquet(Path(video.facts["data"]))
+    return numbers_of(video.facts, column)
+
+
+def numbers_of(facts: Mapping[str, Any], column: str) -> list[list[float]]:
+    """The same, of where an episode's numbers lie ("data", "episode_index")."""
+    table = _parquet(Path(facts["data"]))
     if column not in table.column_names:
         raise ValueError(
             f"there is no column {column!r}; there are {', '.join(table.column_names)}"
         )
-    wanted = video.facts["episode_index"]
+    wanted = facts["episode_index"]
     rows = zip(table["episode_index"].to_pylist(), table[column].to_pylist())
     return [
         value if isinstance(value, list) else [value] for index, value in rows if index == wanted
@@ -134,6 +140,7 @@ def _split(info: dict[str, Any], index: int) -> str:
     return ""
 
 
+@lru_cache(maxsize=4)
 def _parquet(path: Path) -> Any:
     try:
         from pyarrow import parquet

@@ -42,7 +42,7 @@ def measure(video: ListedVideo) -> VideoInfo:
         )
     with local_file(video) as path:
         info = probe(path)
-    if isinstance(video, LaidVideo) and video.span is not None:
+    if video.span is not None:
         begin, end = video.span
         seconds = min(end, info.seconds) - begin
         if seconds <= 0:
@@ -64,6 +64,6 @@ def read_frames(
         if not chosen:
             raise VideoError(f"'{video.name}' has no frame {first}")
         return torch.cat([read_clip(path, frames=1).video for path in chosen], 1)
-    begin = video.span[0] if isinstance(video, LaidVideo) and video.span else 0.0
+    begin = video.span[0] if video.span else 0.0
     with local_file(video) as path:
         return read_clip(path, begin + first / fps, frames, stride=stride, threads=threads).video

@@ -29,6 +29,16 @@ def matches(folder: Folder) -> str:
     return f"a table of videos ({', '.join(folder.name(p) for p in found[:3])})" if found else ""
 
 
+def has_times(path: Path) -> bool:
+    """Whether a table says which parts of files are its videos."""
+    try:
+        first = next(rows_of(path), {})
+    except ValueError:
+        return False
+    spans = {*BEGINS} & {*first} and {*ENDS} & {*first}
+    return bool(spans) or any(first.get(name, "").startswith("[") for name in TIMES)
+
+
 def read(folder: Folder, options: Options) -> Listing:
     """Every row whose video is there; rows of one file and one span are its captions."""
     videos: dict[str, LaidVideo] = {}

@@ -1,8 +1,11 @@
 """Distances between sets of features, beside implementations that share no line with ours."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from kinetoscope.evaluation.clips import feature_store
 from kinetoscope.evaluation.clips.feature_store import Rows, rows_of
 from kinetoscope.evaluation.metrics.frechet import distance_of_rows, moments, rank_notes
 from kinetoscope.evaluation.metrics.inception_score import inception_score
@@ -131,11 +134,34 @@ def test_too_few_clips_are_said() -> None:
 
 def test_inception_score_of_known_answers() -> None:
     sure = torch.eye(4, dtype=torch.float64).repeat(5, 1)
-    assert inception_score(sure, splits=5)[0] == pytest.approx(4)
+    assert inception_score(rows_of(sure), splits=5)[0] == pytest.approx(4)
     unsure = torch.full((20, 4), 0.25, dtype=torch.float64)
-    assert inception_score(unsure, splits=2) == pytest.approx((1, 0))
+    assert inception_score(rows_of(unsure), splits=2) == pytest.approx((1, 0))
 
 
 def test_rows_take_a_choice_of_a_choice() -> None:
     rows: Rows = rows_of(torch.arange(12.0).view(6, 2))
     assert rows.take([5, 3, 1]).take([2, 0]).all().tolist() == [[2, 3], [10, 11]]
+
+
+def test_streams_over_blocks_give_what_all_rows_at_once_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows on the disk, a few at a time, and no look at all of them together."""
+    a, b = features(50, 3, 0).view(50, 3), features(40, 3, 1).view(40, 3)
+    chances = torch.softmax(a, 1)
+    at_once = kernel_mmd(a.double(), b.double())
+    frames_a, frames_b = rows_of(a.view(10, 5, 3)), rows_of(b.view(8, 5, 3))
+    subsets = subset_mmd(frames_a, frames_b, 3, 20, seed=0)
+    score = inception_score(rows_of(chances), 5)
+    monkeypatch.setattr(feature_store, "BLOCK_BYTES", 7 * 3 * 8)  # seven rows
+    monkeypatch.delattr(Rows, "all")
+    assert len(list(rows_of(a).blocks())) == 8
+    assert kernel_mmd(rows_of(a), rows_of(b)) == pytest.approx(at_once, rel=1e-6)
+    assert inception_score(rows_of(chances), 5) == pytest.approx(score, rel=1e-12)
+    assert subset_mmd(frames_a, frames_b, 3, 20, seed=0) == subsets
+    # a subset of all is the estimate over all frames of all clips
+    whole = subset_mmd(frames_a, frames_b, 1, 50, seed=0)[0]
+    some = kernel_mmd(a.double(), frames_b.flat(torch.arange(40)))
+    assert whole != some  # 40 of the 50 frames of the first
+    assert frames_a.flat(torch.tensor([7, 0])).tolist() == a.double()[[7, 0]].tolist()

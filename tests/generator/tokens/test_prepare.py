@@ -377,6 +377,29 @@ def test_shards_of_other_settings_are_not_mixed(
     assert content(whole) == before
 
 
+def test_parts_of_files_in_a_table_are_clips(
+    videos: Path, tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "parts"
+    root.mkdir()
+    (root / "d.mp4").write_bytes((videos / "d.mp4").read_bytes())
+    (root / "openvid.csv").write_text(
+        "video,start,end,caption,split,motion score\n"
+        "d.mp4,1,2.5,a red ball,train,3\nd.mp4,3,4,a cube,train,9\nd.mp4,5,6,a ball,test,1\n"
+    )
+    words = ["prepare", str(root), str(tmp_path / "out"), "--tokenizer", str(model), "--size", "8"]
+    words += ["--width", "12", "--split", "train", "--filter", "motion_score < 5"]
+    assert main([*words, "--min-frames", "5"]) == 0
+    shards = Shards(tmp_path / "out")
+    assert len(shards) == 1
+    info = shards.info(0)
+    assert (info.source, info.captions, info.frames) == ("d.mp4#1-2.5", ("a red ball",), 15)
+    picture = read_clip(root / "d.mp4", 1.0, 15, size=(8, 12)).video
+    tokenizer = VideoTokenizer.from_pretrained(model)
+    codes = tokenizer.encode(to_float(picture)[None]).indices[0]
+    assert torch.equal(torch.from_numpy(shards.codes(0).astype(np.int64)), codes)
+
+
 def test_two_runs_do_not_write_to_one_folder(videos: Path, work: Work, tmp_path: Path) -> None:
     from filelock import FileLock
 

@@ -1,0 +1,87 @@
+"""From rows to numbers: each metric of the groups of a protocol, with an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..clips.extraction import Job, row_key
+from ..clips.feature_store import FeatureStore, Rows, collect
+from ..clips.video_sets import VideoSet
+from ..metrics import Metric
+from .settings import Settings
+
+QUANTILES = (0.05, 0.95)
+
+
+def measure(
+    metric: Metric,
+    jobs: Mapping[str, list[Job]],
+    sets: Mapping[str, VideoSet],
+    store: FeatureStore,
+    settings: Settings,
+    scratch: Path,
+) -> dict[str, Any]:
+    rows: dict[str, Rows] = {}
+    groups: dict[str, list[list[int]]] = {}
+    for kind in metric.of:
+        names = [row_key(metric, job, settings.protocol) for job in jobs[kind]]
+        there = store.has(names)
+        rows[kind] = collect(store, [name for name in names if name in there], scratch)
+        chosen = sets["generated" if kind == "pairs" else kind]
+        groups[kind] = _places(names, there, [len(group) for group in chosen.groups])
+    repeats = len(groups[metric.of[0]])
+    parts = [
+        {kind: rows[kind].take(groups[kind][index]) for kind in metric.of}
+        for index in range(repeats)
+    ]
+    values = [metric.value(part) for part in parts]
+    found: dict[str, Any] = {
+        "value": sum(values) / len(values),
+        "better": metric.better,
+        "clips": {kind: len(rows[kind]) for kind in metric.of},
+        "notes": list(dict.fromkeys(note for part in parts for note in metric.notes(part))),
+        "network": metric.network.facts() if metric.network else None,
+        **metric.details(rows),
+    }
+    if len(values) > 1:
+        found["groups"] = values
+    return found | _interval(metric, parts, settings)
+
+
+def _places(names: list[str], there: set[str], sizes: list[int]) -> list[list[int]]:
+    """Places of each group's clips among the rows that are there."""
+    places: list[list[int]] = []
+    begin = 0
+    passed = 0
+    for size in sizes:
+        count = sum(name in there for name in names[begin : begin + size])
+        places.append(list(range(passed, passed + count)))
+        begin += size
+        passed += count
+    return places
+
+
+def _interval(
+    metric: Metric, parts: Sequence[Mapping[str, Rows]], settings: Settings
+) -> dict[str, Any]:
+    """Where the number of random halves lies; drawn without repetition, since clips that are drawn
+    twice would make a distribution narrower and bias a distance."""
+    smallest = min(len(rows) for part in parts for rows in part.values())
+    if not settings.halves or smallest < 4:
+        return {}
+    draw = torch.Generator().manual_seed(settings.protocol.seed)
+    values = []
+    for index in range(settings.halves):
+        part = parts[index % len(parts)]
+        half = {
+            kind: rows.take(torch.randperm(len(rows), generator=draw)[: len(rows) // 2].numpy())
+            for kind, rows in part.items()
+        }
+        values.append(metric.value(half))
+    found = torch.tensor(values, dtype=torch.float64)
+    low, high = (float(found.quantile(share)) for share in QUANTILES)
+    return {"halves": len(values), "halves mean": float(found.mean()), "interval": [low, high]}
