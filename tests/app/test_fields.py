@@ -86,7 +86,7 @@ def test_values_of_a_request_become_what_a_session_takes(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"prompt": "  "}, "prompt: it must be given: what a video shows; quote each sentence"),
+        ({"prompt": "  "}, "prompt: it must be given: what the video shows, in a sentence"),
         ({"prompt": 3}, "prompt: it must be text; got int"),
         ({"mood": "sad"}, "mood: it must be one of calm, wild; got 'sad'"),
         ({"actions": [0, 4]}, "actions: it must be -1 to 3; got 4"),
