@@ -47,6 +47,7 @@ def listen(host: str | None, port: int | None) -> Place:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((name, port or 0))
+        listener.listen()
     except OSError as error:
         listener.close()
         what = f"port {port}" if port else "a port"
