@@ -21,7 +21,7 @@ CHROMIUM = (
 )
 PHONE = {"width": 390, "height": 844}
 WIDE = {"width": 1280, "height": 860}
-PATIENCE = 120_000  # milliseconds
+PATIENCE = 60_000  # milliseconds
 PICTURE = Path(__file__).parents[3] / "docs/studio.webp"
 BALL = "a large red ball rolls to the right"
 
@@ -108,6 +108,20 @@ def press_and_wait(page: Any, press: Callable[[], None]) -> Any:
     return page.locator(".card").first
 
 
+def shows(page: Any, frame: int) -> None:
+    """Wait until the stage shows this frame or a later one."""
+    page.wait_for_function(
+        "frame => document.querySelector('#screen canvas')?.dataset.frame >= frame", arg=frame
+    )
+
+
+def has_cards(page: Any, count: int) -> None:
+    """Wait until the gallery shows so many videos."""
+    page.wait_for_function(
+        "count => document.querySelectorAll('.card').length === count", arg=count
+    )
+
+
 def newest(page: Any) -> str | None:
     card = page.query_selector(".card")
     return card.get_attribute("data-video") if card else None
@@ -129,7 +143,7 @@ def test_the_first_click_makes_a_video(open_page: Open, served: Served, viewport
     page = open_page(viewport=viewport)
     card = press_and_wait(page, page.get_by_role("button", name="Make", exact=True).click)
     assert record(served, card)["frames"] == 33
-    page.wait_for_function("Number(document.querySelector('#screen canvas').dataset.frame) > 8")
+    shows(page, 9)
     pixels = page.evaluate(
         """() => {
             const canvas = document.querySelector('#screen canvas');
@@ -150,7 +164,7 @@ def test_it_is_seen_while_it_is_drawn_and_can_be_cancelled_or_stopped(
     page.get_by_label("Sentence").fill(BALL)
     fill(page, "Frames", 4001)
     page.get_by_role("button", name="Make", exact=True).click()
-    page.wait_for_function("Number(document.querySelector('#screen canvas')?.dataset.frame) >= 4")
+    shows(page, 4)
     told = page.locator("#left").inner_text()
     assert re.fullmatch(r"\d+ of 4001 frames, \d+ s left", told)
     page.get_by_role("button", name="Cancel").click()
@@ -158,7 +172,7 @@ def test_it_is_seen_while_it_is_drawn_and_can_be_cancelled_or_stopped(
     assert len(served.gallery.videos()) == count
     page.get_by_role("button", name="Make", exact=True).click()
     page.wait_for_selector("#stage[data-state=drawing]")
-    page.wait_for_function("Number(document.querySelector('#screen canvas')?.dataset.frame) >= 4")
+    shows(page, 4)
     page.get_by_role("button", name="Stop here").click()
     page.wait_for_selector("#stage[data-state=done]")
     assert len(served.gallery.videos()) == count + 1
@@ -290,7 +304,7 @@ def test_search_compare_download_delete_and_undo(
     left = record(served, make(page, "a yellow sphere comes closer at sunset", seed=1))
     right = record(served, make(page, "a yellow sphere comes closer at night", seed=2))
     page.get_by_role("searchbox").fill("YELLOW closer")
-    page.wait_for_function("document.querySelectorAll('.card').length === 2")
+    has_cards(page, 2)
     boxes = page.get_by_role("checkbox")
     for index in range(2):
         boxes.nth(index).check()
@@ -314,10 +328,10 @@ def test_search_compare_download_delete_and_undo(
     saving.value.save_as(tmp_path / "kept.mp4")
     assert (tmp_path / "kept.mp4").read_bytes() == served.gallery.path(right["id"]).read_bytes()
     page.get_by_role("button", name="Delete").click()
-    page.wait_for_function("document.querySelectorAll('.card').length === 1")
+    has_cards(page, 1)
     assert newest(page) == left["id"]
     page.get_by_role("button", name="Undo").click()
-    page.wait_for_function("document.querySelectorAll('.card').length === 2")
+    has_cards(page, 2)
     page.get_by_role("searchbox").fill("nothing of this kind")
     page.get_by_text("Nothing is kept that has").wait_for()
 
@@ -332,7 +346,7 @@ def test_the_disk_rule_is_set_and_its_mistakes_are_said(open_page: Open, served:
     page.get_by_label("Gigabytes that it may take").fill("7")
     page.get_by_label("When it is full").select_option("the oldest videos go")
     page.get_by_role("button", name="Save").click()
-    page.wait_for_function("!document.getElementById('disk').open")
+    page.wait_for_function("() => !document.getElementById('disk').open")
     assert (served.gallery.rule.limit_gb, served.gallery.rule.when_full) == (7, "remove_oldest")
 
 
@@ -376,7 +390,7 @@ def test_a_page_that_comes_back_goes_on_where_it_was(open_page: Open, served: Se
 
     page = open_page(before=link)
     make(page, frames=9)
-    page.wait_for_function("Number(document.querySelector('#screen canvas').dataset.frame) >= 0")
+    shows(page, 0)
     links[0].close()
     page.get_by_text("trying again").wait_for()
     page.get_by_text("is ready").wait_for()
@@ -407,7 +421,7 @@ def test_sound_is_heard_while_it_comes(open_page: Open, served: Served) -> None:
     thread.start()
     try:
         page.get_by_role("button", name="Sound on").click()
-        page.wait_for_function("Number(document.getElementById('sound').dataset.played) > 6000")
+        page.wait_for_function("() => document.getElementById('sound').dataset.played > 6000")
         button = page.get_by_role("button", name="Sound off")
         assert button.get_attribute("aria-pressed") == "true"
         button.click()
@@ -433,7 +447,8 @@ def test_every_control_has_a_name_and_says_what_it_does(open_page: Open) -> None
             };
             const named = control => control.labels?.length
                 || control.getAttribute('aria-label') || control.textContent.trim();
-            return [...document.querySelectorAll('form#make input, textarea, select, button, #search')]
+            const controls = '#make input, textarea, select, button, #search';
+            return [...document.querySelectorAll(controls)]
                 .filter(control => control.offsetParent)
                 .filter(control => !(named(control) && told(control)))
                 .map(control => control.outerHTML);
@@ -459,7 +474,7 @@ def test_the_keyboard_is_enough(open_page: Open, served: Served) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector("#viewer[open]")
     page.keyboard.press("Escape")
-    page.wait_for_function("!document.getElementById('viewer').open")
+    page.wait_for_function("() => !document.getElementById('viewer').open")
     assert page.evaluate("document.activeElement.closest('.card') !== null")
 
 
@@ -521,7 +536,7 @@ def test_the_picture_of_the_documentation(open_page: Open, tmp_path: Path) -> No
     for opened in page.query_selector_all("#make details[open] > summary"):
         opened.click()
     page.evaluate("document.getElementById('toast').replaceChildren(); window.scrollTo(0, 0)")
-    page.wait_for_function("Number(document.querySelector('#screen canvas').dataset.frame) > 8")
+    shows(page, 9)
     shot = tmp_path / "studio.png"
     page.screenshot(path=shot)
     image = Image.open(shot)
