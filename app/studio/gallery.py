@@ -235,7 +235,7 @@ class Gallery:
                     "or let the oldest go"
                 )
             self._remove(record["id"])
-            self._sweep(0.0)
+            self._sweep()
             gone.append(record["id"])
         return gone
 
@@ -244,15 +244,15 @@ class Gallery:
         with self._lock:
             for record in self.videos(deleted=True):
                 self._remove(record["id"])
-            self._sweep(YOUNG)
+            self._sweep()
 
     def _remove(self, video: str) -> None:
         for ending in reversed(ENDINGS):
             self.path(video, ending).unlink(missing_ok=True)
         self._records.pop(video, None)
 
-    def _sweep(self, young: float) -> None:
-        """Remove what was given for no video that is there."""
+    def _sweep(self) -> None:
+        """Remove what was given for no video that is there, unless an order may wait with it."""
         used = {
             value.get("file")
             for record in self._all()
@@ -261,7 +261,7 @@ class Gallery:
         }
         folder = self.folder / FOLDER_GIVEN
         for path in folder.iterdir() if folder.is_dir() else ():
-            old = time.time() - path.stat().st_mtime >= young
+            old = time.time() - path.stat().st_mtime >= YOUNG
             if GIVEN.fullmatch(path.name) and path.name not in used and old:
                 path.unlink(missing_ok=True)
 

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,7 +23,7 @@ POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self' blob: data:",
+        "img-src 'self' blob:",
         "media-src 'self' blob:",
         "connect-src 'self'",
         "worker-src 'self'",
@@ -80,7 +80,7 @@ class Guard:
         if self.hosts is not None and host not in self.hosts:
             return 421, "this address is not the studio's; open the one that it printed"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host:
+        if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}"):
             return 403, "requests from other pages are refused"
         if path != "/" and headers.get("sec-fetch-site", "") not in OURS:
             return 403, "requests from other pages are refused"

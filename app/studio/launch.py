@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import threading
@@ -85,4 +86,5 @@ def run(
     say(f"videos are kept in {folder}; Ctrl-C ends it")
     if open_browser:
         threading.Timer(0.3, webbrowser.open, [place.address]).start()
-    uvicorn.Server(config).run(sockets=[place.listener])
+    with contextlib.suppress(KeyboardInterrupt):  # which is how it ends
+        uvicorn.Server(config).run(sockets=[place.listener])

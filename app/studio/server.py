@@ -24,7 +24,7 @@ from .guard import Guard
 from .live import Channel
 from .maker import Maker
 from .models import Models
-from .settings import read_settings
+from .settings import LONGEST_NAME, read_settings
 
 PAGE = Path(__file__).with_name("page")
 MOST_JSON = 1 << 20  # bytes of a request that is no file
@@ -118,7 +118,7 @@ def _add_making(app: FastAPI, maker: Maker, models: Models, gallery: Gallery) ->
             held.seek(0)
             parts: Iterator[bytes] = iter(lambda: held.read(1 << 20), b"")
             kept = await run_in_threadpool(gallery.keep, parts, name)
-        return {"file": kept, "name": name[:200]}
+        return {"file": kept, "name": name[:LONGEST_NAME]}
 
     @app.post("/api/orders", status_code=201)
     async def make(request: Request) -> dict[str, Any]:

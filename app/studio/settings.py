@@ -12,10 +12,11 @@ from ...generator.sampling.params import SamplingParams
 from ..fields import Field, read_values
 from ..runs.jobs import LARGEST_SEED
 from .gallery import Gallery
-from .models import FPS, FRAMES, Models
+from .models import FPS, FRAMES, Models, sampling_controls
 
 MOST_FRAMES = 20_000
 MOST_VIDEOS = 8
+LONGEST_NAME = 200  # characters of what a file is called
 VERBS = ("again", "go on", "change")
 
 
@@ -58,15 +59,12 @@ class Settings:
 
     def params(self) -> SamplingParams:
         """Counted in frames; ValueError names the setting."""
-        try:
-            return SamplingParams(**self.sampling)
-        except TypeError as error:
-            raise ValueError(f"sampling: {error}") from error
+        return SamplingParams(**self.sampling)
 
     def names(self) -> dict[str, str]:
         """What the owners of given files call them, by the names of the conditions."""
         return {
-            name: str(value.get("name", "the file"))
+            name: str(value["name"])
             for name, value in self.conditions.items()
             if isinstance(value, Mapping)
         }
@@ -74,6 +72,13 @@ class Settings:
     def texts(self, fields: list[Field], gallery: Gallery) -> dict[str, str]:
         """The conditions as `parse_values` takes them; ValueError names the field."""
         return read_values(fields, {n: _raw(n, v, gallery) for n, v in self.conditions.items()})
+
+
+def _kept(value: Any) -> Any:
+    """What a record keeps of a value: of a file its name here and its owner's."""
+    if not isinstance(value, Mapping):
+        return value
+    return {"file": value.get("file"), "name": str(value.get("name", "the file"))[:LONGEST_NAME]}
 
 
 def _raw(name: str, value: Any, gallery: Gallery) -> Any:
@@ -103,7 +108,7 @@ def read_settings(raw: Any, models: Models, gallery: Gallery) -> Settings:
     conditions = raw.get("conditions")
     if not isinstance(conditions, Mapping):
         raise ValueError('conditions: it must be an object such as {"prompt": "a red ball"}')
-    given = {name: value for name, value in conditions.items() if value not in (None, "")}
+    given = {name: _kept(value) for name, value in conditions.items() if value not in (None, "")}
     sampling = raw.get("sampling") or {}
     if not isinstance(sampling, Mapping):
         raise ValueError('sampling: it must be an object such as {"guidance": 2.0}')
@@ -127,13 +132,21 @@ def read_settings(raw: Any, models: Models, gallery: Gallery) -> Settings:
 
 
 def _check_sampling(settings: Settings) -> None:
+    """Names, kinds and ranges."""
+    known = {control["name"]: control for control in sampling_controls()}
     for name, value in settings.sampling.items():
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError(f"{name}: it must be a number or a word; got {value!r}")
-    try:
-        settings.params()
-    except TypeError as error:
-        raise ValueError(f"sampling: a value is of another kind ({error})") from error
+        if name not in known:
+            raise ValueError(f"sampling: there is no '{name}'; there is {', '.join(known)}")
+        control = known[name]
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if control["kind"] == "choice" and not isinstance(value, str):
+            raise ValueError(f"{name}: it must be one of {', '.join(control['choices'])}")
+        if control["kind"] == "number" and not (
+            number and abs(value) < LARGEST_SEED and not (control["whole"] and value % 1)
+        ):
+            kind = "a whole number" if control["whole"] else "a number"
+            raise ValueError(f"{name}: it must be {kind}; got {value!r}")
+    settings.params()
 
 
 def _origin(raw: Any, gallery: Gallery) -> Origin | None:

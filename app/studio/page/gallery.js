@@ -43,7 +43,7 @@ export function makeGallery({ onOpen, onCompare }) {
     const thumb = element("span", { className: "thumb" }, image);
     const open = element(
       "button",
-      { type: "button" },
+      { type: "button", title: "See how it was made, and go on from it" },
       thumb,
       element("span", { className: "says", textContent: says }),
       element("span", {

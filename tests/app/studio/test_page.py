@@ -87,7 +87,7 @@ def fill(page: Any, label: str, value: Any) -> None:
 
 def make(page: Any, sentence: str = BALL, frames: int = 5, **settings: Any) -> Any:
     """Fill the form, make, and wait for the end; the newest card."""
-    page.get_by_label("Sentence").fill(sentence)
+    page.get_by_label("Sentence", exact=True).fill(sentence)
     fill(page, "Frames", frames)
     for label, value in settings.items():
         fill(page, label.capitalize(), value)
@@ -161,7 +161,7 @@ def test_it_is_seen_while_it_is_drawn_and_can_be_cancelled_or_stopped(
 ) -> None:
     page = open_page()
     count = len(served.gallery.videos())
-    page.get_by_label("Sentence").fill(BALL)
+    page.get_by_label("Sentence", exact=True).fill(BALL)
     fill(page, "Frames", 4001)
     page.get_by_role("button", name="Make", exact=True).click()
     shows(page, 4)
@@ -232,11 +232,11 @@ def png() -> bytes:
 
 def test_a_mistake_is_said_beside_the_button(open_page: Open) -> None:
     page = open_page()
-    page.get_by_label("Sentence").fill("")
+    page.get_by_label("Sentence", exact=True).fill("")
     page.get_by_role("button", name="Make", exact=True).click()
     problem = page.get_by_role("alert").filter(has_text="prompt")
     assert problem.inner_text().startswith("prompt: it must be given")
-    page.get_by_label("Sentence").fill(BALL)
+    page.get_by_label("Sentence", exact=True).fill(BALL)
     fill(page, "Frames", "many")
     page.get_by_role("button", name="Make", exact=True).click()
     alert = page.get_by_role("alert").filter(has_text="frames: it must be a whole number")
@@ -255,6 +255,7 @@ def test_a_made_up_condition_is_a_field_with_its_help(
         page.get_by_label("Mood").select_option("wild")
         card = make(page, "red ball")
         assert record(studio, card)["settings"]["conditions"]["mood"] == "wild"
+        page.context.close()  # or it would look for the studio that ends here
     finally:
         studio.end()
 
@@ -352,7 +353,7 @@ def test_the_disk_rule_is_set_and_its_mistakes_are_said(open_page: Open, served:
 
 def test_scripts_in_sentences_are_only_text(open_page: Open, served: Served) -> None:
     page = open_page()
-    evil = '<img src="x" onerror="window.hacked = 1"><script>window.hacked = 1</script>'
+    evil = "<img src=x onerror=hacked=1>"
     view(make(page, evil, frames=1))
     assert page.locator("#viewer-title").inner_text() == evil
     assert page.evaluate("window.hacked") is None
@@ -390,12 +391,12 @@ def test_a_page_that_comes_back_goes_on_where_it_was(open_page: Open, served: Se
 
     page = open_page(before=link)
     make(page, frames=9)
-    shows(page, 0)
+    shows(page, 8)
     links[0].close()
     page.get_by_text("trying again").wait_for()
     page.get_by_text("is ready").wait_for()
-    page.wait_for_timeout(300)
     make(page, frames=9)
+    shows(page, 8)
     assert greetings[0]["have"] == 0
     assert greetings[1] == {"channel": served.channel.name, "have": max(pictures) - 9}
     assert len(pictures) == len(set(pictures))  # none came twice
@@ -466,7 +467,7 @@ def test_the_keyboard_is_enough(open_page: Open, served: Served) -> None:
     page.keyboard.press("Control+A")
     page.keyboard.type("a green cylinder falls and bounces")
     fill(page, "Frames", 5)
-    page.get_by_label("Sentence").focus()
+    page.get_by_label("Sentence", exact=True).focus()
     card = press_and_wait(page, lambda: page.keyboard.press("Control+Enter"))
     prompt = record(served, card)["settings"]["conditions"]["prompt"]
     assert prompt == "a green cylinder falls and bounces"
