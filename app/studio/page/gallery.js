@@ -140,7 +140,8 @@ export function makeGallery({ onOpen, onCompare }) {
 
 const short = (text) => (text.length > 40 ? `${text.slice(0, 39)}…` : text);
 
-const SHOWN = 12000; // milliseconds
+const SHOWN = 4000; // milliseconds
+const SHOWN_WITH_BUTTON = 15000;
 
 // A line at the bottom of the page, with a button if there is something to do.
 export function toast(text, button = null) {
@@ -150,6 +151,6 @@ export function toast(text, button = null) {
   const dismiss = () => {
     if (place.contains(content[0])) place.replaceChildren();
   };
-  setTimeout(dismiss, SHOWN);
+  setTimeout(dismiss, button ? SHOWN_WITH_BUTTON : SHOWN);
   return dismiss;
 }

@@ -178,7 +178,9 @@ export async function makeForm() {
     complain(null);
     try {
       await Promise.all(Object.values(controls).map((each) => each.ready()));
-      return await api.make(settings ?? read());
+      const order = await api.make(settings ?? read());
+      document.getElementById("stage").scrollIntoView({ block: "nearest" });
+      return order;
     } catch (error) {
       complain(error);
       form.scrollIntoView({ block: "nearest" });

@@ -98,9 +98,11 @@ export function makeStage({ onDone }) {
     }
     const before = orders.get(number);
     orders.set(number, order);
-    const running = order.state !== "waiting" && number >= shown.order;
-    const isFirst = shown.order === 0 || ended(orders.get(shown.order));
-    if (number > shown.order && (running || isFirst)) clear(number, order.videos.length);
+    const running = ["loading", "drawing", "saving"].includes(order.state);
+    const isFree = shown.order === 0 || ended(orders.get(shown.order));
+    if (number > shown.order && (running || (isFree && order.state !== "cancelled"))) {
+      clear(number, order.videos.length);
+    }
     if (number === shown.order) tell(order);
     if (order.state === "done" && before && before.state !== "done") onDone(order);
     listWaiting();

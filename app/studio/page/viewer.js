@@ -71,7 +71,6 @@ export function makeViewer({ form, gallery }) {
   async function order(settings) {
     close();
     await form.submit(settings);
-    document.getElementById("stage").scrollIntoView({ block: "nearest" });
   }
 
   // What goes on takes over frames, so that what they began with is not given once more.
