@@ -32,6 +32,7 @@ COMMANDS = (
     "inspect",
     "identity",
     "ledger",
+    "studio",
 )
 # Second words that make another command of a first one: files in a folder of its name.
 SECOND_WORDS = {"evaluate": ("videos", "tokenizer", "generator", "compare")}

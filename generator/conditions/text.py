@@ -16,7 +16,7 @@ class Text(Condition):
     """States of the text encoder, as the prefix. The decoder itself owns their projection."""
 
     name = "prompt"
-    help = "what a video shows; quote each sentence"
+    help = "what the video shows, in a sentence"
     kind = "sentence"
     port = "prefix"
     shape = "a sentence, or one for each video"

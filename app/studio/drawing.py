@@ -1,0 +1,135 @@
+"""What is written and shown of an order while its videos are drawn.
+
+Legend: B videos of an order, T latent frames, G H W cells of one, f Y X frames and pixels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from .gallery import Gallery
+from .live import Channel
+from .order import Order
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...generator.pipeline import VideoGenerator
+    from ...generator.session import VideoSession
+
+POSTER_QUALITY = 88
+
+
+class Drawing:
+    """What is written of an order while it is drawn."""
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        channel: Channel,
+        order: Order,
+        generator: VideoGenerator,
+        session: VideoSession,
+    ) -> None:
+        self.gallery = gallery
+        self.channel = channel
+        self.order = order
+        self.generator = generator
+        self.session = session
+        self.codes: list[Tensor] = []  # [B, 1, H, W] or [B, 1, H, W, Q]
+        self.posters: list[bytes] = []
+
+    @contextlib.contextmanager
+    def files(self) -> Iterator[Callable[[Tensor], None]]:
+        """A function that takes the pixels of a latent frame, float [B, 3, f, Y, X]; the videos
+        are there when the block has ended well."""
+        from .save import saved_video
+
+        order = self.order
+        with contextlib.ExitStack() as open_files:
+            writers = [
+                open_files.enter_context(
+                    saved_video(self.gallery.path(video), order.settings.fps, self._tags(seed))
+                )
+                for video, seed in zip(order.videos, order.seeds)
+            ]
+            yield lambda chunk: self._take(chunk, writers)
+
+    def _take(self, chunk_B3fYX: Tensor, writers: list[Callable[[Tensor], None]]) -> None:
+        from ...data.video import to_uint8
+
+        order = self.order
+        left = order.settings.frames - order.done
+        chunk = to_uint8(chunk_B3fYX[:, :, :left]).cpu()
+        grid = self.generator.decoder.config.grid
+        codes_BG = self.session.engine.past[-1]
+        self.codes.append(self.generator.codebooks.in_cells(codes_BG.unflatten(1, (1, *grid))))
+        for frame in range(chunk.shape[2]):
+            for video in range(len(chunk)):
+                pixels = chunk[video, :, frame].permute(1, 2, 0).numpy()
+                self.channel.picture(order.number, video, order.done + frame, pixels)
+        for write, video_3fYX in zip(writers, chunk):
+            write(video_3fYX)
+        if not self.posters or order.done < order.settings.frames // 3:
+            self.posters = [_poster(video_3fYX) for video_3fYX in chunk]
+        order.done += chunk.shape[2]
+
+    def keep(self) -> None:
+        """Add the videos, whose files are there, to the gallery."""
+        import torch
+
+        from ...tokenizer import VideoCodes
+
+        order = self.order
+        height, width = self.generator.size
+        indices = torch.cat(self.codes, dim=1).cpu()
+        k = self.generator.decoder.config.frames_per_latent
+        frames = 1 + (indices.shape[1] - 1) * k
+        for index, (video, seed) in enumerate(zip(order.videos, order.seeds)):
+            settings = dataclasses.replace(order.settings, seed=seed, count=1, frames=order.done)
+            codes = VideoCodes(
+                indices[index : index + 1],
+                frames,
+                height,
+                width,
+                settings.fps,
+                self.generator.tokenizer.id,
+                settings.model,
+            )
+            codes.save(self.gallery.path(video, ".safetensors"))
+            record = {
+                "id": video,
+                "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+                "settings": settings.to_json(),
+                "frames": order.done,
+                "height": height,
+                "width": width,
+                "seconds": round(time.monotonic() - order.began, 2),
+                "notes": order.notes,
+            }
+            self.gallery.add(record, self.posters[index])
+
+    def _tags(self, seed: int) -> dict[str, object]:
+        settings = self.order.settings
+        given = {name: text for name, text in settings.conditions.items() if name != "prompt"}
+        given |= settings.names()
+        adapter = {} if settings.adapter is None else {"adapter": settings.adapter}
+        model = {"prompt": settings.prompt, "seed": seed, "model": settings.model}
+        return {**model, **adapter, **settings.sampling, **given}
+
+
+def _poster(video_3fYX: Tensor) -> bytes:
+    """The last of these frames as a JPEG."""
+    from PIL import Image
+
+    from .save import enlarged
+
+    pixels = enlarged(video_3fYX[:, -1:])[:, 0].permute(1, 2, 0).contiguous().numpy()
+    target = io.BytesIO()
+    Image.fromarray(pixels).save(target, "JPEG", quality=POSTER_QUALITY, subsampling=0)
+    return target.getvalue()

@@ -1,0 +1,231 @@
+"""Orders for videos, drawn one after another by a thread of its own.
+
+Every latent frame is published as it is drawn, and written to its file; the codes are kept beside
+the video, so that another one can go on from any of its frames exactly.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+import queue
+import random
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from ...training.progress import one_line
+from ..fields import condition_fields, parse_values
+from ..runs.jobs import LARGEST_SEED
+from .drawing import Drawing
+from .gallery import Gallery
+from .live import Channel
+from .models import Models
+from .order import Order
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from ...generator.pipeline import VideoGenerator
+    from ...generator.session import VideoSession
+    from ...tokenizer import VideoCodes
+
+MOST_WAITING = 32
+REMEMBERED = 20  # orders that have ended and are still told about
+log = logging.getLogger(__name__)
+
+
+class Cancelled(Exception):
+    """Somebody wants no more of it."""
+
+
+class Maker:
+    """Takes orders and makes their videos.
+
+    Args:
+        gallery: where they go.
+        models: that can be asked for.
+        channel: is told and shown what happens.
+    """
+
+    def __init__(self, gallery: Gallery, models: Models, channel: Channel) -> None:
+        self.gallery = gallery
+        self.models = models
+        self.channel = channel
+        self.orders: dict[int, Order] = {}
+        self._numbers = itertools.count(1)
+        self._waiting: queue.Queue[Order | None] = queue.Queue()
+        self._changes = itertools.count(1)
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="maker", daemon=True)
+
+    # ---- from the outside ----
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        """Give up what is drawn, and wait until the thread has ended."""
+        self._ending.set()
+        for order in list(self.orders.values()):
+            order.stop.set()
+        self._waiting.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout=30)
+
+    def order(self, settings: Settings) -> Order:
+        """Take an order; ValueError if too many wait or the gallery is full."""
+        waiting = sum(not order.ended for order in self.orders.values())
+        if waiting >= MOST_WAITING:
+            raise ValueError(f"{waiting} orders wait already; let some of them end first")
+        if self.gallery.make_room():
+            self.changed()
+        seed = settings.seed
+        if seed is None:
+            seed = random.SystemRandom().randrange(LARGEST_SEED - settings.count)
+        seeds = [seed + index for index in range(settings.count)]
+        videos = [self.gallery.new_id(settings.prompt, each) for each in seeds]
+        settings = dataclasses.replace(settings, seed=seed)
+        order = Order(next(self._numbers), settings, seeds, videos)
+        self._forget()
+        self.orders[order.number] = order
+        self._tell(order)
+        self._waiting.put(order)
+        return order
+
+    def cancel(self, number: int, keep: bool) -> None:
+        """Stop an order; `keep` saves what has been drawn. ValueError if there is none."""
+        order = self.orders.get(number)
+        if order is None:
+            raise ValueError(f"there is no order {number}")
+        order.keep = keep
+        order.stop.set()
+        if order.state == "waiting":
+            self._end(order, "cancelled")
+
+    def changed(self) -> None:
+        """Tell the pages that the gallery is another one now."""
+        self.channel.state("gallery", next(self._changes))
+
+    # ---- the thread ----
+
+    def _run(self) -> None:
+        self._prepare()
+        while True:
+            order = self._waiting.get()
+            if order is None or self._ending.is_set():
+                return
+            if order.ended:
+                continue
+            try:
+                self._make(order)
+            except Cancelled:
+                self._end(order, "cancelled")
+            except (ValueError, OSError) as error:
+                order.error = one_line(error)
+                self._end(order, "failed")
+            except Exception as error:  # a mistake of ours must not end the thread
+                log.exception("an order failed")
+                order.error = f"something went wrong in the studio: {one_line(error)}"
+                self._end(order, "failed")
+
+    def _prepare(self) -> None:
+        """Load the first model before anybody asks for it."""
+        name = next(iter(self.models.models), None)
+        if name is None:
+            return
+        self.channel.state("model", {"model": name, "ready": False})
+        try:
+            self.models.load(name, None, None)
+            self.channel.state("model", {"model": name, "ready": True})
+        except (ValueError, OSError) as error:
+            problem = one_line(error)
+            self.channel.state("model", {"model": name, "ready": False, "error": problem})
+
+    def _make(self, order: Order) -> None:
+        settings = order.settings
+        order.state = "loading"
+        self._tell(order)
+        generator = self.models.load(settings.model, settings.adapter, settings.size)
+        session = self._session(order, generator)
+        if order.stop.is_set():
+            raise Cancelled
+        order.state = "drawing"
+        order.began = time.monotonic()
+        self._tell(order)
+        drawing = Drawing(self.gallery, self.channel, order, generator, session)
+        with drawing.files() as write:
+            for chunk in session:
+                write(chunk)
+                self._tell(order)
+                if order.done >= settings.frames:
+                    break
+                if order.stop.is_set() and order.keep:
+                    order.notes.append(f"stopped after {order.done} frames")
+                    break
+                if order.stop.is_set():
+                    raise Cancelled
+            order.state = "saving"
+            self._tell(order)
+        drawing.keep()
+        self._end(order, "done")
+        self.changed()
+
+    def _session(self, order: Order, generator: VideoGenerator) -> VideoSession:
+        """What draws the videos of an order; nothing is drawn yet."""
+        from ...generator.conditions import Canvas
+
+        settings = order.settings
+        k = generator.decoder.config.frames_per_latent
+        canvas = Canvas(*generator.size, settings.fps, settings.frames, k)
+        texts = settings.texts(condition_fields(generator), self.gallery)
+        values = parse_values(texts, canvas, order.notes.append, settings.names())
+        prompt = values.pop("prompt")
+        if unknown := generator.text.unknown_words([prompt]):
+            order.notes.append(f"the model may not know these words: {', '.join(unknown)}")
+        if settings.origin is not None and settings.origin.frame:
+            values["init"] = self._past(settings, generator)
+        init = values.get("init")
+        if init is not None:
+            order.first = init.num_frames if hasattr(init, "num_frames") else init.shape[2]
+        if order.first >= settings.frames:
+            raise ValueError(
+                f"frames: the {order.first} frames that are given count; ask for "
+                f"{order.first + 1} or more"
+            )
+        params = settings.params().in_latents(k)
+        prompts = [prompt] * settings.count
+        return generator.session(prompts, order.seeds, params, **values)
+
+    def _past(self, settings: Settings, generator: VideoGenerator) -> VideoCodes:
+        """The codes of the video that another one comes from, up to a frame."""
+        from ...tokenizer import VideoCodes, frame_count
+
+        assert settings.origin is not None
+        k = generator.decoder.config.frames_per_latent
+        codes = VideoCodes.load(self.gallery.path(settings.origin.video, ".safetensors"))
+        latents = (settings.origin.frame - 1) // k + 1
+        height, width = generator.size
+        return dataclasses.replace(
+            codes,
+            indices=codes.indices[:, :latents].contiguous(),
+            num_frames=frame_count(latents, k),
+            height=height,
+            width=width,
+        )
+
+    # ---- telling ----
+
+    def _end(self, order: Order, state: str) -> None:
+        order.state = state
+        self._tell(order)
+
+    def _tell(self, order: Order) -> None:
+        self.channel.state(f"order-{order.number}", order.to_json())
+
+    def _forget(self) -> None:
+        """Say no more of orders that ended long ago."""
+        ended = [number for number, order in self.orders.items() if order.ended]
+        for number in ended[: max(0, len(ended) - REMEMBERED)]:
+            del self.orders[number]
+            self.channel.state(f"order-{number}", None)

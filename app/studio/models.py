@@ -1,0 +1,158 @@
+"""The models and adapters that the studio offers: what each takes, and the one that is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+
+from ...files.model_folder import CONFIG, WEIGHTS, find_folder, load_config, shipped_models
+from ..fields import Field, condition_fields
+from ..runs.jobs import read_prompts
+
+if TYPE_CHECKING:
+    from ...generator.pipeline import VideoGenerator
+
+FPS = 12.0
+FRAMES = 33
+TIMES = (1, 2, 4)  # sizes that are offered, as multiples of the model's own
+LARGEST = 512  # pixels
+
+
+class Models:
+    """What can be chosen.
+
+    Args:
+        models: names, folders or hub ids beside those that ship.
+        adapters: folders of adapters.
+        device: such as "cpu"; by default a GPU if there is one.
+
+    Raises:
+        ValueError: two of them have one name.
+    """
+
+    def __init__(
+        self, models: Sequence[str] = (), adapters: Sequence[str] = (), device: str | None = None
+    ) -> None:
+        shipped = [name for name, folder in shipped_models().items() if _is_generator(folder)]
+        self.models = _named([*models, *shipped])
+        self.adapters = _named(adapters)
+        self.device = device
+        self._loaded: tuple[tuple[Any, ...], VideoGenerator] | None = None
+
+    def check(self, model: str, adapter: str | None) -> None:
+        """ValueError for a choice that is not offered."""
+        for what, name, known in (
+            ("model", model, self.models),
+            ("adapter", adapter, self.adapters),
+        ):
+            if name is not None and name not in known:
+                offered = ", ".join(known) or "none; start the studio with --adapters"
+                raise ValueError(f"{what}: there is no '{name}' here; there is {offered}")
+
+    def fields(self, model: str) -> list[Field]:
+        """What a model takes, from its config alone."""
+        from ...generator.model.config import DecoderConfig
+
+        folder = find_folder(self.models[model], "generator")
+        return condition_fields(load_config(folder, DecoderConfig.from_dict))
+
+    def about(self, model: str) -> dict[str, Any]:
+        """What a page asks of a model, as JSON has it."""
+        from ...generator.model.config import DecoderConfig
+        from ...tokenizer import TokenizerConfig
+
+        folder = find_folder(self.models[model], "generator")
+        config = load_config(folder, DecoderConfig.from_dict)
+        patch = load_config(folder / "tokenizer", TokenizerConfig.from_dict).patch
+        height = config.grid[0] * patch
+        sizes = [height * times for times in TIMES if times == 1 or height * times <= LARGEST]
+        return {
+            "model": model,
+            "fields": [field.to_json() for field in condition_fields(config)],
+            "sampling": sampling_controls(),
+            "sizes": sizes,
+            "frames": FRAMES,
+            "frames_per_latent": config.frames_per_latent,
+            "fps": FPS,
+            "sentences": self._sentences(folder),
+        }
+
+    def _sentences(self, folder: Path) -> list[str]:
+        """Sentences to begin with: of the model's folder, or of the package."""
+        own = folder / "prompts.txt"
+        return read_prompts(
+            own if own.is_file() else str(files("kinetoscope.configs") / "demo.txt")
+        )
+
+    def load(self, model: str, adapter: str | None, size: int | None) -> VideoGenerator:
+        """A model to draw with; the last one is kept.
+
+        Raises:
+            ValueError: files that are no model, an adapter of another model, a size that it
+                cannot have.
+        """
+        from ...files.model_folder import UndrawnWeights
+        from ...generator.devices import choose_device
+        from ...generator.pipeline import VideoGenerator
+
+        choice = (model, adapter, size)
+        if self._loaded is not None and self._loaded[0] == choice:
+            return self._loaded[1]
+        self._loaded = None  # two large models may not fit
+        with UndrawnWeights():
+            generator = VideoGenerator.from_pretrained(self.models[model], size=size)
+        generator.to(choose_device(self.device))
+        if adapter is not None:
+            from ...generator.training.lora import load_adapter
+
+            load_adapter(generator, self.adapters[adapter])
+        self._loaded = (choice, generator)
+        return generator
+
+
+def sampling_controls() -> list[dict[str, Any]]:
+    """A control for each setting of `SamplingParams` that is a number or a word."""
+    import docstring_parser
+
+    from ...generator.sampling.params import SamplingParams
+
+    docs = docstring_parser.parse(SamplingParams.__doc__ or "")
+    helps = {param.arg_name: " ".join((param.description or "").split()) for param in docs.params}
+    types = get_type_hints(SamplingParams)
+    usual = SamplingParams()
+    controls = []
+    for each in fields(SamplingParams):
+        kind = types[each.name]
+        words = get_args(kind) if get_origin(kind) is Literal else ()
+        if words or kind in (int, float, int | None):
+            controls.append(
+                {
+                    "name": each.name,
+                    "help": helps[each.name],
+                    "kind": "choice" if words else "number",
+                    "choices": list(words),
+                    "whole": kind is not float,
+                    "value": getattr(usual, each.name),
+                }
+            )
+    return controls
+
+
+def _is_generator(folder: Path) -> bool:
+    return (
+        (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file() and (folder / "text").is_dir()
+    )
+
+
+def _named(places: Sequence[str]) -> dict[str, str]:
+    """Folders by their last name, and names and hub ids as they are."""
+    named: dict[str, str] = {}
+    for place in dict.fromkeys(places):
+        name = Path(place).resolve().name if Path(place).is_dir() else place
+        if named.get(name, place) != place:
+            raise ValueError(f"'{named[name]}' and '{place}' have one name; rename one of them")
+        named[name] = place
+    return named

@@ -1,0 +1,126 @@
+"""A studio with the model that ships, and one whose model takes a condition that is made up."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fastapi.testclient import TestClient
+from kinetoscope.app.studio.gallery import Gallery
+from kinetoscope.app.studio.launch import Place, listen
+from kinetoscope.app.studio.live import Channel
+from kinetoscope.app.studio.models import Models
+from kinetoscope.app.studio.server import create_app
+from kinetoscope.generator import Decoder, VideoGenerator
+from kinetoscope.generator.conditions import CONDITIONS, Canvas, Condition, Features
+from torch import nn
+
+HOST = "127.0.0.1:8000"
+PATIENCE = 120.0  # seconds
+
+
+class Mood(Condition):
+    """A condition made up in one file."""
+
+    name = "mood"
+    help = "how the video feels"
+    kind = "choice"
+    port = "header"
+    shape = "a word"
+    choices = ("calm", "wild")
+
+    def parse(self, text: str, canvas: Canvas, say: Any = print) -> str:
+        return text
+
+    def features(self, value: Any, videos: int, model: Any) -> Features:
+        index = self.choices.index(value)
+        return Features(torch.full((videos, 1), index), torch.ones(videos, 1, dtype=torch.bool))
+
+    def network(self, size: int, config: Any) -> nn.Module:
+        return nn.Embedding(size, config.dim)
+
+
+@pytest.fixture
+def moody(generator: VideoGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a small model with random weights that takes a mood."""
+    monkeypatch.setitem(CONDITIONS, "mood", Mood())
+    torch.manual_seed(3)
+    decoder = Decoder(replace(generator.decoder.config, conditions=(("mood", 2),)))
+    for parameter in decoder.parameters():  # a fresh decoder does not read its conditions yet
+        nn.init.normal_(parameter, std=0.4)
+    folder = tmp_path / "moody"
+    VideoGenerator(decoder, generator.tokenizer, generator.text).save_pretrained(folder)
+    return folder
+
+
+class Studio:
+    """A studio to ask."""
+
+    def __init__(self, client: TestClient, gallery: Gallery) -> None:
+        self.client = client
+        self.gallery = gallery
+
+    def make(self, **settings: Any) -> dict[str, Any]:
+        """Order videos, and what is said of them when they are there."""
+        answer = self.client.post("/api/orders", json=settings)
+        assert answer.status_code == 201, answer.text
+        return self.wait(answer.json()["order"])
+
+    def wait(self, number: int, *states: str) -> dict[str, Any]:
+        """What is said of an order when it has ended, or is in one of these states."""
+        maker = self.client.app.state.maker  # type: ignore[attr-defined]
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            order = maker.orders[number]
+            if order.ended or order.state in states:
+                return dict(order.to_json())
+            time.sleep(0.02)
+        raise AssertionError(f"order {number} is {order.state} after {PATIENCE} s")
+
+    def error(self, **settings: Any) -> str:
+        answer = self.client.post("/api/orders", json=settings)
+        assert answer.status_code == 400
+        return str(answer.json()["error"])
+
+
+def open_studio(folder: Path, *models: str) -> Iterator[Studio]:
+    gallery = Gallery(folder)
+    app = create_app(gallery, Models(models), {HOST})
+    with TestClient(app, base_url=f"http://{HOST}") as client:
+        yield Studio(client, gallery)
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    yield from open_studio(tmp_path_factory.mktemp("studio"))
+
+
+class Served:
+    """A studio that listens on a port, for a browser."""
+
+    def __init__(self, folder: Path, *models: str) -> None:
+        import uvicorn
+
+        self.channel = Channel()
+        self.gallery = Gallery(folder)
+        self.place: Place = listen(None, None)
+        app = create_app(self.gallery, Models(models), self.place.hosts, channel=self.channel)
+        self.server = uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+        )
+        self.thread = threading.Thread(
+            target=self.server.run, kwargs={"sockets": [self.place.listener]}, daemon=True
+        )
+        self.thread.start()
+
+    @property
+    def address(self) -> str:
+        return self.place.address
+
+    def end(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(timeout=30)
