@@ -1,7 +1,7 @@
 """The network of a sound tokenizer, from samples to codes and back.
 
-- the encoder sees a short spectrum of the past every few milliseconds, its large range of loudness
-  compressed, instead of raw samples
+- the encoder sees the loudness of bands every few milliseconds, over a short and a long piece of
+  the past, instead of raw samples: it need not find out what a pitch is
 - causal blocks at two rates of time; FSQ with one or more codebooks a step
 - the decoder sets the loudness of fixed tones and noises every fine step, and adds a learned
   waveform of several hops, which may begin suddenly, as a blow does
@@ -21,9 +21,10 @@ from ..blocks import State
 from ..quantizer import Quantizer
 from .blocks import Stack, with_past
 from .config import SoundTokenizerConfig
+from .spectra import mel_filters
 from .synthesis import QUIET, RANGE, Synthesis
 
-COMPRESSION = 0.3  # exponent of magnitudes
+FAINTEST = 1e-4  # amplitude that counts as silence
 LOUDEST = 3.0  # of the logarithm of a step's own loudness
 
 
@@ -40,14 +41,11 @@ class SoundReconstruction(NamedTuple):
 class SoundNetwork(nn.Module):
     """What is trained: waves `[B, L]` to their reconstruction, L a multiple of a code's samples."""
 
-    window_W: Tensor
-
     def __init__(self, config: SoundTokenizerConfig) -> None:
         super().__init__()
         self.config = config
         c = config
-        self.register_buffer("window_W", torch.hann_window(c.window), persistent=False)
-        self.embed = nn.Linear(2 * (c.window // 2 + 1), c.width)
+        self.embed = nn.Linear(sum(c.bands), c.width)
         fine, coarse = c.encoder
         self.fine_encoder = Stack("fine_encoder", c.width, c.expand, c.taps, fine)
         self.merge = nn.Linear(c.width * c.steps_per_code, c.wide)
@@ -88,12 +86,13 @@ class SoundNetwork(nn.Module):
     def _encode_samples(self, wave_BL: Tensor, state: State, new_state: State) -> Tensor:
         """Samples to what is quantized, `[B, N, C]`."""
         c = self.config
-        joined = with_past(wave_BL, c.window - c.hop, "samples", state, new_state)
-        frames_BSW = joined.unfold(1, c.window, c.hop)
-        spectrum = torch.fft.rfft(frames_BSW.float() * self.window_W)
-        magnitude = spectrum.abs().clamp_min(1e-5)
-        compressed = spectrum * magnitude ** (COMPRESSION - 1)
-        x_BSC = self.embed(torch.cat([compressed.real, compressed.imag], dim=-1))
+        past = max(c.windows) - c.hop
+        joined = with_past(wave_BL, past, "samples", state, new_state)
+        looks = [
+            band_loudness(joined[:, past + c.hop - window :], window, c.hop, bands, c.rate)
+            for window, bands in zip(c.windows, c.bands)
+        ]
+        x_BSC = self.embed(torch.cat(looks, dim=-1))
         x_BSC = self.fine_encoder(x_BSC.float(), state, new_state)
         x_BNC = self.merge(x_BSC.unflatten(1, (-1, c.steps_per_code)).flatten(2))
         return self.encoder(x_BNC.float(), state, new_state)
@@ -122,3 +121,12 @@ class SoundNetwork(nn.Module):
             begin = (part - 1) * c.hop
             total = total + past[:, parts - 1 - part : parts - 1 - part + S, begin : begin + c.hop]
         return total.flatten(1)
+
+
+def band_loudness(wave_BL: Tensor, window: int, hop: int, bands: int, rate: int) -> Tensor:
+    """Logarithms of the amplitudes of bands of pieces of a wave, [B, S, bands], of a range that
+    suits a network."""
+    shape = torch.hann_window(window, device=wave_BL.device)
+    spectrum = torch.fft.rfft(wave_BL.float().unfold(1, window, hop) * shape).abs() * (4 / window)
+    filters = mel_filters(window, bands, rate).to(wave_BL.device)
+    return (spectrum @ filters.T + FAINTEST).log() / 3 + 2
