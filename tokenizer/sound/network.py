@@ -30,12 +30,14 @@ LOUDEST = 3.0  # of the logarithm of a step's own loudness
 
 class SoundReconstruction(NamedTuple):
     """wave `[B, L]` (not clamped), all indices int64 `[B, N]` or `[B, N, Q]`, the vectors `[B, N,
-    d]` that were decoded, and the quantizer's own loss, a scalar."""
+    d]` that were decoded, the quantizer's own loss, a scalar, and logarithms of the amplitudes of
+    the synthesis `[B, S, K]`."""
 
     wave: Tensor
     indices: Tensor
     vectors: Tensor
     loss: Tensor
+    mix: Tensor
 
 
 class SoundNetwork(nn.Module):
@@ -74,8 +76,8 @@ class SoundNetwork(nn.Module):
         x_BNC = self._encode_samples(wave_BL, {}, {})
         vectors, indices, loss = self.quantizer(x_BNC[:, :, None, None], quantize, rate)
         vectors = vectors[:, :, 0, 0]
-        wave = self._decode_vectors(vectors, {}, {})
-        return SoundReconstruction(wave, indices[:, :, 0, 0], vectors, loss)
+        wave, mix_BSK = self._wave_and_mix(vectors, {}, {})
+        return SoundReconstruction(wave, indices[:, :, 0, 0], vectors, loss, mix_BSK)
 
     def code_vectors(self, indices: Tensor) -> Tensor:
         """Indices int64 `[B, N]` or `[B, N, q]` to the vectors they stand for `[B, N, d]`."""
@@ -99,6 +101,12 @@ class SoundNetwork(nn.Module):
 
     def _decode_vectors(self, vectors: Tensor, state: State, new_state: State) -> Tensor:
         """Code vectors `[B, N, d]` to samples `[B, L]`."""
+        return self._wave_and_mix(vectors, state, new_state)[0]
+
+    def _wave_and_mix(
+        self, vectors: Tensor, state: State, new_state: State
+    ) -> tuple[Tensor, Tensor]:
+        """Samples `[B, L]`, and the logarithms of amplitudes `[B, S, K]` of the synthesis."""
         c = self.config
         x_BNC = self.decoder(self.lift(vectors).float(), state, new_state)
         x_BSC = self.split(x_BNC).unflatten(2, (c.steps_per_code, -1)).flatten(1, 2)
@@ -107,7 +115,7 @@ class SoundNetwork(nn.Module):
         waves_BSW = (self.out(x_BSC) * loudness).float()
         mix_BSK = QUIET + RANGE * self.mix(x_BSC)
         played = self.synthesis(mix_BSK, state, new_state)
-        return played + self._added_up(waves_BSW, state, new_state)
+        return played + self._added_up(waves_BSW, state, new_state), mix_BSK
 
     def _added_up(self, waves_BSW: Tensor, state: State, new_state: State) -> Tensor:
         """Waveforms that begin one hop after the other and overlap, to samples."""
