@@ -82,7 +82,7 @@ def object_maps(scenes: Scenes, truth: Truth) -> dict[str, Tensor]:
     """
     regions = truth.regions.flatten(0, 1)[:, 1::2, 1::2].long()
     slot = torch.where(regions < BACKDROP, regions - 1, -1)
-    M, Y, X = slot.shape
+    Y, X = slot.shape[1:]
     N = scenes.shape.shape[1]
     mask = slot[:, None] == torch.arange(N)[:, None, None]  # [M, N, Y, X]
     pixels = mask.sum((2, 3))
