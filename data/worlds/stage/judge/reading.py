@@ -161,6 +161,13 @@ def _hitting(truth: Facts) -> set[frozenset[int]]:
     return {frozenset((place[who], place[whom])) for who, whom in hits}
 
 
+def said(reading: Reading, truth: Facts) -> str:
+    """The attributes that were read wrongly, and the reading."""
+    votes = agreement(reading, truth)
+    wrong = [name for name, values in votes.items() if not all(values) and name != "all"]
+    return f"wrong {', '.join(wrong)}; read {reading}"
+
+
 def score(readings: Sequence[Reading], truths: Sequence[Facts]) -> dict[str, float]:
     """Share of right votes per attribute; ValueError unless there is a truth for each reading."""
     if not readings or len(readings) != len(truths):
