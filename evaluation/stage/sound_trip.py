@@ -6,10 +6,12 @@ Shapes: B clips, L samples.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from ...data.worlds.stage.judge.sound import SoundJudge, heard, score
+from ...data.worlds.stage.judge.sound import SoundJudge, Strike, heard, score
 from ...data.worlds.stage.sample import sample_scenes
 from ...data.worlds.stage.scene import StageConfig
 from ...data.worlds.stage.sound import sound
@@ -51,7 +53,9 @@ class SoundTrip:
                     progress.failures.append(number)
 
 
-def _votes(reading: list, truth: list) -> dict[str, list[bool]]:
+def _votes(
+    reading: Sequence[Strike], truth: Sequence[tuple[Strike, bool]]
+) -> dict[str, list[bool]]:
     found = score([reading], [truth])
     right = found.right_materials
     return {

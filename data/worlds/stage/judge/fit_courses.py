@@ -56,6 +56,7 @@ def collect(judge: PixelJudge, clips: int, size: int, first_seed: int = SEED) ->
     return {
         kind: {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
         for kind, rows in parts.items()
+        if rows
     }
 
 
