@@ -23,7 +23,7 @@ def test_a_sine_is_the_nearest_tone_at_its_loudness(hertz: float) -> None:
     tones, noises = parts(wave)
     nearest = int((tone_frequencies(RATE, TONES) / hertz).log().abs().argmin())
     middle = tones[0, 30:60]
-    assert abs(float(middle[:, nearest].mean()) - 0.3) < 0.02
+    assert abs(float(middle[:, nearest].mean()) - 0.3) < 0.045  # a Hann window between two bins
     middle[:, nearest] = 0
     assert float(middle.max()) == 0.0
     assert float(noises[0, 30:60].max()) < 0.1
