@@ -41,6 +41,7 @@ ROOMS = {  # libraries, and where they may be imported
         "*/__main__.py",
         "training/cli.py",
         "data/worlds/physics/judge/fit.py",
+        "data/worlds/stage/judge/fit.py",
         "data/worlds/stage/judge/fit_sound.py",
         "generator/training/caption_encoder.py",
     ),

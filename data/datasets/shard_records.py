@@ -15,7 +15,7 @@ from ...files.config_fields import shown, text, whole
 from ...files.errors import UnreadableFile
 
 MOST = 2.0**62
-MEMBERS = ("codes.npy", "json", "text.npy")
+MEMBERS = ("codes.npy", "json", "text.npy", "actions.npy")
 HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,

@@ -40,7 +40,6 @@ log = logging.getLogger("kinetoscope.data")
 
 FORMAT = "kinetoscope-shards-1"
 MANIFEST = "manifest.json"
-MEMBERS = ("codes.npy", "json", "text.npy", "actions.npy")
 BLOCK = tarfile.BLOCKSIZE  # a member's header takes one, since names are short
 
 

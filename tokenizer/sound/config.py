@@ -14,7 +14,8 @@ class SoundTokenizerConfig:
     rate: samples per second. frame_samples: samples of one video frame; frames_per_latent: frames
         of every latent but the first, which is one frame. codes_per_latent: time steps of a latent
         that have a code (or one of each codebook).
-    window, hop: samples that a fine step looks at, and from one fine step to the next.
+    hop: samples from one fine step to the next; window: of the waveform that each adds.
+    windows, bands: samples of the past whose spectrum a fine step sees, and bands of each.
     width, wide: channels of the fine and of the coarse steps. encoder, decoder: dilations of the
         blocks, of the fine and of the coarse steps each. taps: steps that a block looks at.
     tones, noises: fixed sines and bands of noise that the decoder mixes.
@@ -39,8 +40,10 @@ class SoundTokenizerConfig:
     frame_samples: int = 2_000
     frames_per_latent: int = 4
     codes_per_latent: int = 16
-    window: int = 500
     hop: int = 125
+    window: int = 500
+    windows: tuple[int, ...] = (500, 2000)
+    bands: tuple[int, ...] = (48, 96)
     width: int = 96
     wide: int = 152
     encoder: tuple[tuple[int, ...], tuple[int, ...]] = ((1, 2, 4), (1, 2))
@@ -50,15 +53,20 @@ class SoundTokenizerConfig:
     noises: int = 24
     expand: int = 2
     quantizer: QuantizerConfig = field(
-        default_factory=lambda: QuantizerConfig(
-            "FSQ", {"levels": [8, 8, 8, 5, 5], "num_codebooks": 2}
-        )
+        default_factory=lambda: QuantizerConfig("FSQ", {"levels": [8, 8, 8, 5, 5]})
     )
 
     def __post_init__(self) -> None:
         for name in ("encoder", "decoder"):  # JSON and YAML give lists
             fine, coarse = getattr(self, name)
             object.__setattr__(self, name, (tuple(fine), tuple(coarse)))
+        object.__setattr__(self, "windows", tuple(self.windows))
+        object.__setattr__(self, "bands", tuple(self.bands))
+        if len(self.windows) != len(self.bands) or min(self.windows, default=0) < self.hop:
+            raise ValueError(
+                f"windows and bands need as many numbers, and windows at least a hop, {self.hop}; "
+                f"got {self.windows} and {self.bands}"
+            )
         for name in ("rate", "frame_samples", "frames_per_latent", "codes_per_latent", "hop"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")

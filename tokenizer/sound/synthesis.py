@@ -59,12 +59,22 @@ def scatter(count: int) -> Tensor:
     return (torch.arange(1, count + 1, dtype=torch.float64) * 12.9898).sin().mul(43758.5453) % 1
 
 
-def tone_table(rate: int, period: int, tones: int) -> Tensor:
-    """Sines `[tones, period]`, evenly spaced on a logarithmic scale, each with whole periods."""
+def tone_frequencies(rate: int, tones: int) -> Tensor:
+    """Hz `[tones]`, evenly spaced on a logarithmic scale."""
     ratio = torch.arange(tones, dtype=torch.float64) / max(1, tones - 1)
     highest = min(HIGHEST, 0.48 * rate)
-    frequency = LOWEST * (highest / LOWEST) ** ratio
-    cycles = (frequency * period / rate).round().clamp_min(1)
+    return LOWEST * (highest / LOWEST) ** ratio
+
+
+def noise_edges(rate: int, noises: int) -> Tensor:
+    """Hz `[noises + 1]` between neighbouring bands of noise."""
+    low, high = math.log1p(LOWEST / 700), math.log1p(rate / 2 / 700)
+    return torch.linspace(low, high, noises + 1, dtype=torch.float64).expm1() * 700
+
+
+def tone_table(rate: int, period: int, tones: int) -> Tensor:
+    """Sines `[tones, period]`, evenly spaced on a logarithmic scale, each with whole periods."""
+    cycles = (tone_frequencies(rate, tones) * period / rate).round().clamp_min(1)
     phase = scatter(tones)
     time = torch.arange(period, dtype=torch.float64) / period
     return (2 * math.pi * (cycles[:, None] * time + phase[:, None])).sin().float()
@@ -74,8 +84,7 @@ def noise_table(rate: int, period: int, noises: int) -> Tensor:
     """Noise `[noises, period]` in neighbouring bands, each of an RMS of one."""
     lines = period // 2 + 1
     frequency = torch.linspace(0, rate / 2, lines, dtype=torch.float64)
-    low, high = math.log1p(LOWEST / 700), math.log1p(rate / 2 / 700)
-    edges = torch.linspace(low, high, noises + 1, dtype=torch.float64).expm1() * 700
+    edges = noise_edges(rate, noises)
     spectrum = torch.polar(torch.ones(lines, dtype=torch.float64), 2 * math.pi * scatter(lines))
     bands = (frequency >= edges[:-1, None]) & (frequency < edges[1:, None])
     waves = torch.fft.irfft(spectrum * bands, period)

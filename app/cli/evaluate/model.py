@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 from ....generator.sampling.params import SamplingParams
 
 
@@ -17,10 +20,13 @@ def evaluate(
     sampling: SamplingParams = SamplingParams(),
     real_clips: str | None = None,
     real_sources: str | None = None,
-    size: int = 64,
+    size: int | None = None,
     json: str | None = None,
+    rows: list[str] | None = None,
+    out: str = "outputs/evaluation",
 ) -> None:
-    """Measure a model of the physics world, or a tokenizer alone, and print the tables.
+    """Measure a model of the physics world or of the stage, or a tokenizer alone, and print the
+    tables.
 
     `evaluate videos`, `evaluate tokenizer` and `evaluate compare` measure any videos, any tokenizer
     and why two results differ; each has a --help of its own. A model that is called like one of
@@ -39,10 +45,21 @@ def evaluate(
         real_clips: a folder of videos to measure the tokenizer on as well.
         real_sources: only those of them whose source fits one of these patterns, with commas
             between them.
-        size: pixels a side of the clips that the tokenizer is measured on; the judge reads those
-            of 64 only.
+        size: pixels a side of the clips that the tokenizer is measured on: by default 64, which is
+            all that the judge of the physics world reads, and 128 for the stage.
         json: a file for the tables.
+        rows: of a model of the stage, which rows to measure, one after another: "round trip",
+            "round trip of 3 and 4 objects", "round trip of weather", "round trip of styles",
+            "sound". All by default. A row goes on where it was stopped.
+        out: of a model of the stage, the folder of its results and of pictures of clips that
+            failed.
     """
+    if rows is not None or Path(model).name.startswith("stage"):
+        from ....evaluation.stage.evaluate import evaluate as measure_rows
+
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
+        measure_rows(model, rows, prompts, size or 128, seed, out)
+        return
     from ....evaluation.prompts import evaluate as measure
 
     measure(
@@ -56,6 +73,6 @@ def evaluate(
         params=sampling,
         real_clips=real_clips,
         real_sources=real_sources,
-        size=size,
+        size=size or 64,
         json=json,
     )

@@ -17,6 +17,8 @@ SMALL = SoundTokenizerConfig(
     codes_per_latent=4,
     window=20,
     hop=5,
+    windows=(20, 40),
+    bands=(6, 8),
     width=8,
     wide=12,
     encoder=((1, 2), (1,)),
@@ -161,6 +163,8 @@ def test_config_mistakes_are_named() -> None:
         SoundTokenizerConfig(codes_per_latent=7)
     with pytest.raises(ValueError, match="multiple of hop"):
         SoundTokenizerConfig(window=300)
+    with pytest.raises(ValueError, match="windows at least a hop, 125"):
+        SoundTokenizerConfig(windows=(100, 2000))
     with pytest.raises(ValueError, match=r"is not a field|is missing"):
         SoundTokenizerConfig.from_dict({"quantizer": {}, "colour": 3})
 

@@ -20,7 +20,7 @@ from ...metrics import CodeUsage
 from ..config import SoundTokenizerConfig
 from ..model import SoundTokenizer
 from ..spectra import mel_distance, si_sdr
-from .losses import SoundLossWeights, sound_loss
+from .losses import SoundLossWeights, parts_loss, sound_loss
 
 Batch = dict[str, Any]
 
@@ -49,6 +49,8 @@ class SoundTokenizerModule(pl.LightningModule):
             `init_from`).
         rate_weights: how often a sound is trained with 1, 2, ... codebooks, one number each;
             equally often if not given.
+        parts_first: share of the steps, at the start, that learn the loudness of tones and noises
+            alone, which is faster and easier than to learn them from spectra.
         ema_decay: of the averaged weights that are validated and exported; 0 turns averaging off.
         init_from: a sound tokenizer to start from (shipped name, folder or hub id).
         export_dir: where to export to; `sound` in the log folder if not given.
@@ -64,6 +66,7 @@ class SoundTokenizerModule(pl.LightningModule):
         weight_decay: float = 0.01,
         quantizer_warmup: float = 0.05,
         rate_weights: list[float] | None = None,
+        parts_first: float = 0.5,
         ema_decay: float = 0.998,
         init_from: str | None = None,
         export_dir: str | None = None,
@@ -73,6 +76,10 @@ class SoundTokenizerModule(pl.LightningModule):
             raise ValueError(
                 "quantizer_warmup is a share of the steps, from 0 to below 1; got "
                 f"{quantizer_warmup}"
+            )
+        if not 0 <= parts_first < 1:
+            raise ValueError(
+                f"parts_first is a share of the steps, from 0 to below 1; got {parts_first}"
             )
         if init_from is None:
             self.model = SoundTokenizer(tokenizer)
@@ -89,6 +96,7 @@ class SoundTokenizerModule(pl.LightningModule):
         self.warmup_steps = warmup_steps
         self.weight_decay = weight_decay
         self.quantizer_warmup = 0.0 if init_from else quantizer_warmup
+        self.parts_first = parts_first
         self.rate_weights = rate_weights or [1.0] * self.model.rates
         if len(self.rate_weights) != self.model.rates or min(self.rate_weights) < 0:
             raise ValueError(
@@ -122,7 +130,13 @@ class SoundTokenizerModule(pl.LightningModule):
         target = self._whole(to_float(batch["sound"]))
         quantize = self.global_step >= self.quantizer_warmup * self._total_steps()
         result = self.model(target, quantize, self._draw_rates(len(target)))
-        loss, terms = sound_loss(result.wave, target, self.loss, self.model.config.rate)
+        parts = parts_loss(result.mix, target, self.model.config)
+        terms = {"parts": parts}
+        loss = self.loss.parts * parts
+        if self.global_step >= self.parts_first * self._total_steps():
+            spectra, more = sound_loss(result.wave, target, self.loss, self.model.config.rate)
+            loss = loss + spectra
+            terms |= more
         self.log("train/loss", loss, prog_bar=True)
         self.log_dict({f"train/{name}": term.detach() for name, term in terms.items()})
         return loss + result.loss

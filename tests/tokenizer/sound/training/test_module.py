@@ -49,7 +49,7 @@ def test_the_shipped_recipe_trains_and_exports(tmp_path: Path) -> None:
     fit(tmp_path)
     tokenizer = SoundTokenizer.from_pretrained(tmp_path / "sound")
     codes = tokenizer.encode(torch.zeros(1, 2000))
-    assert codes.indices.shape == (1, 1, 16, 2)
+    assert codes.indices.shape == (1, 1, 16)
 
 
 def test_a_folder_without_sound_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
