@@ -23,7 +23,7 @@ from .drafts import FrameDraft, SpeculativeDraft, draft_steps, frame_ids
 from .frame_ring import FrameRing
 from .noise import FrameNoise, gumbel_bits, uniform_noise
 from .params import SamplingParams
-from .quantize import PackedLinear, pack
+from .quantize import SamplingWeights
 from .schedule import ConditionSchedule, Given
 
 Window = Literal["keep", "flush", "recompute"]
@@ -46,6 +46,7 @@ class SamplingEngine:
         undo: latent frames that `rewind` can always take back.
         capture: how forwards are recorded, to be replayed without a call per operator; by default
             as fits the device.
+        weights: of this decoder, if another engine has made them already.
 
     Raises:
         ValueError: a window longer than the decoder allows, or an undo below 1.
@@ -63,12 +64,14 @@ class SamplingEngine:
         backend: str | None = None,
         undo: int = 1,
         capture: Capture | None = None,
+        weights: SamplingWeights | None = None,
     ) -> None:
-        self.decoder = pack(decoder)
+        self.weights = weights or SamplingWeights(decoder)
+        self.decoder = self.weights.decoder
         self.seeds = list(seeds)
         self.params = params
-        self.table_ID = table = decoder.table()
-        self.head = PackedLinear(decoder.head())
+        self.table_ID = table = self.weights.table_ID
+        self.head = self.weights.head
         self.capture = capture or graph_capture(table.device)
         # shapes that depend on no code
         self.static = self.capture is not None or table.device.type != "cpu"
@@ -127,9 +130,7 @@ class SamplingEngine:
     @torch.inference_mode()
     def draw(self) -> Tensor:
         """Sample the next frame; its codes, int64 [B, G]."""
-        self._drop_guidance()
-        self.ring.begin_frame()
-        self._add(self.schedule.next())
+        self._begin_frame()
         frame, play = self._next_round()
         # To ask a GPU whether a frame is complete is to wait for it: not before as many rounds as
         # the last one needed.
@@ -148,6 +149,30 @@ class SamplingEngine:
         if self.capture is not None and self._graph is None:
             self._graph = frame, self.capture(play)
         return self.past[-1]
+
+    @torch.inference_mode()
+    def begin_draft(self) -> FrameDraft:
+        """Open the next frame, for one who draws it in place of `draw`, and ends it with
+        `end_draft`."""
+        self._begin_frame()
+        return self._open_frame()
+
+    @torch.inference_mode()
+    def end_draft(self, frame: FrameDraft) -> Tensor:
+        """Take a frame that is complete; its codes, int64 [B, G]."""
+        self.forwards += int(frame.rounds_B.max())
+        self._append(frame.codes_BG.clone())
+        return self.past[-1]
+
+    @torch.inference_mode()
+    def abandon_draft(self) -> None:
+        """Forget the frame that `begin_draft` opened; it will be drawn from its beginning."""
+        self.ring.rewind(1)
+
+    def _begin_frame(self) -> None:
+        self._drop_guidance()
+        self.ring.begin_frame()
+        self._add(self.schedule.next())
 
     def _next_round(self) -> tuple[FrameDraft, Work]:
         """The open frame, and what runs the decoder once and draws some of its codes."""
@@ -197,12 +222,20 @@ class SamplingEngine:
     def _logits(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
         """Logits [B, T, V] of the codes that these tokens of the open frame predict."""
         states_RTD = self._states(ids_BT, place_BT)
-        # logits are linear in these states, so guidance needs the head only once
-        return self.head(self.conditioning.mix(states_RTD, self.levels))
+        return self.head(self.mix(states_RTD))
+
+    def mix(self, states_RTD: Tensor) -> Tensor:
+        """Guided states [B, T, D]. Logits are linear in them, so the head is needed only once."""
+        return self.conditioning.mix(states_RTD, self.levels)
 
     def _states(self, ids_BT: Tensor, place_BT: Tensor) -> Tensor:
         """The decoder's states [R, T, D] of tokens of the open frame, which it looks at from now
         on."""
+        x_RTD, place_RT = self.inputs(ids_BT, place_BT)
+        return self.decoder.step(x_RTD, self.ring.extend(place_RT))
+
+    def inputs(self, ids_BT: Tensor, place_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """What the decoder reads of tokens of the open frame [R, T, D], and their places [R, T]."""
         if self.levels > 1:
             ids_BT = ids_BT.repeat(self.levels, 1)
             place_BT = place_BT.repeat(self.levels, 1)
@@ -210,7 +243,7 @@ class SamplingEngine:
         if self.added_RXD is not None:
             rows_R1 = torch.arange(len(ids_BT), device=ids_BT.device)[:, None]
             x_RTD = x_RTD + self.added_RXD[rows_R1, place_BT]
-        return self.decoder.step(x_RTD, self.ring.extend(place_BT))
+        return x_RTD, place_BT
 
     def _add(self, given: Given) -> None:
         """What conditions add to the frame that has been opened."""

@@ -118,6 +118,16 @@ def weight_bytes(decoder: Decoder) -> int:
     return sum(tensor.nbytes for tensor in (*decoder.parameters(), *decoder.buffers()))
 
 
+class SamplingWeights:
+    """What every engine of a model needs of it, made once: packed blocks, the table of what tokens
+    carry, and the packed head. Engines may share it."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = pack(decoder)
+        self.table_ID = decoder.table()
+        self.head = PackedLinear(decoder.head())
+
+
 def _replace_linears(decoder: Decoder, make: Callable[[nn.Linear], nn.Module]) -> None:
     """In every block, but for layers that have eight bits already, or adapters beside them."""
     for block in decoder.blocks:
