@@ -26,6 +26,9 @@ class Actions(Condition):
     port = "header"
     shape = "an integer, or a list of T integers; or a list of such for each video"
 
+    def limits(self, size: int) -> tuple[float, float]:
+        return (-1, size - 1)
+
     def parse(self, text: str, canvas: Canvas, say: Say = print) -> list[int]:
         try:
             return [int(word) for word in text.split(",")]

@@ -96,6 +96,14 @@ class Condition(ABC):
         before a model is loaded."""
         return
 
+    def limits(self, size: int) -> tuple[float, float] | None:
+        """The lowest and the highest number that a value may hold, or None if any may be.
+
+        Args:
+            size: as in `network`.
+        """
+        return None
+
     @abstractmethod
     def parse(self, text: str, canvas: Canvas, say: Say = print) -> Any:
         """The value that text from a command line or a request stands for.

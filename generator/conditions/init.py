@@ -24,7 +24,7 @@ class Init(Condition):
 
     def check(self, text: str) -> None:
         if not Path(text).exists():
-            raise ValueError(f"'{text}' does not exist; --init takes a video or a picture")
+            raise ValueError(f"'{text}' does not exist; init takes a video or a picture")
 
     def parse(self, text: str, canvas: Canvas, say: Say = print) -> Tensor:
         """The end of the clip, as long as the tokenizer can take it: float [1, 3, F, Y, X]."""
