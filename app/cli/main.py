@@ -29,6 +29,7 @@ COMMANDS = (
     "data",
     "evaluate",
     "demo",
+    "serve",
 )
 # Second words that make another command of a first one: files in a folder of its name.
 SECOND_WORDS = {"evaluate": ("videos", "tokenizer", "compare")}
