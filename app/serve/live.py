@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -65,6 +66,8 @@ async def _begin(socket: WebSocket, state: ServerState) -> LiveVideo:
         raise ApiError(503, "as many live videos as this server takes run already", code="full")
     is_endless = "frames" not in first and "seconds" not in first
     (request, _) = read_request(first, {}, state.model, state.schema)
+    if "size" not in first:  # whoever shows the pictures can enlarge them
+        request = replace(request, scale=1)
     return LiveVideo(socket, state, request.to_json(), None if is_endless else request.frames)
 
 

@@ -20,7 +20,7 @@ from .errors import ApiError
 
 Status = Literal["queued", "in_progress", "completed", "failed"]
 LEASE = 60.0  # seconds without a sign of progress after which a video is given to another worker
-ATTEMPTS = 3  # workers that may die over a video
+ATTEMPTS = 5  # workers that may die over a video
 
 
 @dataclass(frozen=True)
@@ -217,17 +217,22 @@ class VideoQueue:
         where = "id = ? AND worker = ? AND status = 'in_progress'"
         return self._end(where, (video_id, worker), code, message) == 1
 
-    def hand_back(self, worker: str | None = None) -> int:
-        """Put what a worker holds (or any worker) back into the queue, unless too many have died
-        over it; how many there were."""
+    def hand_back(self, worker: str | None = None, died: bool = False) -> int:
+        """Put what a worker holds (or any worker) back into the queue; how many there were.
+
+        Args:
+            died: the worker died, perhaps of these videos, which are given up after some deaths. A
+                server that ends or is killed is not their fault.
+        """
         where = "status = 'in_progress' AND (? IS NULL OR worker = ?)"
-        return self._requeue(where, (worker, worker))
+        return self._requeue(where, (worker, worker), died)
 
     # ---- housekeeping ----
 
     def hand_back_expired(self) -> int:
         """The same for what no worker has shown progress on."""
-        return self._requeue("status = 'in_progress' AND lease < ?", (time.time(),))
+        where = "status = 'in_progress' AND lease < ?"
+        return self._requeue(where, (time.time(),), died=True)
 
     def give_up_waiting(self) -> int:
         """Fail what has waited too long."""
@@ -256,18 +261,20 @@ class VideoQueue:
             row["status"]: row["found"] for row in self.database.connection.execute(words)
         }
 
-    def _requeue(self, where: str, values: Sequence[Any]) -> int:
-        died = f"{ATTEMPTS} workers died while they drew this video"
+    def _requeue(self, where: str, values: Sequence[Any], died: bool) -> int:
+        message = f"{ATTEMPTS} workers died while they drew this video"
         with self.database.write() as connection:
-            connection.execute(
-                "UPDATE videos SET status = 'failed', error_code = 'worker_died', error_message = "
-                f"?, completed_at = ?, worker = NULL WHERE {where} AND attempts >= {ATTEMPTS}",
-                (died, time.time(), *values),
-            )
+            if died:
+                connection.execute(
+                    "UPDATE videos SET status = 'failed', error_code = 'worker_died', "
+                    "error_message = ?, completed_at = ?, worker = NULL "
+                    f"WHERE {where} AND attempts >= {ATTEMPTS}",
+                    (message, time.time(), *values),
+                )
             return connection.execute(
-                "UPDATE videos SET status = 'queued', worker = NULL, lease = NULL, frames_done = 0 "
-                f"WHERE {where}",
-                tuple(values),
+                "UPDATE videos SET status = 'queued', worker = NULL, lease = NULL, "
+                f"frames_done = 0, attempts = attempts - ? WHERE {where}",
+                (0 if died else 1, *values),
             ).rowcount
 
     def _end(self, where: str, values: Sequence[Any], code: str, message: str) -> int:

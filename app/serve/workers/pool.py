@@ -44,6 +44,14 @@ class Seat:
                 self.pipe.send(message)
 
 
+def start_process(settings: ServeSettings, name: str, threads: int, pipe: Connection) -> Any:
+    """A worker in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=run_worker, args=(settings, name, threads, pipe), daemon=True)
+    process.start()
+    return process
+
+
 class WorkerPool:
     """Processes that draw.
 
@@ -129,13 +137,10 @@ class WorkerPool:
                 self._stopping.wait(wait)
 
     def _launch(self, seat: Seat) -> None:
-        context = multiprocessing.get_context("spawn")
-        (mine, its) = context.Pipe()
+        (mine, its) = multiprocessing.Pipe()
         # names are unlike those of any server before, whose leases may still be there
         seat.name = f"{os.getpid()}-{time.time_ns()}-{next(self._names)}"
-        arguments = (self.settings, seat.name, self.threads, its)
-        process = context.Process(target=run_worker, args=arguments, daemon=True)
-        process.start()
+        process = start_process(self.settings, seat.name, self.threads, its)
         its.close()
         seat.process = process
         seat.pipe = mine
@@ -165,7 +170,7 @@ class WorkerPool:
         for name, listener in list(seat.listeners.items()):
             listener(("ended", name, "the process that drew this video died"))
         seat.listeners.clear()
-        given_back = self.queue.hand_back(seat.name)
+        given_back = self.queue.hand_back(seat.name, died=True)
         if not self._stopping.is_set():
             self.deaths += 1
             lived = time.monotonic() - seat.started
