@@ -53,7 +53,9 @@ class VideoBatch:
         """A session that grows here from now on; arguments and errors are those of
         `VideoGenerator.session`."""
         weights = self.weights
-        session = self.generator.session(prompt, seed, params, init, undo, weights, **conditions)
+        session = self.generator.session(
+            prompt, seed, params, init, undo, weights=weights, **conditions
+        )
         self.join(session)
         return session
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..provenance.options import Disclosure
+from ..provenance.options import Disclosure, Rules
 from .options import at_least_one
 
 
@@ -16,6 +16,7 @@ def demo(
     fps: float = 12.0,
     device: str | None = None,
     disclosure: Disclosure = Disclosure(),
+    rules: Rules = Rules(),
 ) -> int:
     """Turn the sentences of the demo into videos, and into one grid with the sentences below.
 
@@ -29,10 +30,11 @@ def demo(
         fps: frames per second at which the MP4s play.
         device: such as cpu or cuda; by default a GPU if there is one.
         disclosure: what the videos say about where they came from.
+        rules: who is asked before anything is drawn.
     """
     at_least_one({"frames": frames, "fps": fps})
     disclosure.check()
     from ..runs.sample import SampleOptions, run_demo
 
-    options = SampleOptions(model, frames, fps, device=device, disclosure=disclosure)
+    options = SampleOptions(model, frames, fps, device=device, disclosure=disclosure, rules=rules)
     return run_demo(out, prompts, options, seed)

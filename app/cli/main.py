@@ -30,6 +30,8 @@ COMMANDS = (
     "evaluate",
     "demo",
     "serve",
+    "inspect",
+    "identity",
 )
 # Second words that make another command of a first one: files in a folder of its name.
 SECOND_WORDS = {"evaluate": ("videos", "tokenizer", "compare")}

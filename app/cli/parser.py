@@ -28,8 +28,11 @@ METAVARS = {
     "real_sources": "PATTERNS",
     "adapter": "FOLDER",
     "policy": "CLASS",
+    "trust": "FILE",
+    "mark_key": "FILE",
 }
-SEVERAL = {"sign_with": ("CHAIN", "KEY")}  # options with several values, and what stands for them
+# options with several values, and what stands for them
+SEVERAL = {"sign_with": ("CHAIN", "KEY"), "mark_owner": ("KEY", "N")}
 FILES = ("picture", "clip", "sound", "file")  # kinds of conditions
 NUMBERS = {"int": "a whole number", "float": "a number"}
 

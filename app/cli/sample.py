@@ -6,7 +6,7 @@ from typing import Literal
 
 from ...files.output_path import check_output, check_rate
 from ...generator.sampling.params import SamplingParams
-from ..provenance.options import Disclosure
+from ..provenance.options import Disclosure, Rules
 from ..runs.jobs import plan_jobs, read_prompts
 from .options import Conditions, Precision, at_least_one
 
@@ -24,6 +24,7 @@ def sample(
     sampling: SamplingParams = SamplingParams(),
     conditions: Conditions = Conditions(),
     disclosure: Disclosure = Disclosure(),
+    rules: Rules = Rules(),
     fps: float = 12.0,
     size: int | None = None,
     scale: int | None = None,
@@ -56,6 +57,7 @@ def sample(
         sampling: how codes are drawn; windows and guided frames are counted in frames.
         conditions: what else the videos follow, of what the model takes.
         disclosure: what the videos say about where they came from.
+        rules: who is asked before anything is drawn.
         fps: frames per second at which the video plays and clips are read; shipped models were
             trained at 12.
         size: height of the pictures in pixels, a multiple of what the model draws by itself; the
@@ -101,5 +103,6 @@ def sample(
         quantize=None if quantize == "none" else quantize,
         size=size,
         disclosure=disclosure,
+        rules=rules,
     )
     return run(jobs, options, grid_out)

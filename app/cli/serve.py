@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ..provenance.options import Disclosure
+from ..provenance.options import Disclosure, Rules
 from .options import Precision, at_least_one
 
 
@@ -26,6 +26,7 @@ def serve(
     quantize: Literal["none", "int8"] = "none",
     device: str | None = None,
     disclosure: Disclosure = Disclosure(),
+    rules: Rules = Rules(),
 ) -> int:
     """Make videos for programs that ask over HTTP, as OpenAI's clients do.
 
@@ -52,6 +53,7 @@ def serve(
         quantize: none, or int8 to hold the model in eight bits per weight.
         device: such as cpu or cuda; by default a GPU if there is one.
         disclosure: what the videos say about where they came from.
+        rules: who is asked before anything is drawn.
     """
     at_least_one({"workers": workers, "batch": batch, "max-frames": max_frames})
     for name, value in {"disk": disk, "keep": keep}.items():
@@ -83,6 +85,7 @@ def serve(
         grace=grace,
         limits=QueueLimits(keep=keep * 3600, disk=int(disk * 10**9)),
         disclosure=disclosure,
+        rules=rules,
     )
     if new_key is not None:
         print(make_key(folder, new_key))

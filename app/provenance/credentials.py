@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...files.atomic import whole_path, write_whole
+from ...files.atomic import whole_file, write_whole
 from .generation import Ingredient
 from .identity import Identity
 from .manifest import LABEL, ingredient_definition, media_type
@@ -96,9 +96,8 @@ def sign(
             for index, ingredient in enumerate(ingredients):
                 _add_ingredient(builder, ingredient, index)
             if path.suffix.lower() in EMBEDDED:
-                with whole_path(path) as beside, open(path, "rb") as source:
-                    with open(beside, "r+b") as target:
-                        builder.sign(signer, media_type(path.name), source, target)
+                with whole_file(path) as target, open(path, "rb") as source:
+                    builder.sign(signer, media_type(path.name), source, target)
                 return path
             builder.set_no_embed()
             with open(path, "rb") as source:

@@ -51,6 +51,8 @@ class Shot:
         prompt: the sentence that was drawn.
         seed: of the drawing.
         is_drawn: a model drew it; otherwise its pixels were given.
+        ingredient: number of the video's ingredient that its pixels come from; that one must be
+            `is_shown`.
     """
 
     start: float
@@ -59,6 +61,7 @@ class Shot:
     prompt: str | None = None
     seed: int | None = None
     is_drawn: bool = True
+    ingredient: int | None = None
 
 
 @dataclass(frozen=True)

@@ -247,3 +247,10 @@ def fingerprints(chain: str) -> list[str]:
     """SHA-256 of each certificate of a PEM chain."""
     parts = [CERTIFICATE + part for part in chain.split(CERTIFICATE)[1:]]
     return [hashlib.sha256(ssl.PEM_cert_to_DER_cert(part.strip())).hexdigest() for part in parts]
+
+
+def serial_number(chain: str) -> str:
+    """Of the signer's own certificate, as C2PA readers print it."""
+    from cryptography import x509
+
+    return str(x509.load_pem_x509_certificates(chain.encode())[0].serial_number)

@@ -70,7 +70,10 @@ def _actions(generation: Generation, with_prompt: bool) -> list[dict[str, Any]]:
         "description": "a video drawn by a generative model",
     }
     inputs = [i for i, each in enumerate(generation.ingredients) if not each.is_shown]
-    shown = [i for i, each in enumerate(generation.ingredients) if each.is_shown]
+    in_shots = {shot.ingredient for shot in generation.shots}
+    shown = [
+        i for i, each in enumerate(generation.ingredients) if each.is_shown and i not in in_shots
+    ]
     if inputs:
         first["parameters"] = {"ingredientIds": [_ingredient_id(i) for i in inputs]}
     actions = [first]
@@ -92,7 +95,7 @@ def _shot_action(shot: Shot, agent: dict[str, str], with_prompt: bool) -> dict[s
     time = {"type": "npt", "start": f"{shot.start:.3f}", "end": f"{shot.end:.3f}"}
     change = {"description": shot.description, "region": [{"type": "temporal", "time": time}]}
     action: dict[str, Any] = {
-        "action": "c2pa.edited" if shot.is_drawn else "c2pa.placed",
+        "action": "c2pa.edited" if shot.ingredient is None else "c2pa.placed",
         "description": shot.description,
         "changes": [change],
     }
@@ -100,6 +103,8 @@ def _shot_action(shot: Shot, agent: dict[str, str], with_prompt: bool) -> dict[s
         action["digitalSourceType"] = DRAWN
         action["softwareAgent"] = agent
     details: dict[str, Any] = {}
+    if shot.ingredient is not None:
+        details["ingredientIds"] = [_ingredient_id(shot.ingredient)]
     if with_prompt and shot.prompt is not None:
         details["org.kinetoscope.prompt"] = shot.prompt
     if shot.seed is not None:

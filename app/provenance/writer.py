@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -26,18 +26,11 @@ from .generation import Generation
 from .identity import Identity, certified_identity, own_identity
 from .manifest import manifest
 from .options import Disclosure
+from .watermark import Mark, Owner
 
 UNSIGNED = 1  # exit status of a command whose videos are there, but not all of them signed
 NO_MARK = "none"
-
-
-class Mark(Protocol):
-    """Draws a mark into one video, chunk by chunk in the order of time: chunks give what the whole
-    gives. `name` says in the credentials which mark it is."""
-
-    name: str
-
-    def __call__(self, chunk_3fYX: Tensor) -> Tensor: ...
+OPEN_MARK = "made by Kinetoscope"  # what the credentials say of the mark in the pixels
 
 
 class Signing:
@@ -55,6 +48,7 @@ class Signing:
         self.disclosure = disclosure
         self.say = say
         self.identity: Identity | None = None
+        self.owner = None if disclosure.mark_owner is None else _owner(*disclosure.mark_owner)
         self.status = 0  # for the command to end with
         if disclosure.sign_with is not None:
             self.identity = certified_identity(*disclosure.sign_with)
@@ -108,7 +102,7 @@ class GeneratedVideoWriter:
         self.upscale = upscale
         self.problem = ""
         self.credentials: Path | None = None
-        self.mark = None if signing.disclosure.no_watermark else new_mark()
+        self.mark = None if signing.disclosure.no_watermark else Mark(signing.owner)
         tags = generation.tags(with_prompt=not signing.disclosure.no_prompt)
         self._writer = VideoWriter(path, fps, tags, 1, crf)
         self.path = self._writer.path
@@ -154,7 +148,7 @@ class GeneratedVideoWriter:
             self._sign(self.signing.identity)
 
     def _sign(self, identity: Identity) -> None:
-        mark = NO_MARK if self.mark is None else self.mark.name
+        mark = NO_MARK if self.mark is None else OPEN_MARK
         with_prompt = not self.signing.disclosure.no_prompt
         title = self.path.name
         definition = manifest(self.generation, title, with_prompt, mark)
@@ -171,9 +165,21 @@ class GeneratedVideoWriter:
         return [self.path.with_name(self.path.name % number) for number in range(self.frames)]
 
 
-def new_mark() -> Mark | None:
-    """A mark for one video; None where there is none to draw."""
-    return None
+def read_owner_key(name: str) -> bytes:
+    """The private key of a mark; ValueError if there is none in the file."""
+    try:
+        key = Path(name).read_bytes().strip()
+    except OSError as error:
+        raise ValueError(
+            f"the key of the mark cannot be read from '{name}': {error.strerror}"
+        ) from None
+    return key
+
+
+def _owner(key_file: str, number: str) -> Owner:
+    if not number.isdecimal():
+        raise ValueError(f"--mark-owner: the number must be 0 to 65535; got {number}")
+    return Owner(read_owner_key(key_file), int(number))
 
 
 def _enlarged(pixels: Tensor, scale: int) -> Tensor:

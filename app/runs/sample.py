@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,11 @@ from ...files.fingerprint import file_fingerprint
 from ...files.model_folder import WEIGHTS, UndrawnWeights
 from ...generator.conditions import CONDITIONS, Canvas
 from ...generator.devices import choose_device
-from ...generator.pipeline import VideoGenerator
 from ...generator.sampling.params import SamplingParams
 from ...training.progress import INTERRUPTED, Progress, duration, gentle_interrupt
 from ..provenance.generation import Generation, Ingredient, public_name
-from ..provenance.options import Disclosure
+from ..provenance.options import Disclosure, Rules
+from ..provenance.policy import Gate, GuardedGenerator, load_policies
 from ..provenance.writer import GeneratedVideoWriter, Signing
 from .jobs import Job, plan_jobs, read_prompts
 from .kept_frames import KeptFrames
@@ -43,7 +43,7 @@ class SampleOptions:
     sampling: windows and guided frames are counted in frames here; conditions: by name, as text;
     scale: pixels of the video per pixel of the model; adapter: a folder of adapters of the model;
     dtype, quantize: of `lighten`; size: of `VideoGenerator.from_pretrained`; disclosure: what the
-    videos say about where they came from.
+    videos say about where they came from; rules: who is asked before anything is drawn.
     """
 
     model: str
@@ -57,7 +57,8 @@ class SampleOptions:
     dtype: str = "float32"
     quantize: str | None = None
     size: int | None = None
-    disclosure: Disclosure = Disclosure()
+    disclosure: Disclosure = field(default_factory=Disclosure)
+    rules: Rules = field(default_factory=Rules)
 
 
 def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None = None) -> int:
@@ -68,9 +69,11 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
     """
     device = choose_device(options.device)
     signing = Signing(options.disclosure, _say)
+    gate = Gate(load_policies(options.rules.policy), options.rules.log_refused)
     _hush_transformers()
     with UndrawnWeights():
-        generator = VideoGenerator.from_pretrained(options.model, size=options.size).to(device)
+        generator = GuardedGenerator.from_pretrained(options.model, size=options.size).to(device)
+    generator.gate = gate
     model = generator.id
     if options.adapter is not None:
         from ...generator.training.lora import load_adapter
@@ -84,6 +87,7 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
         )
     params = _params(generator, options)
     given = _read_conditions(generator, options)
+    generator.checked([job.prompt for job in jobs], given)  # all of them before the first is drawn
     _say(f"seed {jobs[0].seed}" + (f" to {jobs[-1].seed}" if len(jobs) > 1 else ""))
     progress = Progress(options.frames * len(jobs))
     frames: list[int] = []  # of the videos that are done
@@ -95,9 +99,10 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
         for first in range(0, len(jobs), BATCH):
             batch = jobs[first : first + BATCH]
             prompts = [job.prompt for job in batch]
-            stream = generator.stream(prompts, batch[0].seed, params, **given)
+            session = generator.session(prompts, batch[0].seed, params, **given)
+            batch = [replace(job, prompt=drawn) for job, drawn in zip(batch, session.prompts)]
             started = time.monotonic()
-            written = _write(stream, batch, options, about, signing, progress, stopped, kept)
+            written = _write(session, batch, options, about, signing, progress, stopped, kept)
             seconds = (time.monotonic() - started) / len(batch)
             progress.clear()
             for job, writer in zip(batch, written):
@@ -140,7 +145,7 @@ def _demo_prompts(model: str) -> list[str]:
     )
 
 
-def _params(generator: VideoGenerator, options: SampleOptions) -> SamplingParams:
+def _params(generator: GuardedGenerator, options: SampleOptions) -> SamplingParams:
     """How codes are drawn, counted in latent frames."""
     config = generator.decoder.config
     longest = (config.max_distance - config.sinks + 1) * config.frames_per_latent
@@ -150,7 +155,7 @@ def _params(generator: VideoGenerator, options: SampleOptions) -> SamplingParams
     return options.sampling.in_latents(config.frames_per_latent)
 
 
-def _read_conditions(generator: VideoGenerator, options: SampleOptions) -> dict[str, Any]:
+def _read_conditions(generator: GuardedGenerator, options: SampleOptions) -> dict[str, Any]:
     """The values of what is given beside the prompts."""
     k = generator.decoder.config.frames_per_latent
     canvas = Canvas(*generator.size, options.fps, options.frames, k)

@@ -11,6 +11,8 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
+from ..provenance.policy import Refused
+from ..provenance.policy import Request as Wish
 from .errors import ApiError, wrong_field
 from .keys import Client
 from .queue import Video, new_id
@@ -19,6 +21,7 @@ from .server_state import ServerState
 from .workers.uploads import UploadFolder, from_data_url
 
 MOST_FIELDS = 100
+REFUSED = "content_policy_violation"
 POLL_AFTER = "500"  # milliseconds after which a client that waits should ask again
 
 
@@ -170,6 +173,7 @@ def accept(
             uploads.add(name, content)
         (request, priority) = read_request(rest, uploads.files, state.model, state.schema)
         _check_limits(request, priority, state, client)
+        check_policy(request, state, client)
         if contents:
             canvas = state.model.canvas(request.fps, request.frames)
             settings = state.settings
@@ -199,6 +203,19 @@ def _check_limits(request: VideoRequest, priority: int, state: ServerState, clie
     if not 0 <= priority <= client.max_priority:
         message = f"priority must be 0 to {client.max_priority} for you; got {priority}"
         raise wrong_field("priority", message)
+
+
+def check_policy(request: VideoRequest, state: ServerState, client: Client) -> None:
+    """Ask the operator's policy about the sentence, before anything waits for it. Workers ask
+    again, with all that is given.
+
+    Raises:
+        ApiError: 400.
+    """
+    try:
+        state.gate.check(Wish(request.prompt, {}, client.name))
+    except Refused as refusal:
+        raise ApiError(400, str(refusal), "prompt", REFUSED) from None
 
 
 async def _read_body(request: Request) -> tuple[dict[str, Any], dict[str, bytes]]:

@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..fields import read_values
+from .api import check_policy
 from .errors import ApiError, wrong_field
 from .keys import Client
 from .request import read_request
@@ -66,9 +67,11 @@ async def _begin(socket: WebSocket, state: ServerState) -> LiveVideo:
         raise ApiError(503, "as many live videos as this server takes run already", code="full")
     is_endless = "frames" not in first and "seconds" not in first
     (request, _) = read_request(first, {}, state.model, state.schema)
+    check_policy(request, state, client)
     if "size" not in first:  # whoever shows the pictures can enlarge them
         request = replace(request, scale=1)
-    return LiveVideo(socket, state, request.to_json(), None if is_endless else request.frames)
+    frames = None if is_endless else request.frames
+    return LiveVideo(socket, state, client, request.to_json(), frames)
 
 
 class LiveVideo:
@@ -80,7 +83,12 @@ class LiveVideo:
     """
 
     def __init__(
-        self, socket: WebSocket, state: ServerState, request: dict[str, Any], frames: int | None
+        self,
+        socket: WebSocket,
+        state: ServerState,
+        client: Client,
+        request: dict[str, Any],
+        frames: int | None,
     ) -> None:
         self.socket = socket
         self.state = state
@@ -93,7 +101,7 @@ class LiveVideo:
             loop.call_soon_threadsafe(self._messages.put_nowait, message)
 
         try:
-            self.seat = state.pool.open_live(self.name, request, listen)
+            self.seat = state.pool.open_live(self.name, client.name, request, listen)
         except LookupError:
             raise ApiError(503, "no worker is ready yet; try again", code="not_ready") from None
 

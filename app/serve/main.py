@@ -32,7 +32,9 @@ class ImpatientProtocol(H11Protocol):
         self._first_words = loop.call_later(FIRST_WORDS, self._give_up)
 
     def _give_up(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+        # a WebSocket has another protocol by then
+        is_ours = self.transport.get_protocol() is self
+        if is_ours and self.cycle is None and not self.transport.is_closing():
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:

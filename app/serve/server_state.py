@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ..provenance.policy import Gate, load_policies
 from .database import Database
 from .keys import Keys
 from .logs import log
@@ -39,6 +40,7 @@ class ServerState:
     keys: Keys
     pool: WorkerPool
     metrics: Metrics
+    gate: Gate
     folder: Path
 
     @classmethod
@@ -46,7 +48,7 @@ class ServerState:
         """Nothing is started yet.
 
         Raises:
-            ValueError: there is no such model.
+            ValueError: there is no such model or policy.
             OSError: the folder cannot be made.
         """
         model = ServedModel.read(settings.model)
@@ -61,6 +63,7 @@ class ServerState:
             Keys(database),
             pool,
             Metrics(queue, pool),
+            Gate(load_policies(settings.rules.policy), settings.rules.log_refused),
             Path(settings.folder),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from ..provenance.options import Disclosure
+from ..provenance.options import Disclosure, Rules
 from .queue import QueueLimits
 
 BATCH = 8  # videos that a worker draws at a time
@@ -30,6 +30,7 @@ class ServeSettings:
             back into the queue.
         limits: of the queue.
         disclosure: what the videos say of where they came from.
+        rules: who is asked before anything is drawn.
     """
 
     folder: str
@@ -48,6 +49,7 @@ class ServeSettings:
     grace: float = 30.0
     limits: QueueLimits = field(default_factory=QueueLimits)
     disclosure: Disclosure = field(default_factory=Disclosure)
+    rules: Rules = field(default_factory=Rules)
 
     def worker_count(self) -> int:
         """Processes that draw. One thread each and one per core made more videos an hour than one

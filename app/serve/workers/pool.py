@@ -102,8 +102,10 @@ class WorkerPool:
 
     # ---- live videos ----
 
-    def open_live(self, name: str, request: dict[str, Any], listener: Listener) -> Seat:
-        """Draw a video for somebody who watches; the listener gets messages in another thread.
+    def open_live(
+        self, name: str, client: str, request: dict[str, Any], listener: Listener
+    ) -> Seat:
+        """Draw a video that a client watches; the listener gets messages in another thread.
 
         Raises:
             LookupError: no worker is ready.
@@ -113,7 +115,7 @@ class WorkerPool:
             raise LookupError("no worker is ready")
         seat = min(ready, key=lambda each: len(each.listeners))
         seat.listeners[name] = listener
-        seat.send(("open", name, request))
+        seat.send(("open", name, client, request))
         return seat
 
     def close_live(self, seat: Seat, name: str) -> None:
