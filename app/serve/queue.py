@@ -179,6 +179,9 @@ class VideoQueue:
     def claim(self, worker: str, count: int) -> list[Video]:
         """Take up to so many videos to draw: the highest priority first, then the oldest."""
         now = time.time()
+        waits = "SELECT 1 FROM videos WHERE status = 'queued' LIMIT 1"
+        if self.database.connection.execute(waits).fetchone() is None:
+            return []  # the usual answer, without the lock that writing needs
         with self.database.write() as connection:
             found = connection.execute(
                 "UPDATE videos SET status = 'in_progress', worker = ?, lease = ?, frames_done = 0, "

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from ....generator.conditions import CONDITIONS
 from ....generator.session import VideoSession
 from ...fields import parse_values
 from ...provenance.generation import Generation, Ingredient
+from ...provenance.watermark import Mark
 from ...provenance.writer import Signing
 from ..queue import Video, VideoQueue
 from ..request import VideoRequest
@@ -62,6 +64,7 @@ class QueuedDrawing:
         self.worker = worker
         self.request = VideoRequest.from_json(video.request)
         self.path = place.video_path(video.id)
+        self._uploads = place.upload_path(video.id)
         self._open = contextlib.ExitStack()
         about = generation(self.request, place, video.id)
         writer = place.signing.writer(self.path, self.request.fps, about, self.request.scale)
@@ -86,6 +89,7 @@ class QueuedDrawing:
         self._open.close()
         size = self.path.stat().st_size
         if self.queue.complete(self.video.id, self.worker, size):
+            shutil.rmtree(self._uploads, ignore_errors=True)  # nobody needs them any more
             return
         now = self.queue.get(self.video.id)
         if now is None or now.status == "failed":  # it was deleted or cancelled meanwhile
@@ -128,22 +132,31 @@ class LiveDrawing:
 
     Args:
         name: of the connection.
+        mark: is drawn into the pixels, as into files.
         send: takes encoded pictures of a latent frame.
     """
 
-    def __init__(self, name: str, session: VideoSession, request: VideoRequest, send: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        session: VideoSession,
+        request: VideoRequest,
+        mark: Mark | None,
+        send: Callable[[list[bytes]], object],
+    ) -> None:
         self.name = name
         self.session = session
         self.request = request
         self.credits = AHEAD
         self.prompt: str | None = None  # to go on under, from the next latent frame on
         self.given: dict[str, Any] = {}  # likewise
+        self._mark = mark
         self._send = send
-        self._frames = 0
 
     def take(self, pixels_B3FYX: Tensor) -> bool:
         pixels = to_uint8(pixels_B3FYX[0]).cpu()
-        self._frames += pixels.shape[1]
+        if self._mark is not None:
+            pixels = self._mark(pixels)
         self._send(encode_pictures(pixels, self.request.scale))
         self.credits -= 1
         return True

@@ -1,9 +1,9 @@
 """A process that draws: it takes videos from the queue and draws them in one batch.
 
 It talks with the server through a pipe, in tuples: ("wake",), ("stop", seconds), and of a live
-video ("open", name, request), ("change", name, prompt, given), ("taken", name), ("close", name);
-back go ("ready",), ("pictures", name, files) and ("ended", name, error). When the server is gone,
-the pipe ends, and so does the worker.
+video ("open", name, client, request), ("change", name, prompt, given), ("taken", name) and
+("close", name); back go ("ready",), ("pictures", name, files), ("refused", name, error) and
+("ended", name, error). When the server is gone, the pipe ends, and so does the worker.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import torch
 from ....files.model_folder import UndrawnWeights
 from ....generator.batch import VideoBatch
 from ....generator.devices import choose_device
-from ....generator.pipeline import VideoGenerator
 from ...fields import parse_values
+from ...provenance.policy import Gate, GuardedGenerator, Refused, acting_for, load_policies
 from ...provenance.writer import Signing
 from ..database import Database
 from ..logs import log
-from ..queue import VideoQueue
+from ..queue import Video, VideoQueue
 from ..request import VideoRequest
 from ..served_model import ServedModel
 from ..settings import ServeSettings
@@ -45,16 +45,19 @@ def run_worker(settings: ServeSettings, name: str, threads: int, pipe: Connectio
         sys.exit(0)  # the server is gone; the next one finds in the queue what was not done
 
 
-def load_generator(settings: ServeSettings) -> VideoGenerator:
-    """The model as the settings say."""
+def load_generator(settings: ServeSettings) -> tuple[GuardedGenerator, str]:
+    """The model as the settings say, and its fingerprint without adapter and in full."""
     with UndrawnWeights():
-        generator = VideoGenerator.from_pretrained(settings.model)
+        generator = GuardedGenerator.from_pretrained(settings.model)
     generator = generator.to(choose_device(settings.device))
+    generator.gate = Gate(load_policies(settings.rules.policy), settings.rules.log_refused)
+    fingerprint = generator.id
     if settings.adapter is not None:
         from ....generator.training.lora import load_adapter
 
         load_adapter(generator, settings.adapter)
-    return generator.lighten(settings.dtype, settings.quantize)
+    generator.lighten(settings.dtype, settings.quantize)
+    return generator, fingerprint
 
 
 class Worker:
@@ -68,12 +71,12 @@ class Worker:
         self.settings = settings
         self.name = name
         self.pipe = pipe
-        generator = load_generator(settings)
+        (generator, fingerprint) = load_generator(settings)
         self.batch = VideoBatch(generator)
         self.queue = VideoQueue(Database(settings.folder), settings.limits)
         signing = Signing(settings.disclosure, partial(log, "signing", worker=name))
         model = ServedModel.read(settings.model)
-        self.place = DrawingPlace(settings.folder, model, generator.id, signing)
+        self.place = DrawingPlace(settings.folder, model, fingerprint, signing)
         self.drawings: list[Drawing] = []
         self.stop_at: float | None = None
         self.looked = 0.0
@@ -98,20 +101,27 @@ class Worker:
     # ---- the queue ----
 
     def _take_jobs(self) -> None:
-        """Fill the batch."""
+        """Take one more video, if there is room: other workers take the next ones meanwhile."""
         now = time.monotonic()
-        room = self.settings.batch - len(self.batch.sessions)
-        if self.stop_at is not None or room < 1 or (self.drawings and now < self.looked):
+        is_full = len(self.batch.sessions) >= self.settings.batch
+        if self.stop_at is not None or is_full or (self.drawings and now < self.looked):
             return
-        self.looked = now + LOOK
-        for video in self.queue.claim(self.name, room):
-            try:
+        videos = self.queue.claim(self.name, 1)
+        if not videos:
+            self.looked = now + LOOK
+        for video in videos:
+            self._begin(video)
+
+    def _begin(self, video: Video) -> None:
+        try:
+            with acting_for(video.owner):
                 made = QueuedDrawing(video, self.queue, self.name, self.batch, self.place)
-                self.drawings.append(made)
-            except (ValueError, OSError) as error:
-                self.queue.fail(
-                    video.id, self.name, "invalid_request", " ".join(str(error).split())
-                )
+            self.drawings.append(made)
+        except (ValueError, OSError) as error:
+            message = " ".join(str(error).split())
+            is_refused = isinstance(error, Refused)
+            code = "content_policy_violation" if is_refused else "invalid_request"
+            self.queue.fail(video.id, self.name, code, message)
 
     def _advance(self, session: Any, pixels: torch.Tensor) -> None:
         """Use what has been drawn for one video."""
@@ -153,15 +163,17 @@ class Worker:
     def _on_stop(self, seconds: float) -> None:
         self.stop_at = time.monotonic() + seconds
 
-    def _on_open(self, name: str, request: dict[str, Any]) -> None:
+    def _on_open(self, name: str, client: str, request: dict[str, Any]) -> None:
         try:
             wanted = VideoRequest.from_json(request)
-            session = start_session(self.batch, wanted, self.place, None)
+            with acting_for(client):
+                session = start_session(self.batch, wanted, self.place, None)
         except ValueError as error:
             self.pipe.send(("ended", name, " ".join(str(error).split())))
             return
         send = partial(self._send_pictures, name)
-        self.drawings.append(LiveDrawing(name, session, wanted, send))
+        mark = self.place.signing.new_mark()
+        self.drawings.append(LiveDrawing(name, session, wanted, mark, send))
 
     def _send_pictures(self, name: str, pictures: list[bytes]) -> None:
         self.pipe.send(("pictures", name, pictures))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from kinetoscope.app.provenance.policy import allow, refuse
 from kinetoscope.app.serve.keys import Client
 from kinetoscope.data.video import read_clip, to_uint8
 from PIL import Image
@@ -81,8 +82,7 @@ def test_going_on_from_a_picture_of_a_form_or_of_json(server):
     for answer in (form, json):
         assert answer.status_code == 200, answer.text
         assert server.wait(answer.json()["id"])["status"] == "completed"
-    uploads = sorted(path.name for path in server.state.folder.glob("uploads/*/*"))
-    assert uploads == ["0.png", "0.png", "values.safetensors", "values.safetensors"]
+    assert not list(server.state.folder.glob("uploads/*/*"))  # pictures of others are not kept
 
 
 def test_ranges_of_a_video(server):
@@ -155,6 +155,24 @@ def test_a_prompt_that_the_model_cannot_read_fails_alone(server):
     failed = server.wait(long["id"])
     assert failed["status"] == "failed" and failed["error"]["code"] == "invalid_request"
     assert server.wait(fine["id"])["status"] == "completed"
+
+
+class NoBalls:
+    """A policy of an operator."""
+
+    def __call__(self, request):
+        if request.prompt and "ball" in request.prompt:
+            return refuse(f"{request.user} asks for a ball")
+        return allow(request)
+
+
+def test_the_policy_is_asked_before_anything_waits(server):
+    server.state.gate.policies.append(NoBalls())
+    answer = server.client.post("/v1/videos", json={"prompt": "a red ball"})
+    error = answer.json()["error"]
+    assert answer.status_code == 400 and error["code"] == "content_policy_violation"
+    assert error["message"] == "this is not drawn: anybody asks for a ball"
+    assert server.wait(server.make("a cube", frames=1)["id"])["status"] == "completed"
 
 
 @pytest.mark.parametrize(
