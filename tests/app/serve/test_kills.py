@@ -11,13 +11,13 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from kinetoscope.app.serve.database import Database
 from kinetoscope.app.serve.queue import VideoQueue
 from kinetoscope.data.video import read_clip
-from real_server import RealServer, running
 
 PROMPTS = ["a red ball rolls", "a blue cube falls slowly", "a red cube"]
 TOLD = {"queued", "in_progress", "completed"}
@@ -56,7 +56,7 @@ class LoadClient:
             self.wrong.append(f"{answer.status_code}: {answer.text[:200]}")
 
 
-def load_and_kill(server: RealServer, clients: int, seconds: float, every: float) -> dict[str, str]:
+def load_and_kill(server: Any, clients: int, seconds: float, every: float) -> dict[str, str]:
     """What was accepted, while the server or one of its workers is killed every so often."""
     crowd = [LoadClient(server.url, number) for number in range(clients)]
     for client in crowd:
@@ -110,7 +110,7 @@ def check_delivered(folder: Path, accepted: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
-def test_a_sample_of_the_soak(tmp_path, model_folder):
+def test_a_sample_of_the_soak(tmp_path, model_folder, running):
     with running(tmp_path, str(model_folder), "--workers", "2") as server:
         accepted = load_and_kill(server, clients=8, seconds=120, every=30)
         assert len(accepted) > 8
@@ -121,7 +121,7 @@ def test_a_sample_of_the_soak(tmp_path, model_folder):
 @pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.skipif(not SOAK, reason="takes fifteen minutes; make soak runs it")
-def test_fifty_clients_for_ten_minutes(tmp_path, model_folder):
+def test_fifty_clients_for_ten_minutes(tmp_path, model_folder, running):
     with running(tmp_path, str(model_folder), "--workers", "2", "--disk", "100") as server:
         load_and_kill(server, clients=50, seconds=60, every=60)
         wait_for_all(VideoQueue(Database(tmp_path)), 900)

@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx
 import pytest
 from kinetoscope.data.video import read_clip
-from real_server import running
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
@@ -25,7 +24,7 @@ def wait(url: str, video_id: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_page_do_what_it_says(tmp_path, monkeypatch):
+def test_the_commands_of_the_page_do_what_it_says(tmp_path, monkeypatch, running):
     pytest.importorskip("openai", reason="OpenAI's client is not installed")
     monkeypatch.chdir(tmp_path)
     lines = re.sub(r" *\\\n *", " ", blocks("sh")[0]).splitlines()
