@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..files import moved
 
 if TYPE_CHECKING:
+    from .batch import VideoBatch
     from .conditions.text_encoder import TextEncoder
     from .model.config import DecoderConfig
     from .model.decoder import Decoder
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .session import VideoSession
 
 _HOMES = {
+    "VideoBatch": "batch",
     "Decoder": "model.decoder",
     "DecoderConfig": "model.config",
     "FrameRing": "sampling.frame_ring",
@@ -37,6 +39,7 @@ __all__ = [
     "SamplingEngine",
     "SamplingParams",
     "TextEncoder",
+    "VideoBatch",
     "VideoGenerator",
     "VideoSession",
 ]

@@ -27,7 +27,7 @@ from .model.codebooks import Codebooks
 from .model.decoder import Decoder, DecoderConfig
 from .sampling.engine import SamplingEngine
 from .sampling.params import SamplingParams
-from .sampling.quantize import has_lora, is_quantized, lighten
+from .sampling.quantize import SamplingWeights, has_lora, is_quantized, lighten
 from .session import VideoSession
 
 Progress = Callable[[int], None]
@@ -169,6 +169,7 @@ class VideoGenerator(nn.Module):
         params: SamplingParams = SamplingParams(),
         init: Tensor | VideoCodes | None = None,
         undo: int = 1,
+        weights: SamplingWeights | None = None,
         **conditions: Any,
     ) -> VideoSession:
         """Videos that grow as you iterate, and that take another prompt, a cut, a step back or a
@@ -183,6 +184,7 @@ class VideoGenerator(nn.Module):
                 numpy; or codes. The videos begin with it (as the tokenizer shows it) and go on
                 from there.
             undo: latent frames that `rewind` can take back at any time.
+            weights: of this model, if they have been packed already, as a `VideoBatch` does.
             conditions: what else the model takes, by the names in `generator.conditions`, such as
                 `actions=[0, 0, 2]`; `VideoSession.give` changes it later.
 
@@ -202,7 +204,14 @@ class VideoGenerator(nn.Module):
         text = self.features("prompt", prompts, len(prompts))
         begin_TBG = () if init is None else self.features("init", init, len(prompts)).unbind(1)
         engine = SamplingEngine(
-            self.decoder, text.values, text.given, seeds, params, features, undo=undo
+            self.decoder,
+            text.values,
+            text.given,
+            seeds,
+            params,
+            features,
+            undo=undo,
+            weights=weights,
         )
         return VideoSession(self, prompts, engine, begin_TBG)
 

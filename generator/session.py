@@ -81,10 +81,17 @@ class VideoSession:
         """Pixels of the next latent frame, float [B, 3, f, Y, X] in [-1, 1]; f = 1 at first and
         k later."""
         if self.given:
-            codes_BG = self.given.popleft()
-            self.engine.feed(codes_BG)
-        else:
-            codes_BG = self.engine.draw()
+            return self.take_given()
+        return self.to_pixels(self.engine.draw())
+
+    def take_given(self) -> Tensor:
+        """Pixels of the next latent frame, whose codes are given."""
+        codes_BG = self.given.popleft()
+        self.engine.feed(codes_BG)
+        return self.to_pixels(codes_BG)
+
+    def to_pixels(self, codes_BG: Tensor) -> Tensor:
+        """Pixels of a latent frame that the engine has just drawn or been fed."""
         generator = self.generator
         indices = generator.codebooks.give(
             codes_BG.unflatten(1, (1, *generator.decoder.config.grid))

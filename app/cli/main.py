@@ -29,6 +29,7 @@ COMMANDS = (
     "data",
     "evaluate",
     "demo",
+    "serve",
     "inspect",
     "identity",
     "ledger",

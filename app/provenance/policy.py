@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ...generator.pipeline import VideoGenerator
 from ...generator.sampling.params import SamplingParams
+from ...generator.sampling.quantize import SamplingWeights
 from ...generator.session import VideoSession
 from ...tokenizer import VideoCodes
 
@@ -169,6 +170,7 @@ class GuardedGenerator(VideoGenerator):
         params: SamplingParams = SamplingParams(),
         init: Tensor | VideoCodes | None = None,
         undo: int = 1,
+        weights: SamplingWeights | None = None,
         **conditions: Any,
     ) -> VideoSession:
         """As `VideoGenerator.session`, for what the gate allows."""
@@ -178,7 +180,7 @@ class GuardedGenerator(VideoGenerator):
             prompts, given = self.checked(prompts, given)
         token = _is_checked.set(True)
         try:
-            return super().session(prompts, seed, params, undo=undo, **given)
+            return super().session(prompts, seed, params, undo=undo, weights=weights, **given)
         finally:
             _is_checked.reset(token)
 

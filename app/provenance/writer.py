@@ -66,6 +66,10 @@ class Signing:
         """For one video, see `GeneratedVideoWriter`."""
         return GeneratedVideoWriter(path, fps, generation, self, upscale, crf)
 
+    def new_mark(self) -> Mark | None:
+        """A mark for one video; None if it shall have none."""
+        return None if self.disclosure.no_watermark else Mark(self.owner)
+
     def failed(self, problem: str) -> None:
         """A video could not be signed."""
         self.status = UNSIGNED
@@ -102,7 +106,7 @@ class GeneratedVideoWriter:
         self.upscale = upscale
         self.problem = ""
         self.credentials: Path | None = None
-        self.mark = None if signing.disclosure.no_watermark else Mark(signing.owner)
+        self.mark = signing.new_mark()
         tags = generation.tags(with_prompt=not signing.disclosure.no_prompt)
         self._writer = VideoWriter(path, fps, tags, 1, crf)
         self.path = self._writer.path

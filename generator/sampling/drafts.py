@@ -164,7 +164,12 @@ class FrameDraft:
     @property
     def complete(self) -> bool:
         """Whether all rows are; on a GPU this waits for it."""
-        return bool((self.step_B >= self.order.steps).all())
+        return bool(self.is_complete)
+
+    @property
+    def is_complete(self) -> Tensor:
+        """The same as a tensor, which waits for nothing."""
+        return (self.step_B >= self.order.steps).all()
 
     @property
     def codes_BG(self) -> Tensor:

@@ -24,7 +24,7 @@ from .drafts import FrameDraft, ReadLogits, SpeculativeDraft, draft_steps, frame
 from .frame_ring import FrameRing
 from .noise import FrameNoise, gumbel_bits, uniform_noise
 from .params import SamplingParams
-from .quantize import PackedLinear, pack
+from .quantize import SamplingWeights
 from .schedule import ConditionSchedule, Given
 
 Window = Literal["keep", "flush", "recompute"]
@@ -47,6 +47,7 @@ class SamplingEngine:
         undo: latent frames that `rewind` can always take back.
         capture: how forwards are recorded, to be replayed without a call per operator; by default
             as fits the device.
+        weights: of this decoder, if another engine has made them already.
 
     Raises:
         ValueError: a window longer than the decoder allows, an undo below 1, or guesses that are
@@ -65,17 +66,17 @@ class SamplingEngine:
         backend: str | None = None,
         undo: int = 1,
         capture: Capture | None = None,
+        weights: SamplingWeights | None = None,
     ) -> None:
         if params.accelerate == "distribution" and decoder.config.codebooks > 1:
             raise ValueError(
                 'accelerate="distribution" is for models with one code a cell; use "exact"'
             )
-        self.decoder = pack(decoder)
+        self.weights = weights or SamplingWeights(decoder)
+        self.decoder = self.weights.decoder
         self.seeds = list(seeds)
         self.params = params
-        self.table_ID = table = decoder.table()
-        K = decoder.config.codebook_size
-        self.heads = [PackedLinear(part_KD) for part_KD in decoder.head().split(K)]
+        self.table_ID = table = self.weights.table_ID
         self.capture = capture or graph_capture(table.device)
         # shapes that depend on no code
         self.static = self.capture is not None or table.device.type != "cpu"
@@ -134,9 +135,7 @@ class SamplingEngine:
     @torch.inference_mode()
     def draw(self) -> Tensor:
         """Sample the next frame; its codes, int64 [B, G], or [B, G, Q] of several codebooks."""
-        self._drop_guidance()
-        self.ring.begin_frame()
-        self._add(self.schedule.next())
+        self._begin_frame()
         frame, play = self._next_round()
         # To ask a GPU whether a frame is complete is to wait for it: not before as many rounds as
         # the last one needed.
@@ -156,6 +155,30 @@ class SamplingEngine:
             self._graph = frame, self.capture(play)
         return self.past[-1]
 
+    @torch.inference_mode()
+    def begin_draft(self) -> FrameDraft:
+        """Open the next frame, for one who draws it in place of `draw`, and ends it with
+        `end_draft`."""
+        self._begin_frame()
+        return self._open_frame()
+
+    @torch.inference_mode()
+    def end_draft(self, frame: FrameDraft) -> Tensor:
+        """Take a frame that is complete; its codes, int64 [B, G]."""
+        self.forwards += int(frame.rounds_B.max())
+        self._append(frame.codes_BG.clone())
+        return self.past[-1]
+
+    @torch.inference_mode()
+    def abandon_draft(self) -> None:
+        """Forget the frame that `begin_draft` opened; it will be drawn from its beginning."""
+        self.ring.rewind(1)
+
+    def _begin_frame(self) -> None:
+        self._drop_guidance()
+        self.ring.begin_frame()
+        self._add(self.schedule.next())
+
     def _next_round(self) -> tuple[FrameDraft, Work]:
         """The open frame, and what runs the decoder once and draws some of its codes."""
         frame = self._open_frame()
@@ -167,7 +190,8 @@ class SamplingEngine:
 
     def _round(self, frame: FrameDraft) -> None:
         place_BT = frame.next_places()
-        frame.verify(place_BT, self._read(frame.tokens(place_BT), place_BT))
+        states_RTD = self._states(frame.tokens(place_BT), place_BT)
+        frame.verify(place_BT, self.read(states_RTD))
 
     def _open_frame(self) -> FrameDraft:
         B = len(self.seeds)
@@ -205,29 +229,38 @@ class SamplingEngine:
             self._made = key, bits
         return self._made[1]
 
-    def _read(self, ids_BTQ: Tensor, place_BT: Tensor) -> ReadLogits:
-        """Gives the logits [B, T, K] of the codes that these tokens of the open frame predict, one
+    def read(self, states_RTD: Tensor) -> ReadLogits:
+        """Gives the logits [B, T, K] of the codes that tokens with these states predict, one
         codebook after another."""
-        states_RTD = self._states(ids_BTQ, place_BT)
-        levels = self.levels
 
         def logits(drawn: Sequence[Tensor]) -> Tensor:
-            book = len(drawn)
             state_RTD = states_RTD
             if self.decoder.depth is not None:
-                K = self.decoder.config.codebook_size
-                ids = [codes_BT + K * index for index, codes_BT in enumerate(drawn)]
-                ids_BTq = torch.stack(ids, -1) if ids else ids_BTQ[..., :0]
-                known_RTqD = self.table_ID[ids_BTq.repeat(levels, 1, 1)]
+                known_RTqD = self._vectors(drawn).repeat(self.levels, 1, 1, 1)
                 state_RTD = self.decoder.depth.step(states_RTD, known_RTqD)
-            # logits are linear in these states, so guidance needs the head only once
-            return self.heads[book](self.conditioning.mix(state_RTD, levels))
+            return self.weights.heads[len(drawn)](self.mix(state_RTD))
 
         return logits
+
+    def _vectors(self, drawn: Sequence[Tensor]) -> Tensor:
+        """Of the first codes of cells: of q times [B, T] codes, [B, T, q, D]."""
+        if not drawn:
+            return self.table_ID.new_zeros(len(self.seeds), 1, 0, self.table_ID.shape[1])
+        K = self.decoder.config.codebook_size
+        return self.table_ID[torch.stack([codes + K * q for q, codes in enumerate(drawn)], -1)]
+
+    def mix(self, states_RTD: Tensor) -> Tensor:
+        """Guided states [B, T, D]. Logits are linear in them, so the head is needed only once."""
+        return self.conditioning.mix(states_RTD, self.levels)
 
     def _states(self, ids_BTQ: Tensor, place_BT: Tensor) -> Tensor:
         """The decoder's states [R, T, D] of tokens of the open frame, which it looks at from now
         on."""
+        x_RTD, place_RT = self.inputs(ids_BTQ, place_BT)
+        return self.decoder.step(x_RTD, self.ring.extend(place_RT))
+
+    def inputs(self, ids_BTQ: Tensor, place_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """What the decoder reads of tokens of the open frame [R, T, D], and their places [R, T]."""
         if self.levels > 1:
             ids_BTQ = ids_BTQ.repeat(self.levels, 1, 1)
             place_BT = place_BT.repeat(self.levels, 1)
@@ -235,7 +268,7 @@ class SamplingEngine:
         if self.added_RXD is not None:
             rows_R1 = torch.arange(len(place_BT), device=place_BT.device)[:, None]
             x_RTD = x_RTD + self.added_RXD[rows_R1, place_BT]
-        return self.decoder.step(x_RTD, self.ring.extend(place_BT))
+        return x_RTD, place_BT
 
     def _add(self, given: Given) -> None:
         """What conditions add to the frame that has been opened."""

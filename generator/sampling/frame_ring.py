@@ -39,6 +39,52 @@ class OpenFrame(NamedTuple):
     rotation_XR: Tensor
 
 
+class Placed(NamedTuple):
+    """Tokens of one forward as the cache takes them: their slots, those of their un-rotated keys,
+    what is added to their scores, and how they are rotated."""
+
+    slot_BT: Tensor
+    bare_slot_BT: Tensor
+    bias_BTC: Tensor
+    rotation: Tensor
+
+
+def cache_attention(
+    config: DecoderConfig,
+    kv: Tensor,
+    bare_keys: Tensor,
+    placed: Placed,
+    anchors: bool,
+    backend: str,
+) -> LayerAttention:
+    """Attention that writes the keys and values of tokens to their slots, and then looks at as many
+    slots as `bias_BTC` has.
+
+    Args:
+        kv: keys and values, [2, layers, B, M, C or more, K].
+        bare_keys: un-rotated keys, [layers, B, M, A + 1, K].
+        anchors: whether some of the tokens may be anchors.
+        backend: of `attend`.
+    """
+    heads = [config.heads, config.kv_heads]
+    seen = placed.bias_BTC.shape[2]
+    bias_B1TC = placed.bias_BTC[:, None]
+    rows_B1 = torch.arange(len(placed.slot_BT), device=placed.slot_BT.device)[:, None]
+
+    def attention(layer: int, qk_BTHK: Tensor, v_BTMK: Tensor, sharpness_N1: Tensor) -> Tensor:
+        keys, values = kv[:, layer]
+        q_BTNK, k_BTMK = rope.rotate(qk_BTHK, placed.rotation).split(heads, dim=2)
+        keys[rows_B1, :, placed.slot_BT] = k_BTMK
+        values[rows_B1, :, placed.slot_BT] = v_BTMK
+        if anchors:
+            bare_keys[layer][rows_B1, :, placed.bare_slot_BT] = qk_BTHK[:, :, heads[0] :]
+        q_BNTK = (q_BTNK * sharpness_N1).transpose(1, 2)
+        out_BNTK = attend(q_BNTK, keys[:, :, :seen], values[:, :, :seen], bias_B1TC, backend)
+        return out_BNTK.transpose(1, 2).flatten(2)
+
+    return attention
+
+
 class FrameRing:
     """Cache of a batch of videos: give it a prefix, then frame after frame, each by any tokens in
     any portions.
@@ -146,9 +192,9 @@ class FrameRing:
         )[:, None]
         slots_BT = torch.arange(self.prefix, device=self.kv.device).expand(len(mask_BP), -1)
         rotation_LR = self._rotation(rope.prefix_positions(self.prefix))
-        return self._attention(
-            slots_BT, rotation_LR, self.prefix, self.hidden_B1P[:, None], anchors=True
-        )
+        bias_BTC = self.hidden_B1P.expand(-1, self.prefix, -1)
+        placed = Placed(slots_BT, slots_BT, bias_BTC, rotation_LR)
+        return self._attention(placed, anchors=True)
 
     def begin_frame(self) -> None:
         """Open the next frame; all tokens of the one before should be in."""
@@ -200,36 +246,26 @@ class FrameRing:
             place_BT: int64, 0 for the first token of a frame to L - 1; L for one that is nowhere
                 and is ignored.
         """
-        assert self.open is not None, "extend comes after begin_frame"
+        return self._attention(self.place(place_BT), self.writes_anchors)
+
+    def place(self, place_BT: Tensor) -> Placed:
+        """Where tokens of the open frame go, and what they see; the arguments are those of
+        `extend`."""
+        assert self.open is not None, "tokens come after begin_frame"
         bias_BTC = self.open.hidden_B1C.repeat(1, place_BT.shape[1], 1)
         bias_BTC.index_copy_(2, self.open.slot_X[:-1], self.later_XL[place_BT])
-        slots_BT = self.open.slot_X[place_BT]
+        slot_BT = self.open.slot_X[place_BT]
         rotation = self.open.rotation_XR[place_BT]
-        # frames after the sinks write to no anchor's slot
-        anchors = self.frame < self.config.sinks or self.static
-        return self._attention(slots_BT, rotation, self.seen, bias_BTC[:, None], anchors)
+        return Placed(slot_BT, slot_BT.clamp(max=self.anchors), bias_BTC, rotation)
 
-    def _attention(
-        self, slots_BT: Tensor, rotation: Tensor, seen: int, bias_B1TC: Tensor, anchors: bool
-    ) -> LayerAttention:
-        heads = [self.config.heads, self.config.kv_heads]
-        rows_B1 = torch.arange(len(slots_BT), device=slots_BT.device)[:, None]
-        bare_slots_BT = slots_BT.clamp(max=self.anchors)
+    @property
+    def writes_anchors(self) -> bool:
+        """Whether tokens of the open frame may be anchors; frames after the sinks write to no
+        anchor's slot."""
+        return self.frame < self.config.sinks or self.static
 
-        def attention(layer: int, qk_BTHK: Tensor, v_BTMK: Tensor, sharpness_N1: Tensor) -> Tensor:
-            keys, values = self.kv[:, layer]
-            q_BTNK, k_BTMK = rope.rotate(qk_BTHK, rotation).split(heads, dim=2)
-            keys[rows_B1, :, slots_BT] = k_BTMK
-            values[rows_B1, :, slots_BT] = v_BTMK
-            if anchors:
-                self.bare_keys[layer][rows_B1, :, bare_slots_BT] = qk_BTHK[:, :, heads[0] :]
-            q_BNTK = (q_BTNK * sharpness_N1).transpose(1, 2)
-            out_BNTK = attend(
-                q_BNTK, keys[:, :, :seen], values[:, :, :seen], bias_B1TC, self.backend
-            )
-            return out_BNTK.transpose(1, 2).flatten(2)
-
-        return attention
+    def _attention(self, placed: Placed, anchors: bool) -> LayerAttention:
+        return cache_attention(self.config, self.kv, self.bare_keys, placed, anchors, self.backend)
 
     # ---- going back, and other rows ----
 

@@ -139,6 +139,17 @@ def weight_bytes(decoder: Decoder) -> int:
     return sum(tensor.nbytes for tensor in (*decoder.parameters(), *decoder.buffers()))
 
 
+class SamplingWeights:
+    """What every engine of a model needs of it, made once: packed blocks, the table of what tokens
+    carry, and the packed heads. Engines may share it."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = pack(decoder)
+        self.table_ID = decoder.table()
+        tables = decoder.head().split(decoder.config.codebook_size)
+        self.heads = [PackedLinear(table_KD) for table_KD in tables]  # of each code of a cell
+
+
 def _replace_linears(decoder: Decoder, make: Callable[[nn.Linear], nn.Module]) -> None:
     """In every block, but for layers that have eight bits already, or adapters beside them."""
     parts = [(block, LINEARS) for block in decoder.blocks]

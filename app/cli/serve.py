@@ -1,0 +1,93 @@
+"""`kinetoscope serve`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ..provenance.options import Disclosure, Rules
+from .options import Precision, at_least_one
+
+
+def serve(
+    *,
+    model: str = "physics-64",
+    adapter: str | None = None,
+    folder: str = "outputs/serve",
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: int | None = None,
+    batch: int = 8,
+    max_frames: int = 1200,
+    disk: float = 10.0,
+    keep: float = 168.0,
+    grace: float = 30.0,
+    new_key: str | None = None,
+    dtype: Precision = "float32",
+    quantize: Literal["none", "int8"] = "none",
+    device: str | None = None,
+    disclosure: Disclosure = Disclosure(),
+    rules: Rules = Rules(),
+) -> int:
+    """Make videos for programs that ask over HTTP, as OpenAI's clients do.
+
+    Videos that have been accepted wait in a file and survive a kill. /docs of the server explains
+    all that can be asked for. On another address than the loopback one a key is needed, which
+    --new-key makes.
+
+    Args:
+        model: a shipped model, a folder, or a hub id.
+        adapter: a folder of low-rank adapters that were trained on this model.
+        folder: where queue, uploads and finished videos lie.
+        host: the address to listen on.
+        port: the port to listen on; 0 for a free one.
+        workers: processes that draw; by default one per core, or one on a GPU.
+        batch: videos that a worker draws at a time.
+        max_frames: longest video that may be asked for.
+        disk: gigabytes that finished videos may take; then nothing more is accepted.
+        keep: hours for which a finished video is kept.
+        grace: seconds that running videos have when the server is told to end; what is not done by
+            then waits for the next start.
+        new_key: make a key for a client of this name, print it, and end.
+        dtype: float32, or bfloat16, which takes half the memory and gives another video, about as
+            good.
+        quantize: none, or int8 to hold the model in eight bits per weight.
+        device: such as cpu or cuda; by default a GPU if there is one.
+        disclosure: what the videos say about where they came from.
+        rules: who is asked before anything is drawn.
+    """
+    at_least_one({"workers": workers, "batch": batch, "max-frames": max_frames})
+    for name, value in {"disk": disk, "keep": keep}.items():
+        if value <= 0:
+            raise ValueError(f"--{name} must be above 0; got {value:g}")
+    if not 0 <= port <= 65535:
+        raise ValueError(f"--port must be 0 to 65535; got {port}")
+    disclosure.check()
+    try:
+        from ..serve.main import make_key, run_server
+        from ..serve.queue import QueueLimits
+        from ..serve.settings import ServeSettings
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"kinetoscope serve needs '{error.name}'; install it with: "
+            "pip install 'kinetoscope[serve]'"
+        ) from error
+
+    settings = ServeSettings(
+        folder,
+        model,
+        adapter,
+        dtype,
+        None if quantize == "none" else quantize,
+        device,
+        workers or 0,
+        batch,
+        max_frames,
+        grace=grace,
+        limits=QueueLimits(keep=keep * 3600, disk=int(disk * 10**9)),
+        disclosure=disclosure,
+        rules=rules,
+    )
+    if new_key is not None:
+        print(make_key(folder, new_key))
+        return 0
+    return run_server(settings, host, port)

@@ -1,0 +1,1 @@
+"""`kinetoscope serve`: videos over HTTP, from a queue that survives a kill."""

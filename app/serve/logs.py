@@ -1,0 +1,17 @@
+"""Logs for machines: one JSON object a line, on standard error. No prompt, key or address of a
+client is in them."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+
+def log(event: str, message: str | None = None, **facts: Any) -> None:
+    """Write a line: when, what, and facts about it."""
+    line: dict[str, Any] = {"time": round(time.time(), 3), "event": event}
+    if message is not None:
+        line["message"] = message
+    print(json.dumps(line | facts), file=sys.stderr, flush=True)

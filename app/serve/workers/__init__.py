@@ -1,0 +1,1 @@
+"""Processes that draw, and processes that decode what clients send."""

@@ -1,0 +1,226 @@
+"""Videos in the making, as a worker sees them: one from the queue, or one that somebody watches.
+
+Legend: B = 1 video, f Y X frames and pixels of a latent frame.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from ....data.video import to_uint8
+from ....generator.batch import VideoBatch
+from ....generator.conditions import CONDITIONS
+from ....generator.session import VideoSession
+from ...fields import parse_values
+from ...provenance.generation import Generation, Ingredient
+from ...provenance.watermark import Mark
+from ...provenance.writer import Signing
+from ..queue import Video, VideoQueue
+from ..request import VideoRequest
+from ..served_model import ServedModel
+from .uploads import load_values
+
+AHEAD = 2  # latent frames that are drawn before a watcher has taken those before them
+
+
+class Drawing(Protocol):
+    """A video that grows in a batch."""
+
+    session: VideoSession
+
+    def take(self, pixels_B3FYX: Tensor) -> bool:
+        """Use the pixels of the next latent frame; whether the video goes on."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files; what is unfinished is dropped."""
+        ...
+
+
+class QueuedDrawing:
+    """A video from the queue, written to a file latent by latent.
+
+    Raises:
+        ValueError: the model cannot take what is asked for.
+    """
+
+    def __init__(
+        self,
+        video: Video,
+        queue: VideoQueue,
+        worker: str,
+        batch: VideoBatch,
+        place: DrawingPlace,
+    ) -> None:
+        self.video = video
+        self.queue = queue
+        self.worker = worker
+        self.request = VideoRequest.from_json(video.request)
+        self.path = place.video_path(video.id)
+        self._uploads = place.upload_path(video.id)
+        self._open = contextlib.ExitStack()
+        about = generation(self.request, place, video.id)
+        writer = place.signing.writer(self.path, self.request.fps, about, self.request.scale)
+        self._writer = self._open.enter_context(writer)
+        try:
+            self.session = start_session(batch, self.request, place, video.id)
+        except BaseException:
+            self.close()
+            raise
+
+    def take(self, pixels_B3FYX: Tensor) -> bool:
+        left = self.request.frames - self._writer.frames
+        self._writer.write(to_uint8(pixels_B3FYX[0, :, :left]).cpu())
+        done = self._writer.frames
+        if done < self.request.frames:
+            return self.queue.renew(self.video.id, self.worker, done)
+        self._finish()
+        return False
+
+    def _finish(self) -> None:
+        """The file gets its name, and then the row says that it is there."""
+        self._open.close()
+        size = self.path.stat().st_size
+        if self.queue.complete(self.video.id, self.worker, size):
+            shutil.rmtree(self._uploads, ignore_errors=True)  # nobody needs them any more
+            return
+        now = self.queue.get(self.video.id)
+        if now is None or now.status == "failed":  # it was deleted or cancelled meanwhile
+            self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        with contextlib.suppress(_Dropped):
+            self._open.__exit__(_Dropped, _Dropped(), None)
+
+
+class _Dropped(Exception):
+    """Ends the writing of a file that nobody wants any more."""
+
+
+class DrawingPlace:
+    """What the drawings of a worker have in common.
+
+    Args:
+        folder: of the server.
+        model: that is served.
+        fingerprint: of its weights.
+        signing: writes the videos.
+    """
+
+    def __init__(self, folder: str, model: ServedModel, fingerprint: str, signing: Signing) -> None:
+        self.folder = Path(folder)
+        self.model = model
+        self.fingerprint = fingerprint
+        self.signing = signing
+
+    def video_path(self, video_id: str) -> Path:
+        return self.folder / "videos" / f"{video_id}.mp4"
+
+    def upload_path(self, video_id: str) -> Path:
+        return self.folder / "uploads" / video_id
+
+
+class LiveDrawing:
+    """A video that somebody watches while it is drawn. It waits when they are behind.
+
+    Args:
+        name: of the connection.
+        mark: is drawn into the pixels, as into files.
+        send: takes encoded pictures of a latent frame.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        session: VideoSession,
+        request: VideoRequest,
+        mark: Mark | None,
+        send: Callable[[list[bytes]], object],
+    ) -> None:
+        self.name = name
+        self.session = session
+        self.request = request
+        self.credits = AHEAD
+        self.prompt: str | None = None  # to go on under, from the next latent frame on
+        self.given: dict[str, Any] = {}  # likewise
+        self._mark = mark
+        self._send = send
+
+    def take(self, pixels_B3FYX: Tensor) -> bool:
+        pixels = to_uint8(pixels_B3FYX[0]).cpu()
+        if self._mark is not None:
+            pixels = self._mark(pixels)
+        self._send(encode_pictures(pixels, self.request.scale))
+        self.credits -= 1
+        return True
+
+    def close(self) -> None:
+        return
+
+    def change(self) -> None:
+        """Go on under what has been given since the last frame.
+
+        Raises:
+            ValueError: the model cannot take it.
+        """
+        prompt = self.prompt
+        self.prompt = None
+        given = self.given
+        self.given = {}
+        if prompt is not None:
+            self.session.set_prompt(prompt)
+        for name, value in given.items():
+            self.session.give(name, value)
+
+
+def start_session(
+    batch: VideoBatch, request: VideoRequest, place: DrawingPlace, video_id: str | None
+) -> VideoSession:
+    """A session that begins in a batch.
+
+    Raises:
+        ValueError: the model cannot take what is asked for.
+    """
+    model = place.model
+    canvas = model.canvas(request.fps, request.frames)
+    values = parse_values(request.texts, canvas, lambda line: None)
+    if request.uploads and video_id is not None:
+        values |= load_values(place.upload_path(video_id))
+    params = request.params(model.frames_per_latent)
+    return batch.session(request.prompt, request.seed, params, **values)
+
+
+def generation(request: VideoRequest, place: DrawingPlace, video_id: str) -> Generation:
+    """What the file says of how it came about."""
+    folder = place.upload_path(video_id)
+    ingredients = [
+        Ingredient(folder / file, name, is_shown=CONDITIONS[name].port == "past")
+        for name, file in request.uploads.items()
+    ]
+    settings: Mapping[str, object] = {**request.sampling, **request.texts}
+    model = place.model.name
+    return Generation(model, place.fingerprint, request.prompt, request.seed, settings, ingredients)
+
+
+def encode_pictures(pixels_3FYX: Tensor, scale: int) -> list[bytes]:
+    """Each frame as a file: PNG if it is small, JPEG otherwise."""
+    from PIL import Image
+
+    pictures = []
+    for frame in pixels_3FYX.permute(1, 2, 3, 0).contiguous().numpy():
+        image = Image.fromarray(frame)
+        image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+        content = io.BytesIO()
+        if max(frame.shape[:2]) <= 128:
+            image.save(content, "PNG", compress_level=1)
+        else:
+            image.save(content, "JPEG", quality=92, subsampling=0)
+        pictures.append(content.getvalue())
+    return pictures
