@@ -140,7 +140,7 @@ def bits_table(generator: VideoGenerator, params: SamplingParams, seed: int, cli
     frames = frame_count(1 + ages[-1], config.frames_per_latent)
     total = dict.fromkeys(ages, 0.0)
     for batch in held_out_batches(PAST_SEED + seed, clips, frames, SEEN):
-        codes = generator.codebooks.in_rows(
+        codes = generator.codebooks.take(
             generator.tokenizer.encode(to_float(batch["video"])).indices
         )
         text = generator.text.encode(batch["caption"], config.max_text)

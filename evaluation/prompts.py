@@ -190,10 +190,10 @@ def obedience_table(
 def clip_bits(generator: VideoGenerator, codes_THW: Tensor, captions: Sequence[str]) -> list[float]:
     """Bits of one clip under each caption, teacher-forced, as one batch."""
     text_BSE, mask_BS = generator.text.encode(captions, generator.decoder.config.max_text)
-    codes_BTHW = codes_THW.expand(len(captions), -1, -1, -1)
+    codes_BTHW = codes_THW.expand(len(captions), *codes_THW.shape)
     logits_BTGV = generator.decoder(codes_BTHW, text_BSE, mask_BS).float()
     nats = functional.cross_entropy(
-        logits_BTGV.flatten(0, 2), codes_BTHW.flatten(), reduction="none"
+        logits_BTGV.flatten(0, -2), codes_BTHW.flatten(), reduction="none"
     )
     return (nats.view(len(captions), -1).double().sum(1) / math.log(2)).tolist()
 
@@ -208,7 +208,7 @@ def swap_tables(
         1 + generator.decoder.config.max_distance * generator.decoder.config.frames_per_latent,
     )
     for batch in held_out_batches(first_seed, prompts, frames, SEEN):
-        codes = generator.codebooks.in_rows(
+        codes = generator.codebooks.take(
             generator.tokenizer.encode(to_float(batch["video"])).indices
         )
         contacts = batch["scenes"].contact.any(1).tolist()

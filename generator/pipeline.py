@@ -7,7 +7,7 @@ latent.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import torch
 from torch import Tensor, nn
@@ -267,7 +267,7 @@ class VideoGenerator(nn.Module):
         dtype: str = "float32",
         quantize: str | None = None,
         size: int | None = None,
-    ) -> "VideoGenerator":
+    ) -> Self:
         """Load a shipped model by name, a folder, or a hub id; safetensors only. It lies on the
         default device.
 
@@ -286,7 +286,7 @@ class VideoGenerator(nn.Module):
         return generator.lighten(dtype, quantize).to(device)
 
     @classmethod
-    def _load(cls, folder: Path, size: int | None) -> "VideoGenerator":
+    def _load(cls, folder: Path, size: int | None) -> Self:
         told = read_config(folder)
         if "lora" in told:
             raise ValueError(
@@ -305,7 +305,7 @@ class VideoGenerator(nn.Module):
             tokenizer = _of_size(tokenizer, folder, size, cells)
         return cls(decoder, tokenizer, TextEncoder.from_pretrained(folder / "text")).eval()
 
-    def lighten(self, dtype: str = "float32", quantize: str | None = None) -> "VideoGenerator":
+    def lighten(self, dtype: str = "float32", quantize: str | None = None) -> Self:
         """Make the decoder smaller and less exact, in place, to sample from it; tokenizer and text
         encoder stay.
 

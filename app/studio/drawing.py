@@ -68,7 +68,7 @@ class Drawing:
         chunk = to_uint8(chunk_B3fYX[:, :, :left]).cpu()
         grid = self.generator.decoder.config.grid
         codes_BG = self.session.engine.past[-1]
-        self.codes.append(self.generator.codebooks.in_cells(codes_BG.unflatten(1, (1, *grid))))
+        self.codes.append(self.generator.codebooks.give(codes_BG.unflatten(1, (1, *grid))))
         for frame in range(chunk.shape[2]):
             for video in range(len(chunk)):
                 pixels = chunk[video, :, frame].permute(1, 2, 0).numpy()

@@ -220,7 +220,7 @@ class Shards:
     def actions(self, index: int) -> NDArray[Any] | None:
         """Actions float [F, A] of a clip's frames; None where none were stored."""
         place = self._places[index].actions
-        return self._array(index, place) if place[1] else None
+        return self._array(index, place, (0, 0), "f") if place[1] else None
 
     def info(self, index: int) -> ClipInfo:
         try:

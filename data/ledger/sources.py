@@ -80,11 +80,13 @@ def ledger_of_shards(
         since = struck[record["sha256"]].since if record.get("sha256") in struck else ""
         if name in rows or not (since or counts[name]):
             continue
-        about = [str(record.get(key, "")) for key in ("licence", "owner", "origin")]
+        licence, owner, origin = (
+            str(record.get(key, "")) for key in ("licence", "owner", "origin")
+        )
         if "licence" not in record:  # shards of an older version
-            about[0] = shards.info(index).licence
+            licence = shards.info(index).licence
         rows[name] = LedgerRow(
-            str(record.get("sha256", "")), name, *about, clips=counts[name], struck_out=since
+            str(record.get("sha256", "")), name, licence, owner, origin, counts[name], since
         )
     return list(rows.values())
 

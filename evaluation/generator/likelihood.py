@@ -37,7 +37,7 @@ def bits_per_clip(
     spoken_B1 = torch.tensor([[bool(caption)] for caption in captions], device=mask_BS.device)
     logits_BTGV = generator.decoder(codes_BTHW, text_BSE, mask_BS & spoken_B1, given=given).float()
     nats_N = functional.cross_entropy(
-        logits_BTGV.flatten(0, 2), codes_BTHW.flatten(), reduction="none"
+        logits_BTGV.flatten(0, -2), codes_BTHW.flatten(), reduction="none"
     )
     return nats_N.view(len(codes_BTHW), -1).double().sum(1).cpu() / math.log(2)
 
@@ -63,7 +63,7 @@ def likelihood(
     for group in held_out.batches(range(len(held_out)), batch, workers, broken):
         video = group.video[:, :, :longest]
         given_codes = generator.tokenizer.encode(to_float(video).to(device)).indices
-        codes_BTHW = generator.codebooks.in_rows(given_codes)
+        codes_BTHW = generator.codebooks.take(given_codes)
         for name, (captions, given) in _variants(held_out, group.rows, generator).items():
             cut = _on(given, device, codes_BTHW.shape[1])
             bits[name].append(bits_per_clip(generator, codes_BTHW, captions, cut))

@@ -152,6 +152,7 @@ class SamplingWeights:
 
 def _replace_linears(decoder: Decoder, make: Callable[[nn.Linear], nn.Module]) -> None:
     """In every block, but for layers that have eight bits already, or adapters beside them."""
+    parts: list[tuple[nn.Module, tuple[str, ...]]]
     parts = [(block, LINEARS) for block in decoder.blocks]
     if decoder.depth is not None:
         parts += [(block, DEPTH_LINEARS) for block in decoder.depth.blocks]

@@ -60,7 +60,7 @@ class TrainingMonitor(Guard):
         super().on_train_batch_end(trainer, module, outputs, batch, batch_idx)
         if trainer.global_step % trainer.log_every_n_steps:
             return
-        usage = CodeUsage(module.config.vocab_size)
+        usage = CodeUsage(module.config.codebook_size)
         usage.update(codes)
         check_usage(usage)
         module.log("train/codes_used", float(usage.used))
