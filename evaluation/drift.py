@@ -52,18 +52,16 @@ def bits_by_age(
             f"{list(ages)}"
         )
     bits = {}
-    last_N = (
-        torch.arange(codes_BTHW.numel(), device=codes_BTHW.device)
-        .view_as(codes_BTHW)[:, -1]
-        .flatten()
-    )
+    cells = B * T * decoder.config.cells
+    number_BTG = torch.arange(cells, device=codes_BTHW.device)
+    last_N = number_BTG.view(B, T, -1)[:, -1].flatten()
     for age in ages:
         start = T - 1 - age
         session = SamplingEngine(
             decoder, text_BSE, text_mask_BS, range(seed, seed + B), params, backend=backend
         )
         for frame_BHW in codes_BTHW[:, :start].unbind(1):
-            session.feed(frame_BHW.flatten(1))
+            session.feed(frame_BHW.flatten(1, 2))
         own = [session.draw().view_as(codes_BTHW[:, 0]) for _ in range(age)]
         mixed_BTHW = torch.cat(
             [codes_BTHW[:, :start], *(frame[:, None] for frame in own), codes_BTHW[:, -1:]], dim=1
@@ -71,7 +69,8 @@ def bits_by_age(
         logits_NV = decoder(
             mixed_BTHW, text_BSE, text_mask_BS, backend=backend, window=params.window, only_N=last_N
         )
-        nats = functional.cross_entropy(logits_NV.float(), mixed_BTHW.flatten()[last_N])
+        targets = mixed_BTHW.flatten(0, 3)[last_N].flatten()
+        nats = functional.cross_entropy(logits_NV.float().flatten(0, -2), targets)
         bits[age] = float(nats) / math.log(2)
     return bits
 
