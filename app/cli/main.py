@@ -1,4 +1,4 @@
-"""The `kinetoscope` command: a file of this folder for each of its commands.
+"""The `kinetoscope` command: a file of this folder, or of a room in it, for each of its commands.
 
 A command is a typed function in a file of its name; its options, types and help come from its
 signature and docstring (`parser`). What a command needs is imported when it runs, so that help,
@@ -37,6 +37,8 @@ COMMANDS = (
 )
 # Second words that make another command of a first one: files in a folder of its name.
 SECOND_WORDS = {"evaluate": ("videos", "tokenizer", "generator", "compare")}
+# Commands whose files lie together in a folder of another name.
+ROOMS = {"inspect": "provenance", "identity": "provenance", "ledger": "provenance"}
 USAGE = 2
 # Objects made before the first search for garbage. Imports make half a million, none of them
 # garbage, and Python's own 700 make it search for a tenth of the time to the first picture.
@@ -80,6 +82,7 @@ def split_command(words: Sequence[str]) -> tuple[str, list[str]]:
 def load(name: str) -> Callable[..., Any]:
     """The function of a command."""
     place = name.replace(" ", ".")
+    place = f"{ROOMS[name]}.{place}" if name in ROOMS else place
     return getattr(importlib.import_module(f".{place}", __package__), place.split(".")[-1])
 
 

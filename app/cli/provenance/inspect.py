@@ -25,6 +25,6 @@ def inspect(
             C2PA; what leads to one of them is called trusted.
         mark_key: the key file of sample --mark-owner, to read the owner's number from marks.
     """
-    from ..runs.inspect import run
+    from ...runs.inspect import run
 
     return run(file, as_json=json, trust=trust, mark_key=mark_key)

@@ -18,8 +18,8 @@ def ledger(folder: str, *, strike: str | None = None, reason: str = "") -> None:
             between.
         reason: why, to be written beside it.
     """
-    from ...data.ledger.rows import LEDGER, read_ledger, summary
-    from ...data.ledger.struck_out import STRUCK_OUT, read_struck_out, strike_out
+    from ....data.ledger.rows import LEDGER, read_ledger, summary
+    from ....data.ledger.struck_out import STRUCK_OUT, read_struck_out, strike_out
 
     place = Path(folder)
     if strike is not None:

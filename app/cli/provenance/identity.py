@@ -20,8 +20,8 @@ def identity(action: Literal["show", "export", "new"] = "show", *, out: str | No
             good.
         out: the file that export writes.
     """
-    from ...files.atomic import write_whole
-    from ..provenance.identity import identity_file, keep_identity, make_identity, own_identity
+    from ....files.atomic import write_whole
+    from ...provenance.identity import identity_file, keep_identity, make_identity, own_identity
 
     if (action == "export") != (out is not None):
         raise ValueError("give --out FILE with export, and only with it")

@@ -1,0 +1,1 @@
+"""Commands about where videos and models came from."""
