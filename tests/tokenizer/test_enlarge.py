@@ -10,9 +10,10 @@ from kinetoscope.data.video import to_float
 from kinetoscope.data.worlds.physics.clips import HELD_OUT_SEED, physics_batch
 from kinetoscope.tokenizer import VideoTokenizer
 from kinetoscope.tokenizer.config import TokenizerConfig
-from kinetoscope.tokenizer.enlarge import coefficient_gain, enlarge
+from kinetoscope.tokenizer.enlarge import coefficient_gain, enlarge, with_quantizer
 from kinetoscope.tokenizer.metrics import psnr
 from kinetoscope.tokenizer.patches import Whitening, cosine_basis
+from kinetoscope.tokenizer.quantizer import QuantizerConfig
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -116,6 +117,34 @@ def test_codes_of_the_small_tokenizer_are_decoded_at_twice_the_size(
 def test_patches_that_are_no_multiple_are_refused(tiny: VideoTokenizer, patch: int) -> None:
     with pytest.raises(ValueError, match=rf"1, 2, 3, ... times 4; got {patch}"):
         enlarge(tiny, patch)
+
+
+def test_more_dimensions_begin_beside_the_old_ones(tiny: VideoTokenizer) -> None:
+    levels = tiny.config.quantizer.args["levels"]
+    three = with_quantizer(tiny, QuantizerConfig("FSQ", {"levels": levels, "num_codebooks": 3}))
+    video = torch.rand(1, 3, 5, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    old = tiny.encode(video).indices
+    new = three.encode(video).indices
+    assert new.shape == (*old.shape, 3) and torch.equal(new[..., 0], old)
+    assert new[..., 1].unique().numel() > 1 and three.id != tiny.id
+    # without the new codes the pixels are the old ones, and with them nearly so
+    first = three.decode(three.encode(video).prefix(1))
+    torch.testing.assert_close(first, tiny.decode(tiny.encode(video)), atol=1e-5, rtol=0)
+    assert (three.decode(three.encode(video)) - first).abs().max() > 1e-4
+    three(video).video.square().mean().backward()
+    begun = three.quantizer.project.weight.grad
+    assert begun is not None and begun[len(levels) :].abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    "quantizer",
+    [QuantizerConfig("FSQ", {"levels": [4]}), QuantizerConfig("LFQ", {"codebook_size": 256})],
+)
+def test_fewer_dimensions_or_another_kind_are_refused(
+    tiny: VideoTokenizer, quantizer: QuantizerConfig
+) -> None:
+    with pytest.raises(ValueError, match="quantizer must be an FSQ of"):
+        with_quantizer(tiny, quantizer)
 
 
 def test_rows_and_columns_apart_are_the_product_of_both() -> None:

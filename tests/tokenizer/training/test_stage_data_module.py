@@ -74,6 +74,8 @@ def test_validation_has_scenes_of_its_own_by_kind(clips: Path) -> None:
     seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + 3)
     wanted = stage_batch(seeds, 3, 16, kinds(world)["shaded"])["video"]
     assert torch.equal(batches[0]["video"], wanted)
+    larger = module(clips, world=world, validation=2, validation_size=32).val_dataloader()
+    assert next(iter(larger))["video"].shape[-2:] == (32, 32)
 
 
 def test_real_clips_that_are_absent_are_reported(
