@@ -176,7 +176,7 @@ def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None
         )
         if cli.stop_in_time.stopped:
             sys.exit(AGAIN)
-    except MisconfigurationException as error:
+    except (MisconfigurationException, ModuleNotFoundError) as error:
         fail(str(error).rstrip("!") + setting_hint(str(error)))
     except ValueError as error:
         fail(str(error))
