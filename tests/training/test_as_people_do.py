@@ -167,7 +167,7 @@ def test_epochs_of_endless_clips_are_refused_in_one_line(fit: Fit) -> None:
     [
         ("--ckpt_path=nosuch.ckpt", "'nosuch.ckpt' does not exist; --ckpt_path last takes"),
         ("--trainer.accelerator=gpu", "--trainer.accelerator auto takes what is there"),
-        ("--trainer.accelerator=tpu", "TPU"),
+        ("--trainer.accelerator=tpu", "torch_xla"),
         ("--trainer.accelerator=moon", "accelerator"),
         ("--trainer.val_check_interval=0.5", "val_check_interval"),
         ("--trainer.precision=13", "recision"),
