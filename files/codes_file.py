@@ -28,6 +28,7 @@ from torch import Tensor
 from .atomic import whole_file
 from .config_fields import number, shown, whole
 from .errors import UnreadableFile
+from .json_file import SURROGATES
 from .tensors import check_tensors, unreadable
 
 FORMAT = "kinetoscope-codes"
@@ -205,6 +206,10 @@ class CodesWriter:
         notes: Mapping[str, str] | None = None,
     ) -> None:
         self.path = Path(path)
+        if SURROGATES.search(str(path)):
+            raise ValueError(
+                f"'{path}' cannot be the name of a file of codes: it is no UTF-8; give another"
+            )
         check_counts(1, height, width, fps)
         self.metadata = {
             **(notes or {}),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from .atomic import write_whole
 from .errors import UnreadableFile
 
+SURROGATES = re.compile("[\ud800-\udfff]")  # bytes that are no UTF-8, as Python shows them
 LARGEST_OBJECT = 1 << 24  # bytes; the configs and vocabularies of models are far below
 
 
@@ -53,8 +55,12 @@ def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """One way to write it: sorted keys, text as it is, a line's end."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent) + "\n"
+    """One way to write it: sorted keys, text as it is, a line's end. Names of files that are no
+    UTF-8 are written with escapes, which JSON has for them."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent) + "\n"
+    if SURROGATES.search(text):
+        return json.dumps(value, sort_keys=True, indent=indent) + "\n"
+    return text
 
 
 def write_json(path: str | os.PathLike[str], value: Any, indent: int | None = None) -> None:

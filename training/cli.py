@@ -25,6 +25,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from ..files import moved
 from .checkpoints import WholeCheckpoints, check_checkpoint, newest_checkpoint
 from .did_you_mean import name_nearest
+from .here import check_here, print_any_name
 from .precision import RunTrainer, kept_precision
 from .progress import show_log
 from .resumed_rates import ResumedRates
@@ -158,6 +159,7 @@ def speak_up() -> None:
 
 def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None:
     """Parse `args` (the command line if not given) and run the subcommand on `module`."""
+    print_any_name()
     speak_up()
     moved.tell(log.warning)
     jsonargparse.set_parsing_settings(
@@ -166,6 +168,7 @@ def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None
         import_path_allowlist=list(ALLOWED),
     )
     try:
+        check_here()
         cli = TrainingCLI(
             module,
             pl.LightningDataModule,
@@ -179,7 +182,7 @@ def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None
         )
         if cli.stop_in_time.stopped:
             sys.exit(AGAIN)
-    except MisconfigurationException as error:
+    except (MisconfigurationException, ModuleNotFoundError) as error:
         fail(str(error).rstrip("!") + setting_hint(str(error)))
     except ValueError as error:
         fail(str(error))

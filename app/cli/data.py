@@ -46,7 +46,6 @@ def data(
         kept: the file in which what was seen is kept; by default one in the user's cache.
     """
     import hashlib
-    from json import dumps
 
     from ...data.datasets.filters import fact_columns, read_filter
     from ...data.datasets.layouts import Options, list_source
@@ -65,7 +64,7 @@ def data(
     passes = read_filter(filter, (*COLUMNS, *sorted(extra))) if filter else None
     print(source.line(), file=sys.stderr)
     if kept is None:
-        name = hashlib.sha256(str(Path(folder).absolute()).encode()).hexdigest()[:16]
+        name = hashlib.sha256(os.fsencode(Path(folder).absolute())).hexdigest()[:16]
         kept = str(_cache() / f"{name}.jsonl")
     total = len(source.videos)
     shown = sys.stderr.isatty()
@@ -93,10 +92,13 @@ def data(
         readable = [video for video, row in zip(videos, rows) if not row.broken]
         text = page(f"What lies in {Path(folder).name}", told, source.line(), readable)
         with whole_file(Path(html)) as file:
-            file.write(text.encode())
+            file.write(text.encode(errors="backslashreplace"))
     if json is not None:
+        from json import dumps
+
         with whole_file(Path(json)) as file:
-            file.write((dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
+            said = dumps(told, indent=2, ensure_ascii=False) + "\n"
+            file.write(said.encode(errors="backslashreplace"))
     return 0
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
+from ...training.here import check_here, print_any_name
 from ...training.progress import INTERRUPTED, complain, one_line, terminate_as_interrupt
 from .parser import UsageError, parse
 
@@ -50,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # this is the program, not a call
         gc.set_threshold(OBJECTS)
     words = list(sys.argv[1:] if arguments is None else arguments)
+    print_any_name()
     try:
+        check_here()
         if not words or words[0] in ("-h", "--help"):
             print(overview())
             return 0 if words else USAGE

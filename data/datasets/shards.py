@@ -139,7 +139,7 @@ def _npy(array: NDArray[Any]) -> bytes:
 def write_skipped(path: Path, rows: Iterable[tuple[str, str]]) -> None:
     """Table of files and reasons."""
     with whole_file(path) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="")
         writer = csv.writer(text)
         writer.writerow(["file", "reason"])
         writer.writerows(rows)

@@ -164,7 +164,7 @@ def look_at_all(
         rows = pool.map(lambda item: look(item[0], decode), todo)
         for count, ((_, key), row) in enumerate(zip(todo, rows), 1):
             known[key] = row
-            file.write(json.dumps({"key": key, "row": asdict(row)}, ensure_ascii=False) + "\n")
+            file.write(json.dumps({"key": key, "row": asdict(row)}) + "\n")
             file.flush()
             say(len(videos) - len(todo) + count)
     return [known[key] for key in keys]

@@ -8,6 +8,7 @@ Legend: B captions, S length of the longest in tokens, E width of a state.
 
 import copy
 import json
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -18,14 +19,19 @@ import torch
 from torch import Tensor, nn
 
 from ...files.caller_settings import own_settings, wanted_device
+from ...files.config_fields import whole
+from ...files.errors import UnreadableFile
 from ...files.fingerprint import fingerprint
+from ...files.memory_limit import MemoryLimit
 from ...files.model_folder import (
     CONFIG,
+    SLACK,
     WEIGHTS,
     find_folder,
     load_model,
     read_config,
 )
+from ...files.tensors import tensor_shapes
 from .small_modernbert import SmallModernBert, is_small_modernbert
 from .word_pieces import SETTINGS, TOKENIZER, WordPieces, is_plain
 
@@ -218,20 +224,54 @@ def read_any(folder: Path) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"
     """Model and tokenizer of any folder of a text encoder, through transformers.
 
     Raises:
-        ValueError: its files are none, or do not fit each other.
+        UnreadableFile: its files are none, or do not fit each other.
     """
     from transformers import AutoModel, AutoTokenizer
 
-    local = {"local_files_only": True}
+    shapes = [shape for shape, _ in tensor_shapes(folder / WEIGHTS).values()]
+    _check_layers(folder, len(shapes))
+    held = sum(map(math.prod, shapes))
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        model = AutoModel.from_pretrained(
-            folder, use_safetensors=True, dtype=torch.float32, **local
-        )
+        with MemoryLimit(4 * held + SLACK):
+            model, found = AutoModel.from_pretrained(
+                folder,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+                **local,
+            )
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"{folder} holds no usable Hugging Face text encoder: {reason}") from error
+    except Exception as error:  # whatever a config of theirs trips over
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UnreadableFile(
+            f"{folder} holds no usable Hugging Face text encoder: {reason}"
+        ) from error
+    _check_read(folder, model, found)
     return model, tokenizer
+
+
+def _check_layers(folder: Path, tensors: int) -> None:
+    """UnreadableFile for more layers than there are weights: making them would take hours."""
+    for name, value in read_config(folder).items():
+        if name.endswith("layers"):
+            try:
+                whole(value, name, (0, tensors))
+            except ValueError as error:
+                raise UnreadableFile(f"'{folder / CONFIG}': {error}") from error
+
+
+def _check_read(folder: Path, model: "PreTrainedModel", found: dict[str, Any]) -> None:
+    """UnreadableFile if weights that the states depend on were made up, or are no numbers."""
+    missing = [name for name in sorted(found["missing_keys"]) if not name.startswith("pooler.")]
+    unlike = [str(name) for name in found["mismatched_keys"]]
+    for name in (*missing, *unlike):
+        raise UnreadableFile(f"{folder / WEIGHTS} lacks {name}, or has it in another shape")
+    for name, parameter in model.named_parameters():
+        if not math.isfinite(parameter.detach().sum()) and not parameter.isfinite().all():
+            raise UnreadableFile(
+                f"{folder / WEIGHTS} is damaged: {name} holds something that is no number"
+            )
 
 
 def fit_once(folder: Path) -> None:

@@ -47,7 +47,7 @@ def fitting(
         some = different[begin : begin + AT_ONCE]
         lengths |= zip(some, text.lengths(some).tolist())
     long = {caption for caption, length in lengths.items() if length > most}
-    clips = [clip for clip, own in captions.items() if long.intersection(own)]
+    clips = sorted(clip for clip, own in captions.items() if long.intersection(own))
     if not clips:
         return {}
     name = names[clips[0]]
@@ -82,7 +82,8 @@ def shortened(caption: str, text: TextEncoder, most: int) -> str:
         else:
             high = middle - 1
     part = caption[:low]
-    if low < len(caption) and not caption[low].isspace() and " " in part.strip():
+    inside = low < len(caption) and not caption[low].isspace() and not part[-1:].isspace()
+    if inside and " " in part.strip():  # a word is cut in two
         part = part.rsplit(None, 1)[0]
     if not part.strip():
         raise ValueError(f"captions of {most} tokens are too short for a word")

@@ -479,6 +479,6 @@ def test_a_clip_whose_own_record_is_damaged_names_its_shard(tmp_path: Path) -> N
     finish(tmp_path, [[clip(0)]])
     path = shard_path(tmp_path, 0)
     content = path.read_bytes()
-    path.write_bytes(content.replace(b'"captions": [', b'"captions": 1,'))
+    path.write_bytes(content.replace(b'"captions": [', b'"captions": {'))
     with pytest.raises(ValueError, match=r"shard '.*000000.tar' is damaged; delete it"):
         Shards(tmp_path).info(0)

@@ -1,13 +1,18 @@
 """Captions to states."""
 
+import json
+import math
 import os
+from collections.abc import Callable
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from kinetoscope.app.runs.jobs import read_prompts
 from kinetoscope.generator import TextEncoder
+from safetensors.torch import load_file, save_file
 from transformers import T5Config, T5Model
 
 
@@ -126,4 +131,53 @@ def test_a_folder_without_an_encoder_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(ValueError, match="holds no usable Hugging Face text encoder"):
+        TextEncoder.from_pretrained(tmp_path)
+
+
+BROKEN: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
+    ("a list", lambda config: [config]),
+    ("no kind", lambda config: config.pop("model_type")),
+    ("another kind", lambda config: config.update(model_type="no-such-model")),
+    ("width as text", lambda config: config.update(hidden_size="wide")),
+    ("no width", lambda config: config.update(hidden_size=0)),
+    ("huge width", lambda config: config.update(hidden_size=2**40)),
+    ("another width", lambda config: config.update(hidden_size=24)),
+    ("heads that do not divide", lambda config: config.update(num_attention_heads=3)),
+    ("more layers", lambda config: config.update(num_hidden_layers=2)),
+    ("endless layers", lambda config: config.update(num_hidden_layers=10**9)),
+    ("negative layers", lambda config: config.update(num_hidden_layers=-1)),
+    ("huge vocabulary", lambda config: config.update(vocab_size=2**50)),
+    ("unknown activation", lambda config: config.update(hidden_act="no-such")),
+]
+
+
+@pytest.mark.parametrize(("what", "change"), BROKEN, ids=[what for what, _ in BROKEN])
+def test_configs_of_another_kind_are_refused_in_one_line(
+    text_encoder: TextEncoder, tmp_path: Path, what: str, change: Callable[[dict[str, Any]], Any]
+) -> None:
+    text_encoder.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    new = change(config)
+    (tmp_path / "config.json").write_text(json.dumps(new if isinstance(new, list) else config))
+    with pytest.raises(ValueError) as refused:
+        TextEncoder.from_pretrained(tmp_path)
+    assert str(tmp_path) in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("damage", ["missing", "another shape", "no number"])
+def test_weights_that_do_not_fit_are_not_made_up(
+    text_encoder: TextEncoder, tmp_path: Path, damage: str
+) -> None:
+    text_encoder.save_pretrained(tmp_path, half=False)
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    name = "embeddings.word_embeddings.weight"
+    if damage == "missing":
+        del tensors[name]
+    elif damage == "another shape":
+        tensors[name] = tensors[name][:-1].clone()
+    else:
+        tensors[name][0, 0] = math.nan
+    save_file(tensors, path, {"format": "pt"})
+    with pytest.raises(ValueError, match=r"model\.safetensors|holds no usable"):
         TextEncoder.from_pretrained(tmp_path)

@@ -1,14 +1,17 @@
 """Tokenised clips: what is on disk is what the tokenizer says, however often the work was
 interrupted."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from kinetoscope.data.datasets.source import FolderSource
 from kinetoscope.generator import TextEncoder, VideoGenerator
 from kinetoscope.generator.tokens import cache as token_cache
 from kinetoscope.generator.tokens.cache import TokenSet, build_tokens
+from kinetoscope.generator.tokens.long_captions import check_choice, fitting, shortened
 from kinetoscope.tokenizer import VideoTokenizer
 from kinetoscope.training import progress
 from torch import Tensor
@@ -216,3 +219,58 @@ def test_a_batch_is_cut_to_its_latents_and_its_longest_caption(
     assert batch["objects"].shape == (2, 2, 2, 3)
     assert batch["text"].shape == (2, 3, text_encoder.dim) and batch["text"].dtype == torch.float32
     assert batch["text_mask"].tolist() == [[True] * 3, [False] * 3]
+
+
+# ---- captions with more tokens than the model takes ----
+
+
+@pytest.fixture
+def wordy(tmp_path: Path, write_clip: Callable[..., Path]) -> FolderSource:
+    """Three videos: a short caption, a long one, and one of each."""
+    captions = {"a": ["a red ball"], "b": ["a red ball rolls slowly"], "c": ["a", "a a a a a"]}
+    for index, (name, own) in enumerate(captions.items()):
+        write_clip(tmp_path / f"films/{name}.mp4", 50 * index)
+        (tmp_path / f"films/{name}.txt").write_text("\n".join(own))
+    return FolderSource(str(tmp_path / "films"), frames=5, size=8, held_out=0)
+
+
+def changed(source: FolderSource, text: TextEncoder, choice: Any) -> Any:
+    names = {row: source.folder.entries[row].path.name for row in source.rows}
+    return fitting(source.captions(), names, text, 4, choice)
+
+
+def test_long_captions_are_named_with_their_file(
+    wordy: FolderSource, text_encoder: TextEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    named = r"caption of 'b.mp4' has 5 tokens and the model takes 4, and 1 more .*long_captions"
+    with pytest.raises(ValueError, match=named):
+        changed(wordy, text_encoder, "stop")
+    assert changed(wordy, text_encoder, "cut") == {1: ("a red ball rolls",), 2: ("a", "a a a a")}
+    assert "cut to its first words" in caplog.text
+    assert changed(wordy, text_encoder, "skip") == {1: None, 2: ("a",)}
+    with pytest.raises(ValueError, match="long_captions must be stop or skip or cut; got 'drop'"):
+        check_choice("drop")
+
+
+def said(source: FolderSource) -> dict[int, str]:
+    """The caption of each video's first clip, by its row in the folder."""
+    return dict(zip(source.rows, source.clips(range(len(source.rows)))["caption"]))
+
+
+def test_clips_of_a_folder_are_reworded_or_left_out(wordy: FolderSource) -> None:
+    cut = wordy.reword({1: ("a red ball rolls",)}, "cut 4")
+    assert said(cut)[1] == "a red ball rolls"
+    assert said(wordy)[1] == "a red ball rolls slowly"
+    skipped = wordy.reword({1: None}, "skip 4")
+    assert len(skipped) == 2 * wordy.rounds and set(said(skipped)) == {0, 2}
+    assert len({wordy.key, cut.key, skipped.key}) == 3
+    with pytest.raises(ValueError, match="has a caption that is kept"):
+        wordy.reword({0: None, 1: None, 2: None}, "skip")
+
+
+def test_text_without_blanks_is_cut_too() -> None:
+    shipped = TextEncoder.from_pretrained("physics-64")
+    for caption in ("红" * 100, "a red ball " * 50, "x" * 90):
+        short = shortened(caption, shipped, 20)
+        assert caption.startswith(short) and short
+        assert int(shipped.lengths([short])) <= 20 < int(shipped.lengths([caption]))
