@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,6 +22,12 @@ def fingerprint(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str
         digest.update(name.encode())
         digest.update(stored.cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:12]
+
+
+def file_fingerprint(path: str | os.PathLike[str]) -> str:
+    """Twelve hexadecimal digits of the content of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 def marks_of(module: nn.Module, probes: Iterable[Tensor]) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..provenance.options import Disclosure, Rules
 from .options import at_least_one
 
 
@@ -14,6 +15,8 @@ def demo(
     seed: int = 0,
     fps: float = 12.0,
     device: str | None = None,
+    disclosure: Disclosure = Disclosure(),
+    rules: Rules = Rules(),
 ) -> int:
     """Turn the sentences of the demo into videos, and into one grid with the sentences below.
 
@@ -26,8 +29,12 @@ def demo(
         seed: another number gives other videos.
         fps: frames per second at which the MP4s play.
         device: such as cpu or cuda; by default a GPU if there is one.
+        disclosure: what the videos say about where they came from.
+        rules: who is asked before anything is drawn.
     """
     at_least_one({"frames": frames, "fps": fps})
+    disclosure.check()
     from ..runs.sample import SampleOptions, run_demo
 
-    return run_demo(out, prompts, SampleOptions(model, frames, fps, device=device), seed)
+    options = SampleOptions(model, frames, fps, device=device, disclosure=disclosure, rules=rules)
+    return run_demo(out, prompts, options, seed)

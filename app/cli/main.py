@@ -29,6 +29,9 @@ COMMANDS = (
     "data",
     "evaluate",
     "demo",
+    "inspect",
+    "identity",
+    "ledger",
 )
 # Second words that make another command of a first one: files in a folder of its name.
 SECOND_WORDS = {"evaluate": ("videos", "tokenizer", "compare")}

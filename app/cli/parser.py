@@ -27,7 +27,13 @@ METAVARS = {
     "real_clips": "FOLDER",
     "real_sources": "PATTERNS",
     "adapter": "FOLDER",
+    "policy": "CLASS",
+    "require_licence": "NAMES",
+    "trust": "FILE",
+    "mark_key": "FILE",
 }
+# options with several values, and what stands for them
+SEVERAL = {"sign_with": ("CHAIN", "KEY"), "mark_owner": ("KEY", "N")}
 FILES = ("picture", "clip", "sound", "file")  # kinds of conditions
 NUMBERS = {"int": "a whole number", "float": "a number"}
 
@@ -161,6 +167,9 @@ def _add_argument(parser: Any, parameter: inspect.Parameter, text: str, position
         numbers = {"int": "N", "float": "X", "Mapping": "{NAME: X}"}
         found = [letter for word, letter in numbers.items() if re.search(rf"\b{word}\b", str(kind))]
         metavar = found[-1] if found else METAVARS.get(name, name.upper())
+        if name in SEVERAL:
+            kind, metavar = str, SEVERAL[name]
+            options["nargs"] = len(metavar)
         parser.add_argument(
             *flags, type=kind, help=text, metavar=metavar, required=required, **options
         )

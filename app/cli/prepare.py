@@ -22,6 +22,7 @@ def prepare(
     min_frames: int = 9,
     cut: float = 0.1,
     captions: str = "auto",
+    require_licence: str | None = None,
     videos_per_shard: int = 64,
     workers: int = 2,
     time_limit: float = 60.0,
@@ -55,6 +56,8 @@ def prepare(
         cut: how much two frames must differ to be a cut between shots, from 0 to 1; 1 finds no
             cuts.
         captions: where they come from: auto, manifest, sidecar, folder or none.
+        require_licence: refuse videos whose licence is none of these SPDX names, such as
+            "CC-BY-4.0,CC0-1.0".
         videos_per_shard: how many videos go into one shard.
         workers: processes that decode.
         time_limit: give up a video that gives no frame for so many seconds.
@@ -86,7 +89,7 @@ def prepare(
         videos_per_shard,
         background,
     )
-    work = Work(tokenizer, text, device, workers, time_limit, engine)
+    work = Work(tokenizer, text, device, workers, time_limit, engine, require_licence)
     show_log()
     manifest = run(folder, shards, options, work)
     print(summary(manifest, shards))

@@ -6,6 +6,7 @@ from typing import Literal
 
 from ...files.output_path import check_output, check_rate
 from ...generator.sampling.params import SamplingParams
+from ..provenance.options import Disclosure, Rules
 from ..runs.jobs import plan_jobs, read_prompts
 from .options import Conditions, Precision, at_least_one
 
@@ -22,6 +23,8 @@ def sample(
     num_samples: int = 1,
     sampling: SamplingParams = SamplingParams(),
     conditions: Conditions = Conditions(),
+    disclosure: Disclosure = Disclosure(),
+    rules: Rules = Rules(),
     fps: float = 12.0,
     size: int | None = None,
     scale: int | None = None,
@@ -33,8 +36,10 @@ def sample(
     """Turn sentences into videos.
 
     Each video has its own seed, counted up from --seed; the same sentence, seed, model and settings
-    give the same video again. Sentence, seed, model and settings are stored in the MP4's metadata.
-    Ctrl-C keeps the frames made so far.
+    give the same video again. Sentence, seed, model and settings are stored in the video's metadata
+    and in signed content credentials, and its pixels carry a mark that says that a model made it.
+    Where a video cannot be signed it stays without, and the exit status is 1. Ctrl-C keeps the
+    frames made so far.
 
     Args:
         prompt: what a video shows; quote each sentence.
@@ -51,6 +56,8 @@ def sample(
         num_samples: videos per sentence.
         sampling: how codes are drawn; windows and guided frames are counted in frames.
         conditions: what else the videos follow, of what the model takes.
+        disclosure: what the videos say about where they came from.
+        rules: who is asked before anything is drawn.
         fps: frames per second at which the video plays and clips are read; shipped models were
             trained at 12.
         size: height of the pictures in pixels, a multiple of what the model draws by itself; the
@@ -73,13 +80,14 @@ def sample(
     numbers |= {"window": sampling.window, "guidance-frames": sampling.guidance_frames}
     at_least_one(numbers)
     sentences = [*(prompt or []), *(read_prompts(prompts) if prompts is not None else [])]
-    jobs = plan_jobs(sentences, num_samples, seed, out)
+    jobs = plan_jobs(sentences, num_samples, seed, out, not disclosure.no_prompt)
     places = [job.path for job in jobs]
     if grid_out is not None:
         places.append(check_output(grid_out))
     for path in places:
         check_rate(fps, path)
     conditions.check()
+    disclosure.check()
     from ..runs.sample import SampleOptions, run
 
     options = SampleOptions(
@@ -94,5 +102,7 @@ def sample(
         dtype=dtype,
         quantize=None if quantize == "none" else quantize,
         size=size,
+        disclosure=disclosure,
+        rules=rules,
     )
     return run(jobs, options, grid_out)

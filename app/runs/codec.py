@@ -27,6 +27,7 @@ from ...tokenizer import VideoTokenizer, latent_count
 from ...tokenizer.codes import CodesFile
 from ...tokenizer.metrics import PEAK, ssim
 from ...training.progress import Progress, gentle_interrupt
+from ..provenance.generation import public_name
 from .file_plan import FileJob, FilePlan
 from .file_run import Notes, mark_of, run_files
 
@@ -202,12 +203,6 @@ def _say(note: str) -> None:
 def watchable_scale(height: int, width: int) -> int:
     """How many times a picture must be enlarged to be seen well."""
     return max(1, WATCHABLE // min(height, width))
-
-
-def public_name(name: str) -> str:
-    """The name of a model to store in files: of a folder only its last part, which tells nothing
-    about this machine."""
-    return Path(name).resolve().name if Path(name).is_dir() else name
 
 
 def _reader(

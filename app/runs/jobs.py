@@ -41,11 +41,17 @@ def read_prompts(path: str | Path) -> list[str]:
     return prompts
 
 
-def plan_jobs(prompts: Sequence[str], num_samples: int, seed: int | None, out: str) -> list[Job]:
+def plan_jobs(
+    prompts: Sequence[str],
+    num_samples: int,
+    seed: int | None,
+    out: str,
+    is_named: bool = True,
+) -> list[Job]:
     """`num_samples` videos for each sentence, with seeds counted up from `seed` (random when None).
 
     `out` is the name of a video, a folder (which is made if needed), or a pattern with {index},
-    {seed} and {prompt}.
+    {seed} and {prompt}. Unless `is_named`, no name tells the sentence.
 
     Raises:
         ValueError: no sentences or empty ones, a seed below 0, or videos that cannot be written
@@ -67,7 +73,7 @@ def plan_jobs(prompts: Sequence[str], num_samples: int, seed: int | None, out: s
     seeds = [seed + index for index in range(len(sentences))]
     paths = [
         _place(out, *job, several=len(sentences) > 1)
-        for job in zip(range(len(seeds)), seeds, sentences)
+        for job in zip(range(len(seeds)), seeds, sentences if is_named else [""] * len(seeds))
     ]
     if len(set(paths)) < len(paths):
         raise ValueError(f"'{out}' gives several videos the same name; put {{index}} into it")

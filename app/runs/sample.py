@@ -10,27 +10,30 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from importlib.metadata import version
+from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from ...data.video import VideoWriter, to_uint8
-from ...files.model_folder import UndrawnWeights
+from ...data.video import to_uint8
+from ...files.fingerprint import file_fingerprint
+from ...files.model_folder import WEIGHTS, UndrawnWeights
 from ...generator.conditions import CONDITIONS, Canvas
 from ...generator.devices import choose_device
-from ...generator.pipeline import VideoGenerator
 from ...generator.sampling.params import SamplingParams
 from ...training.progress import INTERRUPTED, Progress, duration, gentle_interrupt
+from ..provenance.generation import Generation, Ingredient, public_name
+from ..provenance.options import Disclosure, Rules
+from ..provenance.policy import Gate, GuardedGenerator, load_policies
+from ..provenance.writer import GeneratedVideoWriter, Signing
 from .jobs import Job, plan_jobs, read_prompts
 from .kept_frames import KeptFrames
 
 BATCH = 16  # videos made at once
 WATCHABLE = 256  # small videos are enlarged to about this many pixels
-MADE_BY = "made by a generative model"
+FILES = ("picture", "clip", "sound", "file")  # kinds of conditions that are given as files
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class SampleOptions:
 
     sampling: windows and guided frames are counted in frames here; conditions: by name, as text;
     scale: pixels of the video per pixel of the model; adapter: a folder of adapters of the model;
-    dtype, quantize: of `lighten`; size: of `VideoGenerator.from_pretrained`.
+    dtype, quantize: of `lighten`; size: of `VideoGenerator.from_pretrained`; disclosure: what the
+    videos say about where they came from; rules: who is asked before anything is drawn.
     """
 
     model: str
@@ -53,6 +57,8 @@ class SampleOptions:
     dtype: str = "float32"
     quantize: str | None = None
     size: int | None = None
+    disclosure: Disclosure = field(default_factory=Disclosure)
+    rules: Rules = field(default_factory=Rules)
 
 
 def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None = None) -> int:
@@ -62,9 +68,13 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
         ValueError: a setting, a prompt or `init` that the model cannot take.
     """
     device = choose_device(options.device)
+    signing = Signing(options.disclosure, _say)
+    gate = Gate(load_policies(options.rules.policy), options.rules.log_refused)
     _hush_transformers()
     with UndrawnWeights():
-        generator = VideoGenerator.from_pretrained(options.model, size=options.size).to(device)
+        generator = GuardedGenerator.from_pretrained(options.model, size=options.size).to(device)
+    generator.gate = gate
+    model = generator.id
     if options.adapter is not None:
         from ...generator.training.lora import load_adapter
 
@@ -77,9 +87,11 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
         )
     params = _params(generator, options)
     given = _read_conditions(generator, options)
+    generator.checked([job.prompt for job in jobs], given)  # all of them before the first is drawn
     _say(f"seed {jobs[0].seed}" + (f" to {jobs[-1].seed}" if len(jobs) > 1 else ""))
     progress = Progress(options.frames * len(jobs))
     frames: list[int] = []  # of the videos that are done
+    about = _Common(options, model)
     begin = time.monotonic()
     with contextlib.ExitStack() as leaving:
         stopped = leaving.enter_context(gentle_interrupt())
@@ -87,24 +99,26 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
         for first in range(0, len(jobs), BATCH):
             batch = jobs[first : first + BATCH]
             prompts = [job.prompt for job in batch]
-            stream = generator.stream(prompts, batch[0].seed, params, **given)
+            session = generator.session(prompts, batch[0].seed, params, **given)
+            batch = [replace(job, prompt=drawn) for job, drawn in zip(batch, session.prompts)]
             started = time.monotonic()
-            count = _write(stream, batch, options, progress, stopped, kept)
+            written = _write(session, batch, options, about, signing, progress, stopped, kept)
             seconds = (time.monotonic() - started) / len(batch)
-            for job in batch:
-                progress.clear()
-                print(f"{job.path}: {_count(count)}, seed {job.seed}, {seconds:.1f} s")
-                frames.append(count)
+            progress.clear()
+            for job, writer in zip(batch, written):
+                count = _count(writer.frames)
+                print(f"{job.path}: {count}, seed {job.seed}, {seconds:.1f} s{writer.note}")
+                frames.append(writer.frames)
             if stopped():
                 break
         if kept is not None:
-            _write_grid(kept, jobs[: len(frames)], options, Path(str(grid_out)))
-            print(f"{grid_out}: all of them, {_count(max(frames))}")
+            grid = _write_grid(kept, jobs[: len(frames)], about, signing, Path(str(grid_out)))
+            print(f"{grid_out}: all of them, {_count(max(frames))}{grid.note}")
     _say(
         f"{len(frames)} of {len(jobs)} videos in {duration(time.monotonic() - begin)}"
         + ", interrupted" * stopped()
     )
-    return INTERRUPTED if stopped() else 0
+    return INTERRUPTED if stopped() else signing.status
 
 
 def run_demo(folder: str, prompts: str | None, options: SampleOptions, seed: int) -> int:
@@ -115,7 +129,7 @@ def run_demo(folder: str, prompts: str | None, options: SampleOptions, seed: int
         raise ValueError(f"'{folder}' is a file; give a folder")
     sentences = read_prompts(prompts) if prompts is not None else _demo_prompts(options.model)
     place.mkdir(parents=True, exist_ok=True)
-    named = plan_jobs(sentences, 1, seed, folder)
+    named = plan_jobs(sentences, 1, seed, folder, not options.disclosure.no_prompt)
     jobs = [
         Job(job.prompt, job.seed, place / f"{index:02}-{job.path.name}")
         for index, job in enumerate(named, 1)
@@ -131,7 +145,7 @@ def _demo_prompts(model: str) -> list[str]:
     )
 
 
-def _params(generator: VideoGenerator, options: SampleOptions) -> SamplingParams:
+def _params(generator: GuardedGenerator, options: SampleOptions) -> SamplingParams:
     """How codes are drawn, counted in latent frames."""
     config = generator.decoder.config
     longest = (config.max_distance - config.sinks + 1) * config.frames_per_latent
@@ -141,7 +155,7 @@ def _params(generator: VideoGenerator, options: SampleOptions) -> SamplingParams
     return options.sampling.in_latents(config.frames_per_latent)
 
 
-def _read_conditions(generator: VideoGenerator, options: SampleOptions) -> dict[str, Any]:
+def _read_conditions(generator: GuardedGenerator, options: SampleOptions) -> dict[str, Any]:
     """The values of what is given beside the prompts."""
     k = generator.decoder.config.frames_per_latent
     canvas = Canvas(*generator.size, options.fps, options.frames, k)
@@ -157,21 +171,23 @@ def _write(
     stream: Iterator[Tensor],
     batch: Sequence[Job],
     options: SampleOptions,
+    about: _Common,
+    signing: Signing,
     progress: Progress,
     stopped: Callable[[], bool],
     kept: KeptFrames | None,
-) -> int:
-    """Write a batch of videos as they come, and return the frames of each; nothing is held but
+) -> list[GeneratedVideoWriter]:
+    """Write a batch of videos as they come, and return what has written them; nothing is held but
     what was drawn last."""
     left = options.frames
     with contextlib.ExitStack() as open_files:
-        writers: list[VideoWriter] = []
+        writers: list[GeneratedVideoWriter] = []
         for chunk_B3FYX in stream:
             chunk = to_uint8(chunk_B3FYX[:, :, :left]).cpu()
             if not writers:
                 scale = options.scale or max(1, WATCHABLE // min(chunk.shape[3:]))
                 for job in batch:
-                    writer = VideoWriter(job.path, options.fps, _tags(job, options), scale)
+                    writer = signing.writer(job.path, options.fps, about.video(job), scale)
                     writers.append(open_files.enter_context(writer))
             for writer, video in zip(writers, chunk):
                 writer.write(video)
@@ -181,46 +197,70 @@ def _write(
             progress.update(chunk.shape[2] * len(batch))
             if left == 0 or stopped():
                 break
-    return options.frames - left
+    return writers
 
 
-def _write_grid(kept: KeptFrames, jobs: Sequence[Job], options: SampleOptions, path: Path) -> None:
+def _write_grid(
+    kept: KeptFrames, jobs: Sequence[Job], about: _Common, signing: Signing, path: Path
+) -> GeneratedVideoWriter:
     """All videos side by side; where an interrupt made one shorter, its last frame stays."""
     from ...data.video.contact_sheet import caption_grid
 
-    prompts = [job.prompt for job in jobs]
-    tags = {"comment": MADE_BY, **_common_tags(options)}
-    with VideoWriter(path, options.fps, tags) as writer:
+    is_silent = signing.disclosure.no_prompt
+    prompts = ["" if is_silent else job.prompt for job in jobs]
+    with signing.writer(path, about.options.fps, about.grid()) as writer:
         for videos_N3FYX in kept.side_by_side():
             scale = max(1, WATCHABLE // min(videos_N3FYX.shape[3:]))
             writer.write(caption_grid(videos_N3FYX, prompts, scale))
+    return writer
 
 
-def _tags(job: Job, options: SampleOptions) -> dict[str, object]:
-    """What the MP4 says about how it was made."""
-    chosen = {each.name: getattr(options.sampling, each.name) for each in fields(options.sampling)}
-    chosen |= {name: Path(text).name for name, text in options.conditions.items()}
-    used = {name: value for name, value in chosen.items() if value not in (None, {})}
-    return {
-        "comment": MADE_BY,
-        "prompt": job.prompt,
-        "seed": job.seed,
-        **_common_tags(options),
-        **used,
-    }
+class _Common:
+    """What is to be said about all videos of a command.
 
+    Args:
+        fingerprint: of the model, before adapters and whatever makes it lighter.
+    """
 
-def _common_tags(options: SampleOptions) -> dict[str, object]:
-    """The model, in the variant that was used, and the version."""
-    adapter = {} if options.adapter is None else {"adapter": Path(options.adapter).name}
-    variant = {} if options.dtype == "float32" else {"dtype": options.dtype}
-    variant |= {} if options.quantize is None else {"quantize": options.quantize}
-    return {
-        "model": options.model,
-        **adapter,
-        **variant,
-        "version": f"kinetoscope {version('kinetoscope')}",
-    }
+    def __init__(self, options: SampleOptions, fingerprint: str) -> None:
+        self.options = options
+        self.fingerprint = fingerprint
+        given = options.conditions.items()
+        self.ingredients = [
+            Ingredient(Path(text), name, is_shown=CONDITIONS[name].port == "past")
+            for name, text in given
+            if CONDITIONS[name].kind in FILES and Path(text).exists()
+        ]
+
+    def video(self, job: Job) -> Generation:
+        sampling = self.options.sampling
+        chosen = {each.name: getattr(sampling, each.name) for each in fields(sampling)}
+        chosen |= {name: Path(text).name for name, text in self.options.conditions.items()}
+        used = {name: value for name, value in chosen.items() if value not in (None, {})}
+        return self._generation(job.prompt, job.seed, used)
+
+    def grid(self) -> Generation:
+        return self._generation(None, None, {})
+
+    def _generation(
+        self, prompt: str | None, seed: int | None, used: Mapping[str, object]
+    ) -> Generation:
+        settings = {**self._variant(), **used}
+        name = public_name(self.options.model)
+        return Generation(name, self.fingerprint, prompt, seed, settings, self.ingredients)
+
+    def _variant(self) -> dict[str, object]:
+        """In which variant the model was used."""
+        options = self.options
+        variant: dict[str, object] = {}
+        if options.adapter is not None:
+            variant["adapter"] = public_name(options.adapter)
+            variant["adapter_fingerprint"] = file_fingerprint(Path(options.adapter) / WEIGHTS)
+        if options.dtype != "float32":
+            variant["dtype"] = options.dtype
+        if options.quantize is not None:
+            variant["quantize"] = options.quantize
+        return variant
 
 
 def _hush_transformers() -> None:

@@ -26,6 +26,7 @@ SOURCES = ("auto", "manifest", "sidecar", "folder", "none")
 FILE_COLUMNS = ("file", "path", "video", "filename", "file_name")
 CAPTION_COLUMNS = ("caption", "text", "prompt", "description")
 LICENCE_COLUMNS = ("licence", "license")
+OWNER_COLUMNS = ("owner", "author", "creator", "attribution")
 SOURCE_COLUMN = "source"
 
 FROM_TEXT = "text files"
@@ -35,13 +36,14 @@ NONE = "no caption"
 
 @dataclass(frozen=True)
 class Words:
-    """What is said of a video: its captions, its licence and where it comes from if anybody says
-    so, and where these words were found."""
+    """What is said of a video: its captions, its licence, where it comes from and whose it is if
+    anybody says so, and where these words were found."""
 
     captions: tuple[str, ...]
     licence: str = ""
     source: str = ""
     origin: str = ""
+    owner: str = ""
 
 
 def find_manifest(root: Path) -> Path | None:
@@ -53,10 +55,10 @@ def read_manifest(path: Path, needs_captions: bool = True) -> dict[Path, Words]:
     """File (relative to the manifest's folder) -> what is said of it; several rows for one file are
     several captions.
 
-    The columns `file` and `caption` (or `path`, `text`, …) and perhaps `licence` and `source` may
-    stand anywhere, in any case, separated by comma, semicolon or tab; other columns are ignored,
-    and rows that say the same are one. A .jsonl has an object with these names on each line, whose
-    caption may be a list.
+    The columns `file` and `caption` (or `path`, `text`, …) and perhaps `licence`, `source` and
+    `owner` may stand anywhere, in any case, separated by comma, semicolon or tab; other columns
+    are ignored, and rows that say the same are one. A .jsonl has an object with these names on
+    each line, whose caption may be a list.
 
     Raises:
         ValueError: the table is empty, has no such columns, a row that does not fit them (with its
@@ -75,6 +77,7 @@ def read_manifest(path: Path, needs_captions: bool = True) -> dict[Path, Words]:
             captions=tuple(dict.fromkeys((*before.captions, *_texts(row, CAPTION_COLUMNS)))),
             licence=before.licence or _texts(row, LICENCE_COLUMNS)[0],
             source=before.source or _texts(row, (SOURCE_COLUMN,))[0],
+            owner=before.owner or _texts(row, OWNER_COLUMNS)[0],
         )
     if not words:
         raise ValueError(f"'{path}' lists no files")

@@ -44,7 +44,8 @@ BLOCK = tarfile.BLOCKSIZE  # a member's header takes one, since names are short
 class ClipInfo:
     """What is known of a clip: its captions, the video it comes from, the seconds it begins and
     ends there, its size before padding (frames and pixels), its frames per second, and the licence
-    of the video.
+    of the video. `sha256` is of the content of the video, `owner` and `origin` are whose it is and
+    where it came from, as its manifest says.
 
     `text_lengths`: tokens of each caption, where their states are stored.
     """
@@ -58,6 +59,9 @@ class ClipInfo:
     width: int
     fps: float
     licence: str = ""
+    sha256: str = ""
+    owner: str = ""
+    origin: str = ""
     text_lengths: tuple[int, ...] = ()
 
 
@@ -110,7 +114,13 @@ def _add_sample(tar: tarfile.TarFile, key: str, clip: Clip) -> dict[str, Any]:
         places[extension] = [tar.offset + BLOCK, len(content)]
         tar.addfile(member, io.BytesIO(content))
     info = clip.info
-    about = {"source": info.source, "frames": info.frames, "text_lengths": info.text_lengths}
+    ledger = {"sha256": info.sha256, "licence": info.licence}
+    ledger |= {"owner": info.owner, "origin": info.origin}
+    about = ledger | {
+        "source": info.source,
+        "frames": info.frames,
+        "text_lengths": info.text_lengths,
+    }
     return {"key": key, "shape": list(clip.codes.shape), **about, "places": places}
 
 
@@ -152,7 +162,8 @@ class Shards:
 
     Attributes:
         manifest: what `kinetoscope prepare` wrote down.
-        records: of each clip its "source", "shape" of codes, "frames" and "text_lengths".
+        records: of each clip its "source", "shape" of codes, "frames" and "text_lengths", and,
+            unless older versions made them, "sha256", "licence", "owner" and "origin".
 
     Raises:
         ValueError: the folder holds no shards, they are not finished, or none of them is whole.

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -144,6 +144,16 @@ class FolderSource:
         twin.rounds = 1
         twin.key = _key(**self._settings, validation=True)
         return twin
+
+    def leave_out(self, rows: Mapping[int, str]) -> None:
+        """Never give the videos of these rows again; the hashes of their content name what was left
+        out. Which of the others are held out does not change.
+
+        Raises:
+            ValueError: nothing is left.
+        """
+        self.rows = self.folder.leave_out(rows, self.rows)
+        self.key = _key(before=self.key, left_out=sorted(rows.values()))
 
     def __len__(self) -> int:
         return len(self.rows) * self.rounds

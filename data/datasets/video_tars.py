@@ -9,7 +9,13 @@ from typing import Any
 
 from ...files.walk import files_below
 from ..video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from .captions import CAPTION_COLUMNS, LICENCE_COLUMNS, Words
+from .captions import (
+    CAPTION_COLUMNS,
+    LICENCE_COLUMNS,
+    OWNER_COLUMNS,
+    SOURCE_COLUMN,
+    Words,
+)
 from .listed_video import ListedVideo, Problem
 from .tables import decode_text
 
@@ -101,6 +107,7 @@ def _said(path: Path, name: str, members: dict[str, tuple[int, int]]) -> Words:
     if not captions:
         captions = [about[name] for name in CAPTION_COLUMNS if isinstance(about.get(name), str)][:1]
     licence = next((str(about[name]) for name in LICENCE_COLUMNS if about.get(name)), "")
-    return Words(
-        tuple(" ".join(caption.split()) for caption in captions if caption.strip()), licence
-    )
+    owner = next((str(about[name]) for name in OWNER_COLUMNS if about.get(name)), "")
+    source = str(about.get(SOURCE_COLUMN) or "")
+    spoken = tuple(" ".join(caption.split()) for caption in captions if caption.strip())
+    return Words(spoken, licence, source, owner=owner)

@@ -15,6 +15,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from ...data.datasets.shards import Shards
 from ...data.datasets.source import ClipSource, FolderSource
+from ...data.ledger.content import KnownContents
+from ...data.ledger.rows import LedgerRow
+from ...data.ledger.sources import (
+    check_shard_licences,
+    ledger_of_shards,
+    ledger_of_source,
+    struck_out_of,
+)
 from ..model.config import DecoderConfig
 from .batch import Stage, TokenBatches, Tokens
 from .cache import build_tokens
@@ -35,6 +43,7 @@ class TokenData(pl.LightningDataModule):
         self.seed = seed
         self.workers = workers
         self.captions: list[str] = []
+        self.ledger: list[LedgerRow] = []  # of what is learned from, once it is loaded
         self._start = 0
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
@@ -119,6 +128,8 @@ class TokenDataModule(TokenData):
         stages: lengths and batch sizes, one after another.
         cache_dir: folder for codes and caption states.
         seed: seed of the shuffling.
+        require_licence: refuse videos whose licence is none of these SPDX names, such as
+            "CC-BY-4.0,CC0-1.0".
     """
 
     def __init__(
@@ -128,13 +139,19 @@ class TokenDataModule(TokenData):
         stages: list[Stage] = [Stage(1, 9, 8)],  # noqa: B006 (never changed)
         cache_dir: str = "runs/tokens",
         seed: int = 0,
+        require_licence: str | None = None,
     ) -> None:
         super().__init__(stages, seed)
+        self.require_licence = require_licence
         self.train = train
         self.validation = validation
         self.cache_dir = Path(cache_dir)
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
+        contents = KnownContents(self.cache_dir / "contents.json")
+        self.ledger = ledger_of_source(self.train, contents, self.require_licence)
+        if self.validation is not None:
+            ledger_of_source(self.validation, contents, self.require_licence)
         arguments = module.tokenizer, module.text, self.cache_dir, module.codebooks
         train = build_tokens(self.train, *arguments)
         validation = None if self.validation is None else build_tokens(self.validation, *arguments)
@@ -152,12 +169,13 @@ class FolderTokens(TokenDataModule):
         size: int = 64,
         fps: float | None = None,
         rounds: int = 8,
+        require_licence: str | None = None,
         stages: list[Stage] = [Stage(1, 9, 8)],  # noqa: B006 (never changed)
         cache_dir: str = "runs/tokens",
         seed: int = 0,
     ) -> None:
         train = FolderSource(root, frames, size, fps, rounds, seed)
-        super().__init__(train, train.for_validation(), stages, cache_dir, seed)
+        super().__init__(train, train.for_validation(), stages, cache_dir, seed, require_licence)
 
 
 class ShardTokens(TokenData):
@@ -171,6 +189,7 @@ class ShardTokens(TokenData):
             long videos into clips of one length).
         workers: processes that read ahead.
         seed: seed of the shuffling.
+        require_licence: refuse clips whose licence is none of these SPDX names.
     """
 
     def __init__(
@@ -180,12 +199,17 @@ class ShardTokens(TokenData):
         stages: list[Stage] = [Stage(1, 9, 8)],  # noqa: B006 (never changed)
         workers: int = 0,
         seed: int = 0,
+        require_licence: str | None = None,
     ) -> None:
         super().__init__(stages, seed, workers)
+        self.require_licence = require_licence
         self.shards = Shards(root)
         self.held_out = held_out
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
+        check_shard_licences(self.shards, self.require_licence)
+        struck = struck_out_of(self.shards)
         arguments = module.tokenizer, module.text, self.held_out, self.seed, module.codebooks
-        train, validation = shard_tokens(self.shards, *arguments)
+        train, validation = shard_tokens(self.shards, *arguments, left_out=struck)
+        self.ledger = ledger_of_shards(self.shards, train.clips, struck)
         return train, validation, (validation or train).captions(SAMPLES)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ...data.datasets.shards import Clip, ClipInfo, shard_path, write_shard
 from ...data.datasets.shots import CUT, split_shots
+from ...data.ledger.content import video_sha256
 from ...data.video import VideoError, to_float
 from ...data.video.codec import computed
 from ...data.video.pixels import WHITE, background_colour
@@ -120,6 +121,7 @@ def video_clips(
     states = _states(spoken, models.text)
     text = torch.cat(states).numpy() if states else None
     lengths = tuple(len(part) for part in states)
+    digest = ""
     clips: list[Clip] = []
     begin = short = 0
     for _, pieces in groupby(
@@ -132,7 +134,9 @@ def video_clips(
         fps = video.fps
         if frames >= options.shortest:
             source = (video.video.name, begin / fps, end / fps)
-            info = ClipInfo(spoken, *source, frames, height, width, fps, words.licence, lengths)
+            digest = digest or video_sha256(video.video)
+            ledger = (words.licence, digest, words.owner, words.source)
+            info = ClipInfo(spoken, *source, frames, height, width, fps, *ledger, lengths)
             clips.append(Clip(info, codes, text))
         else:
             short += frames

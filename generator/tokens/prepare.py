@@ -30,6 +30,7 @@ from ...data.datasets.shards import (
     write_skipped,
 )
 from ...data.datasets.video_list import list_videos
+from ...data.ledger.licences import check_licences
 from ...data.video.workers import Decoders, Reading
 from ...files.json_file import read_json, write_json
 from .make_shard import Models, ShardOptions, load_models, make_shard
@@ -48,6 +49,7 @@ class Work:
     workers: int = 2
     time_limit: float = 60.0
     engine: str = "local"
+    require_licence: str | None = None
 
 
 Unit = tuple[int, list[ListedVideo]]  # the number of a shard, and its videos
@@ -63,7 +65,8 @@ def prepare(
         say: takes a line about each finished shard.
 
     Raises:
-        ValueError: `source` cannot be used, or `out` holds shards of other videos, models or
+        ValueError: `source` cannot be used or holds videos of other licences than are required, or
+            `out` holds shards of other videos, models or
             settings, or is in use.
         OSError: the disk is full; finished shards stay, and the next run continues.
     """
@@ -73,6 +76,8 @@ def prepare(
     videos, problems = list_videos(
         Path(source).absolute(), options.captions, images=options.shortest == 1, fps=options.fps
     )
+    said = {video.name: video.words.licence for video in videos}
+    check_licences(said, work.require_licence)
     models = load_models(work.tokenizer, work.text, work.device)
     plan = _plan(videos, models, options, work)
     folder = Path(out).resolve()

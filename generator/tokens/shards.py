@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import torch
 from torch import Tensor
@@ -30,11 +30,13 @@ def shard_tokens(
     held_out: float,
     seed: int,
     codebooks: Codebooks | None = None,
+    left_out: Container[str] = (),
 ) -> tuple[ShardSet, ShardSet | None]:
     """Clips to train on, and clips to validate on from a share `held_out` of the videos.
 
     Args:
         codebooks: which codes of a cell are taken; all if not given.
+        left_out: hashes of the content of videos that are not learned from.
 
     Raises:
         ValueError: the codes are of another tokenizer, the caption states are of another encoder,
@@ -64,11 +66,13 @@ def shard_tokens(
     codebooks = codebooks or Codebooks.of(tokenizer)
     parts: tuple[list[int], list[int]] = ([], [])
     for index, record in enumerate(shards.records):
-        parts[record["source"] in kept_back].append(index)
+        if record.get("sha256") not in left_out:
+            parts[record["source"] in kept_back].append(index)
     train, validation = (
         ShardSet(shards, clips, text.dim, codebooks, spoken) if clips else None for clips in parts
     )
-    assert train is not None
+    if train is None:
+        raise ValueError(f"all clips in '{shards.folder}' that are not held out are struck out")
     return train, validation
 
 

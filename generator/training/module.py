@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 
+from ...data.ledger.card import save_training_data
 from ...tokenizer import VideoTokenizer
 from ...training.optimizer import MuonAdamW
 from ..conditions import CONDITIONS, Features
@@ -384,10 +385,12 @@ class GeneratorModule(pl.LightningModule):
             return
         if self.lora.rank:
             save_adapter(self.export_folder, weights, self.lora, *self.base)
-            return
-        whole = Decoder(self.config)
-        whole.load_state_dict(weights)
-        self.generator(whole).save_pretrained(self.export_folder)
+        else:
+            whole = Decoder(self.config)
+            whole.load_state_dict(weights)
+            self.generator(whole).save_pretrained(self.export_folder)
+        learned = getattr(getattr(self.trainer, "datamodule", None), "ledger", [])
+        save_training_data(self.export_folder, learned, *self.base)
 
     @property
     def export_folder(self) -> Path:

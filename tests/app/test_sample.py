@@ -206,7 +206,7 @@ def test_a_sentence_becomes_a_video(
     assert (tags["prompt"], tags["seed"], tags["model"], tags["top_k"]) == (
         "a red ball",
         "5",
-        str(model),
+        model.name,
         "9",
     )
     assert tags["version"].startswith("kinetoscope ")

@@ -15,6 +15,10 @@ from ...data.datasets.clip_pool import ClipPool
 from ...data.datasets.folder import ClipFolder
 from ...data.datasets.held_out import split_by_source
 from ...data.datasets.source import split_rows
+from ...data.ledger.card import save_training_data
+from ...data.ledger.content import KnownContents
+from ...data.ledger.rows import LedgerRow
+from ...data.ledger.sources import ledger_of_folder, rendered_row
 from ...data.worlds.physics.clips import HELD_OUT_SEED, PhysicsClips
 from ...data.worlds.physics.scene import PhysicsConfig
 
@@ -22,7 +26,19 @@ log = logging.getLogger(__name__)
 MANY_BATCHES = 10_000_000
 
 
-class PhysicsDataModule(lightning.LightningDataModule):
+class _WithLedger(lightning.LightningDataModule):
+    """Knows, once it is set up, what is learned from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger: list[LedgerRow] = []
+
+    def save_training_data(self, folder: Path, base: str | None) -> None:
+        """Write it beside a tokenizer, which may have started from another one."""
+        save_training_data(folder, self.ledger, base or "", part="tokenizer")
+
+
+class PhysicsDataModule(_WithLedger):
     """Endless rendered clips; batches are {"video", "foreground", "caption"} as in `PhysicsClips`.
 
     Args:
@@ -87,6 +103,7 @@ class PhysicsDataModule(lightning.LightningDataModule):
         self._pool: ClipPool | None = None
         self._held_out: ClipPool | None = None
         self._batches_done = 0
+        self.ledger = [rendered_row("physics world, rendered while training", 1)]
 
     def setup(self, stage: str | None = None) -> None:
         if self.real_root is None or self.real_per_batch == 0 or self._pool is not None:
@@ -105,10 +122,17 @@ class PhysicsDataModule(lightning.LightningDataModule):
             seed=self.seed,
         )
         rows, held_out = split_by_source(folder, self.real_held_out)
+        rows = self._allowed(folder, rows)
         self._pool = ClipPool(folder, self.real_pool, rows)
         if held_out:
             whole = ClipFolder(self.real_root, self.frames, self.size, captions="none", flip=False)
             self._held_out = ClipPool(whole, self.real_validation, held_out)
+
+    def _allowed(self, folder: ClipFolder, rows: list[int]) -> list[int]:
+        """Those of the videos that are not struck out; fills the ledger."""
+        real, left_out = ledger_of_folder(folder, rows, known_contents(self))
+        self.ledger = [*self.ledger, *real]
+        return folder.leave_out(left_out, rows) if left_out else rows
 
     def train_dataloader(self) -> DataLoader[Any]:
         rendered = self.batch_size - (self.real_per_batch if self._pool else 0)
@@ -149,6 +173,12 @@ class PhysicsDataModule(lightning.LightningDataModule):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._batches_done = state_dict["batches_done"]
+
+
+def known_contents(module: lightning.LightningDataModule) -> KnownContents:
+    """Hashes of videos, kept where the runs are."""
+    root = module.trainer.default_root_dir if module.trainer else None
+    return KnownContents(Path(root) / "contents.json" if root else None)
 
 
 class WithRealClips(IterableDataset[dict[str, Any]]):
@@ -193,7 +223,7 @@ class _Validation(IterableDataset[dict[str, Any]]):
         yield from ({"video": video, "kind": "real"} for video in self.real)
 
 
-class FolderDataModule(lightning.LightningDataModule):
+class FolderDataModule(_WithLedger):
     """A folder of the user's own videos; batches are {"video" uint8 [B, 3, F, Y, X], "caption" list
     of str}.
 
@@ -205,6 +235,8 @@ class FolderDataModule(lightning.LightningDataModule):
         validation: share of the clips kept for validation (at least one when there are two or
             more).
         workers: processes that decode.
+        require_licence: refuse videos whose licence is none of these SPDX names, such as
+            "CC-BY-4.0,CC0-1.0".
     """
 
     def __init__(
@@ -215,6 +247,7 @@ class FolderDataModule(lightning.LightningDataModule):
         size: int = 64,
         fps: float | None = None,
         flip: bool | None = None,
+        require_licence: str | None = None,
         validation: float = 0.05,
         workers: int = 0,
         seed: int = 0,
@@ -228,6 +261,7 @@ class FolderDataModule(lightning.LightningDataModule):
         self.size = size
         self.fps = fps
         self.flip = flip
+        self.require_licence = require_licence
         self.validation = validation
         self.workers = workers
         self.seed = seed
@@ -240,8 +274,16 @@ class FolderDataModule(lightning.LightningDataModule):
         self._train_rows, self._val_rows = split_rows(
             len(self.train_clips), self.validation, self.seed
         )
+        self._train_rows = self._allowed(self._train_rows)
         if not self._val_rows:
             log.warning("nothing is validated: no video of '%s' is held out", self.root)
+
+    def _allowed(self, rows: list[int]) -> list[int]:
+        """Those of the videos that are not struck out; fills the ledger."""
+        contents = known_contents(self)
+        allowed = self.require_licence
+        self.ledger, left_out = ledger_of_folder(self.train_clips, rows, contents, allowed)
+        return self.train_clips.leave_out(left_out, rows) if left_out else rows
 
     def train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(

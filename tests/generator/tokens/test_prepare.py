@@ -3,11 +3,15 @@ with the same bytes."""
 
 import csv
 import errno
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +20,18 @@ import pytest
 import torch
 from kinetoscope.app.cli.main import main
 from kinetoscope.data.datasets.shards import Shards, shard_path
+from kinetoscope.data.ledger.sources import (
+    check_shard_licences,
+    ledger_of_shards,
+    struck_out_of,
+)
+from kinetoscope.data.ledger.struck_out import strike_out
 from kinetoscope.data.video import read_clip, to_float, write_video
 from kinetoscope.files import atomic as whole_file
 from kinetoscope.generator import TextEncoder, VideoGenerator
 from kinetoscope.generator.tokens.make_shard import ShardOptions
 from kinetoscope.generator.tokens.prepare import Work, prepare
+from kinetoscope.generator.tokens.shards import shard_tokens
 from kinetoscope.tokenizer import VideoTokenizer
 from torch import Tensor
 
@@ -119,10 +130,48 @@ def test_captions_their_states_and_licences_come_along(
     assert infos["b.mp4"][0].captions == () and infos["b.mp4"][0].licence == "CC0"
 
 
+def test_each_clip_knows_the_content_and_the_owner_of_its_video(
+    videos: Path, tmp_path: Path, work: Work
+) -> None:
+    shutil.copy(videos / "a.mp4", tmp_path / "one.mp4")
+    shutil.copy(videos / "b.mp4", tmp_path / "two.mp4")
+    table = "file,caption,license,author,source\n"
+    table += "one.mp4,a ball,CC-BY-4.0,Ada,https://example.org/1\ntwo.mp4,a cube,CC0-1.0,,\n"
+    (tmp_path / "manifest.csv").write_text(table)
+    folder = tmp_path / "shards"
+    allowed = replace(work, require_licence="CC-BY-4.0, cc0-1.0")
+    prepare(str(tmp_path), str(folder), SETTINGS, allowed, quiet)
+    shards = Shards(folder)
+    info = shards.info(0)
+    sha256 = hashlib.sha256((tmp_path / "one.mp4").read_bytes()).hexdigest()
+    assert (info.sha256, info.owner, info.origin) == (sha256, "Ada", "https://example.org/1")
+    strike_out(folder, [sha256], "asked for")
+    struck = struck_out_of(shards)
+    model = VideoGenerator.from_pretrained(str(work.tokenizer))
+    train, _ = shard_tokens(shards, model.tokenizer, model.text, 0.0, 0, left_out=struck)
+    assert [shards.records[clip]["source"] for clip in train.clips] == ["two.mp4"]
+    one, two = ledger_of_shards(shards, train.clips, struck)
+    assert (one.sha256, one.clips, one.licence, one.owner) == (sha256, 0, "CC-BY-4.0", "Ada")
+    assert one.struck_out == date.today().isoformat()
+    assert (two.name, two.clips, two.struck_out) == ("two.mp4", 1, "")
+    check_shard_licences(shards, "CC-BY-4.0,CC0-1.0")
+    with pytest.raises(ValueError, match=r"1 of 2 videos have none of the licences CC0-1.0"):
+        check_shard_licences(shards, "CC0-1.0")
+
+
+def test_videos_of_other_licences_are_refused_before_any_work(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["prepare", str(videos), str(tmp_path / "shards"), "--require-licence"]
+    assert main([*words, "MIT"]) == 2
+    assert "7 of 8 videos have none of the licences MIT: 'b.mp4' (CC0)" in capsys.readouterr().err
+    assert main([*words, "free"]) == 2
+    assert "'free' is no SPDX name" in capsys.readouterr().err
+    assert not (tmp_path / "shards").exists()
+
+
 def test_the_manifest_counts_and_hashes(whole: Path, model: Path) -> None:
     manifest = json.loads((whole / "manifest.json").read_text())
-    import hashlib
-
     for shard in manifest["shards"]:
         assert hashlib.sha256((whole / shard["name"]).read_bytes()).hexdigest() == shard["sha256"]
     assert manifest["totals"]["clips"] == 6 and manifest["totals"]["frames"] == 113

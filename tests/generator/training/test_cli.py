@@ -8,6 +8,8 @@ from pathlib import Path
 import kinetoscope.configs
 import pytest
 from kinetoscope.app.cli.main import main
+from kinetoscope.data.ledger.content import content_sha256
+from kinetoscope.data.ledger.rows import read_ledger
 from kinetoscope.data.video import read_clip, read_metadata
 from kinetoscope.data.video.write import write_video
 from kinetoscope.data.worlds.physics.clips import physics_batch
@@ -81,6 +83,8 @@ def test_a_folder_of_videos_becomes_a_model_that_samples(
         [*yaml("tokenizer", "folder"), *small, *own, f"--trainer.default_root_dir={runs}"],
     )
     assert VideoTokenizer.from_pretrained(tokenizer).whitening.fitted
+    learned = read_ledger(tokenizer / "training_data.csv")
+    assert {row.sha256 for row in learned} <= {*map(content_sha256, videos.glob("*.mp4"))}
     stages = (
         '[{"steps": 1, "latents": 1, "batch_size": 2}, {"steps": 1, "latents": 2, "batch_size": 2}]'
     )
@@ -100,6 +104,10 @@ def test_a_folder_of_videos_becomes_a_model_that_samples(
         GeneratorModule,
         [*yaml("generator", "folder"), *small, *own, f"--trainer.default_root_dir={runs}"],
     )
+    rows = read_ledger(model / "training_data.csv")
+    contents = {content_sha256(path): path.name for path in videos.glob("*.mp4")}
+    assert rows and all(contents[row.sha256] == row.name and row.clips == 1 for row in rows)
+    assert f"- {len(rows)} videos ({len(rows)} clips)" in (model / "README.md").read_text()
     for file in ("metrics.csv", "events.out.tfevents.*"):
         assert len(list(runs.glob(f"lightning_logs/*/{file}"))) == 2
     clip = tmp_path / "clip.mp4"

@@ -1,0 +1,189 @@
+"""The one way in which videos of a model's making are written: marked in their pixels, with what
+there is to say in the file's own metadata, and signed.
+
+    signing = Signing(Disclosure(), print)
+    with signing.writer("ball.mp4", 12, generation) as writer:
+        for chunk in chunks:  # uint8 [3, f, Y, X]
+            writer.write(chunk)
+
+Legend: f Y X frames and pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from ...data.video import VideoWriter
+from ...files.output_path import is_pictures
+from .credentials import SIDE_CAR, CredentialsError, sign
+from .generation import Generation
+from .identity import Identity, certified_identity, own_identity
+from .manifest import manifest
+from .options import Disclosure
+from .watermark import Mark, Owner
+
+UNSIGNED = 1  # exit status of a command whose videos are there, but not all of them signed
+NO_MARK = "none"
+OPEN_MARK = "made by Kinetoscope"  # what the credentials say of the mark in the pixels
+
+
+class Signing:
+    """What the videos of a run have in common: who signs them and what is said in them.
+
+    Args:
+        disclosure: what the user asked for.
+        say: gets a line where something cannot be as usual.
+
+    Raises:
+        ValueError: a certificate, key or kept identity that cannot be used.
+    """
+
+    def __init__(self, disclosure: Disclosure, say: Callable[[str], object]) -> None:
+        self.disclosure = disclosure
+        self.say = say
+        self.identity: Identity | None = None
+        self.owner = None if disclosure.mark_owner is None else _owner(*disclosure.mark_owner)
+        self.status = 0  # for the command to end with
+        if disclosure.sign_with is not None:
+            self.identity = certified_identity(*disclosure.sign_with)
+        elif not disclosure.no_credentials:
+            self.identity = own_identity(say)
+
+    def writer(
+        self,
+        path: str | Path,
+        fps: float,
+        generation: Generation,
+        upscale: int = 1,
+        crf: int | None = None,
+    ) -> GeneratedVideoWriter:
+        """For one video, see `GeneratedVideoWriter`."""
+        return GeneratedVideoWriter(path, fps, generation, self, upscale, crf)
+
+    def failed(self, problem: str) -> None:
+        """A video could not be signed."""
+        self.status = UNSIGNED
+        self.say(problem)
+
+
+class GeneratedVideoWriter:
+    """A context manager that takes the chunks of one video; when its block has ended well the file
+    is there, and signed if that can be done. A signing that fails leaves the file, unsigned.
+
+    Args:
+        path, fps, crf: as `VideoWriter`; numbered pictures are signed one by one.
+        generation: how the video came about.
+        signing: who signs, what is said, and whether the pixels are marked.
+        upscale: enlarge each pixel to a square of this many pixels. The mark comes after it.
+
+    Attributes:
+        problem: why the file is not signed, or "".
+        frames: written so far.
+        credentials: where they are: the file itself, its side-car, or None.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        fps: float,
+        generation: Generation,
+        signing: Signing,
+        upscale: int = 1,
+        crf: int | None = None,
+    ) -> None:
+        self.generation = generation
+        self.signing = signing
+        self.upscale = upscale
+        self.problem = ""
+        self.credentials: Path | None = None
+        self.mark = None if signing.disclosure.no_watermark else Mark(signing.owner)
+        tags = generation.tags(with_prompt=not signing.disclosure.no_prompt)
+        self._writer = VideoWriter(path, fps, tags, 1, crf)
+        self.path = self._writer.path
+
+    @property
+    def frames(self) -> int:
+        return self._writer.frames
+
+    @property
+    def note(self) -> str:
+        """What a line about the video should add."""
+        place = self.credentials
+        is_beside = place is not None and place.suffix == SIDE_CAR
+        return f", its content credentials in {place}" if is_beside else ""
+
+    def __enter__(self) -> Self:
+        self._writer.__enter__()
+        return self
+
+    def write(self, chunk_3fYX: Tensor, drawn: bool | Tensor = True) -> None:
+        """Append frames, uint8 [3, f, Y, X].
+
+        Args:
+            drawn: whether a model drew them: only what it drew is marked. Where that differs within
+                a picture, a mask bool [Y, X] or [f, Y, X], true where it drew.
+        """
+        chunk = _enlarged(chunk_3fYX, self.upscale)
+        if self.mark is not None and (isinstance(drawn, Tensor) or drawn):
+            marked = self.mark(chunk)
+            if isinstance(drawn, Tensor):
+                marked = torch.where(_enlarged(drawn, self.upscale), marked, chunk)
+            chunk = marked
+        self._writer.write(chunk)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._writer.__exit__(kind, error, trace)
+        if error is None and self.signing.identity is not None:
+            self._sign(self.signing.identity)
+
+    def _sign(self, identity: Identity) -> None:
+        mark = NO_MARK if self.mark is None else OPEN_MARK
+        with_prompt = not self.signing.disclosure.no_prompt
+        title = self.path.name
+        definition = manifest(self.generation, title, with_prompt, mark)
+        try:
+            for file in self._files():
+                self.credentials = sign(file, definition, self.generation.ingredients, identity)
+        except (CredentialsError, OSError) as error:
+            self.problem = f"{self.path} is there, but without content credentials: {error}"
+            self.signing.failed(self.problem)
+
+    def _files(self) -> Sequence[Path]:
+        if not is_pictures(self.path):
+            return [self.path]
+        return [self.path.with_name(self.path.name % number) for number in range(self.frames)]
+
+
+def read_owner_key(name: str) -> bytes:
+    """The private key of a mark; ValueError if there is none in the file."""
+    try:
+        key = Path(name).read_bytes().strip()
+    except OSError as error:
+        raise ValueError(
+            f"the key of the mark cannot be read from '{name}': {error.strerror}"
+        ) from None
+    return key
+
+
+def _owner(key_file: str, number: str) -> Owner:
+    if not number.isdecimal():
+        raise ValueError(f"--mark-owner: the number must be 0 to 65535; got {number}")
+    return Owner(read_owner_key(key_file), int(number))
+
+
+def _enlarged(pixels: Tensor, scale: int) -> Tensor:
+    """Every pixel of [..., Y, X] as a square."""
+    if scale == 1:
+        return pixels
+    return pixels.repeat_interleave(scale, dim=-2).repeat_interleave(scale, dim=-1)
