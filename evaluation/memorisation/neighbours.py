@@ -159,36 +159,43 @@ def best_place(a_TD: Tensor, b_TD: Tensor) -> tuple[float, int]:
     return float(distances_N[place]), place if longer is b_TD else 0
 
 
-def nearest_training_clips(
-    path: str | Path, shards: str | Path, count: int = 3, tokenizer: VideoTokenizer | None = None
-) -> Nearest:
-    """The clips of shards that are nearest to a video file, or to a picture.
-
-    The file is read as `kinetoscope prepare` read the videos: the same size, cut in the centre, and
-    rate. Only its first 257 frames are looked up.
+class TrainingClips:
+    """The clips of shards, to look files up among.
 
     Args:
-        count: how many clips to name.
+        shards: the folder.
         tokenizer: of the shards; by default it is loaded by the name that they give.
 
     Raises:
         ValueError: the folder holds no shards, or the tokenizer is another one.
-        VideoError: the file cannot be read.
     """
-    opened = Shards(shards)
-    tokenizer = tokenizer or VideoTokenizer.from_pretrained(opened.manifest["tokenizer"]["name"])
-    neighbours = Neighbours(opened, tokenizer)
-    settings = opened.manifest["settings"]
-    size = settings.get("size")
-    video = read_clip(
-        path, frames=MOST_FRAMES, fps=settings.get("fps"), size=tuple(size) if size else None
-    ).video
-    with torch.inference_mode():
-        codes = tokenizer.encode(to_float(video[None])).indices[0]
-    between = neighbours.between_videos()
-    return Nearest(
-        tuple(neighbours.nearest(codes, count)),
-        statistics.median(between) if between else float("nan"),
-        min(between, default=float("nan")),
-        len(between),
-    )
+
+    def __init__(self, shards: str | Path, tokenizer: VideoTokenizer | None = None) -> None:
+        opened = Shards(shards)
+        self.tokenizer = tokenizer or VideoTokenizer.from_pretrained(
+            opened.manifest["tokenizer"]["name"]
+        )
+        self.neighbours = Neighbours(opened, self.tokenizer)
+        self._settings = opened.manifest["settings"]
+        self._between = self.neighbours.between_videos()
+
+    def nearest(self, path: str | Path, count: int = 3) -> Nearest:
+        """The clips that are nearest to a video file, or to a picture.
+
+        The file is read as `kinetoscope prepare` read the videos: the same size, cut in the centre,
+        and rate. Only its first 257 frames are looked up. Raises VideoError if it cannot be read.
+        """
+        size = self._settings.get("size")
+        fps = self._settings.get("fps")
+        video = read_clip(
+            path, frames=MOST_FRAMES, fps=fps, size=tuple(size) if size else None
+        ).video
+        with torch.inference_mode():
+            pixels = to_float(video[None]).to(next(self.tokenizer.parameters()).device)
+            codes = self.tokenizer.encode(pixels).indices[0]
+        return Nearest(
+            tuple(self.neighbours.nearest(codes, count)),
+            statistics.median(self._between) if self._between else float("nan"),
+            min(self._between, default=float("nan")),
+            len(self._between),
+        )

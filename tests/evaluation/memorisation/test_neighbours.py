@@ -8,8 +8,8 @@ from kinetoscope.data.datasets.shards import Shards
 from kinetoscope.data.video import to_uint8, write_video
 from kinetoscope.evaluation.memorisation.neighbours import (
     Neighbours,
+    TrainingClips,
     best_place,
-    nearest_training_clips,
 )
 from kinetoscope.generator import VideoGenerator
 from kinetoscope.tokenizer import VideoTokenizer
@@ -73,7 +73,7 @@ def test_a_file_is_looked_up(
     codes = tokenizer.encode(videos).indices
     folder = make_shards(codes, "fields")
     write_video(tmp_path / "video.mkv", to_uint8(videos[6]), fps=8, crf=0)
-    found = nearest_training_clips(tmp_path / "video.mkv", folder, 2, tokenizer)
+    found = TrainingClips(folder, tokenizer).nearest(tmp_path / "video.mkv", 2)
     assert found.neighbours[0].source == "fields-6.mp4"
     assert found.neighbours[0].distance < found.neighbours[1].distance
     assert found.asked == CLIPS and found.least <= found.usual
