@@ -102,7 +102,8 @@ class VideoGenerator(nn.Module):
         **conditions: Any,
     ) -> Tensor | list[Tensor]:
         """Videos float [B, 3, F, Y, X] in [-1, 1], one per prompt; a list of [3, F, Y, X] if they
-        differ in length.
+        differ in length. Their pixels carry no mark of origin;
+        `kinetoscope.app.provenance.watermark.apply` draws one.
 
         Args:
             frames: F, of any number, or one F per prompt: memory for anything but the result does

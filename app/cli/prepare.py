@@ -23,6 +23,7 @@ def prepare(
     cut: float = 0.1,
     captions: str = "auto",
     require_licence: str | None = None,
+    duplicates: str = "keep",
     videos_per_shard: int = 64,
     workers: int = 2,
     time_limit: float = 60.0,
@@ -65,6 +66,9 @@ def prepare(
         captions: where they come from: auto, manifest, sidecar, folder or none.
         require_licence: refuse videos whose licence is none of these SPDX names, such as
             "CC-BY-4.0,CC0-1.0".
+        duplicates: near-duplicates, which show the same although their files differ, are kept;
+            report also lists them in SHARDS/duplicates.csv; drop lists them and takes only the
+            first of each. Every video is read twice for that.
         videos_per_shard: how many videos go into one shard.
         workers: processes that decode.
         time_limit: give up a video that gives no frame for so many seconds.
@@ -106,7 +110,7 @@ def prepare(
         Wanted(layout, split, template, filter),
         actions,
     )
-    work = Work(tokenizer, text, device, workers, time_limit, engine, require_licence)
+    work = Work(tokenizer, text, device, workers, time_limit, engine, require_licence, duplicates)
     show_log()
     manifest = run(folder, shards, options, work)
     print(summary(manifest, shards))

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ...files.atomic import whole_path
 
@@ -136,7 +137,7 @@ def make_identity() -> Identity:
     return Identity(chain, key.decode())
 
 
-def _certificate(name: str, key: object, issuer_key: object) -> object:
+def _certificate(name: str, key: Any, issuer_key: Any) -> Any:
     """As C2PA wants it of a signer (`key` differs from `issuer_key`) and of a root."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
@@ -164,8 +165,8 @@ def _certificate(name: str, key: object, issuer_key: object) -> object:
         encipher_only=False,
         decipher_only=False,
     )
-    public = key.public_key()  # type: ignore[attr-defined]
-    issuer_public = issuer_key.public_key()  # type: ignore[attr-defined]
+    public = key.public_key()
+    issuer_public = issuer_key.public_key()
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -184,7 +185,7 @@ def _certificate(name: str, key: object, issuer_key: object) -> object:
     if not is_root:
         purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
         builder = builder.add_extension(purpose, critical=False)
-    return builder.sign(issuer_key, hashes.SHA256())  # type: ignore[arg-type]
+    return builder.sign(issuer_key, hashes.SHA256())
 
 
 def certified_identity(chain_file: str, key_file: str) -> Identity:
@@ -226,7 +227,7 @@ def certified_identity(chain_file: str, key_file: str) -> Identity:
     return Identity("".join(texts), secret, _algorithm(key, key_file))
 
 
-def _algorithm(key: object, file: str) -> str:
+def _algorithm(key: Any, file: str) -> str:
     """What C2PA calls the signatures of a key."""
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 

@@ -70,10 +70,34 @@ class Signing:
         """A mark for one video; None if it shall have none."""
         return None if self.disclosure.no_watermark else Mark(self.owner)
 
-    def failed(self, problem: str) -> None:
-        """A video could not be signed."""
-        self.status = UNSIGNED
-        self.say(problem)
+    def sign(
+        self, path: Path, generation: Generation, is_marked: bool, files: Sequence[Path] = ()
+    ) -> Path | None:
+        """Sign a finished file, such as one that was put together out of pictures of a
+        `GeneratedVideoWriter` and sound. Where it cannot be signed it stays as it is, `say` gets a
+        line, and `status` is that of a failure.
+
+        Args:
+            is_marked: its pixels carry the mark.
+            files: the numbered pictures that `path` stands for.
+
+        Returns:
+            Where the credentials are; None if there are none.
+        """
+        if self.identity is None:
+            return None
+        mark = OPEN_MARK if is_marked else NO_MARK
+        with_prompt = not self.disclosure.no_prompt
+        definition = manifest(generation, path.name, with_prompt, mark)
+        place = None
+        try:
+            for file in files or [path]:
+                place = sign(file, definition, generation.ingredients, self.identity)
+        except (CredentialsError, OSError) as error:
+            self.status = UNSIGNED
+            self.say(f"{path} is there, but without content credentials: {error}")
+            return None
+        return place
 
 
 class GeneratedVideoWriter:
@@ -85,9 +109,9 @@ class GeneratedVideoWriter:
         generation: how the video came about.
         signing: who signs, what is said, and whether the pixels are marked.
         upscale: enlarge each pixel to a square of this many pixels. The mark comes after it.
+        signs: sign the file at the end; otherwise whoever goes on with it must (`Signing.sign`).
 
     Attributes:
-        problem: why the file is not signed, or "".
         frames: written so far.
         credentials: where they are: the file itself, its side-car, or None.
     """
@@ -100,11 +124,12 @@ class GeneratedVideoWriter:
         signing: Signing,
         upscale: int = 1,
         crf: int | None = None,
+        signs: bool = True,
     ) -> None:
+        self.signs = signs
         self.generation = generation
         self.signing = signing
         self.upscale = upscale
-        self.problem = ""
         self.credentials: Path | None = None
         self.mark = signing.new_mark()
         tags = generation.tags(with_prompt=not signing.disclosure.no_prompt)
@@ -148,24 +173,15 @@ class GeneratedVideoWriter:
         trace: TracebackType | None,
     ) -> None:
         self._writer.__exit__(kind, error, trace)
-        if error is None and self.signing.identity is not None:
-            self._sign(self.signing.identity)
-
-    def _sign(self, identity: Identity) -> None:
-        mark = NO_MARK if self.mark is None else OPEN_MARK
-        with_prompt = not self.signing.disclosure.no_prompt
-        title = self.path.name
-        definition = manifest(self.generation, title, with_prompt, mark)
-        try:
-            for file in self._files():
-                self.credentials = sign(file, definition, self.generation.ingredients, identity)
-        except (CredentialsError, OSError) as error:
-            self.problem = f"{self.path} is there, but without content credentials: {error}"
-            self.signing.failed(self.problem)
+        if error is None and self.signs:
+            is_marked = self.mark is not None
+            self.credentials = self.signing.sign(
+                self.path, self.generation, is_marked, self._files()
+            )
 
     def _files(self) -> Sequence[Path]:
         if not is_pictures(self.path):
-            return [self.path]
+            return []
         return [self.path.with_name(self.path.name % number) for number in range(self.frames)]
 
 

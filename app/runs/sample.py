@@ -90,7 +90,7 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
     _say(f"seed {jobs[0].seed}" + (f" to {jobs[-1].seed}" if len(jobs) > 1 else ""))
     progress = Progress(options.frames * len(jobs))
     frames: list[int] = []  # of the videos that are done
-    about = _Common(options, model)
+    about = About(options, model)
     begin = time.monotonic()
     with contextlib.ExitStack() as leaving:
         stopped = leaving.enter_context(gentle_interrupt())
@@ -181,7 +181,7 @@ def _write(
     stream: Iterator[Tensor],
     batch: Sequence[Job],
     options: SampleOptions,
-    about: _Common,
+    about: About,
     signing: Signing,
     progress: Progress,
     stopped: Callable[[], bool],
@@ -211,7 +211,7 @@ def _write(
 
 
 def _write_grid(
-    kept: KeptFrames, jobs: Sequence[Job], about: _Common, signing: Signing, path: Path
+    kept: KeptFrames, jobs: Sequence[Job], about: About, signing: Signing, path: Path
 ) -> GeneratedVideoWriter:
     """All videos side by side; where an interrupt made one shorter, its last frame stays."""
     from ...data.video.contact_sheet import caption_grid
@@ -225,7 +225,7 @@ def _write_grid(
     return writer
 
 
-class _Common:
+class About:
     """What is to be said about all videos of a command.
 
     Args:

@@ -7,7 +7,7 @@ import logging
 import operator
 import random as python_random
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,6 +148,20 @@ class ClipFolder(Dataset[dict[str, Any]]):
         """Choose the clips of this epoch; call it before iterating, also with persistent
         workers."""
         self._epoch.fill_(epoch)
+
+    def leave_out(self, rows: Collection[int], chosen: Sequence[int]) -> list[int]:
+        """Never give some videos again, not in place of broken ones either; returns those of the
+        chosen rows that are left.
+
+        Raises:
+            ValueError: none is left.
+        """
+        kept = [row for row in chosen if row not in rows]
+        if not kept:
+            raise ValueError(f"all {len(chosen)} videos of '{self.root}' are struck out")
+        for row in rows:
+            self.entries[row] = self.entries[kept[0]]
+        return kept
 
     def fixed(self) -> ClipFolder:
         """The same videos with `random=False`, for validation, without looking at the files

@@ -202,12 +202,7 @@ class FolderSource:
         Raises:
             ValueError: nothing is left.
         """
-        kept = [row for row in self.rows if row not in rows]
-        if not kept:
-            raise ValueError(f"all {len(self.rows)} videos of '{self.folder.root}' are struck out")
-        for row in rows:  # a broken video is replaced by any other
-            self.folder.entries[row] = self.folder.entries[kept[0]]
-        self.rows = kept
+        self.rows = self.folder.leave_out(rows, self.rows)
         self.key = _key(before=self.key, left_out=sorted(rows.values()))
 
     def _of_split(self, split: str) -> FolderSource:

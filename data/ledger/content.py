@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -33,14 +34,14 @@ def video_sha256(video: ListedVideo) -> str:
 
 class KnownContents:
     """Hashes that are kept in a file, so that a data set is read for them once; a file that was
-    changed (by its size and date) is read again."""
+    changed (by its size and date) is read again. Without a file nothing is kept."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path | None) -> None:
         self.file = file
-        try:
-            self._known: dict[str, str] = dict(read_json(file))
-        except (ValueError, OSError, TypeError):
-            self._known = {}
+        self._known: dict[str, str] = {}
+        if file is not None:
+            with contextlib.suppress(ValueError, OSError, TypeError):
+                self._known = dict(read_json(file))
         self._is_changed = False
 
     def sha256(self, path: Path) -> str:
@@ -53,6 +54,6 @@ class KnownContents:
 
     def keep(self) -> None:
         """Write down what is new."""
-        if self._is_changed:
+        if self._is_changed and self.file is not None:
             write_json(self.file, self._known)
             self._is_changed = False

@@ -14,6 +14,7 @@ from ...files.atomic import write_whole
 from ..datasets.tables import read_rows
 
 LEDGER = "training_data.csv"  # in the folder of a model
+RENDERED = "rendered by kinetoscope"  # the source of clips that no file holds
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def read_ledger(path: Path) -> list[LedgerRow]:
 
 def summary(rows: Sequence[LedgerRow]) -> list[str]:
     """Totals, as lines of Markdown for the card of a model."""
-    learned = [row for row in rows if row.clips]
+    rendered = [row for row in rows if row.source == RENDERED]
+    learned = [row for row in rows if row.clips and row.source != RENDERED]
     licences = Counter(row.licence or "not said" for row in learned)
     lines = [
         f"- {len(learned)} videos ({sum(row.clips for row in learned)} clips), each with its "
@@ -78,4 +80,5 @@ def summary(rows: Sequence[LedgerRow]) -> list[str]:
     lines += [f"- {struck} videos were struck out and not learned from"] if struck else []
     before = sorted({row.model for row in rows if row.model})
     lines += [f"- learned before, as {name}, and counted here" for name in before]
+    lines += [f"- clips that were rendered: {row.name}" for row in rendered]
     return lines

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..datasets.captions import Words, find_manifest, read_manifest
+from ..datasets.folder import ClipFolder
 from ..datasets.shards import Shards
 from ..datasets.source import ClipSource, FolderSource
 from .content import KnownContents
 from .licences import check_licences
-from .rows import LedgerRow
+from .rows import RENDERED, LedgerRow
 from .struck_out import Strike, read_struck_out
-
-RENDERED = "rendered by kinetoscope"
 
 
 def ledger_of_source(
@@ -26,18 +25,34 @@ def ledger_of_source(
     Raises:
         ValueError: videos have other licences than are required, or all are struck out.
     """
-    if isinstance(source, FolderSource):
-        return _of_folder(source, contents, required)
-    key = hashlib.sha256(source.key.encode()).hexdigest()
-    name = f"{type(source).__name__} {source.key}"
-    return [LedgerRow(key, name, source=RENDERED, clips=len(source))]
+    if not isinstance(source, FolderSource):
+        return [rendered_row(f"{type(source).__name__} {source.key}", len(source))]
+    rows, left_out = ledger_of_folder(source.folder, source.rows, contents, required, source.rounds)
+    if left_out:
+        source.leave_out(left_out)
+    return rows
 
 
-def _of_folder(
-    source: FolderSource, contents: KnownContents, required: str | None
-) -> list[LedgerRow]:
-    folder = source.folder
-    paths = {row: folder.entries[row].path for row in source.rows}
+def rendered_row(name: str, clips: int) -> LedgerRow:
+    """A row for all clips that this package rendered by one recipe."""
+    key = hashlib.sha256(name.encode()).hexdigest()
+    return LedgerRow(key, name, source=RENDERED, clips=clips)
+
+
+def ledger_of_folder(
+    folder: ClipFolder,
+    chosen: Sequence[int],
+    contents: KnownContents,
+    required: str | None = None,
+    clips: int = 1,
+) -> tuple[list[LedgerRow], dict[int, str]]:
+    """Rows of the ledger for some videos of a folder, and those of them that are struck out, by
+    their numbers, with the hashes of their content.
+
+    Raises:
+        ValueError: videos have other licences than are required.
+    """
+    paths = {row: folder.entries[row].path for row in chosen}
     said = _manifest(folder.root)
     names = {row: _name(path, folder.root) for row, path in paths.items()}
     words = {row: said.get(path, Words(())) for row, path in paths.items()}
@@ -52,11 +67,9 @@ def _of_folder(
             left_out[row] = sha256
             rows.append(LedgerRow(*about, clips=0, struck_out=struck[sha256].since))
         else:
-            rows.append(LedgerRow(*about, clips=source.rounds))
+            rows.append(LedgerRow(*about, clips=clips))
     contents.keep()
-    if left_out:
-        source.leave_out(left_out)
-    return rows
+    return rows, left_out
 
 
 def _manifest(root: Path) -> Mapping[Path, Words]:
@@ -80,13 +93,17 @@ def ledger_of_shards(
         since = struck[record["sha256"]].since if record.get("sha256") in struck else ""
         if name in rows or not (since or counts[name]):
             continue
-        licence, owner, origin = (
-            str(record.get(key, "")) for key in ("licence", "owner", "origin")
-        )
-        if "licence" not in record:  # shards of an older version
+        licence = record.get("licence")
+        if licence is None:  # shards of an older version
             licence = shards.info(index).licence
         rows[name] = LedgerRow(
-            str(record.get("sha256", "")), name, licence, owner, origin, counts[name], since
+            sha256=str(record.get("sha256", "")),
+            name=name,
+            licence=str(licence),
+            owner=str(record.get("owner", "")),
+            source=str(record.get("origin", "")),
+            clips=counts[name],
+            struck_out=since,
         )
     return list(rows.values())
 

@@ -22,6 +22,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ...data.datasets import SKIPPED
+from ...data.datasets.duplicates import TABLE, Duplicate, find_duplicates, write_duplicates
 from ...data.datasets.layouts import PLAIN, list_source
 from ...data.datasets.listed_video import ListedVideo, Problem
 from ...data.datasets.shards import (
@@ -37,10 +38,12 @@ from ...data.video.workers import Decoders, Reading
 from ...files.json_file import read_json, write_json
 from .make_shard import Models, ShardOptions, load_models, make_shard
 
+KEEP, REPORT, DROP = "keep", "report", "drop"  # what is done with near-duplicates
+
 
 @dataclass(frozen=True)
 class Work:
-    """Names of the models, and settings that do not change the shards.
+    """Names of the models, which videos are taken, and settings that do not change the shards.
 
     Without `text`, captions are stored as words alone.
     """
@@ -52,6 +55,7 @@ class Work:
     time_limit: float = 60.0
     engine: str = "local"
     require_licence: str | None = None
+    duplicates: str = KEEP
 
 
 Unit = tuple[int, Sequence[ListedVideo]]  # the number of a shard, and its videos
@@ -78,6 +82,7 @@ def prepare(
     videos, problems = _listed(Path(source).absolute(), options)
     said = {video.name: video.words.licence for video in videos}
     check_licences(said, work.require_licence)
+    videos, duplicates = _without_duplicates(videos, work.duplicates, say)
     models = load_models(work.tokenizer, work.text, work.device)
     plan = _plan(videos, models, options, work)
     folder = Path(out).resolve()
@@ -85,6 +90,8 @@ def prepare(
     try:
         with FileLock(folder / ".lock", timeout=0):
             _agree(folder, plan)
+            if work.duplicates != KEEP:
+                write_duplicates(folder / TABLE, duplicates)
             size = options.videos_per_shard
             units = [
                 (begin // size, videos[begin : begin + size])
@@ -112,6 +119,19 @@ def _listed(source: Path, options: ShardOptions) -> tuple[Sequence[ListedVideo],
         return list_videos(source, options.captions, images=images, fps=options.fps)
     found = marked or list_source(source, PLAIN)
     return filtered(found.videos, wanted.filter, source), list(found.problems)
+
+
+def _without_duplicates(
+    videos: Sequence[ListedVideo], wish: str, say: Callable[[str], None]
+) -> tuple[Sequence[ListedVideo], list[Duplicate]]:
+    """The videos to prepare, and the near-duplicates among all of them."""
+    if wish not in (KEEP, REPORT, DROP):
+        raise ValueError(f"duplicates must be {KEEP}, {REPORT} or {DROP}; got {wish!r}")
+    if wish == KEEP:
+        return videos, []
+    found = find_duplicates(videos, say)
+    dropped = {each.name for each in found} if wish == DROP else set()
+    return [video for video in videos if video.name not in dropped], found
 
 
 def summary(manifest: dict[str, Any], out: str) -> str:

@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 
+from ...data.ledger.card import save_training_data
 from ...tokenizer import VideoTokenizer
 from ...training.optimizer import MuonAdamW, total_steps
 from ..conditions import CONDITIONS, Features
@@ -33,7 +34,6 @@ from ..tokens.data_modules import FolderTokens, ShardTokens, TokenDataModule
 from .callbacks import SampleImages, TrainingMonitor
 from .flaws import ContextFlaws, Uniform, disturb, uniform
 from .fsdp import divide, gather, recompute_blocks
-from .ledger import save_training_data
 from .linear_loss import linear_loss
 from .lora import LoraSize, add_lora, save_adapter
 from .token_weights import TokenLoss

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import torch
 from kinetoscope.app.cli.main import main
+from kinetoscope.app.provenance.options import Disclosure
+from kinetoscope.app.provenance.writer import Signing
 from kinetoscope.app.runs import sample
 from kinetoscope.app.runs.file_plan import plan_files
 from kinetoscope.app.runs.jobs import Job
@@ -277,16 +279,21 @@ class Drawn:
 def test_frames_are_written_as_they_are_drawn(here: Path, grid: bool) -> None:
     jobs = [Job("a red ball", 0, here / "a.mp4"), Job("a cube", 1, here / "b.mp4")]
     options = sample.SampleOptions("tiny", 37, 12.0)
+    about = sample.About(options, "0123456789ab")
+    signing = Signing(Disclosure(), print)
+    progress = Progress(74)
     stream = Drawn(12)
     with KeptFrames() as kept:
-        count = sample._write(
-            iter(stream), jobs, options, Progress(74), lambda: False, kept if grid else None
+        grid_of = kept if grid else None
+        never = lambda: False  # noqa: E731
+        written = sample._write(
+            iter(stream), jobs, options, about, signing, progress, never, grid_of
         )
-        assert count == 37
+        assert [writer.frames for writer in written] == [37, 37]
         assert stream.most <= 1
         assert sorted(os.listdir(here)) == ["a.mp4", "b.mp4"]
         if grid:
-            sample._write_grid(kept, jobs, options, here / "grid.mp4")
+            sample._write_grid(kept, jobs, about, signing, here / "grid.mp4")
     assert probe(here / "a.mp4").frames == 37
     assert not grid or probe(here / "grid.mp4").frames == 37
 

@@ -17,6 +17,10 @@ from ...data.datasets.folder import ClipFolder
 from ...data.datasets.held_out import split_by_source
 from ...data.datasets.source import split_rows
 from ...data.datasets.wanted import Wanted
+from ...data.ledger.card import save_training_data
+from ...data.ledger.content import KnownContents
+from ...data.ledger.rows import LedgerRow
+from ...data.ledger.sources import ledger_of_folder, rendered_row
 from ...data.worlds.physics.clips import HELD_OUT_SEED, PhysicsClips
 from ...data.worlds.physics.scene import PhysicsConfig
 
@@ -24,7 +28,19 @@ log = logging.getLogger(__name__)
 MANY_BATCHES = 10_000_000
 
 
-class PhysicsDataModule(lightning.LightningDataModule):
+class _WithLedger(lightning.LightningDataModule):
+    """Knows, once it is set up, what is learned from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger: list[LedgerRow] = []
+
+    def save_training_data(self, folder: Path, base: str | None) -> None:
+        """Write it beside a tokenizer, which may have started from another one."""
+        save_training_data(folder, self.ledger, base or "", part="tokenizer")
+
+
+class PhysicsDataModule(_WithLedger):
     """Endless rendered clips; batches are {"video", "foreground", "caption"} as in `PhysicsClips`.
 
     Args:
@@ -89,6 +105,7 @@ class PhysicsDataModule(lightning.LightningDataModule):
         self._pool: ClipPool | None = None
         self._held_out: ClipPool | None = None
         self._batches_done = 0
+        self.ledger = [rendered_row("physics world, rendered while training", 1)]
 
     def setup(self, stage: str | None = None) -> None:
         if self.real_root is None or self.real_per_batch == 0 or self._pool is not None:
@@ -107,10 +124,17 @@ class PhysicsDataModule(lightning.LightningDataModule):
             seed=self.seed,
         )
         rows, held_out = split_by_source(folder, self.real_held_out)
+        rows = self._allowed(folder, rows)
         self._pool = ClipPool(folder, self.real_pool, rows)
         if held_out:
             whole = ClipFolder(self.real_root, self.frames, self.size, captions="none", flip=False)
             self._held_out = ClipPool(whole, self.real_validation, held_out)
+
+    def _allowed(self, folder: ClipFolder, rows: list[int]) -> list[int]:
+        """Those of the videos that are not struck out; fills the ledger."""
+        real, left_out = ledger_of_folder(folder, rows, known_contents(self))
+        self.ledger = [*self.ledger, *real]
+        return folder.leave_out(left_out, rows) if left_out else rows
 
     def train_dataloader(self) -> DataLoader[Any]:
         rendered = self.batch_size - (self.real_per_batch if self._pool else 0)
@@ -151,6 +175,14 @@ class PhysicsDataModule(lightning.LightningDataModule):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._batches_done = state_dict["batches_done"]
+
+
+def known_contents(module: lightning.LightningDataModule) -> KnownContents:
+    """Hashes of videos, kept beside the logs of runs, where there are any."""
+    trainer = module.trainer
+    if trainer is None or not trainer.loggers or trainer.log_dir is None:
+        return KnownContents(None)
+    return KnownContents(Path(trainer.log_dir).parent / "contents.json")
 
 
 class WithRealClips(IterableDataset[dict[str, Any]]):
@@ -195,7 +227,7 @@ class _Validation(IterableDataset[dict[str, Any]]):
         yield from ({"video": video, "kind": "real"} for video in self.real)
 
 
-class FolderDataModule(lightning.LightningDataModule):
+class FolderDataModule(_WithLedger):
     """A folder of the user's own videos; batches are {"video" uint8 [B, 3, F, Y, X], "caption" list
     of str}.
 
@@ -209,6 +241,8 @@ class FolderDataModule(lightning.LightningDataModule):
         workers: processes that decode.
         wanted: layout, split, words of labels and a filter, see `Wanted`.
         validation_split: validate on this split of the data set, and train on all that is wanted.
+        require_licence: refuse videos whose licence is none of these SPDX names, such as
+            "CC-BY-4.0,CC0-1.0".
     """
 
     def __init__(
@@ -219,6 +253,7 @@ class FolderDataModule(lightning.LightningDataModule):
         size: int = 64,
         fps: float | None = None,
         flip: bool | None = None,
+        require_licence: str | None = None,
         validation: float = 0.05,
         workers: int = 0,
         seed: int = 0,
@@ -234,6 +269,7 @@ class FolderDataModule(lightning.LightningDataModule):
         self.size = size
         self.fps = fps
         self.flip = flip
+        self.require_licence = require_licence
         self.validation = validation
         self.workers = workers
         self.seed = seed
@@ -248,6 +284,7 @@ class FolderDataModule(lightning.LightningDataModule):
         if self.validation_split is not None:
             self.val_clips = self._clips(replace(self.wanted, split=self.validation_split)).fixed()
             self._val_rows = list(range(len(self.val_clips)))
+        self._train_rows = self._allowed(self._train_rows)
         if not self._val_rows:
             log.warning("nothing is validated: no video of '%s' is held out", self.root)
 
@@ -261,6 +298,13 @@ class FolderDataModule(lightning.LightningDataModule):
             seed=self.seed,
             wanted=wanted,
         )
+
+    def _allowed(self, rows: list[int]) -> list[int]:
+        """Those of the videos that are not struck out; fills the ledger."""
+        contents = known_contents(self)
+        allowed = self.require_licence
+        self.ledger, left_out = ledger_of_folder(self.train_clips, rows, contents, allowed)
+        return self.train_clips.leave_out(left_out, rows) if left_out else rows
 
     def train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(

@@ -139,6 +139,7 @@ class TokenizerModule(pl.LightningModule):
         self.grid_every = grid_every
         self.usage_every = usage_every
         self.export_dir = export_dir
+        self.init_from = init_from
         if init_from is None:
             self.model = VideoTokenizer(tokenizer)
         else:
@@ -374,8 +375,17 @@ class TokenizerModule(pl.LightningModule):
             }
             averaged.load_state_dict(weights)
             averaged.save_pretrained(self.export_folder)
+            self._save_ledger()
 
     def on_fit_end(self) -> None:
         # and here the averaged weights are those of the module
         if self.trainer.is_global_zero:
             self.model.save_pretrained(self.export_folder)
+            self._save_ledger()
+
+    def _save_ledger(self) -> None:
+        """What was learned from, beside the model, if the data module knows it."""
+        data = getattr(self.trainer, "datamodule", None)
+        save = getattr(data, "save_training_data", None)
+        if save is not None:
+            save(self.export_folder, self.init_from)

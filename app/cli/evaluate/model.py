@@ -21,12 +21,16 @@ def evaluate(
     real_clips: str | None = None,
     real_sources: str | None = None,
     size: int | None = None,
+    memorisation: str | None = None,
+    unseen: str | None = None,
+    held_out: float = 0.02,
+    sheet: str | None = None,
     json: str | None = None,
     rows: list[str] | None = None,
     out: str = "outputs/evaluation",
 ) -> None:
     """Measure a model of the physics world or of the stage, or a tokenizer alone, and print the
-    tables.
+    tables. Of any model, measure what it gives back of its training clips.
 
     `evaluate videos`, `evaluate tokenizer` and `evaluate compare` measure any videos, any tokenizer
     and why two results differ; each has a --help of its own. A model that is called like one of
@@ -47,6 +51,15 @@ def evaluate(
             between them.
         size: pixels a side of the clips that the tokenizer is measured on: by default 64, which is
             all that the judge of the physics world reads, and 128 for the stage.
+        memorisation: the shards that the model was trained on. Only this is measured then: bits of
+            training clips and of never-seen ones, how much of a clip the model repeats after its
+            first latent frame, and which clips it gives back. Codes are the likeliest ones, unless
+            settings of sampling are given; --prompts is how many clips of each kind are examined,
+            and --seed the one that `fit` was given.
+        unseen: with --memorisation, shards of videos that the model never saw; by default those
+            that `fit` held out of the same shards.
+        held_out: with --memorisation, the share of the videos that `fit` held out.
+        sheet: with --memorisation, a .png of the clips that are given back.
         json: a file for the tables.
         rows: of a model of the stage, which rows to measure, one after another: "round trip",
             "round trip of 3 and 4 objects", "round trip of weather", "round trip of styles",
@@ -54,6 +67,16 @@ def evaluate(
         out: of a model of the stage, the folder of its results and of pictures of clips that
             failed.
     """
+    if memorisation is not None:
+        from ....evaluation.memorisation.replay import BY_HEART
+        from ....evaluation.memorisation.report import Settings, evaluate_memorisation
+
+        params = BY_HEART if sampling == SamplingParams() else sampling
+        settings = Settings(unseen, held_out, seed, prompts, sampling=params)
+        evaluate_memorisation(model, memorisation, settings, json, sheet)
+        return
+    if unseen is not None or sheet is not None:
+        raise ValueError("--unseen and --sheet belong to --memorisation SHARDS; give that too")
     if rows is not None or Path(model).name.startswith("stage"):
         from ....evaluation.stage.evaluate import evaluate as measure_rows
 

@@ -9,6 +9,7 @@ def inspect(
     json: bool = False,
     trust: str | None = None,
     mark_key: str | None = None,
+    against: str | None = None,
 ) -> int:
     """Say what can be found out about where videos and pictures came from.
 
@@ -24,7 +25,9 @@ def inspect(
         trust: a PEM file with certificates of those whose word counts, such as a trust list of
             C2PA; what leads to one of them is called trusted.
         mark_key: the key file of sample --mark-owner, to read the owner's number from marks.
+        against: shards that kinetoscope prepare made; the three clips in them that each video is
+            nearest to are shown, and how near clips of different videos are to each other.
     """
     from ...runs.inspect import run
 
-    return run(file, as_json=json, trust=trust, mark_key=mark_key)
+    return run(file, as_json=json, trust=trust, mark_key=mark_key, against=against)

@@ -92,3 +92,15 @@ def test_the_mark_alone_says_that_a_model_made_a_video(
     Path("clip.mkv").write_bytes(content + b"\0")
     assert main(["inspect", "clip.mkv"]) == 3
     assert "a model's mark is in the pixels all the same" in capsys.readouterr().out
+
+
+def test_a_file_that_was_put_together_afterwards_is_signed_at_the_end(
+    tmp_path: Path, smooth: Tensor
+) -> None:
+    signing = Signing(Disclosure(), print)
+    path = tmp_path / "clip.mp4"
+    with GeneratedVideoWriter(path, 12, TINY, signing, signs=False) as writer:
+        writer.write(smooth)
+    assert read_credentials(path).state == "none"
+    assert signing.sign(path, TINY, is_marked=True) == path
+    assert read_credentials(path).details["watermark"] == "made by Kinetoscope"

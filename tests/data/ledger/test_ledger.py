@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from kinetoscope.app.cli.main import main
 from kinetoscope.data.datasets.source import FolderSource, PhysicsSource
+from kinetoscope.data.ledger.card import save_training_data
 from kinetoscope.data.ledger.content import KnownContents, content_sha256
 from kinetoscope.data.ledger.licences import canonical, check_licences, is_allowed, read_allowed
-from kinetoscope.data.ledger.rows import LedgerRow, read_ledger, summary, write_ledger
+from kinetoscope.data.ledger.rows import RENDERED, LedgerRow, read_ledger, summary, write_ledger
 from kinetoscope.data.ledger.sources import ledger_of_source
 from kinetoscope.data.ledger.struck_out import read_struck_out, strike_out
-from kinetoscope.generator.training.ledger import save_training_data
 
+SHIPPED = sorted((Path(__file__).parents[3] / "pretrained").rglob("training_data.csv"))
 ALLOWED = read_allowed("cc-by-4.0, CC0-1.0,LicenseRef-bought")
 
 
@@ -116,6 +117,16 @@ def test_other_licences_and_empty_sets_are_refused(films: Path, tmp_path: Path) 
         ledger_of_source(source, contents)
     with pytest.raises(ValueError, match="no SHA-256 of 64 hexadecimal digits"):
         strike_out(films, ["12"])
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.parent.name)
+def test_shipped_models_carry_theirs(path: Path) -> None:
+    rows = read_ledger(path)
+    real = [row for row in rows if row.source != RENDERED]
+    assert len({row.sha256 for row in real}) == len(real)
+    for row in real:
+        assert canonical(row.licence) == row.licence, row.name
+        assert row.source and row.clips
 
 
 def test_rendered_clips_are_one_row() -> None:

@@ -450,3 +450,24 @@ def test_a_ray_cluster_of_two_makes_the_same_shards(
     finally:
         ray.shutdown()
     assert content(tmp_path) == content(whole)
+
+
+def test_near_duplicates_are_listed_or_dropped(model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    for name, seed, crf in [("a", 1, 12), ("copy-of-a", 1, 24), ("b", 2, 12)]:
+        write_video(folder / f"{name}.mp4", moving(12, seed), fps=10, crf=crf)
+    clips = {}
+    for wish in ("keep", "report", "drop"):
+        out = tmp_path / wish
+        work = Work(str(model), workers=1, duplicates=wish)
+        manifest = prepare(str(folder), str(out), SETTINGS, work, lambda line: None)
+        clips[wish] = {record["source"] for record in Shards(out).records}
+        assert manifest["totals"]["skipped"] == 0
+        assert (out / "duplicates.csv").exists() == (wish != "keep")
+    assert clips["keep"] == clips["report"] == {"a.mp4", "b.mp4", "copy-of-a.mp4"}
+    assert clips["drop"] == {"a.mp4", "b.mp4"}
+    rows = list(csv.reader((tmp_path / "report/duplicates.csv").open()))
+    assert [row[:2] for row in rows[1:]] == [["copy-of-a.mp4", "a.mp4"]]
+    with pytest.raises(ValueError, match="duplicates must be keep, report or drop; got 'sort'"):
+        work = Work(str(model), duplicates="sort")
+        prepare(str(folder), str(tmp_path / "no"), SETTINGS, work)

@@ -83,6 +83,8 @@ def test_a_folder_of_videos_becomes_a_model_that_samples(
         [*yaml("tokenizer", "folder"), *small, *own, f"--trainer.default_root_dir={runs}"],
     )
     assert VideoTokenizer.from_pretrained(tokenizer).whitening.fitted
+    learned = read_ledger(tokenizer / "training_data.csv")
+    assert {row.sha256 for row in learned} <= {*map(content_sha256, videos.glob("*.mp4"))}
     stages = (
         '[{"steps": 1, "latents": 1, "batch_size": 2}, {"steps": 1, "latents": 2, "batch_size": 2}]'
     )

@@ -6,24 +6,29 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ...data.ledger.rows import LEDGER, LedgerRow, read_ledger, summary, write_ledger
 from ...files.atomic import write_whole
 from ...files.model_folder import find_folder
+from .rows import LEDGER, LedgerRow, read_ledger, summary, write_ledger
 
 CARD = "README.md"
 TITLE = "## Training data"
 
 
 def save_training_data(
-    folder: Path, learned: Sequence[LedgerRow], base: str = "", base_id: str = ""
+    folder: Path,
+    learned: Sequence[LedgerRow],
+    base: str = "",
+    base_id: str = "",
+    part: str = "generator",
 ) -> None:
     """Write the ledger of a run into the folder of its model or adapter, with what the model that
     it started from had learned. Without any rows nothing is written.
 
     Args:
         base, base_id: name and id of the model that it started from; "" if it did not.
+        part: of a model that is meant, "generator" or "tokenizer".
     """
-    before = _rows_of(base) if base else []
+    before = _rows_of(base, part) if base else []
     name = f"{Path(base).name} {base_id}".strip()
     rows = [*(replace(row, model=row.model or name) for row in before), *learned]
     if not rows:
@@ -37,8 +42,8 @@ def save_training_data(
     write_whole(card, _with_section(text, "\n".join(lines)))
 
 
-def _rows_of(model: str) -> list[LedgerRow]:
-    path = find_folder(model, "generator") / LEDGER
+def _rows_of(model: str, part: str) -> list[LedgerRow]:
+    path = find_folder(model, part) / LEDGER
     return read_ledger(path) if path.is_file() else []
 
 

@@ -1,0 +1,1 @@
+"""What a model gives back of the clips that it was trained on."""
