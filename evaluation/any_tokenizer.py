@@ -177,7 +177,9 @@ def evaluate_tokenizers(
             coded: dict[tuple[str, float], Coded] = {}
             for each in tokenizers:
                 spent = _reconstruct(each, target, measured[each.name], extras[each.name], device)
-                for name in codecs if spent else ():
+                if spent is None:
+                    continue
+                for name in codecs:
                     if (name, spent) not in coded:
                         coded[name, spent] = code_clips(CODECS[name], target, spent)
                     peer = peers.setdefault((name, each.name), Measured(protocol, pairs, network))

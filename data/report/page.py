@@ -31,11 +31,18 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2.2rem; }
   grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .15rem .5rem;
   border-bottom: 1px solid var(--line); overflow-wrap: anywhere; vertical-align: top; }
-td:last-child { text-align: right; white-space: nowrap; } table.text td:last-child {
-  text-align: left; white-space: normal; }
+td:last-child { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+table.text { table-layout: fixed; margin-bottom: 1.2rem; }
+table.text td:first-child { width: 30%; font-weight: 600; }
+table.text td:last-child { text-align: left; white-space: normal; }
+@media (max-width: 36rem) {
+  table.text, table.text tbody, table.text tr, table.text td { display: block; width: auto; }
+  table.text td:first-child { border: 0; width: auto; }
+}
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: 1rem; }
 figure { margin: 0; } figure img { width: 100%; border-radius: 4px; display: block; }
-figcaption { font-size: .8rem; overflow-wrap: anywhere; }
+figcaption { font-size: .8rem; line-height: 1.35; margin-top: .35rem; overflow-wrap: anywhere; }
+figcaption span { opacity: .75; }
 svg { max-width: 100%; height: auto; }
 rect { fill: var(--bar); } text { fill: var(--ink); font-size: 11px; }
 """
@@ -117,7 +124,7 @@ def _problems(told: Mapping[str, Any]) -> str:
         parts.append(_table(f"{len(told['broken'])} broken", told["broken"][:100], text=True))
     if told["near duplicates"]:
         groups = [(names[0], ", ".join(names[1:6])) for names in told["near duplicates"][:50]]
-        title = f"{len(told['near duplicates'])} groups of near duplicates"
+        title = f"{_count(told['near duplicates'], 'group')} of near duplicates"
         parts.append(_table(title, groups, text=True))
     for name in ("still", "black"):
         if told[name]:
@@ -126,6 +133,10 @@ def _problems(told: Mapping[str, Any]) -> str:
     if not told["looked at every frame"]:
         parts.append("<p>Still and black clips are found with --decode.</p>")
     return f"<h2>What to look at</h2>{''.join(parts)}"
+
+
+def _count(things: Sequence[Any], name: str) -> str:
+    return f"{len(things)} {name}" + "s" * (len(things) != 1)
 
 
 def _sheet(videos: Sequence[LaidVideo]) -> str:
@@ -147,6 +158,7 @@ def _sheet(videos: Sequence[LaidVideo]) -> str:
         about = f"{info.width} x {info.height}, {info.seconds:.1f} s"
         figures.append(
             f"<figure><img alt='' src='data:image/jpeg;base64,{data}'>"
-            f"<figcaption><b>{escape(video.name)}</b><br>{about}<br>{said}</figcaption></figure>"
+            f"<figcaption><b>{escape(video.name)}</b><br><span>{about}</span><br>{said}"
+            "</figcaption></figure>"
         )
     return f"<div class=sheet>{''.join(figures)}</div>"

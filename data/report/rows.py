@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -77,7 +78,9 @@ def look(video: LaidVideo, decode: bool = False) -> Row:
         tiles = _tiles(read_frames(video, 0, 1, 1, info.fps))
         still, black = _watch(video) if decode else (None, None)
     except VideoError as error:
-        return Row(**about, broken=str(error))  # type: ignore[arg-type]
+        # the row has the name already
+        reason = re.sub(r"^'[^']*' ", "", str(error))
+        return Row(**about, broken=reason)  # type: ignore[arg-type]
     return Row(
         **about,  # type: ignore[arg-type]
         frames=info.frames,

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from importlib.resources import files
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...files.model_folder import find_folder, load_config, read_config
 from ...tokenizer import TokenizerConfig
 from ..conditions import CONDITIONS
 from ..model.codebooks import Codebooks
 from ..model.config import DecoderConfig, DecoderSize
+
+if TYPE_CHECKING:
+    from torch import nn
 
 GB = 1e9
 DEVICES = (1, 2, 4, 8, 16, 32, 64)
@@ -59,7 +62,7 @@ def parameter_counts(config: DecoderConfig) -> dict[str, int]:
     K = config.head_size
     matrices = D * (N + 2 * M) * K + D * D + 3 * D * config.hidden
     table = (config.vocab_size + sum(config.levels)) * D
-    ports = sum(_network_weights(config, name, size) for name, size in config.conditions)
+    ports = sum(p.numel() for network in _ports(config) for p in network.parameters())
     counts = {
         "blocks": config.layers * (matrices + N),
         "depth decoder": depth_matrices(config) + config.codebooks * D,
@@ -78,18 +81,23 @@ def depth_matrices(config: DecoderConfig) -> int:
     return config.dim * config.dim + config.depth_layers * 3 * config.dim * config.hidden
 
 
-def _network_weights(config: DecoderConfig, name: str, size: int) -> int:
+def _ports(config: DecoderConfig) -> list[nn.Module]:
+    """The networks of further conditions, without memory."""
     import torch
 
     with torch.device("meta"):
-        network = CONDITIONS[name].network(size, config)
-    return sum(parameter.numel() for parameter in network.parameters())
+        return [CONDITIONS[name].network(size, config) for name, size in config.conditions]
 
 
 def matrix_count(config: DecoderConfig) -> int:
     """Number of weights of linear layers, which Muon trains."""
+    from torch import nn
+
+    layers = [layer for network in _ports(config) for layer in network.modules()]
+    ports = sum(layer.weight.numel() for layer in layers if isinstance(layer, nn.Linear))
     return (
-        parameter_counts(config)["blocks"]
+        ports
+        + parameter_counts(config)["blocks"]
         - config.layers * config.heads
         + depth_matrices(config)
         + config.text_dim * config.dim

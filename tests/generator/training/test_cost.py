@@ -124,7 +124,7 @@ def test_the_command_prints_the_table(capsys: pytest.CaptureFixture[str], tmp_pa
     assert "8, divided (fsdp)" in printed
     (tmp_path / "other.yaml").write_text("trainer: {max_steps: 3}\n")
     for word, problem in (
-        ("bse", "the package has base, "),
+        ("bse", "the package has bair, base, "),
         (str(tmp_path / "other.yaml"), "is not the config of a"),
     ):
         assert main(["describe", word]) == 2
