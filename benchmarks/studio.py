@@ -3,10 +3,12 @@
     python benchmarks/studio.py
 
 The studio is started as by `kinetoscope studio`, a browser opens its page as soon as there is an
-address, and presses Make at once. Needs Playwright and Chromium (CHROMIUM names another one).
+address, and presses Make at once. Needs Playwright and Chromium (CHROMIUM names another one). On a
+busy machine the seconds of processor time tell more than those of the clock.
 """
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -43,6 +45,9 @@ def main() -> None:
                 print(f"{time.monotonic() - begin:.1f} s until 33 frames are kept")
             finally:
                 studio.terminate()
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = used.ru_utime + used.ru_stime
+        print(f"{spent:.1f} s of processor time in the studio, from its start to its end")
         browser.close()
 
 

@@ -87,7 +87,7 @@ function file(field) {
   const drop = element("div", { className: "drop" }, shown, said, choose, input, remove);
 
   function show(note) {
-    const empty = matchMedia("(pointer: coarse)").matches ? "No file, " : "Drop a file here, or ";
+    const empty = matchMedia("(pointer: coarse)").matches ? "No file yet:" : "Drop a file here, or";
     said.textContent = note ?? (given ? given.name : empty);
     choose.hidden = Boolean(note ?? given);
     remove.hidden = !given;

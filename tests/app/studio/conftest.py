@@ -87,16 +87,16 @@ class Studio:
         return str(answer.json()["error"])
 
 
-def open_studio(folder: Path, *models: str) -> Iterator[Studio]:
+def open_studio(folder: Path, models: Models) -> Iterator[Studio]:
     gallery = Gallery(folder)
-    app = create_app(gallery, Models(models), {HOST})
+    app = create_app(gallery, models, {HOST})
     with TestClient(app, base_url=f"http://{HOST}") as client:
         yield Studio(client, gallery)
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    yield from open_studio(tmp_path_factory.mktemp("studio"))
+    yield from open_studio(tmp_path_factory.mktemp("studio"), Models())
 
 
 class Served:

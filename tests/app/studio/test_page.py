@@ -21,6 +21,7 @@ CHROMIUM = (
 )
 PHONE = {"width": 390, "height": 844}
 WIDE = {"width": 1280, "height": 860}
+EVERYWHERE = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 PATIENCE = 60_000  # milliseconds
 PICTURE = Path(__file__).parents[3] / "docs/studio.webp"
 BALL = "a large red ball rolls to the right"
@@ -138,7 +139,7 @@ def view(card: Any) -> None:
 # ---- make ----
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+@EVERYWHERE
 def test_the_first_click_makes_a_video(open_page: Open, served: Served, viewport: Any) -> None:
     page = open_page(viewport=viewport)
     card = press_and_wait(page, page.get_by_role("button", name="Make", exact=True).click)
@@ -263,8 +264,9 @@ def test_a_made_up_condition_is_a_field_with_its_help(
 # ---- keep ----
 
 
-def test_again_go_on_and_change(open_page: Open, served: Served) -> None:
-    page = open_page()
+@EVERYWHERE
+def test_again_go_on_and_change(open_page: Open, served: Served, viewport: Any) -> None:
+    page = open_page(viewport=viewport)
     first = record(served, make(page, seed=7, frames=9))
     view(page.locator(".card").first)
     again = record(
@@ -298,13 +300,15 @@ def test_again_go_on_and_change(open_page: Open, served: Served) -> None:
     assert changed["conditions"]["prompt"] == "a big blue cube slides to the left"
 
 
+@EVERYWHERE
 def test_search_compare_download_delete_and_undo(
-    open_page: Open, served: Served, tmp_path: Path
+    open_page: Open, served: Served, tmp_path: Path, viewport: Any
 ) -> None:
-    page = open_page()
-    left = record(served, make(page, "a yellow sphere comes closer at sunset", seed=1))
-    right = record(served, make(page, "a yellow sphere comes closer at night", seed=2))
-    page.get_by_role("searchbox").fill("YELLOW closer")
+    page = open_page(viewport=viewport)
+    colour = "yellow" if viewport == WIDE else "pink"
+    left = record(served, make(page, f"a {colour} sphere comes closer at sunset", seed=1))
+    right = record(served, make(page, f"a {colour} sphere comes closer at night", seed=2))
+    page.get_by_role("searchbox").fill(f"{colour.upper()} closer")
     has_cards(page, 2)
     boxes = page.get_by_role("checkbox")
     for index in range(2):

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from kinetoscope.app.studio.models import Models
 from kinetoscope.data.video import probe, read_metadata
 from kinetoscope.generator import SamplingParams, VideoGenerator
+from kinetoscope.generator.training.lora import LoraSize, add_lora, lora_weights, save_adapter
 from kinetoscope.tokenizer import VideoCodes
 
 from .conftest import HOST, Mood, Studio, open_studio
@@ -212,7 +214,7 @@ def test_the_page_sees_the_video_latent_by_latent(studio: Studio) -> None:
 def test_a_made_up_condition_is_a_field_of_the_page_and_a_part_of_the_request(
     moody: Path, tmp_path: Path
 ) -> None:
-    for studio in open_studio(tmp_path / "gallery", str(moody)):
+    for studio in open_studio(tmp_path / "gallery", Models([str(moody)])):
         assert studio.client.get("/api/models").json()["models"] == ["moody", "physics-64"]
         about = studio.client.get("/api/models/moody").json()
         field = {each["name"]: each for each in about["fields"]}["mood"]
@@ -230,3 +232,33 @@ def test_a_made_up_condition_is_a_field_of_the_page_and_a_part_of_the_request(
         assert message == "mood: it must be one of calm, wild; got 'sad'"
         plain = studio.error(model="physics-64", conditions={**BALL, "mood": "calm"})
         assert plain == "mood: this model takes no 'mood'; it takes prompt, init"
+
+
+def test_an_adapter_is_offered_by_its_name_and_changes_what_is_drawn(
+    generator: VideoGenerator, tmp_path: Path
+) -> None:
+    generator.save_pretrained(tmp_path / "tiny")
+    model = VideoGenerator.from_pretrained(tmp_path / "tiny")
+    base = model.id
+    torch.manual_seed(4)
+    size = LoraSize(rank=2)
+    add_lora(model.decoder, size)
+    weights = {
+        name: torch.randn_like(weight)
+        for name, weight in lora_weights(model.decoder.state_dict()).items()
+    }
+    save_adapter(tmp_path / "tin toy", weights, size, "tiny", base)
+    models = Models([str(tmp_path / "tiny")], [str(tmp_path / "tin toy")])
+    for studio in open_studio(tmp_path / "gallery", models):
+        assert studio.client.get("/api/models").json()["adapters"] == ["tin toy"]
+        made = [
+            studio.make(conditions={"prompt": "red ball"}, frames=5, seed=1, adapter=adapter)
+            for adapter in (None, "tin toy")
+        ]
+        assert [order["error"] for order in made] == ["", ""]
+        plain, adapted = (codes(studio, order["videos"][0]) for order in made)
+        assert not torch.equal(plain, adapted)
+        record = studio.gallery.record(made[1]["videos"][0])
+        assert record["settings"]["adapter"] == "tin toy"
+        wrong = studio.make(model="physics-64", conditions=BALL, frames=1, adapter="tin toy")
+        assert "belongs to model 'tiny'" in wrong["error"]
