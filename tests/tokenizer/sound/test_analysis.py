@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from kinetoscope.tokenizer.sound import SoundTokenizerConfig
 from kinetoscope.tokenizer.sound.analysis import loudness_targets
 from kinetoscope.tokenizer.sound.spectra import mel_distance
 from kinetoscope.tokenizer.sound.synthesis import Synthesis, tone_frequencies
+from kinetoscope.tokenizer.sound.training.losses import parts_loss
 
 RATE, HOP, TONES, NOISES = 24_000, 125, 160, 24
 
@@ -57,3 +59,13 @@ def test_the_synthesis_of_the_parts_sounds_alike() -> None:
     played = synthesis(loud.clamp_min(1e-6).log(), {}, {})
     assert float(mel_distance(played, wave)) < 3.5
     assert float(mel_distance(torch.zeros_like(wave), wave)) > 20
+
+
+def test_the_loss_of_parts_falls_as_the_mix_nears_the_target() -> None:
+    time = torch.arange(8_000) / RATE
+    wave = (0.2 * (2 * math.pi * 900 * time).sin())[None]
+    wanted = loudness_targets(wave, RATE, HOP, TONES, NOISES).clamp_min(1e-8).log()
+    config = SoundTokenizerConfig()
+    losses = [float(parts_loss(wanted - lower, wave, config)) for lower in (0.0, 1.0, 3.0)]
+    assert losses[0] == 0.0
+    assert losses[0] < losses[1] < losses[2]
