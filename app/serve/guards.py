@@ -7,6 +7,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -89,8 +90,8 @@ class Guard:
             self.count(method, status, seconds)
             place = scope.get("route")
             path = getattr(place, "path", None)  # the pattern, not what the client wrote
-            told = {"method": method, "path": path, "status": status, "request": request_id}
-            log("request", **told, seconds=round(seconds, 4))
+            told: dict[str, Any] = {"method": method, "path": path, "status": status}
+            log("request", **told, request=request_id, seconds=round(seconds, 4))
 
     def _check(self, headers: Headers) -> None:
         if why := self._stranger(headers):
@@ -129,8 +130,8 @@ class Guard:
             try:
                 message = await asyncio.wait_for(receive(), max(0.0, end - time.monotonic()))
             except TimeoutError:
-                message = f"the request did not arrive within {self.seconds:g} seconds"
-                raise ApiError(408, message, code="request_timeout") from None
+                late = f"the request did not arrive within {self.seconds:g} seconds"
+                raise ApiError(408, late, code="request_timeout") from None
             if message["type"] == "http.request":
                 left -= len(message.get("body", b""))
                 is_whole = not message.get("more_body", False)

@@ -52,8 +52,8 @@ class ServeSettings:
     rules: Rules = field(default_factory=Rules)
 
     def worker_count(self) -> int:
-        """Processes that draw. One thread each and one per core made more videos an hour than one
-        process with all cores (benchmarks/serving.py); a GPU wants one large batch."""
+        """Processes that draw: one for each core, with one thread, so that none waits for another
+        one's threads; a GPU wants one large batch. `benchmarks/serving.py` compares plans."""
         if self.workers:
             return self.workers
         from ...generator.devices import choose_device

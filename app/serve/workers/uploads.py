@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from ....files.atomic import write_whole
 from ....files.tensors import load_tensors, save_tensors
 from ....generator.conditions import Canvas
 from ...fields import parse_values
@@ -63,9 +64,8 @@ class UploadFolder:
         if ending is None:
             known = ", ".join(STARTS)
             raise wrong_field(condition, f"{condition}: the file must be one of {known}")
-        self.path.mkdir(parents=True, exist_ok=True)
         name = f"{len(self.files)}{ending}"
-        (self.path / name).write_bytes(content)
+        write_whole(self.path / name, content)
         self.files[condition] = name
 
     def decode(self, canvas: Canvas, seconds: float, memory: int) -> None:
