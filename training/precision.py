@@ -62,7 +62,7 @@ class MeasuredPrecision(Callback):
         device = trainer.strategy.root_device
         found = (self.kept or choose_precision(device)) if trainer.is_global_zero else None
         choice = str(trainer.strategy.broadcast(found))
-        plugin = MixedPrecision(HALF, device.type) if choice == HALF else Precision()
+        plugin = MixedPrecision("bf16-mixed", device.type) if choice == HALF else Precision()
         trainer.strategy.precision_plugin = plugin
         self.choice = choice
         self.tell(choice)

@@ -9,9 +9,11 @@ Legend: T latent frames, H W cells, D features, N places.
 
 from __future__ import annotations
 
+import operator
 import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -121,7 +123,7 @@ class Neighbours:
         distances = []
         for clip in self.clips[::step][:asked]:
             own = self.shards.records[clip]["source"]
-            near = self.nearest(self.codes(clip), 1, lambda source, own=own: source != own)
+            near = self.nearest(self.codes(clip), 1, partial(operator.ne, own))
             distances += [near[0].distance] if near else []
         return distances
 
@@ -137,7 +139,8 @@ class Neighbours:
         for part in codes_THW.split(LONGEST):
             vectors = self.tokenizer.code_vectors(part[None].to(self._device))[0]
             maps_TCHW = vectors.float().movedim(-1, 1)
-            regions = [min(REGIONS, side) for side in maps_TCHW.shape[2:]]
+            H, W = maps_TCHW.shape[2:]
+            regions = (min(REGIONS, H), min(REGIONS, W))
             parts.append(functional.adaptive_avg_pool2d(maps_TCHW, regions).flatten(1).cpu())
         return torch.cat(parts)
 

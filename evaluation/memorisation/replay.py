@@ -67,7 +67,7 @@ def continued(
     B, T = codes_BTHW.shape[:2]
     text = caption_states(generator, captions)
     engine = SamplingEngine(generator.decoder, *text, range(seed, seed + B), params)
-    engine.feed(codes_BTHW[:, 0].flatten(1))
+    engine.feed(codes_BTHW[:, 0].flatten(1, 2))
     drawn = [engine.draw().view_as(codes_BTHW[:, 0]) for _ in range(T - 1)]
     return torch.stack([codes_BTHW[:, 0], *drawn], dim=1)
 

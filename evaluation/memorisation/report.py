@@ -152,16 +152,16 @@ def _measure(
     for clip, codes_THW in _codes(generator, shards, clips, settings):
         info = shards.info(clip)
         caption = info.captions[0] if info.captions else ""
-        rows_1THW = generator.codebooks.in_rows(codes_THW)[None]
-        drawn_1THW = continued(generator, rows_1THW, [caption], settings.sampling, settings.seed)
-        own = generator.codebooks.in_cells(drawn_1THW)[0]
+        codes_1THW = generator.codebooks.take(codes_THW)[None]
+        drawn_1THW = continued(generator, codes_1THW, [caption], settings.sampling, settings.seed)
+        own = generator.codebooks.give(drawn_1THW)[0]
         differing = (near.features(own) - near.features(codes_THW))[1:]
         nearest = near.nearest(own)[0]
         yield Measured(
             source=info.source,
             start=info.start,
-            bits=clip_bits(generator, rows_1THW, [caption])[0],
-            copied=copied_share(rows_1THW[0], drawn_1THW[0]),
+            bits=clip_bits(generator, codes_1THW, [caption])[0],
+            copied=copied_share(codes_1THW[0], drawn_1THW[0]),
             to_itself=float(differing.square().mean()) / 2,
             to_nearest=nearest.distance,
             nearest=nearest.source,
@@ -251,10 +251,10 @@ def _draw(
         measured = wanted.get((info.source, info.start))
         if measured is None:
             continue
-        rows = generator.codebooks.in_rows(codes_THW)[None]
+        rows = generator.codebooks.take(codes_THW)[None]
         caption = info.captions[0] if info.captions else ""
         drawn = continued(generator, rows, [caption], settings.sampling, settings.seed)
-        both = torch.stack([codes_THW, generator.codebooks.in_cells(drawn)[0]])
+        both = torch.stack([codes_THW, generator.codebooks.give(drawn)[0]])
         videos += _pixels(generator, both, info.height, info.width)
         words += [f"{info.source}, {info.start:.2f} s", f"the model, {measured.copied:.0%} copied"]
     with whole_file(Path(path)) as file:

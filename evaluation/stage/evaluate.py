@@ -65,7 +65,7 @@ def _measure(name: str, model: str, size: int, seed: int) -> tuple[Measure, dict
     """What measures a row, and all that its numbers depend on."""
     if name == SOUND:
         hearing = sound_tokenizer(model)
-        settings = {"model": hearing.id if hearing else "none", "seed": seed}
+        settings: dict[str, str | int] = {"model": hearing.id if hearing else "none", "seed": seed}
         return SoundTrip(SoundJudge.from_pretrained(), hearing, seed), settings
     tokenizer = VideoTokenizer.from_pretrained(model)
     trip = RoundTrip(PixelJudge.from_pretrained(), tokenizer, WORLDS[name], size, seed)
