@@ -165,6 +165,7 @@ def test_it_is_seen_while_it_is_drawn_and_can_be_cancelled_or_stopped(
     page.get_by_label("Sentence", exact=True).fill(BALL)
     fill(page, "Frames", 4001)
     page.get_by_role("button", name="Make", exact=True).click()
+    page.wait_for_selector("#stage[data-state=drawing]")
     shows(page, 4)
     told = page.locator("#left").inner_text()
     assert re.fullmatch(r"\d+ of 4001 frames, \d+ s left", told)
