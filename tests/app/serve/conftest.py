@@ -130,7 +130,7 @@ def run_server(
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{port}"
-        client = httpx.Client(base_url=url, timeout=30)
+        client = httpx.Client(base_url=url, timeout=180)
         started.append((server, thread, client))
         end = time.monotonic() + 60
         while time.monotonic() < end:
