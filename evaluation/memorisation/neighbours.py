@@ -9,11 +9,9 @@ Legend: T latent frames, H W cells, D features, N places.
 
 from __future__ import annotations
 
-import operator
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -102,16 +100,13 @@ class Neighbours:
         return self._standard(self._described(codes_THW))
 
     def nearest(
-        self,
-        codes_THW: Tensor,
-        count: int = 1,
-        allowed: Callable[[str], bool] = lambda source: True,
+        self, codes_THW: Tensor, count: int = 1, other_than: str | None = None
     ) -> list[Neighbour]:
-        """The nearest clips from videos that are allowed, best first."""
+        """The nearest clips, best first; none of the video `other_than`."""
         query = self.features(codes_THW)
         found = []
         for row, clip in enumerate(self.clips):
-            if allowed(self.shards.records[clip]["source"]):
+            if self.shards.records[clip]["source"] != other_than:
                 distance, place = best_place(query, self._features[row].float())
                 found.append((distance, clip, place))
         return [self._neighbour(*each) for each in sorted(found)[:count]]
@@ -123,7 +118,7 @@ class Neighbours:
         distances = []
         for clip in self.clips[::step][:asked]:
             own = self.shards.records[clip]["source"]
-            near = self.nearest(self.codes(clip), 1, partial(operator.ne, own))
+            near = self.nearest(self.codes(clip), 1, own)
             distances += [near[0].distance] if near else []
         return distances
 
@@ -139,8 +134,7 @@ class Neighbours:
         for part in codes_THW.split(LONGEST):
             vectors = self.tokenizer.code_vectors(part[None].to(self._device))[0]
             maps_TCHW = vectors.float().movedim(-1, 1)
-            H, W = maps_TCHW.shape[2:]
-            regions = (min(REGIONS, H), min(REGIONS, W))
+            regions = (min(REGIONS, maps_TCHW.shape[2]), min(REGIONS, maps_TCHW.shape[3]))
             parts.append(functional.adaptive_avg_pool2d(maps_TCHW, regions).flatten(1).cpu())
         return torch.cat(parts)
 
