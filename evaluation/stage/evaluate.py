@@ -16,12 +16,12 @@ from .rows import Measure, Progress, format_row, measure_row
 from .sound_trip import SoundTrip
 
 WORLDS = {
-    "round trip": StageConfig(max_objects=2),
-    "round trip of 3 and 4 objects": StageConfig(min_objects=3, max_objects=4),
-    "round trip of weather": StageConfig(
+    "round-trip": StageConfig(max_objects=2),
+    "round-trip-of-3-and-4-objects": StageConfig(min_objects=3, max_objects=4),
+    "round-trip-of-weather": StageConfig(
         styles=("shaded",), weathers=("rain", "snow", "fog"), places=("open",)
     ),
-    "round trip of styles": StageConfig(styles=STYLES[1:], weathers=("clear",)),
+    "round-trip-of-styles": StageConfig(styles=STYLES[1:], weathers=("clear",)),
 }
 SOUND = "sound"
 ROWS = (*WORLDS, SOUND)
@@ -53,7 +53,7 @@ def evaluate(
         progress = measure_row(name, folder, settings, clips, measure)
         print(format_row(name, progress, ORDER), flush=True)
         if isinstance(measure, RoundTrip):
-            sheet = folder / f"{name.replace(' ', '-')}-failures.png"
+            sheet = folder / f"{name}-failures.png"
             if measure.failures(progress, sheet):
                 print(f"\nclips that failed: {sheet}")
         print()

@@ -67,7 +67,7 @@ def measure_row(
     """
     if clips < 1:
         raise ValueError(f"clips must be at least 1; got {clips}")
-    path = folder / f"{name.replace(' ', '-')}.json"
+    path = folder / f"{name}.json"
     progress = _found(path, settings)
     if progress.clips:
         log.info("%s: going on after %d clips", name, progress.clips)

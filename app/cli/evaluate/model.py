@@ -26,7 +26,7 @@ def evaluate(
     held_out: float = 0.02,
     sheet: str | None = None,
     json: str | None = None,
-    rows: list[str] | None = None,
+    rows: str | None = None,
     out: str = "outputs/evaluation",
 ) -> None:
     """Measure a model of the physics world or of the stage, or a tokenizer alone, and print the
@@ -61,9 +61,9 @@ def evaluate(
         held_out: with --memorisation, the share of the videos that `fit` held out.
         sheet: with --memorisation, a .png of the clips that are given back.
         json: a file for the tables.
-        rows: of a model of the stage, which rows to measure, one after another: "round trip",
-            "round trip of 3 and 4 objects", "round trip of weather", "round trip of styles",
-            "sound". All by default. A row goes on where it was stopped.
+        rows: of a model of the stage, which rows to measure, one after another, with commas
+            between them: round-trip, round-trip-of-3-and-4-objects, round-trip-of-weather,
+            round-trip-of-styles, sound. All by default. A row goes on where it was stopped.
         out: of a model of the stage, the folder of its results and of pictures of clips that
             failed.
     """
@@ -81,7 +81,8 @@ def evaluate(
         from ....evaluation.stage.evaluate import evaluate as measure_rows
 
         logging.basicConfig(level=logging.INFO, format="%(message)s")
-        measure_rows(model, rows, prompts, size or 128, seed, out)
+        names = None if rows is None else [name.strip() for name in rows.split(",")]
+        measure_rows(model, names, prompts, size or 128, seed, out)
         return
     from ....evaluation.prompts import evaluate as measure
 

@@ -29,29 +29,29 @@ class Counting:
 
 
 def test_a_stopped_row_goes_on_and_gives_the_same_as_one_that_was_not(tmp_path: Path) -> None:
-    whole = measure_row("round trip", tmp_path / "a", SETTINGS, 20, Counting())
+    whole = measure_row("round-trip", tmp_path / "a", SETTINGS, 20, Counting())
     with pytest.raises(KeyboardInterrupt):
-        measure_row("round trip", tmp_path / "b", SETTINGS, 20, Counting(stop_at=16))
+        measure_row("round-trip", tmp_path / "b", SETTINGS, 20, Counting(stop_at=16))
     rest = Counting()
-    resumed = measure_row("round trip", tmp_path / "b", SETTINGS, 20, rest)
+    resumed = measure_row("round-trip", tmp_path / "b", SETTINGS, 20, rest)
     assert rest.seen == [16, 17, 18, 19]
     assert resumed.votes == whole.votes == {"renders": {"shape": [33, 40], "touch": [0, 0]}}
     again = Counting()
-    measure_row("round trip", tmp_path / "b", SETTINGS, 20, again)
+    measure_row("round-trip", tmp_path / "b", SETTINGS, 20, again)
     assert again.seen == []
 
 
 def test_other_settings_begin_anew(tmp_path: Path) -> None:
-    measure_row("round trip", tmp_path, SETTINGS, 8, Counting())
+    measure_row("round-trip", tmp_path, SETTINGS, 8, Counting())
     other = Counting()
-    measure_row("round trip", tmp_path, SETTINGS | {"seed": 1}, 8, other)
+    measure_row("round-trip", tmp_path, SETTINGS | {"seed": 1}, 8, other)
     assert other.seen == list(range(8))
 
 
 def test_a_table_has_a_line_for_each_attribute(tmp_path: Path) -> None:
-    progress = measure_row("round trip", tmp_path, SETTINGS, 3, Counting())
-    lines = format_row("round trip", progress, ("shape",)).splitlines()
-    assert lines[0] == "round trip, 3 clips"
+    progress = measure_row("round-trip", tmp_path, SETTINGS, 3, Counting())
+    lines = format_row("round-trip", progress, ("shape",)).splitlines()
+    assert lines[0] == "round-trip, 3 clips"
     assert "| shape | 83.3 % | 6 |" in lines
 
 
@@ -67,6 +67,6 @@ def test_failures_are_drawn(tmp_path: Path) -> None:
 
 def test_mistakes_name_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least 1; got 0"):
-        measure_row("round trip", tmp_path, SETTINGS, 0, Counting())
+        measure_row("round-trip", tmp_path, SETTINGS, 0, Counting())
     with pytest.raises(ValueError, match="unknown row 'text'"):
         evaluate("stage-256", ["text"])
