@@ -22,7 +22,6 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ...data.datasets import SKIPPED
-from ...data.datasets.duplicates import TABLE, Duplicate, find_duplicates, write_duplicates
 from ...data.datasets.layouts import PLAIN, list_source
 from ...data.datasets.listed_video import ListedVideo, Problem
 from ...data.datasets.shards import (
@@ -34,6 +33,7 @@ from ...data.datasets.shards import (
 from ...data.datasets.video_list import list_videos
 from ...data.datasets.wanted import Wanted, filtered, marked_source
 from ...data.ledger.licences import check_licences
+from ...data.report.duplicates import TABLE, Duplicate, find_duplicates, write_duplicates
 from ...data.video.workers import Decoders, Reading
 from ...files.json_file import read_json, write_json
 from .make_shard import Models, ShardOptions, load_models, make_shard

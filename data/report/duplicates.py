@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from ...files.atomic import whole_file
+from ..datasets.listed_video import ListedVideo
 from ..video import VideoError, probe, read_clip
-from .listed_video import ListedVideo
 
 TABLE = "duplicates.csv"
 MOMENTS = 8

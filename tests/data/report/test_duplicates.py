@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from kinetoscope.data.datasets.duplicates import (
+from kinetoscope.data.datasets.video_list import list_videos
+from kinetoscope.data.report.duplicates import (
     TABLE,
     find_duplicates,
     small_pictures,
     write_duplicates,
 )
-from kinetoscope.data.datasets.video_list import list_videos
 from kinetoscope.data.video import VideoError, write_video
 from torch import Tensor
 from torch.nn import functional
