@@ -7,7 +7,7 @@ latent.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import torch
 from torch import Tensor, nn
@@ -263,7 +263,7 @@ class VideoGenerator(nn.Module):
         dtype: str = "float32",
         quantize: str | None = None,
         size: int | None = None,
-    ) -> "VideoGenerator":
+    ) -> Self:
         """Load a shipped model by name, a folder, or a hub id; safetensors only.
 
         Args:
@@ -288,7 +288,7 @@ class VideoGenerator(nn.Module):
         generator = cls(decoder, tokenizer, TextEncoder.from_pretrained(folder / "text")).eval()
         return generator.lighten(dtype, quantize)
 
-    def lighten(self, dtype: str = "float32", quantize: str | None = None) -> "VideoGenerator":
+    def lighten(self, dtype: str = "float32", quantize: str | None = None) -> Self:
         """Make the decoder smaller and less exact, in place, to sample from it; tokenizer and text
         encoder stay.
 

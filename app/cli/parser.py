@@ -166,7 +166,7 @@ def _add_argument(parser: Any, parameter: inspect.Parameter, text: str, position
     else:
         numbers = {"int": "N", "float": "X", "Mapping": "{NAME: X}"}
         found = [letter for word, letter in numbers.items() if re.search(rf"\b{word}\b", str(kind))]
-        metavar = found[-1] if found else METAVARS.get(name, name.upper())
+        metavar: Any = found[-1] if found else METAVARS.get(name, name.upper())
         if name in SEVERAL:
             kind, metavar = str, SEVERAL[name]
             options["nargs"] = len(metavar)

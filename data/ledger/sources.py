@@ -93,11 +93,17 @@ def ledger_of_shards(
         since = struck[record["sha256"]].since if record.get("sha256") in struck else ""
         if name in rows or not (since or counts[name]):
             continue
-        about = [str(record.get(key, "")) for key in ("licence", "owner", "origin")]
-        if "licence" not in record:  # shards of an older version
-            about[0] = shards.info(index).licence
+        licence = record.get("licence")
+        if licence is None:  # shards of an older version
+            licence = shards.info(index).licence
         rows[name] = LedgerRow(
-            str(record.get("sha256", "")), name, *about, clips=counts[name], struck_out=since
+            sha256=str(record.get("sha256", "")),
+            name=name,
+            licence=str(licence),
+            owner=str(record.get("owner", "")),
+            source=str(record.get("origin", "")),
+            clips=counts[name],
+            struck_out=since,
         )
     return list(rows.values())
 

@@ -176,9 +176,11 @@ class PhysicsDataModule(_WithLedger):
 
 
 def known_contents(module: lightning.LightningDataModule) -> KnownContents:
-    """Hashes of videos, kept where the runs are."""
-    root = module.trainer.default_root_dir if module.trainer else None
-    return KnownContents(Path(root) / "contents.json" if root else None)
+    """Hashes of videos, kept beside the logs of runs, where there are any."""
+    trainer = module.trainer
+    if trainer is None or not trainer.loggers or trainer.log_dir is None:
+        return KnownContents(None)
+    return KnownContents(Path(trainer.log_dir).parent / "contents.json")
 
 
 class WithRealClips(IterableDataset[dict[str, Any]]):
