@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import lightning.pytorch as pl
 import torch
@@ -21,7 +21,7 @@ from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 log = logging.getLogger(__name__)
 AUTO = "auto"
 SINGLE = "32-true"
-HALF = "bf16-mixed"
+HALF: Final = "bf16-mixed"
 GAIN = 1.3  # how many times as fast bfloat16 must be
 SIZES = {"cpu": 512}  # rows and columns of the matrices
 LARGE = 4096  # on anything else
