@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from ..provenance.options import Disclosure, Rules
+
 
 def studio(
     *,
@@ -17,6 +19,8 @@ def studio(
     limit_gb: float = 5.0,
     when_full: Literal["stop", "remove_oldest"] = "stop",
     device: str | None = None,
+    disclosure: Disclosure = Disclosure(),
+    rules: Rules = Rules(),
 ) -> int:
     """Open a page on this machine on which videos are made and kept.
 
@@ -33,6 +37,8 @@ def studio(
         limit_gb: how many gigabytes the gallery may take; the page can change it.
         when_full: stop, to make nothing more then, or remove_oldest, to let the oldest videos go.
         device: such as cpu or cuda; by default a GPU if there is one.
+        disclosure: what the videos say about where they came from.
+        rules: who is asked before anything is drawn.
     """
     try:
         import fastapi  # noqa: F401
@@ -46,9 +52,9 @@ def studio(
 
     if port is not None and not 1 <= port <= 65535:
         raise ValueError(f"--port must be 1 to 65535; got {port}")
+    disclosure.check()
     rule = DiskRule(limit_gb, when_full)
-    models = Models(
-        [model] if model else [], (adapters or "").split(",") if adapters else [], device
-    )
-    run(listen(host, port), Path(folder), models, rule, not no_open)
+    folders = adapters.split(",") if adapters else []
+    models = Models([model] if model else [], folders, device, rules)
+    run(listen(host, port), Path(folder), models, rule, not no_open, disclosure)
     return 0

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ...generator.pipeline import VideoGenerator
     from ...generator.session import VideoSession
+    from ..provenance.writer import Signing
 
 POSTER_QUALITY = 88
 
@@ -35,12 +36,14 @@ class Drawing:
         order: Order,
         generator: VideoGenerator,
         session: VideoSession,
+        signing: Signing,
     ) -> None:
         self.gallery = gallery
         self.channel = channel
         self.order = order
         self.generator = generator
         self.session = session
+        self.signing = signing
         self.codes: list[Tensor] = []  # [B, 1, H, W] or [B, 1, H, W, Q]
         self.posters: list[bytes] = []
 
@@ -54,11 +57,18 @@ class Drawing:
         with contextlib.ExitStack() as open_files:
             writers = [
                 open_files.enter_context(
-                    saved_video(self.gallery.path(video), order.settings.fps, self._tags(seed))
+                    saved_video(
+                        self.gallery.path(video),
+                        seed,
+                        order.settings,
+                        self.gallery,
+                        self.generator,
+                        self.signing,
+                    )
                 )
                 for video, seed in zip(order.videos, order.seeds)
             ]
-            yield lambda chunk: self._take(chunk, writers)
+            yield lambda chunk: self._take(chunk, [writer.write for writer in writers])
 
     def _take(self, chunk_B3fYX: Tensor, writers: list[Callable[[Tensor], None]]) -> None:
         from ...data.video import to_uint8
@@ -114,22 +124,17 @@ class Drawing:
             }
             self.gallery.add(record, self.posters[index])
 
-    def _tags(self, seed: int) -> dict[str, object]:
-        settings = self.order.settings
-        given = {name: text for name, text in settings.conditions.items() if name != "prompt"}
-        given |= settings.names()
-        adapter = {} if settings.adapter is None else {"adapter": settings.adapter}
-        model = {"prompt": settings.prompt, "seed": seed, "model": settings.model}
-        return {**model, **adapter, **settings.sampling, **given}
-
 
 def _poster(video_3fYX: Tensor) -> bytes:
     """The last of these frames as a JPEG."""
     from PIL import Image
 
-    from .save import enlarged
+    from .save import enlargement
 
-    pixels = enlarged(video_3fYX[:, -1:])[:, 0].permute(1, 2, 0).contiguous().numpy()
+    pixels = video_3fYX[:, -1].permute(1, 2, 0).contiguous().numpy()
+    times = enlargement(*pixels.shape[:2])
+    image = Image.fromarray(pixels)
+    image = image.resize((image.width * times, image.height * times), Image.Resampling.BICUBIC)
     target = io.BytesIO()
-    Image.fromarray(pixels).save(target, "JPEG", quality=POSTER_QUALITY, subsampling=0)
+    image.save(target, "JPEG", quality=POSTER_QUALITY, subsampling=0)
     return target.getvalue()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..provenance.options import Disclosure
 from .gallery import DiskRule, Gallery
 from .guard import new_token
 from .models import Models
@@ -66,6 +67,7 @@ def run(
     models: Models,
     rule: DiskRule,
     open_browser: bool,
+    disclosure: Disclosure,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve the studio until Ctrl-C."""
@@ -74,7 +76,7 @@ def run(
     from .server import create_app
 
     gallery = Gallery(folder, rule)
-    app = create_app(gallery, models, place.hosts, place.token)
+    app = create_app(gallery, models, place.hosts, place.token, disclosure=disclosure)
     config = uvicorn.Config(
         app,
         log_level="warning",

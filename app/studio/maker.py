@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ...training.progress import one_line
 from ..fields import condition_fields, parse_values
+from ..provenance.options import Disclosure
 from ..runs.jobs import LARGEST_SEED
 from .drawing import Drawing
 from .gallery import Gallery
@@ -46,12 +47,20 @@ class Maker:
         gallery: where they go.
         models: that can be asked for.
         channel: is told and shown what happens.
+        disclosure: what the videos say of where they came from.
     """
 
-    def __init__(self, gallery: Gallery, models: Models, channel: Channel) -> None:
+    def __init__(
+        self,
+        gallery: Gallery,
+        models: Models,
+        channel: Channel,
+        disclosure: Disclosure = Disclosure(),
+    ) -> None:
         self.gallery = gallery
         self.models = models
         self.channel = channel
+        self.disclosure = disclosure
         self.orders: dict[int, Order] = {}
         self._numbers = itertools.count(1)
         self._waiting: queue.Queue[Order | None] = queue.Queue()
@@ -153,7 +162,10 @@ class Maker:
         order.state = "drawing"
         order.began = time.monotonic()
         self._tell(order)
-        drawing = Drawing(self.gallery, self.channel, order, generator, session)
+        from ..provenance.writer import Signing
+
+        signing = Signing(self.disclosure, order.notes.append)
+        drawing = Drawing(self.gallery, self.channel, order, generator, session, signing)
         with drawing.files() as write:
             for chunk in session:
                 write(chunk)

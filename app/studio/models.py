@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 
 from ...files.model_folder import CONFIG, WEIGHTS, find_folder, load_config, shipped_models
 from ..fields import Field, condition_fields
+from ..provenance.options import Rules
 from ..runs.jobs import read_prompts
 
 if TYPE_CHECKING:
@@ -28,18 +29,24 @@ class Models:
         models: names, folders or hub ids beside those that ship.
         adapters: folders of adapters.
         device: such as "cpu"; by default a GPU if there is one.
+        rules: who is asked before anything is drawn.
 
     Raises:
         ValueError: two of them have one name.
     """
 
     def __init__(
-        self, models: Sequence[str] = (), adapters: Sequence[str] = (), device: str | None = None
+        self,
+        models: Sequence[str] = (),
+        adapters: Sequence[str] = (),
+        device: str | None = None,
+        rules: Rules = Rules(),
     ) -> None:
         shipped = [name for name, folder in shipped_models().items() if _is_generator(folder)]
         self.models = _named([*models, *shipped])
         self.adapters = _named(adapters)
         self.device = device
+        self.rules = rules
         self._loaded: tuple[tuple[Any, ...], VideoGenerator] | None = None
 
     def check(self, model: str, adapter: str | None) -> None:
@@ -96,14 +103,15 @@ class Models:
         """
         from ...files.model_folder import UndrawnWeights
         from ...generator.devices import choose_device
-        from ...generator.pipeline import VideoGenerator
+        from ..provenance.policy import Gate, GuardedGenerator, load_policies
 
         choice = (model, adapter, size)
         if self._loaded is not None and self._loaded[0] == choice:
             return self._loaded[1]
         self._loaded = None  # two large models may not fit
         with UndrawnWeights():
-            generator = VideoGenerator.from_pretrained(self.models[model], size=size)
+            generator = GuardedGenerator.from_pretrained(self.models[model], size=size)
+        generator.gate = Gate(load_policies(self.rules.policy), self.rules.log_refused)
         generator.to(choose_device(self.device))
         if adapter is not None:
             from ...generator.training.lora import load_adapter

@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from ..provenance.generation import Generation, Ingredient, public_name
 
-from ...data.video import VideoWriter
+if TYPE_CHECKING:
+    from ...generator.pipeline import VideoGenerator
+    from ..provenance.writer import GeneratedVideoWriter, Signing
+    from .gallery import Gallery
+    from .settings import Settings
 
 WATCHABLE = 256  # small pictures are enlarged to about this many pixels
-MADE_BY = "made by a generative model"
 
 
-@contextlib.contextmanager
 def saved_video(
-    path: Path, fps: float, about: Mapping[str, object]
-) -> Iterator[Callable[[Tensor], None]]:
-    """A function that appends uint8 [3, f, Y, X] to a video, which is there when the block has
-    ended well and is not when it has not.
+    path: Path,
+    seed: int,
+    settings: Settings,
+    gallery: Gallery,
+    generator: VideoGenerator,
+    signing: Signing,
+) -> GeneratedVideoWriter:
+    """A writer of one video of an order, see `GeneratedVideoWriter`."""
+    about = generation(seed, settings, gallery, generator)
+    return signing.writer(path, settings.fps, about, enlargement(*generator.size))
 
-    Args:
-        about: how it was made, for its metadata.
-    """
-    tags = {"comment": MADE_BY, "version": f"kinetoscope {version('kinetoscope')}", **about}
-    with VideoWriter(path, fps, tags) as writer:
-        yield lambda chunk: writer.write(enlarged(chunk))
+
+def enlargement(height: int, width: int) -> int:
+    """How many times pictures are enlarged, so that they can be watched."""
+    return max(1, WATCHABLE // min(height, width))
 
 
-def enlarged(chunk: Tensor) -> Tensor:
-    """Small pictures at a size at which they can be watched: uint8 [3, f, Y, X]."""
-    times = max(1, WATCHABLE // min(chunk.shape[2:]))
-    if times == 1:
-        return chunk
-    frames = torch.nn.functional.interpolate(
-        chunk.transpose(0, 1).float(), scale_factor=times, mode="bicubic"
-    )
-    return frames.round().clamp(0, 255).to(torch.uint8).transpose(0, 1)
+def generation(
+    seed: int, settings: Settings, gallery: Gallery, generator: VideoGenerator
+) -> Generation:
+    """What a video says of how it came about."""
+    from ...generator.conditions import CONDITIONS
+
+    ingredients = [
+        Ingredient(gallery.given(value["file"]), name, CONDITIONS[name].port == "past")
+        for name, value in settings.conditions.items()
+        if not isinstance(value, str)
+    ]
+    if settings.origin is not None and settings.origin.frame:
+        ingredients.append(Ingredient(gallery.path(settings.origin.video), "init", True))
+    told = {name: text for name, text in settings.conditions.items() if name != "prompt"}
+    told |= settings.names()
+    if settings.adapter is not None:
+        told["adapter"] = public_name(settings.adapter)
+    model = public_name(settings.model)
+    about = {**settings.sampling, **told}
+    return Generation(model, generator.id, settings.prompt, seed, about, ingredients)

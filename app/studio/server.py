@@ -19,6 +19,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from ...training.progress import one_line
+from ..provenance.options import Disclosure
 from .gallery import MOST_UPLOADED, DiskRule, Gallery
 from .guard import Guard
 from .live import Channel
@@ -37,15 +38,17 @@ def create_app(
     hosts: Collection[str] | None,
     token: str | None = None,
     channel: Channel | None = None,
+    disclosure: Disclosure = Disclosure(),
 ) -> FastAPI:
     """The application of one studio.
 
     Args:
         hosts, token: as for `Guard`.
         channel: the live picture; a new one if not given.
+        disclosure: what videos say of where they came from.
     """
     live = channel or Channel()
-    maker = Maker(gallery, models, live)
+    maker = Maker(gallery, models, live, disclosure)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
