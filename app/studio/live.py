@@ -115,16 +115,13 @@ class Channel:
         watcher = _Watcher(asyncio.get_running_loop())
         with self._lock:
             self._watchers.add(watcher)
+        sending = asyncio.create_task(self._send(socket, watcher))
+        sending.add_done_callback(_forget)
         try:
-            listening = asyncio.create_task(self._listen(socket, watcher))
-            sending = asyncio.create_task(self._send(socket, watcher))
-            _, open_tasks = await asyncio.wait(
-                {listening, sending}, return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in open_tasks:
-                task.cancel()
-            await asyncio.gather(listening, sending, return_exceptions=True)
+            with contextlib.suppress(Exception):  # it has closed, which both tasks trip over
+                await self._listen(socket, watcher)
         finally:
+            sending.cancel()
             with self._lock:
                 self._watchers.discard(watcher)
 
@@ -215,3 +212,9 @@ def encode_picture(pixels: np.ndarray) -> bytes:
     else:
         image.save(target, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     return target.getvalue()
+
+
+def _forget(task: asyncio.Task[None]) -> None:
+    """Nobody needs to hear of a socket that closed while something was sent."""
+    if not task.cancelled():
+        task.exception()
