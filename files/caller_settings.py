@@ -18,6 +18,9 @@ def own_settings() -> Iterator[None]:
     that is half drawn under autocast would otherwise be another video, and tensors that our code
     moves where they belong would begin on a device that cannot make them.
     """
+    if torch.compiler.is_compiling():  # a graph is made for the settings that hold then
+        yield
+        return
     with contextlib.ExitStack() as stack:
         for processor in PROCESSORS:
             if torch.is_autocast_enabled(processor):

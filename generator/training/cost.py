@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 GB = 1e9
 DEVICES = (1, 2, 4, 8, 16, 32, 64)
 FLOAT = 4  # bytes
+AUTO = "auto"  # the precision that follows the machine; counted as that of a GPU, which is half
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,7 @@ def _plan_of(model: dict[str, Any], latents: int, batch: int, precision: str) ->
         text=model.get("size", {}).get("max_text", DecoderSize.max_text),
         matrix_state=4 if model.get("muon_lr") else 8,
         averaged=bool(model.get("ema_decay", True)),
-        half="16" in precision,
+        half="16" in precision or precision == AUTO,
         recompute=bool(model.get("recompute", False)),
     )
 

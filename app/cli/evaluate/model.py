@@ -29,8 +29,10 @@ def evaluate(
     rows: str | None = None,
     out: str = "outputs/evaluation",
 ) -> None:
-    """Measure a model of the physics world or of the stage, or a tokenizer alone, and print the
-    tables. Of any model, measure what it gives back of its training clips.
+    """Measure a model on its own world, or a tokenizer alone, and print the tables.
+
+    Those worlds are the physics world and the stage. Of any model, `--memorisation` measures what
+    it gives back of its training clips.
 
     `evaluate videos`, `evaluate tokenizer` and `evaluate compare` measure any videos, any tokenizer
     and why two results differ; each has a --help of its own. A model that is called like one of

@@ -68,7 +68,7 @@ def clip(seed: int, latents: int = 3, text: bool = True) -> Clip:
         16,
         9.0,
         "MIT",
-        lengths,
+        text_lengths=lengths,
     )
     states = draw.standard_normal((5, 4)).astype(np.float16) if text else None
     return Clip(info, draw.integers(0, 99, (latents, 2, 2)).astype(np.int16), states)
