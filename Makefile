@@ -13,8 +13,8 @@ help:  ## list the targets
 demo: $(VENV)/.installed  ## make videos from sentences with the model that ships here
 	$(BIN)/kinetoscope demo --out outputs/demo
 
-test: lint types  ## lint, type-check and run the quick tests
-	$(BIN)/python -m pytest -q --durations=5
+test: lint types  ## lint, type-check and run the quick tests, in two processes of one thread
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --durations=5
 
 test-all: lint types  ## the same with the slow tests
 	$(BIN)/python -m pytest -q --durations=15 -m "not gpu"
