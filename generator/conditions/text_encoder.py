@@ -274,9 +274,9 @@ def _check_read(folder: Path, model: "PreTrainedModel", found: dict[str, Any]) -
             )
 
 
-def fit_once(folder: Path) -> None:
-    """Fit the caption encoder of the physics world into `folder`, unless it is there. One
-    process does; others wait."""
+def fit_once(folder: Path, world: str) -> None:
+    """Fit the caption encoder of a world into `folder`, unless it is there. One process does;
+    others wait."""
     from filelock import FileLock
 
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -284,4 +284,4 @@ def fit_once(folder: Path) -> None:
         if not (folder / "config.json").exists():
             from ..training.caption_encoder import fit_text_encoder
 
-            fit_text_encoder(folder)
+            fit_text_encoder(folder, world)

@@ -1,4 +1,4 @@
-"""Trains the small text encoder of the physics world, an ordinary Hugging Face folder.
+"""Trains the small text encoder of a world, an ordinary Hugging Face folder.
 
 Facts of this encoder
 - Lower-case WordPiece tokenizer of the words of captions; single letters and digits are pieces, so
@@ -8,7 +8,7 @@ Facts of this encoder
   state of every word says which object it is about and what that object is and does. So the text
   states already tell which colour belongs to which object, and a video model that reads the frozen
   states need not find out.
-- It reads all colour-shape pairs in training; only the video model never sees some of them
+- It reads all pairs of attributes in training; only the video model never sees some of them
   (`scene.HELD_OUT_PAIRS`).
 
 This is a plain loop rather than Lightning: it takes minutes on one device, and needs no checkpoints
@@ -21,6 +21,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -29,35 +30,38 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from torch import Tensor, nn
 from transformers import AutoModel, ModernBertConfig, ModernBertModel, PreTrainedTokenizerFast
 
-from ...data.worlds.physics.captions import VECTOR_SIZES, Attributes, describe
+from ...data.worlds.language import IGNORED, Example, Language
 from ...data.worlds.physics.clips import HELD_OUT_SEED
-from ...data.worlds.physics.prompts import (
-    CAMERA_TAG,
-    TAGS,
-    TIME_TAG,
-    Tagged,
-    random_sentence,
-    roughen,
-    tag_words,
-)
-from ...data.worlds.physics.scene import PhysicsConfig, sample_scenes
+from ...data.worlds.physics.language import PhysicsLanguage
+from ...data.worlds.stage.language import StageLanguage
 from ...files.atomic import whole_folder
 from ...files.tensors import load_tensors, save_tensors
 
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 MARKS = ".,;:!?'-()"
-MAX_TOKENS = 64
 SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-IGNORED = -100
-
-# Entries of `Attributes.vector` in order; an object's entries have one more class for "not said".
-SENTENCE_SIZES = tuple(size + (1 <= index <= 12) for index, size in enumerate(VECTOR_SIZES))
-ENTRIES = ("count", *("colour", "shape", "size", "motion") * 3, "camera", "time", "collides")
-# Entries of a word: its tag; colour, shape, size and motion of its object; camera; time.
-WORD_SIZES = (len(TAGS), *SENTENCE_SIZES[1:5], *SENTENCE_SIZES[13:15])
 
 
-def fit_tokenizer(sentences: Iterable[str], rarest: int = 12) -> PreTrainedTokenizerFast:
+@dataclass(frozen=True)
+class Course:
+    """What is learned: a language, from how many batches, with a vocabulary from how many
+    sentences; and the tokens that the longest sentence may have."""
+
+    language: Language
+    steps: int
+    read: int
+    max_tokens: int
+
+
+COURSES = {
+    "physics": Course(PhysicsLanguage(), steps=600, read=4000, max_tokens=64),
+    "stage": Course(StageLanguage(), steps=1500, read=12000, max_tokens=128),
+}
+
+
+def fit_tokenizer(
+    sentences: Iterable[str], max_tokens: int, rarest: int = 12
+) -> PreTrainedTokenizerFast:
     """A lower-casing WordPiece tokenizer with [CLS] first and [SEP] last.
 
     Words that come at least `rarest` times are whole, all others are spelled. (The library's own
@@ -83,7 +87,7 @@ def fit_tokenizer(sentences: Iterable[str], rarest: int = 12) -> PreTrainedToken
         single=f"{first} $A {last}", pair=f"{first} $A {last} $B {last}", special_tokens=ids
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=MAX_TOKENS, **SPECIAL
+        tokenizer_object=tokenizer, model_max_length=max_tokens, **SPECIAL
     )
 
 
@@ -96,7 +100,7 @@ def make_encoder(
         num_hidden_layers=layers,
         num_attention_heads=heads,
         intermediate_size=3 * hidden // 2,
-        max_position_embeddings=MAX_TOKENS,
+        max_position_embeddings=tokenizer.model_max_length,
         initializer_range=0.05,
         # for some ten positions
         rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 100.0}},
@@ -113,65 +117,48 @@ def make_encoder(
 class ReadOut(nn.Module):
     """Linear read-outs of the sentence (from the first token) and of each word (all tokens)."""
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, hidden: int, language: Language) -> None:
         super().__init__()
-        self.sentence = nn.Linear(hidden, sum(SENTENCE_SIZES))
-        self.word = nn.Linear(hidden, sum(WORD_SIZES))
+        self.sizes = (list(language.sentence_sizes), list(language.word_sizes))
+        self.sentence = nn.Linear(hidden, sum(language.sentence_sizes))
+        self.word = nn.Linear(hidden, sum(language.word_sizes))
 
     def forward(self, states_BSD: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Logits [B, classes] for each of SENTENCE_SIZES, and [B, S, classes] for WORD_SIZES."""
-        sentence = self.sentence(states_BSD[:, 0]).split(SENTENCE_SIZES, -1)
-        return sentence, self.word(states_BSD).split(WORD_SIZES, -1)
+        """Logits [B, classes] for each entry of a sentence, and [B, S, classes] of a word."""
+        sentence_sizes, word_sizes = self.sizes
+        sentence = self.sentence(states_BSD[:, 0]).split(sentence_sizes, -1)
+        return sentence, self.word(states_BSD).split(word_sizes, -1)
 
 
-def _sentence_targets(said: Attributes) -> list[int]:
-    """`vector` with "not said" of an object's entries as their last class."""
-    entries = zip(said.vector().tolist(), VECTOR_SIZES)
-    return [size if value < 0 else value for value, size in entries]
-
-
-def _word_targets(example: Tagged) -> list[list[int]]:
-    """For every word one class per entry of WORD_SIZES; IGNORED where there is none."""
-    none = [IGNORED] * 4
-    rows = []
-    for tag in example.tags:
-        thing = none
-        if tag < CAMERA_TAG:
-            values = zip(example.said.objects[tag], VECTOR_SIZES[1:5])
-            thing = [size if value < 0 else value for value, size in values]
-        camera = example.said.camera if tag == CAMERA_TAG else IGNORED
-        when = example.said.time if tag == TIME_TAG else IGNORED
-        rows.append([tag, *thing, camera, when])
-    return rows
-
-
-def _collate(tokenizer: PreTrainedTokenizerFast, examples: Sequence[Tagged]) -> dict[str, Tensor]:
-    """input_ids, attention_mask [B, S]; sentence [B, 16]; word [B, S, 7], IGNORED at specials."""
+def _collate(tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]) -> dict[str, Tensor]:
+    """input_ids, attention_mask [B, S]; sentence [B, entries]; word [B, S, entries], IGNORED at
+    specials."""
     words = [list(example.words) for example in examples]
     batch = tokenizer(
         words, is_split_into_words=True, padding=True, truncation=True, return_tensors="pt"
     )
-    targets = torch.full((*batch["input_ids"].shape, len(WORD_SIZES)), IGNORED)
+    entries = len(examples[0].words_say[0])
+    targets = torch.full((*batch["input_ids"].shape, entries), IGNORED)
     for row, example in enumerate(examples):
-        table = torch.tensor([*_word_targets(example), [IGNORED] * len(WORD_SIZES)])
+        table = torch.tensor([*example.words_say, (IGNORED,) * entries])
         targets[row] = table[[-1 if word is None else word for word in batch.word_ids(row)]]
-    sentence = torch.tensor([_sentence_targets(example.said) for example in examples])
-    mask = batch["attention_mask"]
     return {
         "input_ids": batch["input_ids"],
-        "attention_mask": mask,
-        "sentence": sentence,
+        "attention_mask": batch["attention_mask"],
+        "sentence": torch.tensor([example.sentence for example in examples]),
         "word": targets,
     }
 
 
 def _batches(
-    tokenizer: PreTrainedTokenizerFast, rng: random.Random, size: int
+    language: Language, tokenizer: PreTrainedTokenizerFast, rng: random.Random, size: int
 ) -> Iterator[dict[str, Tensor]]:
     """Endless batches of sentences of similar length, half of them roughened."""
     while True:
-        drawn = [random_sentence(rng) for _ in range(8 * size)]
-        drawn = [roughen(example, rng) if rng.random() < 0.5 else example for example in drawn]
+        drawn = [
+            language.rough(rng) if rng.random() < 0.5 else language.sentence(rng)
+            for _ in range(8 * size)
+        ]
         drawn.sort(key=lambda example: len(example.words))
         starts = list(range(0, len(drawn), size))
         rng.shuffle(starts)
@@ -223,7 +210,8 @@ def _train(
 
 def fit_text_encoder(
     out: Path,
-    steps: int = 600,
+    world: str = "physics",
+    steps: int | None = None,
     seed: int = 0,
     threads: int = 1,
     hidden: int = 128,
@@ -236,6 +224,8 @@ def fit_text_encoder(
     precision.
 
     Args:
+        world: the one whose captions it learns, "physics" or "stage".
+        steps: those of the world's course, if not given.
         test_captions: captions of simulated scenes, never trained on, that the accuracies come
             from.
 
@@ -245,6 +235,8 @@ def fit_text_encoder(
     Raises:
         ValueError: for numbers below 1, or if the folder that shall hold `out` does not exist.
     """
+    course = _course(world)
+    steps = course.steps if steps is None else steps
     for name, value in (
         ("steps", steps),
         ("threads", threads),
@@ -260,15 +252,23 @@ def fit_text_encoder(
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     rng = random.Random(seed)
-    examples = (random_sentence(rng) for _ in range(4000))
-    tokenizer = fit_tokenizer(
-        roughen(e, rng).text if i % 2 else e.text for i, e in enumerate(examples)
+    language = course.language
+    examples = (
+        language.rough(rng) if index % 2 else language.sentence(rng) for index in range(course.read)
     )
+    tokenizer = fit_tokenizer((example.text for example in examples), course.max_tokens)
     encoder = make_encoder(tokenizer, hidden, layers)
-    read_out = ReadOut(hidden)
-    _train(encoder, read_out, _batches(tokenizer, rng, batch_size), steps, learning_rate)
+    read_out = ReadOut(hidden, language)
+    batches = _batches(language, tokenizer, rng, batch_size)
+    _train(encoder, read_out, batches, steps, learning_rate)
     _write(out, tokenizer, encoder, read_out)
-    return evaluate_text_encoder(out, test_captions)
+    return evaluate_text_encoder(out, world, test_captions)
+
+
+def _course(world: str) -> Course:
+    if world not in COURSES:
+        raise ValueError(f"world must be one of {', '.join(COURSES)}; got {world!r}")
+    return COURSES[world]
 
 
 def _write(
@@ -287,26 +287,28 @@ def _write(
 class TextReader:
     """Reads attributes with the encoder in `folder`, to check it; no video model uses this."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, world: str = "physics") -> None:
+        self.language = _course(world).language
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
         self.encoder = AutoModel.from_pretrained(folder, local_files_only=True).eval()
-        self.read_out = ReadOut(self.encoder.config.hidden_size)
+        self.read_out = ReadOut(self.encoder.config.hidden_size, self.language)
         self.read_out.load_state_dict(load_tensors(folder / "read_out.safetensors")[0])
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """`Attributes.vector` of each text [B, 16], and the classes of each token [B, S, 7]."""
+        """The classes of each sentence [B, entries], and of each token [B, S, entries]."""
         batch = self.tokenizer(list(texts), padding=True, return_tensors="pt")
         states = self.encoder(
             input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
         ).last_hidden_state
         sentence, word = self.read_out(states)
-        vector = torch.stack([logits.argmax(-1) for logits in sentence], -1)
-        vector = vector.where(vector < torch.tensor(VECTOR_SIZES), -1)
-        return vector, torch.stack([logits.argmax(-1) for logits in word], -1)
+        classes = torch.stack([logits.argmax(-1) for logits in sentence], -1)
+        return classes, torch.stack([logits.argmax(-1) for logits in word], -1)
 
 
-def evaluate_text_encoder(folder: Path, captions: int = 1000) -> dict[str, float]:
+def evaluate_text_encoder(
+    folder: Path, world: str = "physics", captions: int = 1000
+) -> dict[str, float]:
     """Share of attributes that the encoder reads right from captions that it was not trained on.
 
     Returns:
@@ -314,31 +316,27 @@ def evaluate_text_encoder(folder: Path, captions: int = 1000) -> dict[str, float
         `sentences`; `words`: entries read from single tokens; `pairs`: all attributes of sentences
         with a pair of `scene.HELD_OUT_PAIRS`.
     """
-    reader = TextReader(folder)
+    reader = TextReader(folder, world)
+    language = reader.language
     seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + captions)
     scores = {}
-    for key, config in (
-        ("all", PhysicsConfig(max_objects=3)),
-        ("pairs", PhysicsConfig(max_objects=3, only_held_out=True)),
-    ):
-        examples = [
-            tag_words(*pair) for pair in zip(*describe(sample_scenes(seeds, 33, config), seeds))
-        ]
-        target = torch.stack([example.said.vector() for example in examples])
-        word_targets = _collate(reader.tokenizer, examples)["word"]
-        vector, words = reader([example.text for example in examples])
-        right = vector == target
-        said = target >= 0
+    for key in ("all", "pairs"):
+        examples = language.of_scenes(seeds, held_out=key == "pairs")
+        batch = _collate(reader.tokenizer, examples)
+        read, words = reader([example.text for example in examples])
+        right = read == batch["sentence"]
+        said = batch["sentence"] != language.unsaid
         scores[key] = right[said].float().mean().item()
         if key == "all":
             scores |= {
                 name: right[:, columns][said[:, columns]].float().mean().item()
-                for name in dict.fromkeys(ENTRIES)
-                if (columns := [i for i, entry in enumerate(ENTRIES) if entry == name])
+                for name in dict.fromkeys(language.entries)
+                if (columns := [i for i, entry in enumerate(language.entries) if entry == name])
             }
             scores["unsaid"] = right[~said].float().mean().item()
             scores["sentences"] = right.all(1).float().mean().item()
-            scores["words"] = (words == word_targets)[word_targets != IGNORED].float().mean().item()
+            there = batch["word"] != IGNORED
+            scores["words"] = (words == batch["word"])[there].float().mean().item()
     return scores
 
 

@@ -58,8 +58,9 @@ class GeneratorModule(pl.LightningModule):
     Args:
         tokenizer: shipped name, folder or hub id of the tokenizer.
         text: folder or hub id of a Hugging Face text encoder; it stays frozen.
-        fit_text: first train the encoder for captions of the physics world into the folder `text`,
-            if it is not there yet.
+        fit_text: first train an encoder for the captions of a `world` into the folder `text`, if it
+            is not there yet.
+        world: "physics" or "stage".
         size: sizes of the decoder.
         grid: latent rows and columns of the training clips, in cells.
         codebooks: number of codes of a cell to learn, for a tokenizer that has several; None for
@@ -100,6 +101,7 @@ class GeneratorModule(pl.LightningModule):
         tokenizer: str = "physics-64",
         text: str = "physics-64",
         fit_text: bool = False,
+        world: str = "physics",
         size: DecoderSize = DecoderSize(),
         grid: tuple[int, int] = (8, 8),
         codebooks: int | None = None,
@@ -131,7 +133,7 @@ class GeneratorModule(pl.LightningModule):
         if lora.rank and wavefront is not None:
             raise ValueError("lora.rank cannot change a model's decode order: leave wavefront out")
         if fit_text and init_from is None:
-            fit_once(Path(text))
+            fit_once(Path(text), world)
         self._start: Decoder | None = None  # weights to begin with
         self.base = ("", "")  # the model that adapters belong to
         if init_from is None:

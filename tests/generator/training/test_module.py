@@ -155,7 +155,8 @@ def test_a_missing_caption_encoder_is_fitted_once(
 ) -> None:
     made: list[Path] = []
 
-    def fit(folder: Path) -> None:
+    def fit(folder: Path, world: str) -> None:
+        assert world == "stage"
         made.append(folder)
         TextEncoder.from_pretrained(parts["text"]).save_pretrained(folder)
 
@@ -165,6 +166,7 @@ def test_a_missing_caption_encoder_is_fitted_once(
             parts["tokenizer"],
             str(tmp_path / "new" / "text"),
             fit_text=True,
+            world="stage",
             size=SIZE,
             grid=(2, 2),
         )
