@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +16,8 @@ import torch
 from ...files.walk import files_below
 from ..worlds.physics.clips import HELD_OUT_SEED, physics_batch
 from ..worlds.physics.scene import PhysicsConfig
+from ..worlds.stage.clips import stage_batch
+from ..worlds.stage.scene import StageConfig
 from .folder import ClipFolder
 from .wanted import Wanted
 
@@ -56,8 +58,55 @@ def split_rows(count: int, held_out: float, seed: int) -> tuple[list[int], list[
     return order[kept_back:], order[:kept_back]
 
 
-class PhysicsSource:
-    """`count` rendered clips; `validation` takes seeds that training never sees."""
+class RenderedSource:
+    """`count` clips of a world; `validation` takes seeds that training never sees.
+
+    Args:
+        kind: the world's name, part of the key.
+        render: pictures and captions of seeds, given frames, size, the world and `compiled`.
+        world: which scenes are drawn, a dataclass.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        render: Callable[[range, int, int, Any, bool], dict[str, Any]],
+        count: int,
+        frames: int,
+        size: int,
+        world: Any,
+        compiled: bool,
+        first_seed: int,
+        validation: bool,
+    ) -> None:
+        if count < 1:
+            raise ValueError(f"count must be at least 1; got {count}")
+        self.count = count
+        self.frames = frames
+        self.size = size
+        self.world = world
+        self.compiled = compiled
+        self.first_seed = first_seed + (HELD_OUT_SEED if validation else 0)
+        self.key = _key(
+            kind=kind,
+            frames=frames,
+            size=size,
+            world=asdict(world),
+            first_seed=self.first_seed,
+            validation=validation,
+        )
+        self._render = render
+
+    def __len__(self) -> int:
+        return self.count
+
+    def clips(self, rows: range) -> dict[str, Any]:
+        seeds = range(self.first_seed + rows.start, self.first_seed + rows.stop)
+        return self._render(seeds, self.frames, self.size, self.world, self.compiled)
+
+
+class PhysicsSource(RenderedSource):
+    """Clips of the physics world, see `RenderedSource`."""
 
     def __init__(
         self,
@@ -69,29 +118,25 @@ class PhysicsSource:
         first_seed: int = 0,
         validation: bool = False,
     ) -> None:
-        if count < 1:
-            raise ValueError(f"count must be at least 1; got {count}")
-        self.count = count
-        self.frames = frames
-        self.size = size
-        self.world = world
-        self.compiled = compiled
-        self.first_seed = first_seed + (HELD_OUT_SEED if validation else 0)
-        self.key = _key(
-            kind="physics",
-            frames=frames,
-            size=size,
-            world=asdict(world),
-            first_seed=self.first_seed,
-            validation=validation,
-        )
+        settings = (count, frames, size, world, compiled, first_seed, validation)
+        super().__init__("physics", physics_batch, *settings)
 
-    def __len__(self) -> int:
-        return self.count
 
-    def clips(self, rows: range) -> dict[str, Any]:
-        seeds = range(self.first_seed + rows.start, self.first_seed + rows.stop)
-        return physics_batch(seeds, self.frames, self.size, self.world, self.compiled)
+class StageSource(RenderedSource):
+    """Clips of the stage, see `RenderedSource`."""
+
+    def __init__(
+        self,
+        count: int,
+        frames: int = 33,
+        size: int = 128,
+        world: StageConfig = StageConfig(),
+        compiled: bool = False,
+        first_seed: int = 0,
+        validation: bool = False,
+    ) -> None:
+        settings = (count, frames, size, world, compiled, first_seed, validation)
+        super().__init__("stage", stage_batch, *settings)
 
 
 class FolderSource:

@@ -7,10 +7,17 @@ from typing import Any
 
 import pytest
 import torch
-from kinetoscope.data.datasets.source import FolderSource, PhysicsSource, split_rows
+from kinetoscope.data.datasets.source import (
+    FolderSource,
+    PhysicsSource,
+    StageSource,
+    split_rows,
+)
 from kinetoscope.data.video.write import write_video
 from kinetoscope.data.worlds.physics.clips import HELD_OUT_SEED, PhysicsClips, physics_batch
 from kinetoscope.data.worlds.physics.scene import PhysicsConfig
+from kinetoscope.data.worlds.stage.clips import stage_batch
+from kinetoscope.data.worlds.stage.scene import StageConfig
 
 TINY: dict[str, Any] = {"count": 6, "frames": 3, "size": 8}
 
@@ -69,6 +76,18 @@ def test_validation_never_meets_training() -> None:
 def test_every_setting_of_a_world_changes_the_key(change: dict[str, Any]) -> None:
     assert PhysicsSource(**TINY | change).key != PhysicsSource(**TINY).key
     assert PhysicsSource(**TINY | change).key == PhysicsSource(**TINY | change).key
+
+
+def test_clips_of_the_stage_are_those_of_its_seeds() -> None:
+    one = StageConfig(max_objects=1)
+    source = StageSource(6, frames=1, size=16, world=one)
+    clips = source.clips(range(2, 4))
+    truth = stage_batch(range(2, 4), 1, 16, one)
+    assert torch.equal(clips["video"], truth["video"])
+    assert clips["caption"] == truth["caption"]
+    assert clips["foreground"].shape == (2, 1, 1, 16, 16)
+    keys = {StageSource(6, size=16, world=world).key for world in (one, StageConfig())}
+    assert len(keys | {source.key, PhysicsSource(6, size=16).key}) == 4
 
 
 def test_more_clips_have_the_same_key_since_the_first_stay_what_they_are() -> None:
