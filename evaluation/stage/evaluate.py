@@ -1,4 +1,4 @@
-"""`kinetoscope evaluate stage-256`: the rows that need no generator."""
+"""`kinetoscope evaluate stage-256`: its rows, and what measures each."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from ...data.worlds.stage.judge.pixels import PixelJudge
 from ...data.worlds.stage.judge.sound import SoundJudge
 from ...data.worlds.stage.scene import STYLES, StageConfig
 from ...files.model_folder import find_folder
+from ...generator.pipeline import VideoGenerator
 from ...tokenizer import VideoTokenizer
 from ...tokenizer.sound import SoundTokenizer
 from .round_trip import ORDER, RoundTrip
 from .rows import Measure, Progress, format_row, measure_row
 from .sound_trip import SoundTrip
+from .words import Words
 
 WORLDS = {
     "round-trip": StageConfig(max_objects=2),
@@ -24,7 +26,8 @@ WORLDS = {
     "round-trip-of-styles": StageConfig(styles=STYLES[1:], weathers=("clear",)),
 }
 SOUND = "sound"
-ROWS = (*WORLDS, SOUND)
+WORDS = {"words-of-pictures": 1, "words-of-clips": 33}  # by the frames of a clip
+ROWS = (*WORLDS, SOUND, *WORDS)
 
 
 def evaluate(
@@ -67,6 +70,10 @@ def _measure(name: str, model: str, size: int, seed: int) -> tuple[Measure, dict
         hearing = sound_tokenizer(model)
         settings: dict[str, str | int] = {"model": hearing.id if hearing else "none", "seed": seed}
         return SoundTrip(SoundJudge.from_pretrained(), hearing, seed), settings
+    if name in WORDS:
+        generator = VideoGenerator.from_pretrained(model)
+        settings = {"model": generator.id, "size": size, "seed": seed}
+        return Words(generator, WORDS[name], size, seed), settings
     tokenizer = VideoTokenizer.from_pretrained(model)
     trip = RoundTrip(PixelJudge.from_pretrained(), tokenizer, WORLDS[name], size, seed)
     return trip, {"model": tokenizer.id, "size": size, "seed": seed}
