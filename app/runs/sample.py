@@ -33,7 +33,6 @@ from .kept_frames import KeptFrames
 
 BATCH = 16  # videos made at once
 WATCHABLE = 256  # small videos are enlarged to about this many pixels
-MOST_NAMED = 12  # words that a warning lists
 FILES = ("picture", "clip", "sound", "file")  # kinds of conditions that are given as files
 
 
@@ -83,7 +82,8 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
     generator.lighten(options.dtype, options.quantize)
     sentences = list(dict.fromkeys(job.prompt for job in jobs))
     generator.text.check(sentences, generator.decoder.config.max_text)
-    _name_unknown(generator.text.unknown_words(sentences))
+    for remark in generator.text.remarks(sentences):
+        _say(remark)
     params = _params(generator, options)
     given = _read_conditions(generator, options)
     generator.checked([job.prompt for job in jobs], given)  # all of them before the first is drawn
@@ -141,17 +141,6 @@ def _demo_prompts(model: str) -> list[str]:
     suggested = Path(model) / "prompts.txt"
     return read_prompts(
         suggested if suggested.is_file() else str(files("kinetoscope.configs") / "demo.txt")
-    )
-
-
-def _name_unknown(words: Sequence[str]) -> None:
-    """Say once what the text encoder has hardly read."""
-    if not words:
-        return
-    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
-    _say(
-        "the text encoder spells these words letter by letter and may not know them: "
-        f"{', '.join(words[:MOST_NAMED])}{more}"
     )
 
 

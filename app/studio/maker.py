@@ -193,8 +193,7 @@ class Maker:
         texts = settings.texts(condition_fields(generator), self.gallery)
         values = parse_values(texts, canvas, order.notes.append, settings.names())
         prompt = values.pop("prompt")
-        if unknown := generator.text.unknown_words([prompt]):
-            order.notes.append(f"the model may not know these words: {', '.join(unknown)}")
+        order.notes += generator.text.remarks([prompt])
         if settings.origin is not None and settings.origin.frame:
             values["init"] = self._past(settings, generator)
         init = values.get("init")

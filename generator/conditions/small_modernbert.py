@@ -44,7 +44,7 @@ SIZES = (
 TRAINING = ("attention_dropout", "embedding_dropout", "mlp_dropout", "tie_word_embeddings")
 HEADS = ("classifier_", "decoder_", "initializer_", "sparse_")
 TOKENS = ("bos_token_id", "cls_token_id", "eos_token_id", "pad_token_id", "sep_token_id")
-OTHERS = ("deterministic_flash_attn", "dtype", "local_attention", "transformers_version")
+OTHERS = ("deterministic_flash_attn", "dtype", "local_attention", "transformers_version", "world")
 
 
 def is_small_modernbert(config: Mapping[str, Any]) -> bool:

@@ -32,6 +32,7 @@ from ...files.model_folder import (
     read_config,
 )
 from ...files.tensors import tensor_shapes
+from . import words as everyday
 from .small_modernbert import SmallModernBert, is_small_modernbert
 from .word_pieces import SETTINGS, TOKENIZER, WordPieces, is_plain
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 UNLIMITED = 1 << 20  # what a tokenizer without a limit reports is far above
+STAGE = "stage"
+MOST_NAMED = 12  # words that a remark names
 AT_ONCE = 256  # captions that are counted at once
 SURROGATES = re.compile("[\ud800-\udfff]")  # which stand for bytes that are no UTF-8
 PUNCTUATION = (  # outside ASCII: Chinese, dashes and quotes, Spanish, Arabic, Hindi
@@ -67,6 +70,7 @@ class TextEncoder(nn.Module):
         self.model: Any = given.get_encoder() if given.config.is_encoder_decoder else given
         self.tokenizer: Any = tokenizer
         self.dim = int(model.config.hidden_size)
+        self.world: str | None = getattr(model.config, "world", None)  # whose captions it learned
         positions = getattr(model.config, "max_position_embeddings", None) or UNLIMITED
         self.max_tokens = min(int(tokenizer.model_max_length), int(positions), UNLIMITED)
         self.requires_grad_(False).eval()
@@ -145,6 +149,22 @@ class TextEncoder(nn.Module):
         """
         words = dict.fromkeys(word for caption in captions for word in _words(caption.lower()))
         return [word for word in words if not self._knows(word)]
+
+    def remarks(self, captions: Sequence[str]) -> list[str]:
+        """Lines on words that it may not know, and what it knows in their place where that is
+        known."""
+        spelled = self.unknown_words(captions)
+        lines = []
+        if self.world == STAGE:
+            lines = everyday.unknown(*captions)
+            spelled = [word for word in spelled if not everyday.is_listed(word)]
+        if spelled:
+            more = f" and {len(spelled) - MOST_NAMED} more" if len(spelled) > MOST_NAMED else ""
+            lines.append(
+                "the text encoder spells these words letter by letter and may not know them: "
+                f"{', '.join(spelled[:MOST_NAMED])}{more}"
+            )
+        return lines
 
     def _knows(self, word: str) -> bool:
         pieces = self.tokenizer.tokenize(word)

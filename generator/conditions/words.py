@@ -16,8 +16,8 @@ KNOWN = "known"
 MOST_NAMED = 4  # words of one topic that a hint names
 
 
-def unknown(sentence: str) -> list[str]:
-    """One line for each topic of which a sentence has words, in the order in which they come.
+def unknown(*sentences: str) -> list[str]:
+    """One line for each topic of which sentences have words, in the order in which they come.
 
     >>> unknown("a dog and a cat on the beach")[0]
     "'dog' and 'cat' are not known here: no animals are known; it knows balls, cubes, ..."
@@ -26,17 +26,24 @@ def unknown(sentence: str) -> list[str]:
     passed over.
     """
     found: dict[str, list[str]] = {}
-    words = [match.group().lower() for match in WORD.finditer(sentence)]
-    at = 0
-    while at < len(words):
-        size, topic = _longest(words, at)
-        if topic not in ("", KNOWN):
-            said = " ".join(words[at : at + size])
-            named = found.setdefault(topic, [])
-            if said not in named:
-                named.append(said)
-        at += size
+    found: dict[str, list[str]] = {}
+    for sentence in sentences:
+        words = [match.group().lower() for match in WORD.finditer(sentence)]
+        at = 0
+        while at < len(words):
+            size, topic = _longest(words, at)
+            if topic not in ("", KNOWN):
+                said = " ".join(words[at : at + size])
+                named = found.setdefault(topic, [])
+                if said not in named:
+                    named.append(said)
+            at += size
     return [_hint(topic, named) for topic, named in found.items()]
+
+
+def is_listed(word: str) -> bool:
+    """Whether a word, by itself, belongs to a topic or to what is known."""
+    return bool(_longest([word.lower()], 0)[1])
 
 
 def topics() -> dict[str, tuple[str, ...]]:

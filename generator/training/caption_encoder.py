@@ -261,6 +261,7 @@ def fit_text_encoder(
     read_out = ReadOut(hidden, language)
     batches = _batches(language, tokenizer, rng, batch_size)
     _train(encoder, read_out, batches, steps, learning_rate)
+    encoder.config.world = world
     _write(out, tokenizer, encoder, read_out)
     return evaluate_text_encoder(out, world, test_captions)
 

@@ -181,3 +181,13 @@ def test_weights_that_do_not_fit_are_not_made_up(
     save_file(tensors, path, {"format": "pt"})
     with pytest.raises(ValueError, match=r"model\.safetensors|holds no usable"):
         TextEncoder.from_pretrained(tmp_path)
+
+
+def test_remarks_on_the_stage_say_what_it_knows_instead() -> None:
+    encoder = TextEncoder.from_pretrained("physics-64")
+    assert [line.split(": ")[1] for line in encoder.remarks(["a dog", "a qwxz"])] == ["dog, qwxz"]
+    encoder.world = "stage"
+    animals, other = encoder.remarks(["a dog and a qwxz", "a cat"])
+    assert animals.startswith("'dog' and 'cat' are not known here: no animals are known; it knows")
+    assert other.endswith("may not know them: qwxz")
+    assert encoder.remarks(["a red ball"]) == []

@@ -49,6 +49,15 @@ def test_tokenizer_lowers_case_keeps_commas_and_reads_any_word(folder):
     assert (ids[0], ids[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
 
 
+def test_an_encoder_of_the_stage_says_so_and_reads_long_sentences(tmp_path):
+    scores = fit_text_encoder(tmp_path / "stage", "stage", steps=1, **TINY)
+    assert {"material", "camera speed", "touches"} <= set(scores)
+    encoder = TextEncoder.from_pretrained(tmp_path / "stage")
+    assert (encoder.world, encoder.max_tokens) == ("stage", 128)
+    with pytest.raises(ValueError, match="world must be one of physics, stage; got 'moon'"):
+        fit_text_encoder(tmp_path / "moon", "moon", steps=1, **TINY)
+
+
 def test_same_seed_gives_the_same_encoder(folder, tmp_path):
     fit_text_encoder(tmp_path / "again", steps=2, **TINY)
     fit_text_encoder(tmp_path / "other", steps=2, seed=1, **TINY)
