@@ -18,7 +18,7 @@ def demo(
     disclosure: Disclosure = Disclosure(),
     rules: Rules = Rules(),
 ) -> int:
-    """Turn the sentences of the demo into videos, and into one grid with the sentences below.
+    """Turn the sentences of the demo into videos, and show them on one page, index.html.
 
     Args:
         out: the folder to write to; it is made if needed.
@@ -34,7 +34,8 @@ def demo(
     """
     at_least_one({"frames": frames, "fps": fps})
     disclosure.check()
-    from ..runs.sample import SampleOptions, run_demo
+    from ..runs.demo import run_demo
+    from ..runs.sample import SampleOptions
 
     options = SampleOptions(model, frames, fps, device=device, disclosure=disclosure, rules=rules)
     return run_demo(out, prompts, options, seed)

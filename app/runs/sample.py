@@ -1,4 +1,4 @@
-"""The work behind `kinetoscope sample` and `demo`: sentences to MP4 files, frame by frame.
+"""The work behind `kinetoscope sample`: sentences to MP4 files, frame by frame.
 
 Legend: B videos of a batch, F Y X frames and pixels.
 """
@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from ..provenance.generation import Generation, Ingredient, public_name
 from ..provenance.options import Disclosure, Rules
 from ..provenance.policy import Gate, GuardedGenerator, load_policies
 from ..provenance.writer import GeneratedVideoWriter, Signing
-from .jobs import Job, plan_jobs, read_prompts
+from .jobs import Job
 from .kept_frames import KeptFrames
 
 BATCH = 16  # videos made at once
@@ -118,30 +117,6 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
         + ", interrupted" * stopped()
     )
     return INTERRUPTED if stopped() else signing.status
-
-
-def run_demo(folder: str, prompts: str | None, options: SampleOptions, seed: int) -> int:
-    """A video for each sentence (of the file, the model's folder or the package) and a grid of
-    them all in `folder`."""
-    place = Path(folder)
-    if place.exists() and not place.is_dir():
-        raise ValueError(f"'{folder}' is a file; give a folder")
-    sentences = read_prompts(prompts) if prompts is not None else _demo_prompts(options.model)
-    place.mkdir(parents=True, exist_ok=True)
-    named = plan_jobs(sentences, 1, seed, folder, not options.disclosure.no_prompt)
-    jobs = [
-        Job(job.prompt, job.seed, place / f"{index:02}-{job.path.name}")
-        for index, job in enumerate(named, 1)
-    ]
-    return run(jobs, options, place / "grid.mp4")
-
-
-def _demo_prompts(model: str) -> list[str]:
-    """The sentences that the model's folder suggests, or those of the package."""
-    suggested = Path(model) / "prompts.txt"
-    return read_prompts(
-        suggested if suggested.is_file() else str(files("kinetoscope.configs") / "demo.txt")
-    )
 
 
 def _params(generator: GuardedGenerator, options: SampleOptions) -> SamplingParams:

@@ -350,13 +350,16 @@ def test_the_demo_writes_a_video_per_sentence_and_a_grid(here: Path, model: Path
         "01-a-red-ball-0.mp4",
         "02-a-blue-cube-1.mp4",
         "grid.mp4",
+        "index.html",
     ]
+    page = Path("made/demo/index.html").read_text("utf-8")
+    assert page.count("<video") == 2 and "a blue cube <small>seed 1" in page
 
 
 def test_the_demo_has_sentences_of_its_own() -> None:
-    from kinetoscope.app.runs.sample import _demo_prompts
+    from kinetoscope.app.runs.demo import _suggested
 
-    assert 4 <= len(_demo_prompts("physics-64")) <= 16
+    assert 4 <= len(_suggested("physics-64")) <= 16
 
 
 def test_seeds_count_up_and_random_ones_differ(tmp_path: Path) -> None:
