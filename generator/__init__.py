@@ -12,6 +12,7 @@ from ..files import moved
 if TYPE_CHECKING:
     from .batch import VideoBatch
     from .conditions.text_encoder import TextEncoder
+    from .diffusers_pipeline import VideoPipeline
     from .model.config import DecoderConfig
     from .model.decoder import Decoder
     from .pipeline import VideoGenerator
@@ -29,6 +30,7 @@ _HOMES = {
     "SamplingEngine": "sampling.engine",
     "TextEncoder": "conditions.text_encoder",
     "VideoGenerator": "pipeline",
+    "VideoPipeline": "diffusers_pipeline",
     "VideoSession": "session",
 }
 
@@ -41,6 +43,7 @@ __all__ = [
     "TextEncoder",
     "VideoBatch",
     "VideoGenerator",
+    "VideoPipeline",
     "VideoSession",
 ]
 
