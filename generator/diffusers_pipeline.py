@@ -75,6 +75,11 @@ class VideoPipeline:
         """Write the model into a folder."""
         self.model.save_pretrained(folder)
 
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
+        """Write the model into a repository of the hub; `options` are those of
+        `VideoGenerator.push_to_hub`. Returns its address."""
+        return self.model.push_to_hub(repo_id, **options)
+
     def to(self, device: str | torch.device) -> Self:
         """Move the model to a device, in place."""
         self.model.to(device)

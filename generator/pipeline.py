@@ -16,6 +16,8 @@ from ..files.atomic import whole_folder
 from ..files.caller_settings import own_settings, wanted_device
 from ..files.config_fields import shown
 from ..files.fingerprint import fingerprint
+from ..files.hub import OnHub
+from ..files.hub.card import CardFacts
 from ..files.model_folder import find_folder, load_config, load_model, read_config, save_folder
 from ..tokenizer import VideoCodes, VideoTokenizer
 from ..tokenizer.enlarge import with_patch
@@ -35,7 +37,7 @@ Progress = Callable[[int], None]
 TABLES = ("codes.full", "head.full")
 
 
-class VideoGenerator(nn.Module):
+class VideoGenerator(OnHub, nn.Module):
     """Makes videos from sentences, and goes on with given ones.
 
     Args:
@@ -342,6 +344,11 @@ class VideoGenerator(nn.Module):
         with whole_folder(Path(folder) / "text") as beside:
             self.text.save_pretrained(beside, half)
         save_folder(folder, self._config(), self.decoder.state_dict(), half, TABLES)
+
+    def card_facts(self) -> CardFacts:
+        from .hub_card import facts
+
+        return facts(self)
 
     def _config(self) -> dict[str, Any]:
         return {**self.decoder.config.to_dict(), "tokenizer": self.tokenizer.id}

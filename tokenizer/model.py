@@ -15,6 +15,8 @@ from torch import Tensor
 
 from ..files.caller_settings import own_settings
 from ..files.fingerprint import fingerprint, marks_of
+from ..files.hub import OnHub
+from ..files.hub.card import CardFacts
 from ..files.model_folder import find_folder, load_config, load_model, save_folder
 from .blocks import REFINED, StackConfig, State, own
 from .checks import (
@@ -37,7 +39,7 @@ from .tiles import tiled
 CELLS_AT_ONCE = 2048
 
 
-class VideoTokenizer(TokenizerNetwork):
+class VideoTokenizer(OnHub, TokenizerNetwork):
     """Video `[B, 3, F, Y, X]` in [-1, 1] to codes `[B, T, H, W]` and back, of any size."""
 
     def __init__(self, config: TokenizerConfig | None = None, library: bool = True) -> None:
@@ -213,6 +215,11 @@ class VideoTokenizer(TokenizerNetwork):
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
         """Write config.json and model.safetensors; `half` stores matrices as float16."""
         save_folder(folder, dataclasses.asdict(self.config), self.state_dict(), half)
+
+    def card_facts(self) -> CardFacts:
+        from .hub_card import facts
+
+        return facts(self)
 
     def with_stacks(
         self, encoder: StackConfig | None = None, decoder: StackConfig | None = None

@@ -1,0 +1,61 @@
+"""Models to the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from .card import CardFacts, card
+
+README = "README.md"
+REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
+
+def push(
+    save: Callable[[Path], None],
+    facts: CardFacts,
+    repo_id: str,
+    private: bool | None = None,
+    token: str | None = None,
+    licence: str | None = None,
+    message: str | None = None,
+) -> str:
+    """Write a model into a repository of the hub, which is made if needed, in one commit; returns
+    its address.
+
+    A card that lies there already stays as it is.
+
+    Args:
+        save: writes the model into a folder.
+        facts: what the card says of it.
+        repo_id: owner/name.
+        private: whether a new repository is; by default as the owner has set it.
+        token: of the hub; by default the one that `hf auth login` has stored.
+        licence: for the card, such as "apache-2.0".
+        message: of the commit.
+
+    Raises:
+        ValueError: no such id, or the hub refuses, with its reason.
+        OSError: the hub cannot be reached.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if not REPO_ID.fullmatch(repo_id):
+        raise ValueError(f"a model on the hub is called owner/name; got {repo_id!r}")
+    api = HfApi(token=token)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "model"
+        save(folder)
+        try:
+            address = api.create_repo(repo_id, private=private, exist_ok=True)
+            if not api.file_exists(repo_id, README):
+                (folder / README).write_text(card(facts, repo_id, licence), encoding="utf-8")
+            message = message or f"Kinetoscope {facts.kind}"
+            api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=message)
+        except HfHubHTTPError as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"the hub refused '{repo_id}': {reason}") from error
+    return str(address)
