@@ -2,7 +2,7 @@
 
     batch = VideoBatch(generator)
     ball = batch.session("a red ball rolls", seed=0)
-    for session, chunk in batch:  # one latent frame's pixels of one of them, [B, 3, f, Y, X]
+    for session, chunk in batch:  # of one of them what its own iterator gives
         ...                       # other sessions may join, leave, and take another prompt
 
 Each gives the video that it gives alone, and one forward draws tokens of all of them.
@@ -39,7 +39,7 @@ class VideoBatch:
         self.weights = SamplingWeights(generator.decoder)
         self.sessions: list[VideoSession] = []
         self._batch = ContinuousBatch()
-        self._ready: deque[tuple[VideoSession, Tensor]] = deque()
+        self._ready: deque[tuple[VideoSession, Any]] = deque()
 
     def session(
         self,
@@ -93,13 +93,14 @@ class VideoBatch:
 
     # ---- growing ----
 
-    def __iter__(self) -> Iterator[tuple[VideoSession, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[VideoSession, Any]]:
         """Goes on as long as there is a session."""
         while self.sessions:
             yield next(self)
 
-    def __next__(self) -> tuple[VideoSession, Tensor]:
-        """A session that has completed a latent frame, and its pixels [B, 3, f, Y, X].
+    def __next__(self) -> tuple[VideoSession, Any]:
+        """A session that has completed a latent frame, and its pixels [B, 3, f, Y, X]; with sound
+        a pair of them and of its samples [B, l].
 
         Raises:
             StopIteration: there is no session.
@@ -110,19 +111,19 @@ class VideoBatch:
             self._ready.extend(self.step())
         return self._ready.popleft()
 
-    def step(self) -> list[tuple[VideoSession, Tensor]]:
-        """Run the decoder once; returns who has completed a latent frame, with its pixels."""
+    def step(self) -> list[tuple[VideoSession, Any]]:
+        """Run the decoder once; returns who has completed a latent frame, with its chunk."""
         completed = [(each, self._take_given(each)) for each in self.sessions if each.given]
         owners = {session.engine: session for session in self.sessions}
         for engine, codes_BG in self._batch.step():
             session = owners[engine]
-            completed.append((session, session.to_pixels(codes_BG)))
+            completed.append((session, session.decoded(codes_BG)))
         return completed
 
-    def _take_given(self, session: VideoSession) -> Tensor:
+    def _take_given(self, session: VideoSession) -> Any:
         """Frames that are given have codes already; the session draws with the others after
         them."""
-        pixels = session.take_given()
+        chunk = session.take_given()
         if not session.given:
             self._batch.join(session.engine)
-        return pixels
+        return chunk

@@ -4,12 +4,13 @@ Legend: B videos, F Y X frames and pixels, T latent frames, G = H * W cells of o
 latent.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-import torch
 from torch import Tensor, nn
 
 from ..files.atomic import whole_folder
@@ -22,8 +23,9 @@ from ..files.model_folder import find_folder, load_config, load_model, read_conf
 from ..tokenizer import VideoCodes, VideoTokenizer
 from ..tokenizer.enlarge import with_patch
 from .arguments import numbers, several
+from .collected import Collected
 from .conditions import CONDITIONS
-from .conditions.init import beginning
+from .conditions.init import beginning, beginning_sound
 from .conditions.text_encoder import TextEncoder
 from .model.codebooks import Codebooks
 from .model.decoder import Decoder, DecoderConfig
@@ -32,9 +34,12 @@ from .sampling.params import SamplingParams
 from .sampling.quantize import SamplingWeights, has_lora, is_quantized, lighten
 from .session import VideoSession
 
+if TYPE_CHECKING:
+    from ..tokenizer.sound import SoundTokenizer
+
 Progress = Callable[[int], None]
 # most of a small model; stored in eight bits, which costs no bits per code
-TABLES = ("codes.full", "head.full")
+TABLES = ("codes.full", "head.full", "sound.codes.full", "sound.head.full")
 
 
 class VideoGenerator(OnHub, nn.Module):
@@ -44,24 +49,41 @@ class VideoGenerator(OnHub, nn.Module):
         decoder: draws codes.
         tokenizer: turns codes into pixels; the one whose codes the decoder learned.
         text: turns sentences into what the decoder reads.
+        sound: turns codes of sound into samples, if the decoder draws some; the one whose codes it
+            learned.
 
     Raises:
         ValueError: parts that do not fit each other.
     """
 
-    def __init__(self, decoder: Decoder, tokenizer: VideoTokenizer, text: TextEncoder) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        tokenizer: VideoTokenizer,
+        text: TextEncoder,
+        sound: SoundTokenizer | None = None,
+    ) -> None:
         super().__init__()
         self.decoder = decoder
         self.tokenizer = tokenizer
         self.text = text
+        self.sound = sound
         config = decoder.config
         block = config.block
         self.codebooks = Codebooks.of(tokenizer, config.codebooks // block**2, block)
-        for name, wanted, given in (
+        sizes = [
             ("codes", config.vocab_size, self.codebooks.vocab_size),
             ("frames per latent", config.frames_per_latent, tokenizer.config.frames_per_latent),
             ("text features", config.text_dim, text.dim),
-        ):
+            ("codes of sound", config.sound.codes, sound.config.codes_per_latent if sound else 0),
+        ]
+        if sound is not None:
+            sizes += [
+                ("different codes of sound", config.sound.vocab_size, sound.codebook_size),
+                ("frames per latent", config.frames_per_latent, sound.config.frames_per_latent),
+                ("codebooks of sound", 1, sound.rates),
+            ]
+        for name, wanted, given in sizes:
             if wanted != given:
                 raise ValueError(
                     f"the decoder was made for {wanted} {name}, but these parts have {given}"
@@ -78,6 +100,7 @@ class VideoGenerator(OnHub, nn.Module):
         params: SamplingParams = ...,
         init: Tensor | VideoCodes | None = None,
         progress: Progress | None = None,
+        sound: Literal[False] = False,
         **conditions: Any,
     ) -> Tensor: ...
 
@@ -90,8 +113,23 @@ class VideoGenerator(OnHub, nn.Module):
         params: SamplingParams = ...,
         init: Tensor | VideoCodes | None = None,
         progress: Progress | None = None,
+        sound: Literal[False] = False,
         **conditions: Any,
     ) -> list[Tensor]: ...
+
+    @overload
+    def generate(
+        self,
+        prompt: str | Sequence[str],
+        frames: int | Sequence[int] = 33,
+        seed: int | Sequence[int] = 0,
+        params: SamplingParams = ...,
+        init: Tensor | VideoCodes | None = None,
+        progress: Progress | None = None,
+        *,
+        sound: bool,
+        **conditions: Any,
+    ) -> Any: ...
 
     def generate(
         self,
@@ -101,8 +139,9 @@ class VideoGenerator(OnHub, nn.Module):
         params: SamplingParams = SamplingParams(),
         init: Tensor | VideoCodes | None = None,
         progress: Progress | None = None,
+        sound: bool = False,
         **conditions: Any,
-    ) -> Tensor | list[Tensor]:
+    ) -> Any:
         """Videos float [B, 3, F, Y, X] in [-1, 1], one per prompt; a list of [3, F, Y, X] if they
         differ in length. Their pixels carry no mark of origin;
         `kinetoscope.app.provenance.watermark.apply` draws one.
@@ -115,6 +154,9 @@ class VideoGenerator(OnHub, nn.Module):
             params: how codes are drawn.
             init: how the videos begin, as in `session`; these frames count as part of F.
             progress: called with the number of frames that were just finished.
+            sound: draw the sound too; what is returned is a pair then, of the videos and of their
+                sounds, float [B, samples] in [-1, 1] (`sound_rate` samples a second), or a list of
+                [samples] where the videos are a list.
             conditions: what else the model takes, as in `session`.
 
         Raises:
@@ -132,22 +174,18 @@ class VideoGenerator(OnHub, nn.Module):
                 raise ValueError(
                     f"init has {given} frames, so frames must be at least {given + 1}; got {length}"
                 )
-        session = self.session(prompts, seed, params, begin, **conditions)
-        chunks: list[list[Tensor]] = [[] for _ in prompts]
-        growing = list(range(len(prompts)))
+        session = self.session(prompts, seed, params, begin, sound=sound, **conditions)
+        kept = Collected(lengths)
         for chunk in session:
-            for video, pixels in zip(growing, chunk):
-                chunks[video].append(pixels)
+            added = kept.take(chunk if sound else (chunk,))
             if progress:
-                progress(min(session.frames, max(lengths)) - session.frames + chunk.shape[2])
-            staying = [i for i, video in enumerate(growing) if lengths[video] > session.frames]
+                progress(min(session.frames, max(lengths)) - session.frames + added)
+            staying = kept.growing_after(session.frames)
             if not staying:
                 break
-            if len(staying) < len(growing):
-                session.keep(staying)
-                growing = [growing[i] for i in staying]
-        videos = [torch.cat(parts, dim=1)[:, :length] for parts, length in zip(chunks, lengths)]
-        return torch.stack(videos) if one_length else videos
+            session.keep(staying)
+        videos = kept.videos(one_length)
+        return (videos, kept.sounds(self.samples_per_frame, one_length)) if sound else videos
 
     def stream(
         self,
@@ -156,9 +194,9 @@ class VideoGenerator(OnHub, nn.Module):
         params: SamplingParams = SamplingParams(),
         init: Tensor | VideoCodes | None = None,
         **conditions: Any,
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[Any]:
         """Endless videos, the pixels of one latent frame at a time: float [B, 3, f, Y, X], f = 1 at
-        first and k later.
+        first and k later; with `sound=True` pairs of them and of its samples.
 
         The arguments are those of `session`.
         """
@@ -173,6 +211,7 @@ class VideoGenerator(OnHub, nn.Module):
         init: Tensor | VideoCodes | None = None,
         undo: int = 1,
         weights: SamplingWeights | None = None,
+        sound: bool = False,
         **conditions: Any,
     ) -> VideoSession:
         """Videos that grow as you iterate, and that take another prompt, a cut, a step back or a
@@ -188,13 +227,18 @@ class VideoGenerator(OnHub, nn.Module):
                 from there.
             undo: latent frames that `rewind` can take back at any time.
             weights: of this model, if they have been packed already, as a `VideoBatch` does.
+            sound: draw the sound of every latent frame too. Of frames that are given it is theirs,
+                if `init` are codes with sound, and else it is drawn for them.
             conditions: what else the model takes, by the names in `generator.conditions`, such as
                 `actions=[0, 0, 2]`; `VideoSession.give` changes it later.
 
         Raises:
             ValueError: an empty or too long prompt, a negative seed, a window that the decoder
-                cannot have, or an init of another size or another tokenizer.
+                cannot have, an init of another size or another tokenizer, or sound of a model that
+                draws none.
         """
+        if sound:
+            self.check_sounds()
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         seeds = numbers(seed, "seed", len(prompts), step=1)
         if seeds and min(seeds) < 0:
@@ -206,6 +250,7 @@ class VideoGenerator(OnHub, nn.Module):
         }
         text = self.features("prompt", prompts, len(prompts))
         begin_TBG = () if init is None else self.features("init", init, len(prompts)).unbind(1)
+        sounds = beginning_sound(init, len(prompts), self) if sound else ()
         engine = SamplingEngine(
             self.decoder,
             text.values,
@@ -215,8 +260,9 @@ class VideoGenerator(OnHub, nn.Module):
             features,
             undo=undo,
             weights=weights,
+            sound=sound,
         )
-        return VideoSession(self, prompts, engine, begin_TBG)
+        return VideoSession(self, prompts, engine, begin_TBG, sounds)
 
     @own_settings()
     def features(self, name: str, value: Any, videos: int) -> Any:
@@ -234,6 +280,22 @@ class VideoGenerator(OnHub, nn.Module):
         if name not in ("prompt", "init", *further):
             known = ", ".join(["prompt", "init", *further])
             raise ValueError(f"this model takes no '{name}'; it takes {known}")
+
+    def check_sounds(self) -> SoundTokenizer:
+        """What turns codes into sound; ValueError if the model draws none."""
+        if self.sound is None:
+            raise ValueError("this model draws no sound; leave sound out")
+        return self.sound
+
+    @property
+    def sound_rate(self) -> int:
+        """Samples per second of its sound."""
+        return self.check_sounds().config.rate
+
+    @property
+    def samples_per_frame(self) -> int:
+        """Samples of its sound that belong to a frame of pixels."""
+        return self.check_sounds().config.frame_samples
 
     def load_session(self, path: str | os.PathLike[str]) -> VideoSession:
         """Go on with a session that `VideoSession.save` wrote.
@@ -306,7 +368,8 @@ class VideoGenerator(OnHub, nn.Module):
         if size is not None:
             cells = config.grid[0] * config.block
             tokenizer = _of_size(tokenizer, folder, size, cells)
-        return cls(decoder, tokenizer, TextEncoder.from_pretrained(folder / "text")).eval()
+        sound = _sound_tokenizer(folder, told.get("sound_tokenizer")) if decoder.sound else None
+        return cls(decoder, tokenizer, TextEncoder.from_pretrained(folder / "text"), sound).eval()
 
     def lighten(self, dtype: str = "float32", quantize: str | None = None) -> Self:
         """Make the decoder smaller and less exact, in place, to sample from it; tokenizer and text
@@ -321,7 +384,7 @@ class VideoGenerator(OnHub, nn.Module):
         return self
 
     def save_pretrained(self, folder: str | os.PathLike[str], half: bool = True) -> None:
-        """Write the decoder into `folder`, and the two other parts into `tokenizer` and `text`
+        """Write the decoder into `folder`, and the other parts into `tokenizer`, `text` and `sound`
         inside it.
 
         With `half`, a number takes two bytes, and one in the tables of codes, which are most of a
@@ -343,6 +406,8 @@ class VideoGenerator(OnHub, nn.Module):
         self.tokenizer.save_pretrained(Path(folder) / "tokenizer", half)
         with whole_folder(Path(folder) / "text") as beside:
             self.text.save_pretrained(beside, half)
+        if self.sound is not None:
+            self.sound.save_pretrained(Path(folder) / "sound", half)
         save_folder(folder, self._config(), self.decoder.state_dict(), half, TABLES)
 
     def card_facts(self) -> CardFacts:
@@ -351,7 +416,8 @@ class VideoGenerator(OnHub, nn.Module):
         return facts(self)
 
     def _config(self) -> dict[str, Any]:
-        return {**self.decoder.config.to_dict(), "tokenizer": self.tokenizer.id}
+        config = {**self.decoder.config.to_dict(), "tokenizer": self.tokenizer.id}
+        return config if self.sound is None else {**config, "sound_tokenizer": self.sound.id}
 
 
 def _frames(begin: Tensor | VideoCodes | None) -> int:
@@ -359,6 +425,19 @@ def _frames(begin: Tensor | VideoCodes | None) -> int:
     if begin is None:
         return 0
     return begin.num_frames if isinstance(begin, VideoCodes) else begin.shape[2]
+
+
+def _sound_tokenizer(folder: Path, wanted: Any) -> SoundTokenizer:
+    """The one in a model's folder, whose id the decoder's config tells."""
+    from ..tokenizer.sound import SoundTokenizer
+
+    sound = SoundTokenizer.from_pretrained(folder / "sound")
+    if sound.id != wanted:
+        raise ValueError(
+            f"the decoder in {folder} learned the codes of sound tokenizer {shown(wanted)}, but "
+            f"the one beside it is {sound.id}"
+        )
+    return sound
 
 
 def _of_size(own: VideoTokenizer, folder: Path, size: int, cells: int) -> VideoTokenizer:

@@ -1,10 +1,10 @@
 """Sessions as files: all that videos in the making need to go on, bit for bit.
 
 A file holds the cache of the decoder, the codes that are remembered, the state of the tokenizer
-after each of them, what conditions are given, and in its metadata the prompts, seeds and settings.
-Codes of the sound of the frames so far (24 kHz, `SoundCodes`) lie beside them, where a session has
-some. A checksum over all of it tells a file that has been damaged or edited. Files of the format
-before (1) have none; their content is checked as that of new ones.
+after each of them, what conditions are given, and in its metadata the prompts, seeds and settings;
+where the videos have sound, its codes and the states of its tokenizer too.
+A checksum over all of it tells a file that has been damaged or edited. Files of the format before
+(1) have none; their content is checked as that of new ones.
 
 Legend: B videos, T latent frames, G cells of one.
 """
@@ -26,18 +26,15 @@ from torch import Tensor
 from ..files.caller_settings import own_settings
 from ..files.output_path import check_output
 from ..files.tensors import load_tensors, save_tensors
-from ..tokenizer.codes import SoundCodes
 from .sampling.params import SamplingParams
 
 if TYPE_CHECKING:
     from .pipeline import VideoGenerator
+    from .sampling.engine import SamplingEngine
     from .session import VideoSession
 
 FORMAT = "kinetoscope-session-2"
 BEFORE = "kinetoscope-session-1"
-
-
-SOUND = {"num_samples": int, "rate": int, "tokenizer": str}  # beside the codes of a sound
 
 
 class _Wrong(Exception):
@@ -59,8 +56,10 @@ def packed(session: VideoSession) -> tuple[dict[str, Any], dict[str, Tensor]]:
     in memory of its own."""
     tensors = {f"codes.{name}": tensor for name, tensor in session.engine.state().items()}
     tensors |= {f"given.{i}": codes_BG for i, codes_BG in enumerate(session.given)}
-    for i, past in enumerate(session.pasts):
-        tensors |= {f"past.{i}.{key}": value for key, value in past.items()}
+    tensors |= {f"given_sound.{i}": codes_BG for i, codes_BG in enumerate(session.given_sounds)}
+    for kind, pasts in (("past", session.pasts), ("sound_past", session.sound_pasts)):
+        for i, past in enumerate(pasts):
+            tensors |= {f"{kind}.{i}.{key}": value for key, value in past.items()}
     about: dict[str, Any] = {
         "format": FORMAT,
         "model": session.generator.id,
@@ -71,9 +70,8 @@ def packed(session: VideoSession) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "undo": session.engine.ring.undo,
         "pasts": len(session.pasts),
     }
-    if session.sound is not None:
-        tensors["sound"] = session.sound.indices
-        about["sound"] = {name: getattr(session.sound, name) for name in SOUND}
+    if session.sound:
+        about["sound"] = True
     tensors = {name: _own_copy(tensor) for name, tensor in tensors.items()}
     about["checksum"] = checksum(about, tensors)
     return about, tensors
@@ -165,46 +163,39 @@ def _restore(
     codes = _part(tensors, "codes.")
     _check_counters(session, codes)
     _check_cache(session, codes)
-    _check_codes(session, codes["past"], 3)
+    _check_codes(session.engine, codes["past"], 3)
+    if session.sound:
+        _check_sounds(session.engine, codes)
     session.engine.load_state(codes)
     given = _numbered(tensors, "given.")
+    given_sounds = _numbered(tensors, "given_sound.")
     for codes_BG in given:
-        _check_codes(session, codes_BG, 2)
+        _check_codes(session.engine, codes_BG, 2)
+    for codes_BG in given_sounds:
+        _check_codes(session.engine, codes_BG, 2, sound=True)
+    if len(given_sounds) not in (0, len(given)):
+        raise _Wrong(f"{len(given)} frames are given, and the sound of {len(given_sounds)}")
     session.given = deque(codes_BG.to(device) for codes_BG in given)
-    held = {name.split(".")[1] for name in tensors if name.startswith("past.")}
-    states = [_part(tensors, f"past.{i}.") for i in range(about["pasts"])]
-    if held - {str(i) for i in range(len(states))} or not all(states[1:]):
-        raise _Wrong(f"it counts {len(states)} states of the tokenizer and holds others")
-    _check_states(session, states)
-    session.sound = _sound(about, tensors, session)
-    session.pasts.clear()
-    for state in states:
-        session.pasts.append({name: tensor.to(device) for name, tensor in state.items()})
+    session.given_sounds = deque(codes_BG.to(device) for codes_BG in given_sounds)
+    states = _states(tensors, "past", about["pasts"])
+    _check_states(states, _wanted_states(session), "tokenizer")
+    sound_states = _states(tensors, "sound_past", about["pasts"] if session.sound else 0)
+    if session.sound:
+        _check_states(sound_states, _wanted_sound_states(session), "sound tokenizer")
+    for pasts, kept in ((session.pasts, states), (session.sound_pasts, sound_states)):
+        pasts.clear()
+        for state in kept:
+            pasts.append({name: tensor.to(device) for name, tensor in state.items()})
     return session
 
 
-def _sound(
-    about: Mapping[str, Any], tensors: Mapping[str, Tensor], session: VideoSession
-) -> SoundCodes | None:
-    """The sound of the frames so far, if there is one."""
-    told = about.get("sound")
-    if told is None and "sound" not in tensors:
-        return None
-    if not isinstance(told, dict) or set(told) != set(SOUND) or "sound" not in tensors:
-        raise _Wrong("its sound is told without its codes, or its codes without what they are")
-    for name, kind in SOUND.items():
-        if not isinstance(told[name], kind) or isinstance(told[name], bool):
-            raise _Wrong(f"the {name} of its sound is no {kind.__name__}")
-    try:
-        sound = SoundCodes(tensors["sound"].to(session.engine.device), **told)
-    except ValueError as error:
-        raise _Wrong(f"its sound: {error}") from None
-    videos, latents = sound.indices.shape[:2]
-    if videos != len(session.prompts) or latents > session.engine.frames:
-        raise _Wrong(f"its sound is of {videos} videos and {latents} latent frames")
-    if int(sound.indices.min()) < 0:
-        raise _Wrong("its sound has codes below 0")
-    return sound
+def _states(tensors: Mapping[str, Tensor], kind: str, count: int) -> list[dict[str, Tensor]]:
+    """States of a tokenizer after each of the last frames."""
+    held = {name.split(".")[1] for name in tensors if name.startswith(f"{kind}.")}
+    states = [_part(tensors, f"{kind}.{i}.") for i in range(count)]
+    if held - {str(i) for i in range(count)} or not all(states[1:]):
+        raise _Wrong(f"it counts {count} states of the tokenizer and holds others")
+    return states
 
 
 def _fresh(about: Mapping[str, Any], generator: VideoGenerator) -> VideoSession:
@@ -215,9 +206,12 @@ def _fresh(about: Mapping[str, Any], generator: VideoGenerator) -> VideoSession:
         raise _Wrong("its prompts are no sentences")
     if not all(isinstance(seed, int) and not isinstance(seed, bool) for seed in seeds):
         raise _Wrong("its seeds are no whole numbers")
+    sound = about.get("sound", False)
+    if not isinstance(sound, bool):
+        raise _Wrong("whether it has sound is neither true nor false")
     try:
         params = SamplingParams(**about["params"])
-        session = generator.session(prompts, seeds, params, undo=about["undo"])
+        session = generator.session(prompts, seeds, params, undo=about["undo"], sound=sound)
     except (TypeError, ValueError, AttributeError) as error:
         raise _Wrong(f"its settings are none of this model ({error})") from None
     most = session.pasts.maxlen or 0
@@ -286,47 +280,69 @@ def _check_pushed_out(session: VideoSession, codes: Mapping[str, Tensor]) -> Non
         raise _Wrong("its cache holds something that is no number")
 
 
-def _check_codes(session: VideoSession, codes: Tensor, dims: int) -> None:
-    """Codes of the decoder's table: [B, G] with 2 axes or [T, B, G] with 3; of several codebooks
-    one axis more."""
-    engine = session.engine
-    config = engine.decoder.config
+def _check_sounds(engine: SamplingEngine, codes: Mapping[str, Tensor]) -> None:
+    """Codes of the sound of the frames that are remembered."""
+    if "sounds" not in codes:
+        raise _Wrong("the codes of its sound are missing")
+    _check_codes(engine, codes["sounds"], 3, sound=True)
+    if len(codes["sounds"]) != len(codes["past"]):
+        frames, sounds = len(codes["past"]), len(codes["sounds"])
+        raise _Wrong(f"it remembers {frames} frames, and the sound of {sounds}")
+
+
+def _check_codes(engine: SamplingEngine, codes: Tensor, dims: int, sound: bool = False) -> None:
+    """Codes of a part of a frame: [B, G] with 2 axes or [T, B, G] with 3; of several codebooks one
+    axis more."""
     if dims == 3 and codes.numel() == 0:
         return
-    books = [config.codebooks] if config.codebooks > 1 else []
-    shape = [*codes.shape[: dims - 2], len(engine.seeds), config.cells, *books]
+    part = engine.parts[1] if sound else engine.parts[0]
+    shape = [*codes.shape[: dims - 2], len(engine.seeds), part.cells, *part.books]
     if codes.dtype != torch.int64 or list(codes.shape) != shape:
         raise _Wrong(f"its codes are of shape {list(codes.shape)} and type {codes.dtype}")
     most = engine.sinks + engine.remembered
     if dims == 3 and len(codes) > most:
         raise _Wrong(f"it remembers {len(codes)} frames; there are {most} at the most")
     low, high = codes.aminmax()
-    if low < 0 or high >= config.codebook_size:
-        last = config.codebook_size - 1
+    if low < 0 or high >= part.codebook_size:
+        last = part.codebook_size - 1
         raise _Wrong(f"its codes go from {low} to {high}; there are 0 to {last}")
 
 
 @torch.inference_mode()
-def _check_states(session: VideoSession, states: list[dict[str, Tensor]]) -> None:
-    """States of the tokenizer have the shapes that they have after a frame of this model."""
+def _wanted_states(session: VideoSession) -> Mapping[str, Tensor]:
+    """A state of the tokenizer after a frame of this model."""
     generator = session.generator
     device = generator.decoder.no_text.device
     config = generator.decoder.config
     books = [config.codebooks] if config.codebooks > 1 else []
     shape = [len(session.prompts), 1, *config.grid, *books]
     indices = generator.codebooks.give(torch.zeros(shape, dtype=torch.long, device=device))
-    _, wanted = generator.tokenizer.decode_step(indices, {})
+    return generator.tokenizer.decode_step(indices, {})[1]
+
+
+@torch.inference_mode()
+def _wanted_sound_states(session: VideoSession) -> Mapping[str, Tensor]:
+    generator = session.generator
+    shape = len(session.prompts), 1, generator.decoder.config.sound.codes
+    indices = torch.zeros(shape, dtype=torch.long, device=generator.decoder.no_text.device)
+    return generator.check_sounds().decode_step(indices, {})[1]
+
+
+def _check_states(
+    states: list[dict[str, Tensor]], wanted: Mapping[str, Tensor], owner: str
+) -> None:
+    """States of a tokenizer have the shapes that they have after a frame of this model."""
     for number, state in enumerate(states):
         if not state and number == 0:  # before the first frame
             continue
         if set(state) != set(wanted):
-            raise _Wrong("the states of its tokenizer have other parts than those of this model")
+            raise _Wrong(f"the states of its {owner} have other parts than those of this model")
         for name, tensor in state.items():
             like = wanted[name]
             if tensor.shape != like.shape or tensor.dtype != like.dtype:
-                raise _Wrong(f"{name} in the state of its tokenizer has shape {list(tensor.shape)}")
+                raise _Wrong(f"{name} in the state of its {owner} has shape {list(tensor.shape)}")
             if tensor.is_floating_point() and not tensor.isfinite().all():
-                raise _Wrong(f"{name} in the state of its tokenizer is no number")
+                raise _Wrong(f"{name} in the state of its {owner} is no number")
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

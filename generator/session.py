@@ -1,18 +1,17 @@
 """Videos in the making: iterate to see them grow, and step in whenever you like.
 
     session = generator.session("a red ball rolls to the left", seed=0)
-    for chunk in session:  # one latent frame's pixels, float [B, 3, f, Y, X]
+    for chunk in session:  # one latent frame's pixels, float [B, 3, f, Y, X]; with sound a pair
         ...                # leave the loop at any time, and iterate again to go on
     session.set_prompt("it bounces", window="recompute")
 
-Legend: B videos, T latent frames, G = H * W cells of one, f Y X frames and pixels.
+Legend: B videos, T latent frames, G = H * W cells of one, f Y X frames and pixels, l samples.
 """
 
 import copy
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -21,7 +20,6 @@ from ..files.caller_settings import own_settings
 from ..files.config_fields import integer
 from ..files.moved import old_names
 from ..tokenizer import frame_count
-from ..tokenizer.codes import SoundCodes
 from .arguments import numbers
 from .sampling.engine import SamplingEngine, Window
 from .saved_session import load_session, packed, save_session, unpacked
@@ -42,6 +40,7 @@ class VideoSession:
         prompts: one per video.
         engine: draws the codes; has drawn nothing yet.
         given_TBG: codes of the first frames, if they are given.
+        given_sounds: codes of their sound, one for each, if they have some.
     """
 
     def __init__(
@@ -50,20 +49,26 @@ class VideoSession:
         prompts: Sequence[str],
         engine: SamplingEngine,
         given_TBG: Sequence[Tensor] = (),
+        given_sounds: Sequence[Tensor] = (),
     ) -> None:
         self.generator = generator
         self.prompts = list(prompts)
         self.engine = engine
         self.given = deque(given_TBG)
-        # codes of the sound of the latent frames so far, kept beside those of the pictures
-        self.sound: SoundCodes | None = None
+        self.given_sounds = deque(given_sounds)
         reach = engine.sinks + engine.remembered
-        # the tokenizer's state after each of the last frames
+        # the tokenizer's state after each of the last frames, and the sound tokenizer's
         self.pasts: deque[State] = deque([{}], 1 + reach)
+        self.sound_pasts: deque[State] = deque([{}] if engine.sound else [], 1 + reach)
 
     @property
     def seeds(self) -> tuple[int, ...]:
         return tuple(self.engine.seeds)
+
+    @property
+    def sound(self) -> bool:
+        """Whether the videos have sound."""
+        return self.engine.sound
 
     @property
     def frames(self) -> int:
@@ -73,25 +78,37 @@ class VideoSession:
 
     # ---- growing ----
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Any]:
         return self
 
     @own_settings()
-    def __next__(self) -> Tensor:
+    def __next__(self) -> Any:
         """Pixels of the next latent frame, float [B, 3, f, Y, X] in [-1, 1]; f = 1 at first and
-        k later."""
+        k later. With sound a pair: those, and its samples, float [B, l] in [-1, 1]."""
         if self.given:
             return self.take_given()
-        return self.to_pixels(self.engine.draw())
+        return self.decoded(self.engine.draw())
 
-    def take_given(self) -> Tensor:
-        """Pixels of the next latent frame, whose codes are given."""
+    def take_given(self) -> Any:
+        """The next latent frame, whose codes are given, as `__next__` has it."""
         codes_BG = self.given.popleft()
-        self.engine.feed(codes_BG)
-        return self.to_pixels(codes_BG)
+        self.engine.feed(codes_BG, self.given_sounds.popleft() if self.given_sounds else None)
+        return self.decoded(codes_BG)
 
-    def to_pixels(self, codes_BG: Tensor) -> Tensor:
-        """Pixels of a latent frame that the engine has just drawn or been fed."""
+    def decoded(self, codes_BG: Tensor) -> Any:
+        """A latent frame that the engine has just drawn or been fed, as `__next__` has it."""
+        pixels = self._pixels(codes_BG)
+        return (pixels, self._samples()) if self.sound else pixels
+
+    def _samples(self) -> Tensor:
+        """The sound of the last latent frame."""
+        indices_B1K = self.engine.sounds[-1].flatten(1)[:, None]
+        sound = self.generator.check_sounds()
+        samples, past = sound.decode_step(indices_B1K, self.sound_pasts[-1])
+        self.sound_pasts.append(past)
+        return samples
+
+    def _pixels(self, codes_BG: Tensor) -> Tensor:
         generator = self.generator
         indices = generator.codebooks.give(
             codes_BG.unflatten(1, (1, *generator.decoder.config.grid))
@@ -161,10 +178,11 @@ class VideoSession:
         self.engine.rewind(latents)
         for _ in range(latents):
             self.pasts.pop()
+            if self.sound:
+                self.sound_pasts.pop()
         if latents:
             self.given.clear()
-        if self.sound is not None:
-            self.sound = self.sound.first(self.engine.frames)
+            self.given_sounds.clear()
         if seeds is not None:
             self.engine.seeds = seeds
 
@@ -205,9 +223,10 @@ class VideoSession:
         self.prompts = [self.prompts[video] for video in videos]
         self.engine = self.engine.select(videos, seeds)
         self.given = deque(codes_BG[videos] for codes_BG in self.given)
-        if self.sound is not None:
-            self.sound = replace(self.sound, indices=self.sound.indices[videos])
-        self.pasts = deque((_rows(past, videos) for past in self.pasts), self.pasts.maxlen)
+        self.given_sounds = deque(codes_BG[videos] for codes_BG in self.given_sounds)
+        most = self.pasts.maxlen
+        self.pasts = deque((_rows(past, videos) for past in self.pasts), most)
+        self.sound_pasts = deque((_rows(past, videos) for past in self.sound_pasts), most)
 
     # ---- files ----
 

@@ -1,5 +1,6 @@
 """Debug models: small enough for the whole public interface, in seconds and without weights."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from kinetoscope.data.worlds.physics.captions import (
 from kinetoscope.data.worlds.physics.clips import physics_batch
 from kinetoscope.data.worlds.physics.scene import PhysicsConfig
 from kinetoscope.generator import Decoder, DecoderConfig, TextEncoder, VideoGenerator
+from kinetoscope.generator.model.sound_config import SoundConfig
 from kinetoscope.generator.tokens.batch import Stage
 from kinetoscope.tokenizer import QuantizerConfig, StackConfig, TokenizerConfig, VideoTokenizer
+from kinetoscope.tokenizer.sound import SoundTokenizer, SoundTokenizerConfig
 from torch import nn
 
 MakeDecoder = Callable[..., Decoder]
@@ -151,6 +154,48 @@ def generator(text_encoder: TextEncoder) -> VideoGenerator:
         nn.init.normal_(block.down.weight, std=0.3)
     nn.init.normal_(decoder.head.full, std=0.3)
     return VideoGenerator(decoder, tokenizer, text_encoder).eval()
+
+
+@pytest.fixture(scope="session")
+def sound_tokenizer() -> SoundTokenizer:
+    """Four codes a latent, and a twelfth of a second a frame; loud enough that differences
+    show."""
+    torch.manual_seed(4)
+    config = SoundTokenizerConfig(
+        codes_per_latent=4,
+        window=1000,
+        hop=500,
+        windows=(500, 1000),
+        bands=(6, 8),
+        width=8,
+        wide=12,
+        encoder=((1, 2), (1,)),
+        decoder=((1, 2), (1,)),
+        taps=3,
+        tones=6,
+        noises=3,
+        quantizer=QuantizerConfig("FSQ", {"levels": [5, 3]}),
+    )
+    tokenizer = SoundTokenizer(config)
+    for layer in (tokenizer.loudness, tokenizer.mix):
+        nn.init.normal_(layer.weight, std=0.1)
+        nn.init.constant_(layer.bias, 0.5)
+    tokenizer.quantizer.project.weight.data.mul_(4)
+    return tokenizer.eval()
+
+
+@pytest.fixture(scope="session")
+def sounding(generator: VideoGenerator, sound_tokenizer: SoundTokenizer) -> VideoGenerator:
+    """The debug generator with a decoder that draws sound, two codes a token."""
+    torch.manual_seed(5)
+    sizes = SoundConfig.of(sound_tokenizer, tokens=2)
+    decoder = Decoder(dataclasses.replace(generator.decoder.config, sound=sizes))
+    decoder.load_state_dict(generator.decoder.state_dict(), strict=False)
+    nn.init.normal_(decoder.sound.head.full, std=0.3)
+    for block in decoder.sound.depth.blocks:
+        nn.init.normal_(block.down.weight, std=0.3)
+    parts = generator.tokenizer, generator.text, sound_tokenizer
+    return VideoGenerator(decoder, *parts).eval()
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,7 @@ def prepare(
     template: str = "{label}",
     filter: str | None = None,
     actions: bool = False,
+    sound: str | None = None,
 ) -> int:
     """Turn a folder of videos into shards of codes to train on.
 
@@ -79,6 +80,8 @@ def prepare(
             or plain.
         actions: also store the actions of each frame, of a LeRobot set or in NAME.actions.csv
             beside each video; videos without any are left out.
+        sound: also store codes of the videos' sound, of this tokenizer of sound (a shipped model, a
+            folder, or a hub id); videos without any are kept.
         split: only train, validation or test, where the layout has splits.
         template: how a label becomes a caption, such as 'a video of {label}'.
         filter: only videos that this holds for, such as 'seconds > 2 and height >= 256'.
@@ -91,6 +94,8 @@ def prepare(
     at_least_one({**counts, "width": width, "workers": workers, "fps": fps})
     if size < 0:
         raise ValueError(f"--size must be 0 (each video's own) or more; got {size}")
+    from dataclasses import replace
+
     from ...data.datasets.wanted import Wanted
     from ...generator.tokens.make_shard import ShardOptions
     from ...generator.tokens.prepare import Work, summary
@@ -111,6 +116,7 @@ def prepare(
         actions,
     )
     work = Work(tokenizer, text, device, workers, time_limit, engine, require_licence, duplicates)
+    work = replace(work, sound=sound)
     show_log()
     manifest = run(folder, shards, options, work)
     print(summary(manifest, shards))

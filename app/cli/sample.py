@@ -29,6 +29,7 @@ def sample(
     size: int | None = None,
     scale: int | None = None,
     grid_out: str | None = None,
+    no_sound: bool = False,
     dtype: Precision = "float32",
     quantize: Literal["none", "int8"] = "none",
     device: str | None = None,
@@ -63,7 +64,10 @@ def sample(
         size: height of the pictures in pixels, a multiple of what the model draws by itself; the
             same sentence and seed give the same video at every size.
         scale: enlarge every pixel so many times; by default small videos are made watchable.
-        grid_out: also write all videos side by side, with their sentences, to this file.
+        grid_out: also write all videos side by side, with their sentences, to this file; it is
+            silent.
+        no_sound: draw no sound, which takes less time and gives other pictures; without it the
+            videos of a model that knows sound have some.
         dtype: float32, or bfloat16, which is faster, takes half the memory and gives another video,
             about as good.
         quantize: none, or int8 to hold the model in eight bits per weight, which takes the least
@@ -104,5 +108,6 @@ def sample(
         size=size,
         disclosure=disclosure,
         rules=rules,
+        no_sound=no_sound,
     )
     return run(jobs, options, grid_out)

@@ -171,6 +171,7 @@ class GuardedGenerator(VideoGenerator):
         init: Tensor | VideoCodes | None = None,
         undo: int = 1,
         weights: SamplingWeights | None = None,
+        sound: bool = False,
         **conditions: Any,
     ) -> VideoSession:
         """As `VideoGenerator.session`, for what the gate allows."""
@@ -180,7 +181,8 @@ class GuardedGenerator(VideoGenerator):
             prompts, given = self.checked(prompts, given)
         token = _is_checked.set(True)
         try:
-            return super().session(prompts, seed, params, undo=undo, weights=weights, **given)
+            more: dict[str, Any] = {"undo": undo, "weights": weights, "sound": sound}
+            return super().session(prompts, seed, params, **more, **given)
         finally:
             _is_checked.reset(token)
 

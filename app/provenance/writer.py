@@ -62,9 +62,11 @@ class Signing:
         generation: Generation,
         upscale: int = 1,
         crf: int | None = None,
+        sound_rate: int | None = None,
     ) -> GeneratedVideoWriter:
         """For one video, see `GeneratedVideoWriter`."""
-        return GeneratedVideoWriter(path, fps, generation, self, upscale, crf)
+        settings = upscale, crf, True, sound_rate
+        return GeneratedVideoWriter(path, fps, generation, self, *settings)
 
     def new_mark(self) -> Mark | None:
         """A mark for one video; None if it shall have none."""
@@ -110,6 +112,7 @@ class GeneratedVideoWriter:
         signing: who signs, what is said, and whether the pixels are marked.
         upscale: enlarge each pixel to a square of this many pixels. The mark comes after it.
         signs: sign the file at the end; otherwise whoever goes on with it must (`Signing.sign`).
+        sound_rate: as `VideoWriter`.
 
     Attributes:
         frames: written so far.
@@ -125,6 +128,7 @@ class GeneratedVideoWriter:
         upscale: int = 1,
         crf: int | None = None,
         signs: bool = True,
+        sound_rate: int | None = None,
     ) -> None:
         self.signs = signs
         self.generation = generation
@@ -133,7 +137,7 @@ class GeneratedVideoWriter:
         self.credentials: Path | None = None
         self.mark = signing.new_mark()
         tags = generation.tags(with_prompt=not signing.disclosure.no_prompt)
-        self._writer = VideoWriter(path, fps, tags, 1, crf)
+        self._writer = VideoWriter(path, fps, tags, 1, crf, sound_rate)
         self.path = self._writer.path
 
     @property
@@ -165,6 +169,14 @@ class GeneratedVideoWriter:
                 marked = torch.where(_enlarged(drawn, self.upscale), marked, chunk)
             chunk = marked
         self._writer.write(chunk)
+
+    @property
+    def has_sound(self) -> bool:
+        return self._writer.sound_rate is not None
+
+    def write_sound(self, samples_L: Tensor) -> None:
+        """Append samples of the frames that were written last; see `VideoWriter.write_sound`."""
+        self._writer.write_sound(samples_L)
 
     def __exit__(
         self,

@@ -17,6 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from ...data.video import to_uint8
+from ...data.video.formats import holds_sound
 from ...files.fingerprint import file_fingerprint
 from ...files.model_folder import WEIGHTS, UndrawnWeights
 from ...generator.conditions import CONDITIONS, Canvas
@@ -42,7 +43,8 @@ class SampleOptions:
     sampling: windows and guided frames are counted in frames here; conditions: by name, as text;
     scale: pixels of the video per pixel of the model; adapter: a folder of adapters of the model;
     dtype, quantize: of `lighten`; size: of `VideoGenerator.from_pretrained`; disclosure: what the
-    videos say about where they came from; rules: who is asked before anything is drawn.
+    videos say about where they came from; rules: who is asked before anything is drawn; no_sound:
+    draw none, though the model could.
     """
 
     model: str
@@ -58,6 +60,7 @@ class SampleOptions:
     size: int | None = None
     disclosure: Disclosure = field(default_factory=Disclosure)
     rules: Rules = field(default_factory=Rules)
+    no_sound: bool = False
 
 
 def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None = None) -> int:
@@ -85,11 +88,14 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
         _say(remark)
     params = _params(generator, options)
     given = _read_conditions(generator, options)
+    sound = generator.sound is not None and not options.no_sound
+    if sound:
+        _check_sound(generator, jobs, options)
     generator.checked([job.prompt for job in jobs], given)  # all of them before the first is drawn
     _say(f"seed {jobs[0].seed}" + (f" to {jobs[-1].seed}" if len(jobs) > 1 else ""))
     progress = Progress(options.frames * len(jobs))
     frames: list[int] = []  # of the videos that are done
-    about = About(options, model)
+    about = About(options, model, silenced=generator.sound is not None and not sound)
     begin = time.monotonic()
     with contextlib.ExitStack() as leaving:
         stopped = leaving.enter_context(gentle_interrupt())
@@ -97,10 +103,11 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
         for first in range(0, len(jobs), BATCH):
             batch = jobs[first : first + BATCH]
             prompts = [job.prompt for job in batch]
-            session = generator.session(prompts, batch[0].seed, params, **given)
+            session = generator.session(prompts, batch[0].seed, params, sound=sound, **given)
             batch = [replace(job, prompt=drawn) for job, drawn in zip(batch, session.prompts)]
             started = time.monotonic()
-            written = _write(session, batch, options, about, signing, progress, stopped, kept)
+            rate = generator.sound_rate if sound else None
+            written = _write(session, batch, options, about, signing, progress, stopped, kept, rate)
             seconds = (time.monotonic() - started) / len(batch)
             progress.clear()
             for job, writer in zip(batch, written):
@@ -141,8 +148,25 @@ def _read_conditions(generator: GuardedGenerator, options: SampleOptions) -> dic
     }
 
 
+def _check_sound(generator: GuardedGenerator, jobs: Sequence[Job], options: SampleOptions) -> None:
+    """Frames are as long as those that the model draws sound for, or ValueError; and say once what
+    has no place for it."""
+    fps = generator.sound_rate / generator.samples_per_frame
+    if abs(options.fps - fps) > 1e-6:
+        raise ValueError(
+            f"this model draws sound for {fps:g} frames a second; give --fps {fps:g}, or "
+            f"--no-sound; got --fps {options.fps:g}"
+        )
+    mute = [job.path for job in jobs if not holds_sound(job.path)]
+    if mute:
+        _say(
+            f"{mute[0]} has no place for sound, which is left out; a name that ends in .mp4 keeps "
+            "it, and --no-sound saves the time"
+        )
+
+
 def _write(
-    stream: Iterator[Tensor],
+    stream: Iterator[Any],
     batch: Sequence[Job],
     options: SampleOptions,
     about: About,
@@ -150,21 +174,32 @@ def _write(
     progress: Progress,
     stopped: Callable[[], bool],
     kept: KeptFrames | None,
+    sound_rate: int | None,
 ) -> list[GeneratedVideoWriter]:
     """Write a batch of videos as they come, and return what has written them; nothing is held but
-    what was drawn last."""
+    what was drawn last.
+
+    Args:
+        sound_rate: of the sound that comes with the pixels, if any does.
+    """
     left = options.frames
     with contextlib.ExitStack() as open_files:
         writers: list[GeneratedVideoWriter] = []
-        for chunk_B3FYX in stream:
+        for drawn in stream:
+            chunk_B3FYX, sound_BL = (drawn, None) if sound_rate is None else drawn
             chunk = to_uint8(chunk_B3FYX[:, :, :left]).cpu()
             if not writers:
                 scale = options.scale or max(1, WATCHABLE // min(chunk.shape[3:]))
                 for job in batch:
-                    writer = signing.writer(job.path, options.fps, about.video(job), scale)
+                    rate = sound_rate if holds_sound(job.path) else None
+                    writer = signing.writer(
+                        job.path, options.fps, about.video(job), scale, sound_rate=rate
+                    )
                     writers.append(open_files.enter_context(writer))
             for writer, video in zip(writers, chunk):
                 writer.write(video)
+            if sound_BL is not None:
+                _write_sound(writers, sound_BL, chunk.shape[2] / chunk_B3FYX.shape[2])
             if kept is not None:
                 kept.write(chunk, is_first=left == options.frames)
             left -= chunk.shape[2]
@@ -172,6 +207,14 @@ def _write(
             if left == 0 or stopped():
                 break
     return writers
+
+
+def _write_sound(writers: Sequence[GeneratedVideoWriter], sound_BL: Tensor, share: float) -> None:
+    """Append the sound of a latent frame, or the first part of it."""
+    length = round(share * sound_BL.shape[1])
+    for writer, samples_L in zip(writers, sound_BL):
+        if writer.has_sound:
+            writer.write_sound(samples_L[:length])
 
 
 def _write_grid(
@@ -194,10 +237,12 @@ class About:
 
     Args:
         fingerprint: of the model, before adapters and whatever makes it lighter.
+        silenced: the model draws sound, and was told not to.
     """
 
-    def __init__(self, options: SampleOptions, fingerprint: str) -> None:
+    def __init__(self, options: SampleOptions, fingerprint: str, silenced: bool = False) -> None:
         self.options = options
+        self.silenced = silenced
         self.fingerprint = fingerprint
         given = options.conditions.items()
         self.ingredients = [
@@ -234,6 +279,8 @@ class About:
             variant["dtype"] = options.dtype
         if options.quantize is not None:
             variant["quantize"] = options.quantize
+        if self.silenced:
+            variant["sound"] = False
         return variant
 
 

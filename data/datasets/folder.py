@@ -19,6 +19,7 @@ from torch.utils.data import Dataset, get_worker_info
 
 from ..video import VideoError, VideoInfo, probe, read_clip
 from ..video.pixels import WHITE, background_colour
+from ..video.sound import read_span
 from .actions import at_frames, read_actions
 from .captions import SOURCES
 from .layouts.base import LaidVideo
@@ -113,6 +114,7 @@ class ClipFolder(Dataset[dict[str, Any]]):
         actions: bool = False,
     ) -> None:
         self.actions = actions
+        self.sound_rate: int | None = None  # see `FolderSource.with_sound`
         self.root = Path(root)
         self.frames = operator.index(frames)
         self.fps = None if fps is None else float(fps)
@@ -205,7 +207,16 @@ class ClipFolder(Dataset[dict[str, Any]]):
             return {"video": video, "caption": caption, "actions": actions}
         if self.flip and self.random and mirror < 0.5 and not SIDES.search(caption):
             video = video.flip(-1)
-        return {"video": video, "caption": caption}
+        return {"video": video, "caption": caption} | self._sound(entry, start)
+
+    def _sound(self, entry: Entry, start: float) -> dict[str, Any]:
+        """The samples of a clip's frames, and whether its video has any; nothing if not asked."""
+        if self.sound_rate is None or self.fps is None:
+            return {}
+        samples = round(self.frames * self.sound_rate / self.fps)
+        wave = read_span(entry.path, entry.start + start, samples, self.sound_rate)
+        heard = torch.tensor(wave is not None)
+        return {"sound": torch.zeros(samples) if wave is None else wave, "heard": heard}
 
     def _read(self, entry: Entry, start: float, crop: tuple[float, float], zoom: float) -> Tensor:
         video = read_clip(

@@ -15,7 +15,7 @@ from ...files.config_fields import shown, text, whole
 from ...files.errors import UnreadableFile
 
 MOST = 2.0**62
-MEMBERS = ("codes.npy", "json", "text.npy", "actions.npy")
+MEMBERS = ("codes.npy", "json", "text.npy", "actions.npy", "sound.npy")
 HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -29,7 +29,7 @@ def check_manifest(manifest: Any, path: Path) -> list[dict[str, Any]]:
         UnreadableFile: naming the manifest, the field and what was expected.
     """
     try:
-        for part in ("tokenizer", "text"):
+        for part in ("tokenizer", "text", "sound"):
             if manifest.get(part) is not None:
                 check_model(manifest[part], part)
         shards = manifest.get("shards")

@@ -5,14 +5,15 @@ each.
                     are, and the sha256 of each
     skipped.csv     files that could not be used, and why
     000000.tar      samples KEY.codes.npy, KEY.json and, with caption states, KEY.text.npy, and
-                    with actions KEY.actions.npy
+                    with actions KEY.actions.npy, with sound KEY.sound.npy
     000000.json     its record: sha256, and where each sample lies, so that any clip is read with
                     one seek
 
 A tar depends on its samples alone: it holds no times and no owners, so the same clips give the same
 bytes.
 
-Legend: T H W latent grid, L tokens of all captions of a clip, E width of a caption's states.
+Legend: T H W latent grid, L tokens of all captions of a clip, E width of a caption's states, K
+codes of the sound of a latent.
 """
 
 from __future__ import annotations
@@ -71,12 +72,14 @@ class ClipInfo:
 @dataclass(frozen=True)
 class Clip:
     """codes int16 or int32 [T, H, W] (or [T, H, W, Q]); text half [L, E], the states of its
-    captions in a row; actions float [F, A] of its frames."""
+    captions in a row; actions float [F, A] of its frames; sound int16 or int32 [T, K], the codes of
+    its sound."""
 
     info: ClipInfo
     codes: NDArray[Any]
     text: NDArray[Any] | None = None
     actions: NDArray[Any] | None = None
+    sound: NDArray[Any] | None = None
 
 
 # ---- writing ----
@@ -113,6 +116,8 @@ def _add_sample(tar: tarfile.TarFile, key: str, clip: Clip) -> dict[str, Any]:
         members["text.npy"] = _npy(clip.text)
     if clip.actions is not None:
         members["actions.npy"] = _npy(clip.actions)
+    if clip.sound is not None:
+        members["sound.npy"] = _npy(clip.sound)
     places = {}
     for extension, content in members.items():
         member = tarfile.TarInfo(f"{key}.{extension}")
@@ -159,6 +164,7 @@ class Place:
     info: tuple[int, int]
     text: tuple[int, int]
     actions: tuple[int, int]
+    sound: tuple[int, int]
 
 
 class Shards:
@@ -221,6 +227,12 @@ class Shards:
         """Actions float [F, A] of a clip's frames; None where none were stored."""
         place = self._places[index].actions
         return self._array(index, place, (0, 0), "f") if place[1] else None
+
+    def sound(self, index: int) -> NDArray[Any] | None:
+        """Codes [T, K] of a clip's sound; None where the clip has none."""
+        place = self._places[index].sound
+        shape = (self.records[index]["shape"][0], 0)
+        return self._array(index, place, shape) if place[1] else None
 
     def info(self, index: int) -> ClipInfo:
         try:

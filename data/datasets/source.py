@@ -33,7 +33,8 @@ class ClipSource(Protocol):
 
     def clips(self, rows: range) -> dict[str, Any]:
         """{"video": uint8 [B, 3, F, Y, X], "caption": list of str}, perhaps "foreground": bool
-        [B, 1, F, Y, X], and "actions": float [B, F, A]."""
+        [B, 1, F, Y, X], "actions": float [B, F, A], and "sound": float [B, L] with "heard": bool
+        [B], false for clips without a sound track."""
         ...
 
 
@@ -240,6 +241,27 @@ class FolderSource:
         new.key = _key(before=self.key, captions=mark)
         return new
 
+    def with_sound(self, rate: int, samples_per_frame: int) -> FolderSource:
+        """These clips with their sound, at `rate` samples a second.
+
+        Raises:
+            ValueError: a frame is not as long as so many samples, or recorded actions are asked
+                for as well.
+        """
+        fps = rate / samples_per_frame
+        if self.folder.fps is None or abs(self.folder.fps - fps) > 1e-6:
+            raise ValueError(
+                f"sound is learned at {fps:g} frames a second; set data.fps={fps:g} (it is "
+                f"{self.folder.fps or 'that of each video'})"
+            )
+        if self.folder.actions:
+            raise ValueError("sound and actions cannot be learned at once; leave one of them out")
+        new = copy.copy(self)
+        new.folder = copy.copy(self.folder)
+        new.folder.sound_rate = rate
+        new.key = _key(before=self.key, sound=rate)
+        return new
+
     def leave_out(self, rows: Mapping[int, str]) -> None:
         """Never give the videos of these rows again; the hashes of their content name what was left
         out. Which of the others are held out does not change.
@@ -283,6 +305,8 @@ class FolderSource:
         }
         if self.folder.actions:
             batch["actions"] = torch.stack([item["actions"] for item in items])
+        for name in ("sound", "heard") if self.folder.sound_rate is not None else ():
+            batch[name] = torch.stack([item[name] for item in items])
         return batch
 
 

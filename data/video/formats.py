@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import av
@@ -41,7 +42,8 @@ class Format:
     """How videos of one ending are written.
 
     `frames` turns a chunk uint8 `[3, f, Y, X]` into what the encoder takes; `quality` gives the
-    encoder's options for a crf of 0 (lossless) to 51; `halved` colours need even sizes.
+    encoder's options for a crf of 0 (lossless) to 51; `halved` colours need even sizes; `sound` is
+    the encoder of the sound, "" for formats that hold none.
     """
 
     container: str
@@ -51,6 +53,7 @@ class Format:
     quality: Callable[[int], dict[str, str]]
     halved: bool = True
     container_options: tuple[tuple[str, str], ...] = ()
+    sound: str = ""
 
 
 def default_crf(height: int, width: int) -> int:
@@ -156,10 +159,16 @@ QUICKTIME = (("movflags", "use_metadata_tags+faststart"),)
 FOREVER = (("loop", "0"),)
 
 FORMATS = {
-    ".mp4": Format("mp4", "libx264", "yuv420p", _left_sited, _x264, container_options=QUICKTIME),
-    ".mov": Format("mov", "libx264", "yuv420p", _left_sited, _x264, container_options=QUICKTIME),
-    ".mkv": Format("matroska", "libx264", "yuv420p", _left_sited, _x264),
-    ".webm": Format("webm", "libvpx-vp9", "yuv420p", _centred, _vp9),
+    ".mp4": Format("mp4", "libx264", "yuv420p", _left_sited, _x264, True, QUICKTIME, "aac"),
+    ".mov": Format("mov", "libx264", "yuv420p", _left_sited, _x264, True, QUICKTIME, "aac"),
+    ".mkv": Format("matroska", "libx264", "yuv420p", _left_sited, _x264, sound="aac"),
+    ".webm": Format("webm", "libvpx-vp9", "yuv420p", _centred, _vp9, sound="libopus"),
     ".gif": Format("gif", "gif", "pal8", _with_palette, lambda crf: {}, False, FOREVER),
     ".webp": Format("webp", "libwebp_anim", "bgra", _rgb, _webp, False, FOREVER),
 }
+
+
+def holds_sound(path: Path) -> bool:
+    """Whether a video of this name can have sound."""
+    found = FORMATS.get(path.suffix.lower())
+    return found is not None and bool(found.sound)

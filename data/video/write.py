@@ -21,7 +21,8 @@ from torch import Tensor
 from ...files.atomic import whole_new_folder, whole_path
 from ...files.output_path import check_output, check_rate, is_pictures
 from .containers import SIZE_TAG
-from .formats import FORMATS, WORST_CRF, default_crf, tag_colours
+from .formats import FORMATS, WORST_CRF, default_crf, holds_sound, tag_colours
+from .sound import SoundTrack
 
 FINEST_RATE = 1001  # largest denominator of a rate, as in 30000 / 1001
 
@@ -40,6 +41,8 @@ class VideoWriter:
         upscale: enlarge each pixel to a square of this many pixels, so that a 64x64 clip can be
             watched.
         crf: quality, 0 (lossless) to 51; by default 12 for small pictures and 18 for large ones.
+        sound_rate: samples per second of the sound that `write_sound` adds; None for a silent
+            video. GIF, WebP and pictures hold no sound.
 
     Raises:
         ValueError: for settings that cannot work, a place that cannot be written to, or chunks of
@@ -54,8 +57,14 @@ class VideoWriter:
         metadata: Mapping[str, object] | None = None,
         upscale: int = 1,
         crf: int | None = None,
+        sound_rate: int | None = None,
     ) -> None:
         self.path = check_output(path)
+        self.sound_rate = sound_rate
+        if sound_rate is not None and not holds_sound(self.path):
+            raise ValueError(
+                f"'{self.path}' holds no sound; give a name that ends in .mp4, .mov, .mkv or .webm"
+            )
         self.fps = check_rate(fps, self.path)
         self.upscale = operator.index(upscale)
         self.crf = None if crf is None else operator.index(crf)
@@ -100,6 +109,19 @@ class VideoWriter:
             )
         self._encoder.write(chunk)
         self.frames += chunk.shape[1]
+
+    def write_sound(self, samples_L: Tensor) -> None:
+        """Append samples, float [L] in [-1, 1], that are heard while the frames are seen. They come
+        after the frames that they belong to."""
+        if self.sound_rate is None:
+            raise ValueError("this video is silent; give sound_rate to write sound")
+        if samples_L.dim() != 1 or not samples_L.is_floating_point():
+            raise ValueError(
+                f"samples must be float [L]; got {samples_L.dtype} {list(samples_L.shape)}"
+            )
+        if not isinstance(self._encoder, _Video) or self._encoder.sound is None:
+            raise ValueError("sound comes after the first frames; write those before")
+        self._encoder.sound.write(samples_L)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
@@ -156,6 +178,9 @@ class _Video:
         if self.format.halved:
             tag_colours(stream)
         self.stream = stream
+        self.sound: SoundTrack | None = None
+        if writer.sound_rate is not None:
+            self.sound = SoundTrack(self.container, self.format.sound, writer.sound_rate)
         self.step = 1 / rate
         self.count = 0
 
@@ -171,6 +196,8 @@ class _Video:
 
     def finish(self) -> None:
         self.container.mux(self.stream.encode(None))
+        if self.sound is not None:
+            self.sound.finish()
         self.container.close()
 
     def close(self) -> None:

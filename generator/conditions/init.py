@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,38 @@ def beginning(value: Any) -> Tensor | VideoCodes:
     raise ValueError(
         f"init must be {Init.shape}; got shape {shape}. Colours come before rows and columns"
     )
+
+
+def beginning_sound(value: Any, videos: int, model: VideoGenerator) -> Sequence[Tensor]:
+    """Codes of the sound of frames that are given, [B, n] or [B, n, q] of each latent frame; none
+    if `value` has no sound.
+
+    Raises:
+        ValueError: sound of another tokenizer, or of another length.
+    """
+    from ...tokenizer import VideoCodes
+    from ...tokenizer.checks import check_table
+
+    if not isinstance(value, VideoCodes) or value.sound is None:
+        return ()
+    sound = value.sound
+    wanted = model.check_sounds()
+    if sound.tokenizer != wanted.id:
+        raise ValueError(
+            f"the sound of init is of sound tokenizer {sound.tokenizer or 'unknown'}, and this "
+            f"model reads that of {wanted.id}"
+        )
+    latents = value.indices.shape[1]
+    if sound.indices.shape[1] != latents:
+        raise ValueError(
+            f"init has {latents} latent frames, and its sound {sound.indices.shape[1]}"
+        )
+    check_table(sound.indices, wanted.codebook_size)
+    sizes = model.decoder.config.sound
+    codes_BTK = sound.indices.expand(videos, -1, -1).to(model.decoder.no_text.device)
+    if sizes.codes_per_token > 1:
+        codes_BTK = codes_BTK.unflatten(2, (sizes.tokens, sizes.codes_per_token))
+    return codes_BTK.unbind(1)
 
 
 class Init(Condition):

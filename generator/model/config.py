@@ -2,14 +2,16 @@
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ...files.config_fields import read_fields, shown, whole
 from ..conditions import CONDITIONS
 from ..conditions.text import Text
+from .sound_config import SoundConfig
 
 TEXT = Text.name
+TOKENIZERS = ("tokenizer", "sound_tokenizer")  # ids beside the fields in a model's config.json
 
 
 def check_shares(**shares: float) -> None:
@@ -44,6 +46,7 @@ class DecoderConfig:
         wavefront: 0 draws the codes of a frame one after another; with l of at least 1 rows are
             drawn at once, each l cells after the one above, which is faster and less exact
             (order.py).
+        sound: codes of the sound of a latent frame, drawn after its picture (sound.py).
 
     Raises:
         ValueError: sizes that do not fit each other.
@@ -90,6 +93,7 @@ class DecoderConfig:
     block: int = 1
     depth_layers: int = 2
     wavefront: int = 0
+    sound: SoundConfig = field(default_factory=SoundConfig)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "levels", tuple(self.levels))  # JSON and YAML give lists
@@ -151,9 +155,9 @@ class DecoderConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "DecoderConfig":
-        """From JSON, with or without the id of the tokenizer. ValueError, naming the field, if one
-        is unknown, missing or out of range."""
-        values = {key: value for key, value in values.items() if key != "tokenizer"}
+        """From JSON, with or without the ids of the tokenizers. ValueError, naming the field, if
+        one is unknown, missing or out of range."""
+        values = {key: value for key, value in values.items() if key not in TOKENIZERS}
         former = {"actions": "num_actions", "regions": "grid_vocab"}
         sizes = {name: whole(values.get(key, 0), key, (0, 1 << 20)) for name, key in former.items()}
         rest = {key: value for key, value in values.items() if key not in former.values()}
@@ -162,13 +166,18 @@ class DecoderConfig:
         return read_fields(cls, rest)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON. It is the same as ever for models without further conditions, so that their ids
-        stay."""
+        """As JSON. It is the same as ever for models without further conditions and without sound,
+        so that their ids stay."""
         values = dataclasses.asdict(self)
         conditions = values.pop("conditions")
         values |= {"num_actions": 0, "grid_vocab": 0}
+        sounds = self.sound.codes > 0
+        if not sounds:
+            del values["sound"]
         if self.codebooks == 1:
-            del values["block"], values["depth_layers"]
+            del values["block"]
+            if not sounds or self.sound.codes_per_token == 1:
+                del values["depth_layers"]
         return values | ({"conditions": dict(conditions)} if conditions else {})
 
     @property
@@ -193,8 +202,9 @@ class DecoderConfig:
     @property
     def frame_tokens(self) -> int:
         """L, tokens of one latent frame: its cells and their start, or in a wavefront one start
-        for each row."""
-        return self.cells + (self.grid[0] if self.wavefront else 1)
+        for each row; and those of its sound with a start of their own."""
+        sound = self.sound.tokens + 1 if self.sound.codes else 0
+        return self.cells + (self.grid[0] if self.wavefront else 1) + sound
 
     def anchor_shift(self, frame: int) -> int:
         """Frames by which prefix and sinks move up for a frame, so that they stay within

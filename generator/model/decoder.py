@@ -7,6 +7,7 @@
   tokens
 - the header predicts cell 0, cell i predicts cell i + 1; the last cell of a frame predicts nothing;
   the codes of a cell, if it has several, are predicted one after another (depth.py)
+- sound, if it is drawn: a start and a few tokens of several codes each behind the cells (sound.py)
 - a token sees the prefix, the first `sinks` frames, the last `window` frames (its own included),
   and nothing later
 - prefix and sinks never seem further away than `max_distance` frames: what training saw holds for
@@ -15,7 +16,8 @@
 
 Legend: B batch, T latent frames, H W grid, G = H * W cells, Q codes of a cell, L tokens, P prefix,
 S text length, E text width, D model width, N query heads, M key/value heads, K head size or codes
-of a codebook, V vocabulary. Codes are [..., H, W], or [..., H, W, Q] if Q > 1.
+of a codebook, V vocabulary, X codes of a latent's sound. Codes are [..., H, W], or [..., H, W, Q]
+if Q > 1.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,8 +33,10 @@ from .attention import attend
 from .config import DecoderConfig
 from .depth import DepthDecoder
 from .embed import Given, TokenEmbedding
+from .frame_layout import FrameLayout
 from .layers import Block, CodeTable, LayerAttention, rms_norm
 from .mask import frame_biases, plan_frames
+from .sound_config import SoundConfig
 
 __all__ = ["Decoder", "DecoderConfig"]
 
@@ -53,7 +57,7 @@ class Decoder(TokenEmbedding):
         self.blocks = nn.ModuleList([Block(config, i) for i in range(config.layers)])
         self.head = CodeTable(config.vocab_size, config.levels, config.dim, std=0.02)
         nn.init.normal_(self.text.weight, std=0.1 * config.text_dim**-0.5)
-        self.depth = DepthDecoder(config) if config.codebooks > 1 else None
+        self.depth = DepthDecoder(config, config.codebooks) if config.codebooks > 1 else None
 
     def forward(
         self,
@@ -69,9 +73,13 @@ class Decoder(TokenEmbedding):
         only_N: Tensor | None = None,
         return_hidden: bool = False,
         read: Callable[[Tensor, Tensor], Any] = logits,
+        sound_BTX: Tensor | None = None,
+        silent_B: Tensor | None = None,
+        read_sound: Callable[[Tensor, Tensor], Any] = logits,
     ) -> Any:
         """Logits of every code given what comes before it, `[B, T, G, V]`, or `[B, T, G, Q, K]` of
-        several codebooks: training, and the oracle of the cached step.
+        several codebooks: training, and the oracle of the cached step. With sound a pair: those,
+        and the logits of the codes of sound, `[B, T, X, V]`.
 
         Args:
             codes_BTHW: int64 codes, all of them clean.
@@ -90,10 +98,14 @@ class Decoder(TokenEmbedding):
                 logits.
             read: what is made of states `[..., D]` and the table `[V, D]`, or of states `[..., Q,
                 D]` and the tables `[Q, K, D]`, in place of logits; it is what is returned.
+            sound_BTX: int64 codes of the sound; None for frames without.
+            silent_B: bool [B]; these rows are as without sound, and what is read of their sound
+                means nothing.
+            read_sound: as `read`, of the states `[B, T, X, D]` of sound and its table.
 
         Raises:
-            ValueError: codes of another grid, a condition that this decoder does not take, a window
-                longer than it allows.
+            ValueError: codes of another grid or number, a condition that this decoder does not
+                take, a window longer than it allows.
         """
         config = self.config
         books = (config.codebooks,) if config.codebooks > 1 else ()
@@ -103,22 +115,38 @@ class Decoder(TokenEmbedding):
         (B, T) = codes_BTHW.shape[:2]
         corrupt_BTG = None if corrupt_mask is None else corrupt_mask.flatten(2)
         prefix_BPD, prefix_mask_BP = self.embed_prefix(B, text_BSE, text_mask_BS, given)
-        frames_BTLD = self.embed_frames(codes_BTHW.flatten(2, 3), given, corrupt_BTG)
+        self._check_sound(sound_BTX, B, T)
+        frames_BTLD = self.embed_frames(codes_BTHW.flatten(2, 3), given, corrupt_BTG, sound_BTX)
         P = prefix_BPD.shape[1]
         x_BLD = torch.cat([prefix_BPD, frames_BTLD.flatten(1, 2)], dim=1)
-        attention = self._frame_by_frame(prefix_mask_BP, T, window or config.window, x_BLD, backend)
+        layout = self.layout(sound_BTX is not None)
+        seen = prefix_mask_BP, silent_B if sound_BTX is not None else None
+        attention = self._frame_by_frame(seen, layout, T, window or config.window, x_BLD, backend)
         hidden_BTLD = self.step(x_BLD, attention)[:, P:].unflatten(1, (T, -1))
         hidden_BTGD = (
             hidden_BTLD[:, :, self.order.predictors_G]
             if config.wavefront
-            else hidden_BTLD[:, :, :-1]
+            else hidden_BTLD[:, :, : config.cells]
         )
         hidden = hidden_BTGD if only_N is None else hidden_BTGD.flatten(0, 2)[only_N]
         if self.depth is not None:
             codes = (codes_BTHW if within is None else within).flatten(2, 3)
             known = codes if only_N is None else codes.flatten(0, 2)[only_N]
             hidden = self.depth(hidden, F.embedding(self.ids(known), self.codes()))
-        return hidden if return_hidden else read(hidden, self.tables())
+        picture = hidden if return_hidden else read(hidden, self.tables())
+        if sound_BTX is None:
+            return picture
+        sound = self._sounding()
+        states_BTXD = sound.states(hidden_BTLD[:, :, self.order.length :], sound_BTX)
+        return picture, states_BTXD if return_hidden else read_sound(states_BTXD, sound.head())
+
+    def _check_sound(self, sound_BTX: Tensor | None, batch: int, frames: int) -> None:
+        if sound_BTX is None:
+            return
+        self._sounding()
+        wanted = [batch, frames, self.config.sound.codes]
+        if list(sound_BTX.shape) != wanted:
+            raise ValueError(f"codes of sound must be {wanted}; got {list(sound_BTX.shape)}")
 
     def tables(self) -> Tensor:
         """Of the logits: `[V, D]`, or one of each codebook, `[Q, K, D]`."""
@@ -134,18 +162,30 @@ class Decoder(TokenEmbedding):
         return rms_norm(x_BLD)
 
     def _frame_by_frame(
-        self, prefix_mask_BP: Tensor, frames: int, window: int, x_BLD: Tensor, backend: str
+        self,
+        seen: tuple[Tensor, Tensor | None],
+        layout: FrameLayout,
+        frames: int,
+        window: int,
+        x_BLD: Tensor,
+        backend: str,
     ) -> LayerAttention:
         """Attention of whole frames: queries of a frame meet only the keys that they may see, so
-        little is masked."""
+        little is masked.
+
+        Args:
+            seen: which tokens of the prefix are real, [B, P], and which rows are silent, [B].
+        """
         config = self.config
+        prefix_mask_BP, silent_B = seen
         P = prefix_mask_BP.shape[1]
-        L = self.order.length
+        L = layout.length
         device = x_BLD.device
         autocast = torch.is_autocast_enabled(device.type)
         dtype = torch.get_autocast_dtype(device.type) if autocast else x_BLD.dtype
-        plan = plan_frames(config, P, frames, window, device, x_BLD.dtype)
-        biases = frame_biases(plan, prefix_mask_BP, self.order, dtype)
+        sounds = layout.sound is not None
+        plan = plan_frames(config, P, frames, window, device, x_BLD.dtype, sounds)
+        biases = frame_biases(plan, prefix_mask_BP, layout, dtype, silent_B)
 
         def attention(layer: int, qk_BLHK: Tensor, v_BLMK: Tensor, sharpness_N1: Tensor) -> Tensor:
             turned_BHLK = rope.rotate(qk_BLHK, plan.rotation).transpose(1, 2)
@@ -177,7 +217,15 @@ def with_conditions(decoder: Decoder, conditions: Mapping[str, int]) -> Decoder:
     new = dict(config.conditions) | dict(conditions)
     if tuple(new.items()) == config.conditions:
         return decoder
-    wider = Decoder(replace(config, conditions=tuple(new.items())))
-    kept = {k: v for k, v in wider.state_dict().items() if k.startswith("ports.")}
-    wider.load_state_dict(kept | decoder.state_dict())
+    return _wider(decoder, replace(config, conditions=tuple(new.items())))
+
+
+def with_sound(decoder: Decoder, sound: SoundConfig) -> Decoder:
+    """The same decoder, which also draws sound; what is of sound alone is new."""
+    return _wider(decoder, replace(decoder.config, sound=sound))
+
+
+def _wider(decoder: Decoder, config: DecoderConfig) -> Decoder:
+    wider = Decoder(config)
+    wider.load_state_dict(wider.state_dict() | decoder.state_dict())
     return wider.to(decoder.no_text.device)

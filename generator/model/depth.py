@@ -36,11 +36,15 @@ class DepthBlock(nn.Module):
 
 
 class DepthDecoder(nn.Module):
-    """From the state of a cell and its codes so far to the state that predicts the next code."""
+    """From the state of a cell and its codes so far to the state that predicts the next code.
 
-    def __init__(self, config: DecoderConfig) -> None:
+    Args:
+        codes: Q.
+    """
+
+    def __init__(self, config: DecoderConfig, codes: int) -> None:
         super().__init__()
-        self.place = nn.Parameter(torch.zeros(config.codebooks, config.dim))
+        self.place = nn.Parameter(torch.zeros(codes, config.dim))
         self.seen = nn.Linear(config.dim, config.dim, bias=False)
         self.blocks = nn.ModuleList([DepthBlock(config) for _ in range(config.depth_layers)])
 

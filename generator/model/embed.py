@@ -5,14 +5,15 @@
   before the one that it predicts, as the sum of the vectors of its codes
 - the header port adds a vector to the first token of a frame, the grid port adds one to the token
   that predicts the cell
+- behind the cells of a frame, the tokens of its sound, if it has any (sound.py, frame_layout.py)
 - where a token stands is told by rotating its queries and keys (rope.py)
 
 The off-by-one of next-token prediction is here and in `DecodeOrder`, for the full forward
 (`embed_frames`) and for the cached engine (`table`, `frame_additions`) alike.
 
 Legend: B batch, T latent frames, H W grid, G = H * W cells, Q codes of a cell, L tokens of a frame,
-P prefix, S text length, E text width, D model width, V vocabulary. Codes are [..., G], or [..., G,
-Q] if Q > 1.
+P prefix, S text length, E text width, D model width, V vocabulary, K codes of a latent's sound.
+Codes are [..., G], or [..., G, Q] if Q > 1.
 """
 
 from collections.abc import Mapping
@@ -23,8 +24,10 @@ from torch import Tensor, nn
 
 from ..conditions import CONDITIONS, Features
 from .config import DecoderConfig
+from .frame_layout import FrameLayout, frame_layout
 from .layers import CodeTable
 from .order import DecodeOrder, decode_order
+from .sound import SoundTokens
 
 Given = Mapping[str, Features]
 
@@ -43,11 +46,16 @@ class TokenEmbedding(nn.Module):
         self.ports = nn.ModuleDict(
             {name: CONDITIONS[name].network(size, config) for name, size in config.conditions}
         )
+        self.sound = SoundTokens(config) if config.sound.codes else None
 
     @property
     def order(self) -> DecodeOrder:
-        """Which tokens a frame has, who sees whom among them, and when they run."""
+        """Which tokens a picture has, who sees whom among them, and when they run."""
         return decode_order(self.config.grid, self.config.wavefront, self.no_text.device)
+
+    def layout(self, sound: bool) -> FrameLayout:
+        """Which tokens a frame has, with its sound or without."""
+        return frame_layout(self.config, sound, self.no_text.device)
 
     # ---- prefix ----
 
@@ -90,12 +98,14 @@ class TokenEmbedding(nn.Module):
         codes_BTG: Tensor,
         given: Given | None = None,
         corrupt_BTG: Tensor | None = None,
+        sound_BTK: Tensor | None = None,
     ) -> Tensor:
         """Inputs of whole frames, `[B, T, L, D]`: in raster order token i (0 is the header) carries
         cell i - 1 and predicts cell i.
 
         Args:
             corrupt_BTG: bool; these cells are hidden.
+            sound_BTK: codes of the sound, for frames that have some.
         """
         cells_BTGD = F.embedding(self.ids(codes_BTG), self.codes())
         if self.config.codebooks > 1:
@@ -109,7 +119,16 @@ class TokenEmbedding(nn.Module):
         if self.config.wavefront:
             x_BTLD = x_BTLD[:, :, order.carried_L]
         added_BTLD = self.frame_additions(given)
-        return x_BTLD if added_BTLD is None else x_BTLD + added_BTLD
+        if added_BTLD is not None:
+            x_BTLD = x_BTLD + added_BTLD
+        if sound_BTK is None:
+            return x_BTLD
+        return torch.cat([x_BTLD, self._sounding().embed(sound_BTK)], dim=2)
+
+    def _sounding(self) -> SoundTokens:
+        if self.sound is None:
+            raise ValueError("this decoder draws no sound")
+        return self.sound
 
     def ids(self, codes: Tensor) -> Tensor:
         """Codes as rows of the table: each codebook has its own."""
@@ -126,7 +145,7 @@ class TokenEmbedding(nn.Module):
         return torch.cat([self.codes(), ends])
 
     def frame_additions(self, given: Given | None) -> Tensor | None:
-        """What the ports header and grid add to the tokens of frames, [B, T, L, D]; None for
+        """What the ports header and grid add to the tokens of pictures, [B, T, L, D]; None for
         nothing."""
         added_BTLD = None
         order = self.order

@@ -1,6 +1,6 @@
 """Who sees whom in a sequence of whole frames, and at which distance.
 
-Legend: B batch, P prefix tokens, T frames, L = 1 + G tokens of a frame, C keys that a frame sees, R
+Legend: B batch, P prefix tokens, T frames, L tokens of a frame, C keys that a frame sees, R
 rotations.
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from . import rope
 from .config import DecoderConfig
-from .order import DecodeOrder, decode_order
+from .frame_layout import FrameLayout, frame_layout
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def plan_frames(
     window: int,
     device: torch.device,
     dtype: torch.dtype,
+    sound: bool = False,
 ) -> FramePlan:
     """A frame sees the prefix, the sinks and the last `window` frames; prefix and sinks at most
     `max_distance` away.
@@ -60,16 +61,17 @@ def plan_frames(
     Args:
         prefix: in tokens; `frames` and `window` in latent frames.
         dtype: of the model; float64 gives exact rotations.
+        sound: whether frames have tokens of sound.
 
     Raises:
         ValueError: the window is longer than training allows.
     """
     config.check_window(window)
     speeds = rope.rotation_speeds(config.head_size, config.rope_base)
-    order = decode_order(config.grid, config.wavefront, torch.device("cpu"))
-    frame_positions = rope.frame_positions(torch.arange(frames), order.places_L2)
+    layout = frame_layout(config, sound, torch.device("cpu"))
+    frame_positions = rope.frame_positions(torch.arange(frames), layout.places_L2)
     positions = torch.cat([rope.prefix_positions(prefix), frame_positions])
-    length = order.length
+    length = layout.length
     anchors = prefix + config.sinks * length
     views = []
     for t in range(frames):
@@ -90,24 +92,33 @@ def plan_frames(
 
 
 def frame_biases(
-    plan: FramePlan, prefix_mask_BP: Tensor, order: DecodeOrder, dtype: torch.dtype
+    plan: FramePlan,
+    prefix_mask_BP: Tensor,
+    layout: FrameLayout,
+    dtype: torch.dtype,
+    silent_B: Tensor | None = None,
 ) -> list[Tensor]:
     """Score biases [B, 1, L, C], 0 or -inf: of the prefix on itself (both directions), then of
     every frame.
 
-    Within its view a frame sees itself as its order says; prefix tokens that are padding are hidden
-    from all.
+    Within its view a frame sees itself as its layout says; prefix tokens that are padding are
+    hidden from all, and so are tokens of sound in the rows that are silent, bool [B].
     """
     B, P = prefix_mask_BP.shape
     pad_BP = torch.zeros(B, P, dtype=dtype, device=prefix_mask_BP.device).masked_fill(
         ~prefix_mask_BP, -math.inf
     )
-    later_LL = pad_BP.new_zeros(order.length, order.length).masked_fill_(order.unseen_LL, -math.inf)
+    L = layout.length
+    later_LL = pad_BP.new_zeros(L, L).masked_fill_(layout.unseen_LL, -math.inf)
     biases = [pad_BP[:, None, None].expand(B, 1, P, P)]
     for view in plan.views:
         if view.keys != biases[-1].shape[-1]:  # it stays the same once the window is full
-            bias_BLC = F.pad(later_LL, (view.keys - order.length, 0)).repeat(B, 1, 1)
+            bias_BLC = F.pad(later_LL, (view.keys - L, 0)).repeat(B, 1, 1)
             bias_BLC[:, :, :P] = pad_BP[:, None]
+            if silent_B is not None:
+                frames_BLTl = bias_BLC[:, :, P:].unflatten(2, (-1, L))
+                sounds_BLTl = frames_BLTl[..., layout.picture.length :]
+                sounds_BLTl.masked_fill_(silent_B[:, None, None, None], -math.inf)
             biases.append(bias_BLC[:, None])
         else:
             biases.append(biases[-1])

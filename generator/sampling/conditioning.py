@@ -80,9 +80,13 @@ class Conditioning:
         prefix_RPD, mask_RP = (torch.cat(parts) for parts in zip(*embedded))
         return prefix_RPD, mask_RP
 
-    def additions(self, given: Given, levels: int) -> Tensor | None:
+    def additions(self, given: Given, levels: int, length: int) -> Tensor | None:
         """What the ports header and grid add to the tokens of a frame, [R, X, D]; None for models
-        without such ports."""
+        without such ports.
+
+        Args:
+            length: tokens of a frame, with those of its sound, to which nothing is added.
+        """
         if not self.adds:
             return None
         zero = self.decoder.no_text.new_zeros(
@@ -93,7 +97,7 @@ class Conditioning:
             for level in range(levels)
         ]
         added_RLD = torch.cat([zero if level is None else level for level in added])[:, 0]
-        return pad(added_RLD, (0, 0, 0, 1))
+        return pad(added_RLD, (0, 0, 0, length + 1 - added_RLD.shape[1]))
 
     def mix(self, states_RTD: Tensor, levels: int) -> Tensor:
         """One row per video [B, T, D] from those of all levels, by their weights."""

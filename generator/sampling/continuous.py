@@ -18,6 +18,7 @@ from torch.nn.functional import pad
 
 from .drafts import FrameDraft, ReadLogits, draft_steps
 from .engine import SamplingEngine
+from .parts import FramePart
 from .shared_ring import SharedRing, release
 
 
@@ -81,8 +82,14 @@ class ContinuousBatch:
         self._round()
         self.forwards += 1
         done = torch.stack([self._drafts[engine].is_complete for engine in self.engines]).tolist()
-        completed = [engine for engine, complete in zip(self.engines, done) if complete]
-        return [(engine, engine.end_draft(self._drafts.pop(engine))) for engine in completed]
+        completed = []
+        for engine in [engine for engine, complete in zip(self.engines, done) if complete]:
+            following = engine.next_draft(self._drafts.pop(engine))
+            if following is None:
+                completed.append((engine, engine.end_draft()))
+            else:  # the sound of the same frame
+                self._drafts[engine] = following
+        return completed
 
     def _round(self) -> None:
         """Draw codes of every open frame in one forward."""
@@ -92,35 +99,44 @@ class ContinuousBatch:
         longest = max(place_BT.shape[1] for place_BT in places)
         inputs = []
         for engine, draft, place_BT in zip(self.engines, drafts, places):
-            nowhere = engine.ring.length
+            nowhere = draft.order.length
             wide_BT = pad(place_BT, (0, longest - place_BT.shape[1]), value=nowhere)
             inputs.append(engine.inputs(draft.tokens(wide_BT), wide_BT))
         x_RTD = torch.cat([x for x, _ in inputs])
         first = self.engines[0]
         states_RTD = first.decoder.step(x_RTD, ring.extend([place for _, place in inputs]))
         parts = states_RTD.split([engine.ring.rows for engine in self.engines])
-        for draft, place_BT, logits in zip(drafts, places, self._read(parts, places)):
-            draft.verify(place_BT, logits)
-
-    def _read(self, parts: Sequence[Tensor], places: Sequence[Tensor]) -> list[ReadLogits]:
-        """How each draft reads the states of its tokens, without those that are nowhere."""
-        engines = self.engines
         lengths = [place_BT.shape[1] for place_BT in places]
-        if engines[0].decoder.depth is not None:
-            each = zip(engines, parts, lengths)
-            return [engine.read(part[:, :length]) for engine, part, length in each]
+        reads = self._read(parts, lengths)
+        for engine, draft, place_BT in zip(self.engines, drafts, places):
+            draft.verify(place_BT, reads[engine])
+
+    def _read(
+        self, states: Sequence[Tensor], lengths: Sequence[int]
+    ) -> dict[SamplingEngine, ReadLogits]:
+        """How each draft reads the states of its tokens, without those that are nowhere."""
+        reads: dict[SamplingEngine, ReadLogits] = {}
+        alike: dict[FramePart, list[tuple[SamplingEngine, int, Tensor]]] = {}
+        for engine, states_RTD, length in zip(self.engines, states, lengths):
+            if engine.part.depth is not None:
+                reads[engine] = engine.read(states_RTD[:, :length])
+            else:
+                mixed_BTD = engine.mix(states_RTD)
+                alike.setdefault(engine.part, []).append((engine, length, mixed_BTD))
         # where a cell has one code, the head runs once for all
-        mixed = [engine.mix(part) for engine, part in zip(engines, parts)]
-        logits_BTV = engines[0].weights.heads[0](torch.cat(mixed))
-        each_BTV = logits_BTV.split([len(part) for part in mixed])
-        return [partial(_same, x[:, :length]) for x, length in zip(each_BTV, lengths)]
+        for part, members in alike.items():
+            logits_BTV = part.heads[0](torch.cat([mixed for _, _, mixed in members]))
+            each_BTV = logits_BTV.split([len(mixed) for _, _, mixed in members])
+            for (engine, length, _), x_BTV in zip(members, each_BTV):
+                reads[engine] = partial(_same, x_BTV[:, :length])
+        return reads
 
     def _next_places(self, drafts: list[FrameDraft]) -> list[Tensor]:
         rows = self.rows
         places = []
         for engine, draft in zip(self.engines, drafts):
             device = engine.device.type
-            draft.steps = draft_steps(engine.params, rows, engine.ring.order, device)
+            draft.steps = draft_steps(engine.params, rows, draft.order, device)
             places.append(draft.next_places())
         return places
 

@@ -1,7 +1,9 @@
 """Codes in the making: prompt states and seeds in, one latent frame after another out, for ever.
 
+A frame is drawn in parts (parts.py): its picture and, if asked for, its sound.
+
 Legend: B videos, R rows of the batch (B for each level of guidance), S text length, E text width,
-G cells of a frame, Q codes of a cell, L tokens of a frame, X = L + 1 with one that is nowhere, T
+G cells of a part, Q codes of a cell, L tokens of a frame, X = L + 1 with one that is nowhere, T
 tokens of one forward, D model width, V vocabulary, K codes of a codebook, I = V + 3 with the starts
 of frames, hidden cells and nothing. Codes are [B, G], or [B, G, Q] if Q > 1.
 """
@@ -24,6 +26,7 @@ from .drafts import FrameDraft, ReadLogits, SpeculativeDraft, draft_steps, frame
 from .frame_ring import FrameRing
 from .noise import FrameNoise, gumbel_bits, uniform_noise
 from .params import SamplingParams
+from .parts import FramePart
 from .quantize import SamplingWeights
 from .schedule import ConditionSchedule, Given
 
@@ -48,10 +51,11 @@ class SamplingEngine:
         capture: how forwards are recorded, to be replayed without a call per operator; by default
             as fits the device.
         weights: of this decoder, if another engine has made them already.
+        sound: draw the sound of every frame too; without it frames are as if there were no sound.
 
     Raises:
-        ValueError: a window longer than the decoder allows, an undo below 1, or guesses that are
-            accepted by chance for cells of several codes.
+        ValueError: a window longer than the decoder allows, an undo below 1, guesses that are
+            accepted by chance for cells of several codes, or sound of a decoder that draws none.
     """
 
     @torch.inference_mode()
@@ -67,16 +71,23 @@ class SamplingEngine:
         undo: int = 1,
         capture: Capture | None = None,
         weights: SamplingWeights | None = None,
+        sound: bool = False,
     ) -> None:
         if params.accelerate == "distribution" and decoder.config.codebooks > 1:
             raise ValueError(
                 'accelerate="distribution" is for models with one code a cell; use "exact"'
             )
+        if sound and decoder.sound is None:
+            raise ValueError("this model draws no sound")
         self.weights = weights or SamplingWeights(decoder)
+        self.part = self.weights.picture  # that is drawn, or was drawn last
+        self.parts = (
+            [self.part, self.weights.sound] if sound and self.weights.sound else [self.part]
+        )
         self.decoder = self.weights.decoder
         self.seeds = list(seeds)
         self.params = params
-        self.table_ID = table = self.weights.table_ID
+        table = self.part.table_ID
         self.capture = capture or graph_capture(table.device)
         # shapes that depend on no code
         self.static = self.capture is not None or table.device.type != "cpu"
@@ -84,24 +95,32 @@ class SamplingEngine:
         self.conditioning = Conditioning(decoder, params, text, given)
         rows = self.conditioning.levels(0) * len(self.seeds)
         arguments = rows, params.window, undo, table.dtype, table.device
-        self.ring = FrameRing(decoder.config, *arguments, backend or "matmul", self.static)
-        self._graph: tuple[FrameDraft, Work] | None = None  # a frame, and a round with it
-        # random bits, of which frame and seeds
-        self._made: tuple[tuple[int, ...], Tensor] = ((), torch.empty(0))
+        self.ring = FrameRing(decoder.config, *arguments, backend or "matmul", self.static, sound)
+        # of each part a draft, and a round with it
+        self._graphs: dict[FramePart, tuple[FrameDraft, Work]] = {}
+        # of each part random bits, and of which frame and seeds they are
+        self._made: dict[FramePart, tuple[tuple[int, ...], Tensor]] = {}
         self.sinks = decoder.config.sinks
         self.remembered = self.ring.window + undo
         self.past: list[Tensor] = []  # codes [B, G] of the sinks and of the last frames
+        self.sounds: list[Tensor] = []  # codes of their sound
+        self._drawn: list[Tensor] = []  # codes of the parts of the open frame
         self.added_RXD: Tensor | None = None  # what conditions add to tokens of the open frame
         self.frames = 0  # latent frames so far, given and drawn
         self.forwards = 0  # runs of the decoder to draw them
-        self._needed = 0  # of these, by the last frame
+        self._needed: dict[FramePart, int] = {}  # of these, by the last frame
         self._run_prefix()
         if backend is None and self.device.type != "cpu":
             self.ring.backend = self._fastest_backend()
 
     @property
     def device(self) -> torch.device:
-        return self.table_ID.device
+        return self.weights.picture.table_ID.device
+
+    @property
+    def sound(self) -> bool:
+        """Whether frames have sound."""
+        return len(self.parts) > 1
 
     def _fastest_backend(self) -> str:
         ring = self.ring
@@ -126,47 +145,67 @@ class SamplingEngine:
     # ---- growing ----
 
     @torch.inference_mode()
-    def feed(self, codes_BG: Tensor) -> None:
-        """Take a frame as given: its codes, int64, become the past of the next one."""
+    def feed(self, codes_BG: Tensor, sound_BG: Tensor | None = None) -> None:
+        """Take a frame as given: its codes, int64, become the past of the next one. Sound that is
+        not given is drawn, if frames have sound."""
         self._drop_guidance()
-        self._run_frame(codes_BG, self.schedule.next())
-        self._append(codes_BG)
+        self._run_frame(codes_BG, self.schedule.next(), sound_BG)
+        if not self.sound:
+            self._append(codes_BG)
+        else:
+            self._append(codes_BG, self._draw(self.parts[1]) if sound_BG is None else sound_BG)
 
     @torch.inference_mode()
     def draw(self) -> Tensor:
-        """Sample the next frame; its codes, int64 [B, G], or [B, G, Q] of several codebooks."""
+        """Sample the next frame; the codes of its picture, int64 [B, G], or [B, G, Q] of several
+        codebooks. Those of its sound are the last of `sounds`."""
         self._begin_frame()
+        self._append(*[self._draw(part) for part in self.parts])
+        return self.past[-1]
+
+    def _draw(self, part: FramePart) -> Tensor:
+        """The codes of a part of the open frame, whose parts before it are in."""
+        self.part = part
         frame, play = self._next_round()
         # To ask a GPU whether a frame is complete is to wait for it: not before as many rounds as
         # the last one needed.
-        patience = self._needed if self.static else 0
+        patience = self._needed.get(part, 0) if self.static else 0
         for rounds in itertools.count(1):
             play()
             # the processor has nothing else to do while a GPU works on all these
             if rounds == patience:
-                self._bits(self.frames + 1)
+                self._bits(part, self.frames + 1)
             if rounds >= patience and frame.complete:
                 break
         self.forwards += rounds
-        self._needed = int(frame.rounds_B.max())
-        self._append(frame.codes_BG.clone())
+        self._needed[part] = int(frame.rounds_B.max())
+        codes_BG = frame.codes_BG.clone()
         # once it has run, so that all it needs is there
-        if self.capture is not None and self._graph is None:
-            self._graph = frame, self.capture(play)
-        return self.past[-1]
+        if self.capture is not None and part not in self._graphs:
+            self._graphs[part] = frame, self.capture(play)
+        return codes_BG
 
     @torch.inference_mode()
     def begin_draft(self) -> FrameDraft:
-        """Open the next frame, for one who draws it in place of `draw`, and ends it with
-        `end_draft`."""
+        """Open the next frame, for one who draws it in place of `draw`: all that `next_draft` gives
+        after it as well, and ends it with `end_draft`."""
         self._begin_frame()
-        return self._open_frame()
+        self._drawn = []
+        return self._open_part(self.parts[0])
 
     @torch.inference_mode()
-    def end_draft(self, frame: FrameDraft) -> Tensor:
-        """Take a frame that is complete; its codes, int64 [B, G]."""
+    def next_draft(self, frame: FrameDraft) -> FrameDraft | None:
+        """Take a part of the open frame that is complete; the draft of the part after it, if there
+        is one."""
         self.forwards += int(frame.rounds_B.max())
-        self._append(frame.codes_BG.clone())
+        self._drawn.append(frame.codes_BG.clone())
+        following = self.parts[len(self._drawn) :]
+        return self._open_part(following[0]) if following else None
+
+    @torch.inference_mode()
+    def end_draft(self) -> Tensor:
+        """Take the frame whose parts are complete; the codes of its picture, int64 [B, G]."""
+        self._append(*self._drawn)
         return self.past[-1]
 
     @torch.inference_mode()
@@ -180,11 +219,12 @@ class SamplingEngine:
         self._add(self.schedule.next())
 
     def _next_round(self) -> tuple[FrameDraft, Work]:
-        """The open frame, and what runs the decoder once and draws some of its codes."""
-        frame = self._open_frame()
-        if self._graph is None:
+        """The draft of the present part, and what runs the decoder once and draws some of its
+        codes."""
+        frame = self._open_part(self.part)
+        if self.part not in self._graphs:
             return frame, partial(self._round, frame)
-        recorded, replay = self._graph
+        recorded, replay = self._graphs[self.part]
         recorded.load(frame)
         return recorded, replay
 
@@ -193,78 +233,77 @@ class SamplingEngine:
         states_RTD = self._states(frame.tokens(place_BT), place_BT)
         frame.verify(place_BT, self.read(states_RTD))
 
-    def _open_frame(self) -> FrameDraft:
-        B = len(self.seeds)
-        config = self.decoder.config
-        G = config.cells
-        books = (config.codebooks,) if config.codebooks > 1 else ()
+    def _open_part(self, part: FramePart) -> FrameDraft:
+        self.part = part
         device = self.device
-        noise = FrameNoise(self._bits(self.frames), self.params, device, self.static)
-        guess_BG = (
-            self.past[-1]
-            if self.past
-            else torch.zeros(B, G, *books, dtype=torch.long, device=device)
-        )
-        steps = draft_steps(self.params, self.ring.rows, self.ring.order, device.type)
-        arguments = self.ring.order, guess_BG, config.codebook_size, noise, self.params, steps
-        if self.params.accelerate != "distribution":
+        noise = FrameNoise(self._bits(part, self.frames), self.params, device, self.static)
+        past = self.sounds if part is self.weights.sound else self.past
+        shape = len(self.seeds), part.cells, *part.books
+        guess_BG = past[-1] if past else torch.zeros(shape, dtype=torch.long, device=device)
+        steps = draft_steps(self.params, self.ring.rows, part.order, device.type)
+        arguments = part.order, guess_BG, part.codebook_size, noise, self.params, steps
+        if self.params.accelerate != "distribution" or part is self.weights.sound:
             return FrameDraft(*arguments, self.static)
-        return SpeculativeDraft(
-            *arguments, uniform_noise(self.seeds, self.frames, G).to(device), self.static
-        )
+        uniform_B2G = uniform_noise(self.seeds, self.frames, part.cells).to(device)
+        return SpeculativeDraft(*arguments, uniform_B2G, self.static)
 
-    def _bits(self, frame: int) -> Tensor:
+    def _bits(self, part: FramePart, frame: int) -> Tensor:
         """Random bits of a frame, int32 [B, G * Q, K]; kept, because they may be made before their
         turn."""
         key = (frame, *self.seeds)
-        config = self.decoder.config
-        sizes = (config.cells * config.codebooks, config.codebook_size)
-        if key != self._made[0]:
-            chance = not self.params.greedy
+        sizes = (part.cells * part.codes, part.codebook_size)
+        if part not in self._made or self._made[part][0] != key:
             bits = (
-                gumbel_bits(self.seeds, frame, *sizes)
-                if chance
-                else torch.zeros(len(self.seeds), *sizes).int()
+                torch.zeros(len(self.seeds), *sizes).int()
+                if self.params.greedy
+                else gumbel_bits(self.seeds, frame, *sizes, part.stream)
             )
-            self._made = key, bits
-        return self._made[1]
+            self._made[part] = key, bits
+        return self._made[part][1]
 
     def read(self, states_RTD: Tensor) -> ReadLogits:
         """Gives the logits [B, T, K] of the codes that tokens with these states predict, one
         codebook after another."""
+        part = self.part
 
         def logits(drawn: Sequence[Tensor]) -> Tensor:
             state_RTD = states_RTD
-            if self.decoder.depth is not None:
-                known_RTqD = self._vectors(drawn).repeat(self.levels, 1, 1, 1)
-                state_RTD = self.decoder.depth.step(states_RTD, known_RTqD)
-            return self.weights.heads[len(drawn)](self.mix(state_RTD))
+            if part.depth is not None:
+                known_RTqD = self._vectors(part, drawn).repeat(self.levels, 1, 1, 1)
+                state_RTD = part.depth.step(states_RTD, known_RTqD)
+            return part.heads[len(drawn)](self.mix(state_RTD))
 
         return logits
 
-    def _vectors(self, drawn: Sequence[Tensor]) -> Tensor:
+    def _vectors(self, part: FramePart, drawn: Sequence[Tensor]) -> Tensor:
         """Of the first codes of cells: of q times [B, T] codes, [B, T, q, D]."""
+        table_ID = part.table_ID
         if not drawn:
-            return self.table_ID.new_zeros(len(self.seeds), 1, 0, self.table_ID.shape[1])
-        K = self.decoder.config.codebook_size
-        return self.table_ID[torch.stack([codes + K * q for q, codes in enumerate(drawn)], -1)]
+            return table_ID.new_zeros(len(self.seeds), 1, 0, table_ID.shape[1])
+        K = part.codebook_size
+        return table_ID[torch.stack([codes + K * q for q, codes in enumerate(drawn)], -1)]
 
     def mix(self, states_RTD: Tensor) -> Tensor:
         """Guided states [B, T, D]. Logits are linear in them, so the head is needed only once."""
         return self.conditioning.mix(states_RTD, self.levels)
 
     def _states(self, ids_BTQ: Tensor, place_BT: Tensor) -> Tensor:
-        """The decoder's states [R, T, D] of tokens of the open frame, which it looks at from now
+        """The decoder's states [R, T, D] of tokens of the present part, which it looks at from now
         on."""
         x_RTD, place_RT = self.inputs(ids_BTQ, place_BT)
         return self.decoder.step(x_RTD, self.ring.extend(place_RT))
 
     def inputs(self, ids_BTQ: Tensor, place_BT: Tensor) -> tuple[Tensor, Tensor]:
-        """What the decoder reads of tokens of the open frame [R, T, D], and their places [R, T]."""
+        """What the decoder reads of tokens of the present part [R, T, D], and their places in the
+        frame [R, T]."""
+        order = self.part.order
+        if order.length < self.ring.length:
+            is_here_BT = place_BT < order.length
+            place_BT = torch.where(is_here_BT, place_BT + self.part.first, self.ring.length)
         if self.levels > 1:
             ids_BTQ = ids_BTQ.repeat(self.levels, 1, 1)
             place_BT = place_BT.repeat(self.levels, 1)
-        x_RTD = self.table_ID[ids_BTQ].sum(2)
+        x_RTD = self.part.table_ID[ids_BTQ].sum(2)
         if self.added_RXD is not None:
             rows_R1 = torch.arange(len(place_BT), device=place_BT.device)[:, None]
             x_RTD = x_RTD + self.added_RXD[rows_R1, place_BT]
@@ -272,7 +311,7 @@ class SamplingEngine:
 
     def _add(self, given: Given) -> None:
         """What conditions add to the frame that has been opened."""
-        added_RXD = self.conditioning.additions(given, self.levels)
+        added_RXD = self.conditioning.additions(given, self.levels, self.ring.length)
         kept = self.added_RXD
         if added_RXD is None:
             return
@@ -280,29 +319,39 @@ class SamplingEngine:
             kept.copy_(added_RXD)  # a graph reads it where it is
         else:
             self.added_RXD = added_RXD
-            self._graph = None
+            self._graphs = {}
 
-    def _run_frame(self, codes_BG: Tensor, given: Given) -> None:
+    def _run_frame(self, codes_BG: Tensor, given: Given, sound_BG: Tensor | None = None) -> None:
         self.ring.begin_frame()
         self._add(given)
-        order = self.ring.order
-        ids_BG = self.decoder.ids(codes_BG)
-        ids_BGQ = ids_BG if ids_BG.dim() == 3 else ids_BG[..., None]
-        ids_BLQ = frame_ids(order, ids_BGQ, len(self.table_ID))[:, order.carried_L]
+        self._run_part(self.parts[0], codes_BG)
+        if self.sound and sound_BG is not None:
+            self._run_part(self.parts[1], sound_BG)
+
+    def _run_part(self, part: FramePart, codes_BG: Tensor) -> None:
+        self.part = part
+        order = part.order
+        codes_BGQ = codes_BG if codes_BG.dim() == 3 else codes_BG[..., None]
+        first_Q = part.codebook_size * torch.arange(part.codes, device=codes_BG.device)
+        ids_BIQ = frame_ids(order, codes_BGQ + first_Q, len(part.table_ID))
+        ids_BLQ = ids_BIQ[:, order.carried_L]
         place_L = torch.arange(order.length, device=ids_BLQ.device)
         self._states(ids_BLQ, place_L.expand(ids_BLQ.shape[:2]))
 
-    def _append(self, codes_BG: Tensor) -> None:
+    def _append(self, codes_BG: Tensor, sound_BG: Tensor | None = None) -> None:
         self.frames += 1
         self.past.append(codes_BG)
-        if len(self.past) > self.sinks + self.remembered:
-            del self.past[self.sinks]
+        if sound_BG is not None:
+            self.sounds.append(sound_BG)
+        for past in (self.past, self.sounds):
+            if len(past) > self.sinks + self.remembered:
+                del past[self.sinks]
         self.schedule.keep(self.sinks, self.remembered)
 
     def _drop_guidance(self) -> None:
         if self.levels > self.conditioning.levels(self.frames):
             self.ring = self.ring.select(torch.arange(len(self.seeds), device=self.device))
-            self._graph = None
+            self._graphs = {}
 
     # ---- another prompt, another shot ----
 
@@ -322,14 +371,20 @@ class SamplingEngine:
         if window == "flush":
             self.cut()
         if window == "recompute":
-            self.past = self.past[: self.sinks] + self.past[self.sinks :][-self.ring.window :]
+            self.past = self._last_of(self.past)
+            self.sounds = self._last_of(self.sounds)
             self.ring.flush(sinks=True)
             self.schedule.forget(self.sinks, self.ring.window)
-            for codes_BG, given in zip(self.past, self.schedule.past):
-                self._run_frame(codes_BG, given)
+            sounds = self.sounds if self.sound else [None] * len(self.past)
+            for codes_BG, given, sound_BG in zip(self.past, self.schedule.past, sounds):
+                self._run_frame(codes_BG, given, sound_BG)
+
+    def _last_of(self, past: list[Tensor]) -> list[Tensor]:
+        """Those of the sinks and of the window."""
+        return past[: self.sinks] + past[self.sinks :][-self.ring.window :]
 
     def _run_prefix(self) -> None:
-        self._graph = None  # the prefix is another tensor
+        self._graphs = {}  # the prefix is another tensor
         prefix_RPD, mask_RP = self.conditioning.embed_prefix(self.levels)
         self.decoder.step(prefix_RPD, self.ring.set_prefix(mask_RP))
 
@@ -353,6 +408,7 @@ class SamplingEngine:
         follows the sinks."""
         self.ring.flush()
         del self.past[self.sinks :]
+        del self.sounds[self.sinks :]
         self.schedule.forget(self.sinks)
 
     # ---- going back, and other rows ----
@@ -375,6 +431,8 @@ class SamplingEngine:
         self.ring.rewind(frames)
         self.frames -= frames
         del self.past[len(self.past) - frames :]
+        if self.sound:
+            del self.sounds[len(self.sounds) - frames :]
         self.schedule.rewind(frames)
 
     @torch.inference_mode()
@@ -388,9 +446,12 @@ class SamplingEngine:
         """
         new = copy.copy(self)
         rows_R = torch.tensor(videos, device=self.device)
-        new._graph = None
+        new._graphs = {}
+        new._made = dict(self._made)
+        new._needed = dict(self._needed)
         new.seeds = list(seeds)
         new.past = [codes_BG[rows_R] for codes_BG in self.past]
+        new.sounds = [codes_BG[rows_R] for codes_BG in self.sounds]
         new.conditioning = self.conditioning.select(rows_R)
         new.added_RXD = None
         B = len(self.seeds)
@@ -400,15 +461,21 @@ class SamplingEngine:
     def state(self) -> dict[str, Tensor]:
         """All that changes as the videos grow, for `load_state` of a session with the same
         decoder and params."""
-        past_TBG = torch.stack(self.past) if self.past else torch.zeros(0, dtype=torch.long)
-        own = {"frames": torch.tensor(self.frames), "past": past_TBG}
+        own = {"frames": torch.tensor(self.frames), "past": _stacked(self.past)}
+        if self.sound:
+            own["sounds"] = _stacked(self.sounds)
         return own | self.ring.state() | self.conditioning.state()
 
     @torch.inference_mode()
     def load_state(self, state: dict[str, Tensor]) -> None:
         self.frames = int(state["frames"])
         self.past = list(state["past"].to(self.device))
-        self._graph = None
+        self.sounds = list(state["sounds"].to(self.device)) if self.sound else []
+        self._graphs = {}
         self.added_RXD = None
         self.conditioning.load_state(state, len(self.past))
         self.ring.load_state(state)
+
+
+def _stacked(past: list[Tensor]) -> Tensor:
+    return torch.stack(past) if past else torch.zeros(0, dtype=torch.long)

@@ -9,9 +9,9 @@ never seem further away than training saw. Tokens of the open frame may be writt
 in any number and at other places in each row: a token sees those of its own and earlier steps
 (order.py) and never later ones, so a wrong guess is simply written over.
 
-Legend: B rows, P prefix tokens, S sink frames, L tokens (of a frame: header and cells), X = L + 1
-with one that is nowhere, T tokens of one call, A = P + S * L anchors, C slots that are seen, N
-query heads, M key/value heads, H = N + M, K head size, R rotations.
+Legend: B rows, P prefix tokens, S sink frames, L tokens (of a frame: header, cells and those of its
+sound), X = L + 1 with one that is nowhere, T tokens of one call, A = P + S * L anchors, C slots
+that are seen, N query heads, M key/value heads, H = N + M, K head size, R rotations.
 """
 
 import copy
@@ -26,8 +26,8 @@ from torch.nn.functional import pad
 from ..model import rope
 from ..model.attention import attend
 from ..model.config import DecoderConfig
+from ..model.frame_layout import frame_layout
 from ..model.layers import LayerAttention
-from ..model.order import decode_order
 
 
 class OpenFrame(NamedTuple):
@@ -100,6 +100,7 @@ class FrameRing:
         static: all slots are looked at from the first frame on, and what `extend` and its attention
             work on keeps its shape and its place in memory until a prefix, rows or a state are set:
             they can be recorded and replayed.
+        sound: whether frames have tokens of sound.
 
     Raises:
         ValueError: a window longer than training allows, or no frame to undo.
@@ -115,6 +116,7 @@ class FrameRing:
         device: torch.device | str = "cpu",
         backend: str = "sdpa",
         static: bool = False,
+        sound: bool = False,
     ) -> None:
         self.config = config
         self.backend = backend
@@ -123,9 +125,10 @@ class FrameRing:
         config.check_window(self.window)
         if undo < 1:
             raise ValueError(f"undo must be at least 1 latent frame; got {undo}")
-        self.order = decode_order(config.grid, config.wavefront, torch.device(device))
-        self.places_L2 = self.order.places_L2.cpu()
-        self.length = self.order.length
+        layout = frame_layout(config, sound, torch.device(device))
+        self.order = layout.picture
+        self.places_L2 = layout.places_L2.cpu()
+        self.length = layout.length
         self.prefix = 0
         self.kv = torch.zeros(
             2,
@@ -139,7 +142,7 @@ class FrameRing:
         )
         self.bare_keys = torch.zeros_like(self.kv[0, ..., : self.anchors + 1, :])
         # the last row is for what is nowhere
-        unseen_XL = pad(self.order.unseen_LL, (0, 0, 0, 1), value=True)
+        unseen_XL = pad(layout.unseen_LL, (0, 0, 0, 1), value=True)
         self.later_XL = self.kv.new_zeros(unseen_XL.shape).masked_fill_(unseen_XL, -math.inf)
         self.speeds = rope.rotation_speeds(config.head_size, config.rope_base)
         # what the last frames have written over, newest last

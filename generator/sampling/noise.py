@@ -21,11 +21,18 @@ from .params import SamplingParams
 SHRINK = 2**-31 * (1 - 2**-24)
 
 
-def gumbel_bits(seeds: Sequence[int], frame: int, cells: int, vocab_size: int) -> Tensor:
-    """Random bits for the codes of one frame, int32 [B, G, V], on the CPU: see `gumbel`."""
+def gumbel_bits(
+    seeds: Sequence[int], frame: int, cells: int, vocab_size: int, stream: int = 0
+) -> Tensor:
+    """Random bits for the codes of one frame, int32 [B, G, V], on the CPU: see `gumbel`.
+
+    Args:
+        stream: 0 for its picture; other streams are independent of it.
+    """
     count = cells * vocab_size
+    half = -(-count // 2)
     raw = np.stack(
-        [_bits(seed, 0, frame).random_raw(-(-count // 2)).view(np.int32)[:count] for seed in seeds]
+        [_bits(seed, stream, frame).random_raw(half).view(np.int32)[:count] for seed in seeds]
     )
     return torch.from_numpy(raw).view(len(seeds), cells, vocab_size)
 
@@ -37,9 +44,11 @@ def gumbel(bits: Tensor) -> Tensor:
     return noise.add_(0.5).mul_(-SHRINK).log1p_().neg_().log_().neg_()
 
 
-def gumbel_noise(seeds: Sequence[int], frame: int, cells: int, vocab_size: int) -> Tensor:
+def gumbel_noise(
+    seeds: Sequence[int], frame: int, cells: int, vocab_size: int, stream: int = 0
+) -> Tensor:
     """Gumbel noise for the cells of one frame, float32 [B, G, V], on the CPU."""
-    return gumbel(gumbel_bits(seeds, frame, cells, vocab_size))
+    return gumbel(gumbel_bits(seeds, frame, cells, vocab_size, stream))
 
 
 class FrameNoise:

@@ -19,6 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..model.decoder import Decoder
+from ..model.depth import DepthDecoder
+from ..model.sound import SoundTokens
+from .parts import PICTURE_STREAM, SOUND_STREAM, FramePart
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -98,8 +101,10 @@ def pack(decoder: Decoder) -> Decoder:
     packed = _shallow(decoder)
     packed.blocks = nn.ModuleList([_shallow(block) for block in decoder.blocks])
     if decoder.depth is not None:
-        packed.depth = _shallow(decoder.depth)
-        packed.depth.blocks = nn.ModuleList([_shallow(block) for block in decoder.depth.blocks])
+        packed.depth = _shallow_depth(decoder.depth)
+    if decoder.sound is not None and decoder.sound.depth is not None:
+        packed.sound = _shallow(decoder.sound)
+        packed.sound.depth = _shallow_depth(decoder.sound.depth)
     _replace_linears(packed, lambda layer: PackedLinear(layer.weight))
     return packed
 
@@ -140,26 +145,59 @@ def weight_bytes(decoder: Decoder) -> int:
 
 
 class SamplingWeights:
-    """What every engine of a model needs of it, made once: packed blocks, the table of what tokens
-    carry, and the packed heads. Engines may share it."""
+    """What every engine of a model needs of it, made once: packed blocks, and of each part of a
+    frame the table of what tokens carry and the packed heads. Engines may share it."""
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = pack(decoder)
-        self.table_ID = decoder.table()
-        tables = decoder.head().split(decoder.config.codebook_size)
-        self.heads = [PackedLinear(table_KD) for table_KD in tables]  # of each code of a cell
+        config = decoder.config
+        tables = decoder.head().split(config.codebook_size)
+        self.picture = FramePart(
+            decoder.order,
+            first=0,
+            codebook_size=config.codebook_size,
+            codes=config.codebooks,
+            table_ID=decoder.table(),
+            heads=tuple(PackedLinear(table_KD) for table_KD in tables),
+            depth=self.decoder.depth,
+            stream=PICTURE_STREAM,
+        )
+        self.sound = None if self.decoder.sound is None else self._sound(self.decoder.sound)
+
+    def _sound(self, sound: SoundTokens) -> FramePart:
+        order = self.decoder.layout(sound=True).sound
+        assert order is not None
+        # one packed copy for all codes of a token
+        head = PackedLinear(sound.head())
+        return FramePart(
+            order,
+            first=self.decoder.order.length,
+            codebook_size=self.decoder.config.sound.vocab_size,
+            codes=sound.books,
+            table_ID=sound.table(),
+            heads=(head,) * sound.books,
+            depth=sound.depth,
+            stream=SOUND_STREAM,
+        )
 
 
 def _replace_linears(decoder: Decoder, make: Callable[[nn.Linear], nn.Module]) -> None:
     """In every block, but for layers that have eight bits already, or adapters beside them."""
     parts: list[tuple[nn.Module, tuple[str, ...]]]
     parts = [(block, LINEARS) for block in decoder.blocks]
-    if decoder.depth is not None:
-        parts += [(block, DEPTH_LINEARS) for block in decoder.depth.blocks]
+    for depth in (decoder.depth, None if decoder.sound is None else decoder.sound.depth):
+        if depth is not None:
+            parts += [(block, DEPTH_LINEARS) for block in depth.blocks]
     for block, names in parts:
         for name in names:
             if type(layer := getattr(block, name)) is nn.Linear:
                 setattr(block, name, make(layer))
+
+
+def _shallow_depth(depth: DepthDecoder) -> DepthDecoder:
+    new = _shallow(depth)
+    new.blocks = nn.ModuleList([_shallow(block) for block in depth.blocks])
+    return new
 
 
 def _shallow(module: AnyModule) -> AnyModule:

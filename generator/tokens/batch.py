@@ -37,7 +37,8 @@ class Tokens(Protocol):
 
         They are codes int64 [B, T, H, W] (or [B, T, H, W, Q] of Q codebooks), objects bool [B, T,
         H, W], text float [B, S, E] and text_mask bool [B, S]. A clip with several captions uses one
-        of them per turn.
+        of them per turn. Where sound is learned, also its codes sound int64 [B, T, K], and heard
+        bool [B], false for clips without a sound track.
         """
         ...
 

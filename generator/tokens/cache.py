@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,7 @@ from torch import Tensor
 from ...data.datasets.source import ClipSource
 from ...files.tensors import load_tensors, save_tensors
 from ...tokenizer import TokenizerConfig, VideoTokenizer
+from ...tokenizer.sound import SoundTokenizer
 from ...training.progress import Progress
 from ..conditions.text_encoder import TextEncoder
 from ..model.codebooks import Codebooks
@@ -35,7 +37,8 @@ class TokenSet:
 
     codes int16 or int32 [C, T, H, W], or [C, T, H, W, Q] of Q codebooks; objects bool [C, T, H, W],
     all false if the data does not know them; text half [C, S, E]; text_length int64 [C]; recorded
-    float [C, F, A], actions of each frame where the data has them.
+    float [C, F, A], actions of each frame where the data has them; sound int16 or int32 [C, T, K],
+    codes of the sound where the model draws some, and heard bool [C], whether a clip has any.
     """
 
     codes: Tensor
@@ -43,6 +46,8 @@ class TokenSet:
     text: Tensor
     text_length: Tensor
     recorded: Tensor | None = None
+    sound: Tensor | None = None
+    heard: Tensor | None = None
 
     @property
     def latents(self) -> int:
@@ -69,7 +74,12 @@ class TokenSet:
             "text": self.text[rows, :longest].float(),
             "text_mask": torch.arange(longest) < length[:, None],
         }
-        return batch if self.recorded is None else batch | {"recorded": self.recorded[rows]}
+        if self.recorded is not None:
+            batch["recorded"] = self.recorded[rows]
+        if self.sound is not None and self.heard is not None:
+            batch["sound"] = self.sound[rows, :latents].long()
+            batch["heard"] = self.heard[rows]
+        return batch
 
 
 def build_tokens(
@@ -78,19 +88,22 @@ def build_tokens(
     text: TextEncoder,
     folder: Path,
     codebooks: Codebooks | None = None,
+    sound: SoundTokenizer | None = None,
 ) -> TokenSet:
     """Tokenise every clip of `source`, or read what an earlier run left in `folder`.
 
     Args:
         codebooks: which codes of a cell are kept; all, if not given.
+        sound: keeps codes of the clips' sound too, which the source then gives.
     """
     codebooks = codebooks or Codebooks.of(tokenizer)
     rate = f"-{codebooks.used}of{codebooks.rates}" if codebooks.rates > 1 else ""
     rate += f"-block{codebooks.block}" if codebooks.block > 1 else ""
+    rate += "" if sound is None else f"-sound-{sound.id}"
     place = folder / f"{tokenizer.id}-{text.id}-{source.key}{rate}"
     place.mkdir(parents=True, exist_ok=True)
     with FileLock(place / "lock"):  # other processes of the same run wait and read
-        return _read(_write_parts(source, tokenizer, text, place, codebooks))
+        return _read(_write_parts(source, tokenizer, text, place, codebooks, sound))
 
 
 def _write_parts(
@@ -99,6 +112,7 @@ def _write_parts(
     text: TextEncoder,
     place: Path,
     codebooks: Codebooks,
+    sound: SoundTokenizer | None,
 ) -> list[Path]:
     parts = [range(begin, min(begin + PART, len(source))) for begin in range(0, len(source), PART)]
     files = [place / f"{part.start:08d}-{part.stop:08d}.safetensors" for part in parts]
@@ -107,7 +121,9 @@ def _write_parts(
         sum(len(part) for part, _ in missing), label="tokenising, once: ", unit="clip"
     ) as progress:
         for part, file in missing:
-            save_tensors(file, _tokenise(source, part, tokenizer, text, codebooks, progress.update))
+            done = progress.update
+            tokens = _tokenise(source, part, tokenizer, text, codebooks, sound, done)
+            save_tensors(file, tokens)
     return files
 
 
@@ -118,12 +134,14 @@ def _tokenise(
     tokenizer: VideoTokenizer,
     encoder: TextEncoder,
     codebooks: Codebooks,
+    sound: SoundTokenizer | None,
     done: Callable[[int], None],
 ) -> dict[str, Tensor]:
     codes: list[Tensor] = []
     objects: list[Tensor] = []
     captions: list[str] = []
     recorded: list[Tensor] = []
+    heard: list[tuple[Tensor, Tensor]] = []
     small = torch.int16 if codebooks.size <= 32768 else torch.int32
     device = next(tokenizer.parameters()).device
     for begin in range(rows.start, rows.stop, BLOCK):
@@ -135,6 +153,8 @@ def _tokenise(
         captions += batch["caption"]
         if "actions" in batch:
             recorded.append(batch["actions"])
+        if sound is not None:
+            heard.append(_sound(batch, sound, indices.shape[1]))
         done(len(indices))
     text, length = _embed(captions, encoder)
     return {
@@ -143,7 +163,32 @@ def _tokenise(
         "text": text,
         "text_length": length,
         **({"recorded": torch.cat(recorded)} if recorded else {}),
+        **_joined(heard),
     }
+
+
+def _sound(batch: dict[str, Any], tokenizer: SoundTokenizer, latents: int) -> tuple[Tensor, Tensor]:
+    """Codes [B, T, K] of the sound of clips, and which of them have any, bool [B]."""
+    if "sound" not in batch:
+        raise ValueError("the model draws sound, and these clips have none; leave model.sound out")
+    wave_BL = batch["sound"]
+    device = next(tokenizer.parameters()).device
+    indices = tokenizer.encode(wave_BL.to(device)).indices.cpu()
+    if indices.shape[1] != latents:
+        raise ValueError(
+            f"the sound of these clips has {indices.shape[1]} latent frames, and their pictures "
+            f"{latents}"
+        )
+    small = torch.int16 if tokenizer.codebook_size <= 32768 else torch.int32
+    every = torch.ones(len(wave_BL), dtype=torch.bool)
+    return indices.to(small), batch.get("heard", every)
+
+
+def _joined(heard: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    if not heard:
+        return {}
+    codes, there = zip(*heard)
+    return {"sound": torch.cat(codes), "heard": torch.cat(there)}
 
 
 def _embed(captions: list[str], encoder: TextEncoder) -> tuple[Tensor, Tensor]:
@@ -179,5 +224,5 @@ def _read(files: list[Path]) -> TokenSet:
     for part in parts:
         part["text"] = F.pad(part["text"], (0, 0, 0, longest - part["text"].shape[1]))
     names = ["codes", "objects", "text", "text_length"]
-    names += ["recorded"] if "recorded" in parts[0] else []
+    names += [name for name in ("recorded", "sound", "heard") if name in parts[0]]
     return TokenSet(**{name: torch.cat([part[name] for part in parts]) for name in names})

@@ -24,6 +24,7 @@ from ...data.ledger.sources import (
     ledger_of_source,
     struck_out_of,
 )
+from ...tokenizer.sound import SoundTokenizer
 from ..conditions.text_encoder import TextEncoder
 from ..model.config import DecoderConfig
 from .batch import Stage, TokenBatches, Tokens
@@ -64,11 +65,14 @@ class TokenData(pl.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         assert self.trainer is not None
         module: Any = self.trainer.lightning_module
-        for part in (module.tokenizer, module.text):  # Lightning does not know them
+        # Lightning does not know them
+        for part in filter(None, (module.tokenizer, module.text, module.sound)):
             part.to(self.trainer.strategy.root_device)
         self.train_tokens, self.val_tokens, captions = self.load(module)
         self.captions = [caption for caption in captions[:SAMPLES] if caption]
         self._check_grid(module.config)
+        if module.sound is not None:
+            self._check_sound()
         most = module.config.max_text
         for tokens in (self.train_tokens, self.val_tokens):
             if tokens is not None and tokens.longest_text > most:
@@ -87,6 +91,11 @@ class TokenData(pl.LightningDataModule):
                 f"the clips have {H * b} x {W * b} cells and the model {rows * b} x {columns * b}; "
                 f"set model.grid=[{H * b},{W * b}], or take clips of another size"
             )
+
+    def _check_sound(self) -> None:
+        first = self.train_tokens.batch(self.train_tokens.rows(1), 1)
+        if not bool(first["heard"].any()):
+            raise ValueError("none of the clips has a sound track; leave model.sound out")
 
     def train_dataloader(self) -> DataLoader[Any]:
         assert self.trainer is not None
@@ -168,7 +177,10 @@ class TokenDataModule(TokenData):
         most = module.text.most_tokens(module.config.max_text)
         train = self._fitting(self.train, module.text, most)
         validation = self.validation and self._fitting(self.validation, module.text, most)
-        arguments = module.tokenizer, module.text, self.cache_dir, module.codebooks
+        if module.sound is not None:
+            train = with_sound(train, module.sound)
+            validation = validation and with_sound(validation, module.sound)
+        arguments = module.tokenizer, module.text, self.cache_dir, module.codebooks, module.sound
         tokens = build_tokens(train, *arguments)
         kept_back = None if validation is None else build_tokens(validation, *arguments)
         shown = validation or train
@@ -182,6 +194,19 @@ class TokenDataModule(TokenData):
         names = {row: str(source.folder.entries[row].path) for row in captions}
         changed = fitting(captions, names, text, most, self.long_captions)
         return source.reword(changed, f"{self.long_captions} {most}") if changed else source
+
+
+def with_sound(source: ClipSource, tokenizer: SoundTokenizer) -> ClipSource:
+    """A source whose clips bring their sound along.
+
+    Raises:
+        ValueError: it cannot, or not at the rate of the tokenizer.
+    """
+    add = getattr(source, "with_sound", None)
+    if add is None:
+        raise ValueError("these clips have no sound; leave model.sound out")
+    changed: ClipSource = add(tokenizer.config.rate, tokenizer.config.frame_samples)
+    return changed
 
 
 class FolderTokens(TokenDataModule):
@@ -256,7 +281,7 @@ class ShardTokens(TokenData):
         arguments = module.tokenizer, module.text, self.held_out, self.seed, module.codebooks
         most = module.text.most_tokens(module.config.max_text)
         train, validation = shard_tokens(
-            self.shards, *arguments, most, self.long_captions, left_out=struck
+            self.shards, *arguments, most, self.long_captions, left_out=struck, sound=module.sound
         )
         self.ledger = ledger_of_shards(self.shards, train.clips, struck)
         return train, validation, (validation or train).captions(SAMPLES)

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...data.datasets.actions import at_frames, read_actions
-from ...data.datasets.layouts.read import measure
+from ...data.datasets.layouts.base import LaidVideo
+from ...data.datasets.layouts.read import local_file, measure
 from ...data.datasets.shards import Clip, ClipInfo, shard_path, write_shard
 from ...data.datasets.shots import CUT, split_shots
 from ...data.datasets.wanted import Wanted
@@ -29,14 +30,17 @@ from ...data.ledger.content import video_sha256
 from ...data.video import VideoError, to_float
 from ...data.video.codec import computed
 from ...data.video.pixels import WHITE, background_colour
+from ...data.video.sound import read_span
 from ...data.video.workers import DecodedVideo
 from ...files.json_file import write_json
 from ...tokenizer import VideoTokenizer
+from ...tokenizer.sound import SoundTokenizer
 from ..conditions.text_encoder import TextEncoder
 from ..devices import choose_device
 from .shards import embed_captions
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+SOUND_AT_ONCE = 64  # latents whose sound is encoded at once
 
 
 @dataclass(frozen=True)
@@ -73,13 +77,17 @@ class Models:
     tokenizer: VideoTokenizer
     text: TextEncoder | None
     device: torch.device
+    sound: SoundTokenizer | None = None
 
 
 @lru_cache(maxsize=1)
-def load_models(tokenizer: str, text: str | None, device: str | None) -> Models:
+def load_models(
+    tokenizer: str, text: str | None, device: str | None, sound: str | None = None
+) -> Models:
     place = choose_device(device)
     encoder = TextEncoder.from_pretrained(text).to(place) if text else None
-    return Models(VideoTokenizer.from_pretrained(tokenizer).to(place), encoder, place)
+    hearing = SoundTokenizer.from_pretrained(sound).to(place) if sound else None
+    return Models(VideoTokenizer.from_pretrained(tokenizer).to(place), encoder, place, hearing)
 
 
 def make_shard(
@@ -143,7 +151,8 @@ def video_clips(
             ledger = (words.licence, digest, words.owner, words.source)
             info = ClipInfo(spoken, *source, frames, height, width, fps, *ledger, lengths)
             done = _actions(video, begin, frames) if options.actions else None
-            clips.append(Clip(info, codes, text, done))
+            heard = _sound(video, models, begin / fps, frames)
+            clips.append(Clip(info, codes, text, done, heard))
         else:
             short += frames
         begin = end
@@ -158,6 +167,26 @@ def _actions(video: DecodedVideo, begin: int, frames: int) -> NDArray[Any]:
     """Actions [F, A] of the frames of a clip, which may be read at another rate than its file's."""
     step = measure(video.video).fps / video.fps
     return at_frames(read_actions(video.video), begin * step, step, frames).numpy()
+
+
+def _sound(video: DecodedVideo, models: Models, begin: float, frames: int) -> NDArray[Any] | None:
+    """Codes [T, K] of the sound of a clip that begins at this second of its video; None where the
+    video has no sound track, or no sound is asked for."""
+    tokenizer = models.sound
+    listed = video.video
+    if tokenizer is None or (isinstance(listed, LaidVideo) and listed.pictures):
+        return None
+    if listed.path.is_dir():  # numbered pictures
+        return None
+    config = tokenizer.config
+    start = begin + (listed.span[0] if listed.span else 0.0)
+    with local_file(listed) as path:
+        wave = read_span(path, start, frames * config.frame_samples, config.rate)
+    if wave is None:
+        return None
+    pieces = wave.to(models.device)[None].split(SOUND_AT_ONCE * config.latent_samples, dim=1)
+    codes = torch.cat([part.cpu() for part in tokenizer.stream_encode(pieces)], dim=1)[0]
+    return codes.numpy().astype(np.int16 if tokenizer.codebook_size <= 1 << 15 else np.int32)
 
 
 def _states(captions: tuple[str, ...], encoder: TextEncoder | None) -> list[Tensor]:

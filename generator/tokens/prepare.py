@@ -36,6 +36,7 @@ from ...data.ledger.licences import check_licences
 from ...data.report.duplicates import TABLE, Duplicate, find_duplicates, write_duplicates
 from ...data.video.workers import Decoders, Reading
 from ...files.json_file import read_json, write_json
+from ...tokenizer.sound import SoundTokenizer
 from .make_shard import Models, ShardOptions, load_models, make_shard
 
 KEEP, REPORT, DROP = "keep", "report", "drop"  # what is done with near-duplicates
@@ -45,7 +46,8 @@ KEEP, REPORT, DROP = "keep", "report", "drop"  # what is done with near-duplicat
 class Work:
     """Names of the models, which videos are taken, and settings that do not change the shards.
 
-    Without `text`, captions are stored as words alone.
+    Without `text`, captions are stored as words alone. `sound` names the tokenizer of the videos'
+    sound, if its codes are stored too.
     """
 
     tokenizer: str = "physics-64"
@@ -56,6 +58,10 @@ class Work:
     engine: str = "local"
     require_licence: str | None = None
     duplicates: str = KEEP
+    sound: str | None = None
+
+    def models(self) -> Models:
+        return load_models(self.tokenizer, self.text, self.device, self.sound)
 
 
 Unit = tuple[int, Sequence[ListedVideo]]  # the number of a shard, and its videos
@@ -83,7 +89,9 @@ def prepare(
     said = {video.name: video.words.licence for video in videos}
     check_licences(said, work.require_licence)
     videos, duplicates = _without_duplicates(videos, work.duplicates, say)
-    models = load_models(work.tokenizer, work.text, work.device)
+    models = work.models()
+    if models.sound is not None:
+        _check_rate(models.sound, options.fps)
     plan = _plan(videos, models, options, work)
     folder = Path(out).resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,6 +114,15 @@ def prepare(
         raise ValueError(
             f"another run is writing to '{out}'; wait for it, or choose another folder"
         ) from None
+
+
+def _check_rate(sound: SoundTokenizer, fps: float | None) -> None:
+    """ValueError unless frames are as long as those that the sound tokenizer knows."""
+    wanted = sound.config.rate / sound.config.frame_samples
+    if fps is None or abs(fps - wanted) > 1e-6:
+        raise ValueError(
+            f"sound is stored at {wanted:g} frames a second; give --fps {wanted:g} with --sound"
+        )
 
 
 def _listed(source: Path, options: ShardOptions) -> tuple[Sequence[ListedVideo], list[Problem]]:
@@ -172,10 +189,12 @@ def _plan(
     listed = [
         [video.name, video.size, video.words.captions, video.words.licence] for video in videos
     ]
+    sound = {"name": work.sound, "id": models.sound.id} if models.sound else None
     return {
         "format": FORMAT,
         "tokenizer": {"name": work.tokenizer, "id": models.tokenizer.id},
         "text": {"name": work.text, "id": models.text.id} if models.text else None,
+        **({"sound": sound} if sound else {}),
         "settings": json.loads(json.dumps(asdict(options))),
         "videos": {
             "count": len(videos),
@@ -198,10 +217,11 @@ def _agree(folder: Path, plan: dict[str, Any]) -> None:
     told = {
         "tokenizer": "another tokenizer",
         "text": "another caption encoder",
+        "sound": "another sound tokenizer, or none",
         "videos": "other videos or captions",
     }
     changes = [
-        name for key, name in told.items() if _essence(begun.get(key)) != _essence(plan[key])
+        name for key, name in told.items() if _essence(begun.get(key)) != _essence(plan.get(key))
     ]
     usual = json.loads(json.dumps(asdict(ShardOptions())))  # of settings that are newer
     before = usual | begun.get("settings", {})
@@ -261,7 +281,7 @@ def _run_here(
 ) -> None:
     if not units:
         return
-    models = load_models(work.tokenizer, work.text, work.device)
+    models = work.models()
     with Decoders(_reading(options, work), work.workers) as decoders:
         stream = decoders.read(video for _, videos in units for video in videos)
         for number, videos in units:
@@ -289,7 +309,10 @@ def _run_on_ray(
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False)
     work = replace(
-        work, tokenizer=_absolute(work.tokenizer), text=work.text and _absolute(work.text)
+        work,
+        tokenizer=_absolute(work.tokenizer),
+        text=work.text and _absolute(work.text),
+        sound=work.sound and _absolute(work.sound),
     )
     gpus = 1 if work.device and work.device.startswith("cuda") else 0
     task = ray.remote(num_cpus=1, num_gpus=gpus)(_unit_alone)
@@ -308,7 +331,7 @@ def _absolute(name: str) -> str:
 def _unit_alone(unit: Unit, folder: Path, options: ShardOptions, work: Work) -> dict[str, Any]:
     """Run one unit on a machine that knows nothing of the other units."""
     number, videos = unit
-    models = load_models(work.tokenizer, work.text, work.device)
+    models = work.models()
     with Decoders(_reading(options, work), work.workers) as decoders:
         return make_shard(folder, number, decoders.read(videos), models, options)
 

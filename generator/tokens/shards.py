@@ -17,6 +17,7 @@ from ...data.datasets.shards import Shards
 from ...data.datasets.source import split_rows
 from ...tokenizer import VideoTokenizer
 from ...tokenizer.checks import check_table
+from ...tokenizer.sound import SoundTokenizer
 from ..conditions.text_encoder import TextEncoder
 from ..model.codebooks import Codebooks
 from .long_captions import LongCaptions, fitting
@@ -35,6 +36,7 @@ def shard_tokens(
     most: int | None = None,
     long_captions: LongCaptions = "stop",
     left_out: Container[str] = (),
+    sound: SoundTokenizer | None = None,
 ) -> tuple[ShardSet, ShardSet | None]:
     """Clips to train on, and clips to validate on from a share `held_out` of the videos.
 
@@ -43,6 +45,7 @@ def shard_tokens(
         most: tokens of a caption; as many as the encoder takes if not given.
         long_captions: what becomes of longer ones, see `long_captions.fitting`.
         left_out: hashes of the content of videos that are not learned from.
+        sound: batches hold codes of sound too, of this tokenizer.
 
     Raises:
         ValueError: the codes are of another tokenizer, the caption states are of another encoder,
@@ -57,6 +60,8 @@ def shard_tokens(
             f"({made['id']}), and the model's is {tokenizer.id}; set model.tokenizer, or prepare "
             "them again"
         )
+    if sound is not None:
+        _check_sound(shards, sound)
     sizes = Counter(tuple(record["shape"][1:]) for record in shards.records)
     if len(sizes) > 1:
         grids = ", ".join(f"{count} of {list(shape)}" for shape, count in sizes.most_common(3))
@@ -79,7 +84,7 @@ def shard_tokens(
         if words.get(index, ()) is not None and record.get("sha256") not in left_out:
             parts[record["source"] in kept_back].append(index)
     train, validation = (
-        ShardSet(shards, clips, text.dim, codebooks, spoken, k) if clips else None
+        ShardSet(shards, clips, text.dim, codebooks, spoken, k, sound) if clips else None
         for clips in parts
     )
     if train is None:
@@ -88,6 +93,20 @@ def shard_tokens(
             "have no caption that is kept"
         )
     return train, validation
+
+
+def _check_sound(shards: Shards, tokenizer: SoundTokenizer) -> None:
+    made = shards.manifest.get("sound")
+    if made is None:
+        raise ValueError(
+            f"the shards in '{shards.folder}' hold no sound; prepare them again with --sound, or "
+            "leave model.sound out"
+        )
+    if made["id"] != tokenizer.id:
+        raise ValueError(
+            f"the sound in '{shards.folder}' is of sound tokenizer {made['name']} ({made['id']}), "
+            f"and the model's is {tokenizer.id}; set model.sound_tokenizer, or prepare them again"
+        )
 
 
 class ShardSet:
@@ -100,6 +119,7 @@ class ShardSet:
         spoken: states half [S, E] of each caption of every clip of the shards, if the shards do not
             hold them.
         frames_per_latent: k, to cut recorded actions to the latent frames of a batch.
+        sound: the tokenizer of the codes of sound that batches hold; None for none.
     """
 
     def __init__(
@@ -110,6 +130,7 @@ class ShardSet:
         codebooks: Codebooks,
         spoken: list[list[Tensor]] | None = None,
         frames_per_latent: int = 1,
+        sound: SoundTokenizer | None = None,
     ) -> None:
         self.shards = shards
         self.clips = list(clips)
@@ -117,6 +138,7 @@ class ShardSet:
         self.spoken = spoken
         self.codebooks = codebooks
         self.frames_per_latent = frames_per_latent
+        self.sound = sound and (sound.config.codes_per_latent, sound.codebook_size)
         self._lengths = torch.tensor([shards.records[clip]["shape"][0] for clip in clips])
 
     @property
@@ -158,7 +180,7 @@ class ShardSet:
             "text": filled,
             "text_mask": torch.arange(longest) < length[:, None],
         }
-        return batch | self._recorded(clips, latents)
+        return batch | self._recorded(clips, latents) | self._sound(clips, latents)
 
     def _recorded(self, clips: list[int], latents: int) -> dict[str, Tensor]:
         """Actions float [B, F, A] of the frames of these latent frames, where all clips have
@@ -167,6 +189,21 @@ class ShardSet:
         actions = [self.shards.actions(clip) for clip in clips]
         rows = [torch.from_numpy(a[:frames]) for a in actions if a is not None]
         return {"recorded": torch.stack(rows)} if rows and len(rows) == len(clips) else {}
+
+    def _sound(self, clips: list[int], latents: int) -> dict[str, Tensor]:
+        """Codes int64 [B, T, K] of the sound, and which clips have any, bool [B]."""
+        if self.sound is None:
+            return {}
+        codes, size = self.sound
+        sound = torch.zeros(len(clips), latents, codes, dtype=torch.long)
+        heard = torch.zeros(len(clips), dtype=torch.bool)
+        for row, clip in enumerate(clips):
+            found = self.shards.sound(clip)
+            if found is not None:
+                sound[row] = torch.from_numpy(found[:latents]).long()
+                heard[row] = True
+        check_table(sound, size)
+        return {"sound": sound, "heard": heard}
 
     def _text(self, clip: int, turn: int) -> Tensor:
         """States float [S, E] of the caption for this turn; empty without captions."""

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...files.model_folder import find_folder, load_config, read_config
 from ...tokenizer import TokenizerConfig
+from ...tokenizer.sound import SoundTokenizerConfig
 from ..conditions import CONDITIONS
 from ..model.codebooks import Codebooks
 from ..model.config import DecoderConfig, DecoderSize
+from ..model.sound_config import SoundConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,14 +74,36 @@ def parameter_counts(config: DecoderConfig) -> dict[str, int]:
     }
     if config.codebooks == 1:
         del counts["depth decoder"]
+    if config.sound.codes:
+        counts["sound"] = sound_count(config)
     return counts
+
+
+def sound_count(config: DecoderConfig) -> int:
+    """Weights that only sound uses: its start, both tables, and what tells and draws the codes of
+    a token."""
+    sound = config.sound
+    table = (sound.vocab_size + sum(sound.levels)) * config.dim
+    places = 2 * sound.codes_per_token * config.dim if sound.codes_per_token > 1 else 0
+    return config.dim + 2 * table + places + sound_matrices(config)
+
+
+def sound_matrices(config: DecoderConfig) -> int:
+    """Weights of the linear layers that draw the codes of a token of sound one after another."""
+    if not config.sound.codes or config.sound.codes_per_token == 1:
+        return 0
+    return _depth_size(config)
+
+
+def _depth_size(config: DecoderConfig) -> int:
+    return config.dim * config.dim + config.depth_layers * 3 * config.dim * config.hidden
 
 
 def depth_matrices(config: DecoderConfig) -> int:
     """Weights of the linear layers that draw the codes of a cell one after another."""
     if config.codebooks == 1:
         return 0
-    return config.dim * config.dim + config.depth_layers * 3 * config.dim * config.hidden
+    return _depth_size(config)
 
 
 def _ports(config: DecoderConfig) -> list[nn.Module]:
@@ -101,6 +125,7 @@ def matrix_count(config: DecoderConfig) -> int:
         + parameter_counts(config)["blocks"]
         - config.layers * config.heads
         + depth_matrices(config)
+        + sound_matrices(config)
         + config.text_dim * config.dim
     )
 
@@ -127,7 +152,9 @@ def forward_flops(config: DecoderConfig, latents: int, text: int) -> int:
     work = 2 * matrices * clip_tokens(config, latents, text) + 2 * text * config.text_dim * D
     work += 4 * config.layers * keys_seen(config, latents, text) * D
     work += 2 * latents * config.cells * config.codebooks * depth_matrices(config)
-    return work + 2 * latents * config.cells * config.vocab_size * D
+    work += 2 * latents * config.cells * config.vocab_size * D
+    sound = config.sound
+    return work + 2 * latents * sound.codes * (sound_matrices(config) + sound.vocab_size * D)
 
 
 def step_flops(plan: Plan) -> int:
@@ -272,8 +299,24 @@ def _decoder_of(model: dict[str, Any]) -> DecoderConfig:
         depth_layers=model.get("depth_layers", DecoderConfig.depth_layers),
         frames_per_latent=tokenizer.frames_per_latent,
         conditions=tuple((model.get("conditions") or {}).items()),
+        sound=_sound_of(model),
         **vars(size),
     )
+
+
+def _sound_of(model: dict[str, Any]) -> SoundConfig:
+    if not model.get("sound"):
+        return SoundConfig()
+    name = model.get("sound_tokenizer", "stage-256")
+    folder = Path(name)
+    config = (
+        SoundTokenizerConfig()  # one that a recipe makes first
+        if name.startswith("runs/") and not folder.exists()
+        else load_config(find_folder(name, "sound"), SoundTokenizerConfig.from_dict)
+    )
+    levels = tuple(config.quantizer.args["levels"])
+    codes = config.codes_per_latent
+    return SoundConfig.sized(codes, prod(levels), levels, model.get("sound_tokens"))
 
 
 def _there(name: str | None, part: str) -> str:

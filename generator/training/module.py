@@ -23,12 +23,14 @@ from torch import Tensor
 
 from ...data.ledger.card import save_training_data
 from ...tokenizer import VideoTokenizer
+from ...tokenizer.sound import SoundTokenizer
 from ...training.optimizer import MuonAdamW, total_steps
 from ..conditions import CONDITIONS, Features
 from ..conditions.text_encoder import TextEncoder, fit_once
 from ..model.codebooks import Codebooks
 from ..model.config import DecoderConfig, DecoderSize, check_shares
-from ..model.decoder import Decoder, with_conditions
+from ..model.decoder import Decoder, with_conditions, with_sound
+from ..model.sound_config import SoundConfig
 from ..pipeline import VideoGenerator
 from ..tokens.data_modules import FolderTokens, ShardTokens, TokenDataModule
 from .callbacks import SampleImages, TrainingMonitor
@@ -49,6 +51,7 @@ __all__ = [
 
 Batch = dict[str, Tensor]
 Given = dict[str, Features]
+Sound = tuple[Tensor, Tensor]  # codes [B, T, K], and which clips are silent [B]
 
 
 class GeneratorModule(pl.LightningModule):
@@ -73,6 +76,11 @@ class GeneratorModule(pl.LightningModule):
             with its size; batches hold their features under that name, and under the name with
             `_given` where there are any, or recorded actions. With `init_from` they are added to
             those of that model.
+        sound: learn the sound of the clips too, which the data then hold.
+        sound_tokenizer: shipped name, folder or hub id of the tokenizer of sound; with `init_from`
+            that of the model, if it has one.
+        sound_tokens: tokens that carry the codes of a latent frame's sound; None for one of four
+            codes each.
         loss: weights of the tokens.
         lr: peak learning rate of AdamW (tables, norms).
         muon_lr: peak learning rate of Muon (matrices); 0 leaves them to AdamW.
@@ -80,6 +88,7 @@ class GeneratorModule(pl.LightningModule):
         cooldown: share of the steps, at the end, over which the rates fall to zero.
         caption_dropout: share of the clips that are trained without their caption (classifier-free
             guidance).
+        sound_dropout: share of the clips with sound that are trained without it.
         hidden_clips: share of the clips with hidden codes in their input, a random share of codes
             in each. The model must then read from the caption what it cannot see in the past.
         flaws: how the past of clips is disturbed as well, for long roll-outs.
@@ -109,6 +118,9 @@ class GeneratorModule(pl.LightningModule):
         depth_layers: int = DecoderConfig.depth_layers,
         wavefront: int | None = None,
         conditions: dict[str, int] | None = None,
+        sound: bool = False,
+        sound_tokenizer: str = "stage-256",
+        sound_tokens: int | None = None,
         loss: TokenLoss = TokenLoss(),
         lr: float = 2e-3,
         muon_lr: float = 0.0,
@@ -116,6 +128,7 @@ class GeneratorModule(pl.LightningModule):
         cooldown: float = 0.4,
         weight_decay: float = 0.01,
         caption_dropout: float = 0.1,
+        sound_dropout: float = 0.1,
         hidden_clips: float = 0.4,
         flaws: ContextFlaws = ContextFlaws(),
         ema_decay: float = 0.998,
@@ -128,6 +141,12 @@ class GeneratorModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         check_shares(caption_dropout=caption_dropout, hidden_clips=hidden_clips, cooldown=cooldown)
+        check_shares(sound_dropout=sound_dropout)
+        if lora.rank and sound:
+            raise ValueError("lora.rank cannot teach a model sound: leave sound out")
+        sounds: SoundTokenizer | None = None
+        if sound and init_from is None:
+            sounds = SoundTokenizer.from_pretrained(sound_tokenizer)
         if lora.rank and init_from is None:
             raise ValueError("lora.rank adapts a trained model: set init_from")
         if lora.rank and wavefront is not None:
@@ -151,6 +170,7 @@ class GeneratorModule(pl.LightningModule):
                 frames_per_latent=codec.config.frames_per_latent,
                 wavefront=wavefront or 0,
                 conditions=tuple((conditions or {}).items()),
+                sound=SoundConfig() if sounds is None else SoundConfig.of(sounds, sound_tokens),
                 **vars(size),
             )
         else:
@@ -158,12 +178,17 @@ class GeneratorModule(pl.LightningModule):
             codec = shipped.tokenizer
             encoder = shipped.text
             self._start = with_conditions(shipped.decoder, conditions or {}).train()
+            sounds = shipped.sound
+            if sound and sounds is None:
+                sounds = SoundTokenizer.from_pretrained(sound_tokenizer)
+                self._start = with_sound(self._start, SoundConfig.of(sounds, sound_tokens))
             order = self._start.config.wavefront if wavefront is None else wavefront
             self._start.config = self.config = replace(self._start.config, wavefront=order)
             self.base = (init_from, shipped.id)
             self.codebooks = shipped.codebooks
         # torch does not find them in a tuple, so they are not in checkpoints
-        self._frozen = (codec.requires_grad_(False), encoder)
+        self.learns_sound = sound
+        self._frozen = (codec.requires_grad_(False), encoder, sounds)
         self.loss = loss
         self.lr = lr
         self.muon_lr = muon_lr
@@ -171,6 +196,7 @@ class GeneratorModule(pl.LightningModule):
         self.warmup_steps = warmup_steps
         self.cooldown = cooldown
         self.caption_dropout = caption_dropout
+        self.sound_dropout = sound_dropout
         self.hidden_clips = hidden_clips
         self.flaws = flaws
         self.ema_decay = ema_decay
@@ -193,6 +219,11 @@ class GeneratorModule(pl.LightningModule):
     def text(self) -> TextEncoder:
         """Frozen."""
         return self._frozen[1]
+
+    @property
+    def sound(self) -> SoundTokenizer | None:
+        """Frozen; None where no sound is learned."""
+        return self._frozen[2] if self.learns_sound else None
 
     # ---- set-up ----
 
@@ -269,6 +300,7 @@ class GeneratorModule(pl.LightningModule):
         hidden = draw(B, 1, 1, 1) < self.hidden_clips
         corrupt = hidden & (draw(*codes_BTHW.shape[:4]) < draw(B, 1, 1, 1))
         given = self._given(batch, draw)
+        sound = self._sound(batch, draw)
         past = codes_BTHW
         if self.flaws.clips:
 
@@ -282,8 +314,8 @@ class GeneratorModule(pl.LightningModule):
             corrupt = corrupt | dark[..., None, None]
         weight_BTG = self.loss.weights(codes_BTHW, batch["objects"])
         picked_N, weight_N = self.loss.pick(weight_BTG, draw(1))
-        summed, nats = self._nats(
-            self.model, codes_BTHW, past, text, mask, given, corrupt, picked_N, weight_N
+        (summed, nats), heard = self._nats(
+            self.model, codes_BTHW, past, text, mask, given, corrupt, picked_N, weight_N, sound
         )
         total = weight_BTG.sum() * self.config.codebooks
         if self._trainer and ranks > 1:
@@ -300,6 +332,27 @@ class GeneratorModule(pl.LightningModule):
             cell_nats = nats if self.config.codebooks == 1 else nats.mean(-1)
             bits = (cell_nats.flatten() * alike_N).sum() / alike_N.sum() / math.log(2)
             self.log("train/bits_per_token", bits, prog_bar=True)
+        return loss if heard is None else loss + self.loss.sound * self._sound_loss(heard, sound)
+
+    def _sound(self, batch: Batch, draw: Uniform | None = None) -> Sound | None:
+        """Codes of the sound [B, T, K] and which clips are without, bool [B]; with `draw`, some
+        are without it."""
+        if self.sound is None:
+            return None
+        silent_B = ~batch["heard"]
+        if draw is not None:
+            silent_B = silent_B | (draw(len(silent_B)) < self.sound_dropout)
+        return batch["sound"], silent_B
+
+    def _sound_loss(self, heard: tuple[Tensor, Tensor], sound: Sound | None) -> Tensor:
+        """Mean nats of the codes of sound of clips that have some."""
+        assert sound is not None
+        codes_BTK, silent_B = sound
+        count = (~silent_B).sum() * codes_BTK[0].numel()
+        if self._trainer and self.trainer.world_size > 1:
+            count = self.trainer.strategy.reduce(count.float(), reduce_op="mean")
+        loss = heard[0] / count.clamp(min=1)
+        self.log("train/sound_loss", loss, sync_dist=True)
         return loss
 
     def _given(self, batch: Batch, draw: Uniform | None = None) -> Given:
@@ -337,26 +390,32 @@ class GeneratorModule(pl.LightningModule):
         corrupt: Tensor | None = None,
         only_N: Tensor | None = None,
         weight_N: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
+        sound: Sound | None = None,
+    ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor] | None]:
         """The weighted sum of nats, and the nats of each code `[B, T, G]`, or of some cells `[N]`;
-        with several codebooks `[B, T, G, Q]` or `[N, Q]`.
+        with several codebooks `[B, T, G, Q]` or `[N, Q]`. Of the sound, if there is one, the sum of
+        nats of clips that are not silent, and the nats of each code `[B, T, K]`.
 
         Each code is predicted from the cells before it in `past` and the codes of its own cell.
         """
         codes = codes_BTHW.flatten(2, 3)
         codes = codes if only_N is None else codes.flatten(0, 2)[only_N]
-        read = partial(linear_loss, codes=codes, weights=weight_N)
-        return model(
-            past_BTHW,
-            text,
-            mask,
-            given=given,
-            corrupt_mask=corrupt,
-            within=codes_BTHW,
-            backend=self.backend,
-            only_N=only_N,
-            read=read,
-        )
+        inputs: dict[str, Any] = {
+            "given": given,
+            "corrupt_mask": corrupt,
+            "within": codes_BTHW,
+            "backend": self.backend,
+            "only_N": only_N,
+            "read": partial(linear_loss, codes=codes, weights=weight_N),
+        }
+        if sound is None:
+            return model(past_BTHW, text, mask, **inputs), None
+        codes_BTK, silent_B = sound
+        weights = (~silent_B).float()[:, None, None].expand(codes_BTK.shape)
+        inputs |= {"sound_BTX": codes_BTK, "silent_B": silent_B}
+        inputs["read_sound"] = partial(linear_loss, codes=codes_BTK, weights=weights)
+        picture, heard = model(past_BTHW, text, mask, **inputs)
+        return picture, heard
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
@@ -373,13 +432,17 @@ class GeneratorModule(pl.LightningModule):
         text = batch["text"]
         mask = batch["text_mask"]
         given = self._given(batch)
+        sound = self._sound(batch)
         other = text.roll(1, 0), mask.roll(1, 0)
-        bits_BTG = self._nats(model, codes, codes, text, mask, given)[1].flatten(2) / math.log(2)
-        swapped = self._nats(model, codes, codes, *other, given)[1]
+        (_, nats), heard = self._nats(model, codes, codes, text, mask, given, sound=sound)
+        bits_BTG = nats.flatten(2) / math.log(2)
+        (_, swapped), _ = self._nats(model, codes, codes, *other, given, sound=sound)
         swapped_BTG = swapped.flatten(2) / math.log(2)
         values = {"bits_per_token": bits_BTG.mean()}
         values |= {f"bits_frame_{t}": bits for t, bits in enumerate(bits_BTG.mean((0, 2)))}
         values["caption_bits_per_clip"] = (swapped_BTG - bits_BTG).sum((1, 2)).mean()
+        if heard is not None and sound is not None and not sound[1].all():
+            values["sound_bits_per_code"] = heard[1][~sound[1]].mean() / math.log(2)
         self.log_dict(
             {f"val/{name}": value for name, value in values.items()},
             batch_size=len(codes),
@@ -390,7 +453,8 @@ class GeneratorModule(pl.LightningModule):
 
     def generator(self, decoder: Decoder | None = None) -> VideoGenerator:
         """The whole model, as users load it."""
-        return VideoGenerator(decoder or self.averaged or self.model, self.tokenizer, self.text)
+        decoder = decoder or self.averaged or self.model
+        return VideoGenerator(decoder, self.tokenizer, self.text, self._frozen[2])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._export()

@@ -19,18 +19,22 @@ class TokenLoss:
     none before), plus `objects` if its cell shows an object (where the data knows). With a `share`
     below 1 the loss is an estimate from that share of the tokens, drawn in proportion to their
     weights: with a large vocabulary the logits cost as much as all layers together, and most tokens
-    have a small weight.
+    have a small weight. `sound` is the weight of the mean over codes of sound, beside that over the
+    picture.
     """
 
     changed: float = 1.0
     objects: float = 1.0
     share: float = 1.0
+    sound: float = 0.25
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             raise ValueError(
                 f"loss.share is a share of the tokens, above 0 and at most 1; got {self.share}"
             )
+        if self.sound < 0:
+            raise ValueError(f"loss.sound must be 0 or more; got {self.sound}")
 
     def weights(self, codes_BTHW: Tensor, objects_BTHW: Tensor) -> Tensor:
         """Weights [B, T, G], given which cells show objects. The codes of a cell, if it has

@@ -1,5 +1,6 @@
-"""All ports filled at once by networks with random weights: the full forward, the cached engine,
-streams, drafts, guidance, forks and files agree, code for code."""
+"""All ports filled at once by networks with random weights, and sound drawn after every picture:
+the full forward, the cached engine, streams, drafts, guidance, forks and files agree, code for
+code."""
 
 import dataclasses
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import torch
 from kinetoscope.generator import Decoder, DecoderConfig, SamplingParams, VideoGenerator
 from kinetoscope.generator.conditions import CONDITIONS, Canvas, Condition, Features
+from kinetoscope.generator.model.sound_config import SoundConfig
 from kinetoscope.generator.sampling.engine import SamplingEngine
 from kinetoscope.generator.sampling.filters import sample
 from kinetoscope.generator.sampling.noise import gumbel_noise
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 B = 2
 FRAMES = 8
 SEEDS = [5, 6]
+SOUND = 2  # tokens of the sound of a frame
 NAMES = ("reference", "actions", "regions")
 PLAIN = SamplingParams(guidance=1)
 GUIDED = SamplingParams(guidance=3.0, temperature=0.7)
@@ -50,20 +53,25 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(
-    params=[(0, 1), (1, 1), (0, 3), (1, 3)],
+    params=[(0, 1, 1), (1, 1, 2), (0, 3, 2), (1, 3, 1)],
     ids=["raster", "wavefront", "raster, 3 codes a cell", "wavefront, 3 codes a cell"],
 )
 def decoder(make_decoder, request: pytest.FixtureRequest) -> Decoder:
     sizes = {"reference": 9, "actions": 4, "regions": 5}
-    wavefront, codebooks = request.param
+    wavefront, codebooks, per_token = request.param
     levels = (2, 2, 3) if codebooks > 1 else (4, 3)
     decoder = make_decoder(
-        conditions=sizes, wavefront=wavefront, codebooks=codebooks, levels=levels
+        conditions=sizes,
+        wavefront=wavefront,
+        codebooks=codebooks,
+        levels=levels,
+        sound=SoundConfig(SOUND * per_token, SOUND, 10, (5, 2)),
     )
-    if decoder.depth is not None:
-        for block in decoder.depth.blocks:
+    nn.init.normal_(decoder.sound.head.full, std=0.3)
+    for depth in filter(None, (decoder.depth, decoder.sound.depth)):
+        for block in depth.blocks:
             nn.init.normal_(block.down.weight, std=0.3)
-        nn.init.normal_(decoder.depth.place, std=0.5)
+        nn.init.normal_(depth.place, std=0.5)
     for network in decoder.ports.values():
         nn.init.normal_(network.weight, std=0.5)
     return decoder
@@ -105,79 +113,107 @@ def naive(
     text: tuple[Tensor, Tensor],
     given: dict[str, Features],
     params: SamplingParams,
+    sound: bool = True,
 ) -> Tensor:
     """Runs the whole sequence again for every step, and once more for every level of guidance.
 
     Guidance is written out here: without any of the guided conditions, then for each of them, in
     order, so many times what it changes. Conditions of weight 1 are never left out. The codes of a
-    cell are drawn one after another.
+    cell are drawn one after another, and those of the sound after the whole picture.
     """
     Q = decoder.config.codebooks
     K = decoder.config.codebook_size
+    X = decoder.config.sound.codes
+    V = decoder.config.sound.vocab_size
     states, mask = text
     order = decoder.order
     weights = {"prompt": params.guidance} | {n: params.weights.get(n, 1.0) for n in NAMES}
     guided = [name for name, weight in weights.items() if weight != 1]
     codes = torch.zeros(B, FRAMES, 6, Q, dtype=torch.long)
-    for t in range(FRAMES):
-        noise = gumbel_noise(SEEDS, t, 6 * Q, K).unflatten(1, (6, Q))
+    heard = torch.zeros(B, FRAMES, X, dtype=torch.long)
+
+    def mixed(t: int) -> tuple[Tensor, Tensor]:
+        """Guided logits of the picture [B, 6, Q, K] and of the sound [B, X, V] of a frame."""
         limit = params.guidance_frames
         names = guided if limit is None or t < limit else []
+        past = codes[:, : t + 1].unflatten(2, (2, 3))
+        past = past if Q > 1 else past[..., 0]
+        runs = []
+        for number in range(len(names) + 1):
+            off = names[number:]
+            shown = {
+                name: features.off() if name in off else features
+                for name, features in first(given, t + 1).items()
+            }
+            seen = mask & ("prompt" not in off)
+            rest: dict[str, Any] = {"given": shown, "window": params.window}
+            if sound:
+                logits, hums = decoder(past, states, seen, sound_BTX=heard[:, : t + 1], **rest)
+            else:
+                logits, hums = decoder(past, states, seen, **rest), torch.zeros(B, t + 1, X, V)
+            runs.append((logits.view(B, t + 1, 6, Q, K)[:, t], hums[:, t]))
+        total, hum = runs[0]
+        for name, less, more in zip(names, runs, runs[1:]):
+            total = total + weights[name] * (more[0] - less[0])
+            hum = hum + weights[name] * (more[1] - less[1])
+        return total, hum
+
+    for t in range(FRAMES):
+        noise = gumbel_noise(SEEDS, t, 6 * Q, K).unflatten(1, (6, Q))
         for tokens in order.tokens_SW[: order.steps]:
             cells = [int(order.predicted_X[token]) for token in tokens if token < order.length]
             cells = [cell for cell in cells if cell < 6]
             for book in range(Q) if cells else ():
-                past = codes[:, : t + 1].unflatten(2, (2, 3))
-                past = past if Q > 1 else past[..., 0]
-                runs = []
-                for number in range(len(names) + 1):
-                    off = names[number:]
-                    shown = {
-                        name: features.off() if name in off else features
-                        for name, features in first(given, t + 1).items()
-                    }
-                    seen = mask & ("prompt" not in off)
-                    logits = decoder(past, states, seen, given=shown, window=params.window)
-                    runs.append(logits.view(B, t + 1, 6, Q, K)[:, t, cells])
-                total = runs[0]
-                for name, less, more in zip(names, runs, runs[1:]):
-                    total = total + weights[name] * (more - less)
-                drawn = sample(total[:, :, book], params, noise[:, cells, book])
-                codes[:, t, cells, book] = drawn
-    return codes if Q > 1 else codes[..., 0]
+                total = mixed(t)[0][:, cells, book]
+                codes[:, t, cells, book] = sample(total, params, noise[:, cells, book])
+        noise = gumbel_noise(SEEDS, t, X, V, stream=2)
+        for code in range(X) if sound else ():
+            heard[:, t, code] = sample(mixed(t)[1][:, code], params, noise[:, code])
+    picture = codes.flatten(2)
+    return torch.cat([picture, heard], dim=2) if sound else picture
+
+
+def make(*arguments: Any, **options: Any) -> SamplingEngine:
+    return SamplingEngine(*arguments, **{"sound": True} | options)
+
+
+def step(engine: SamplingEngine) -> Tensor:
+    """All codes of the next frame, those of its picture first."""
+    picture = engine.draw().flatten(1)
+    return torch.cat([picture, engine.sounds[-1].flatten(1)], dim=1) if engine.sound else picture
 
 
 def draw(engine: SamplingEngine, frames: int = FRAMES) -> Tensor:
-    return torch.stack([engine.draw() for _ in range(frames)], dim=1)
+    return torch.stack([step(engine) for _ in range(frames)], dim=1)
 
 
-@pytest.mark.parametrize("accelerate", ["off", "exact"])
 @pytest.mark.parametrize(
     "params",
     [PLAIN, GUIDED, NESTED, LIMITED],
     ids=["plain", "guided", "nested", "guided at first"],
 )
-def test_the_engine_draws_what_the_full_forward_draws(decoder, text, given, params, accelerate):
-    chosen = dataclasses.replace(params, accelerate=accelerate)
-    engine = SamplingEngine(decoder, *text, SEEDS, chosen, given)
-    assert torch.equal(draw(engine), naive(decoder, text, given, params))
+def test_the_engine_draws_what_the_full_forward_draws(decoder, text, given, params):
+    expected = naive(decoder, text, given, params)
+    for accelerate in ("off", "exact"):
+        chosen = dataclasses.replace(params, accelerate=accelerate)
+        assert torch.equal(draw(make(decoder, *text, SEEDS, chosen, given)), expected)
 
 
 def test_every_port_changes_what_is_drawn(decoder, text, given):
-    whole = draw(SamplingEngine(decoder, *text, SEEDS, PLAIN, given))
+    whole = draw(make(decoder, *text, SEEDS, PLAIN, given))
     for name in NAMES:
         less = {other: features for other, features in given.items() if other != name}
-        assert not torch.equal(draw(SamplingEngine(decoder, *text, SEEDS, PLAIN, less)), whole)
+        assert not torch.equal(draw(make(decoder, *text, SEEDS, PLAIN, less)), whole)
 
 
 def test_what_is_given_on_the_way_is_as_if_it_had_been_known(decoder, text, given):
-    whole = draw(SamplingEngine(decoder, *text, SEEDS, NESTED, given))
-    engine = SamplingEngine(decoder, *text, SEEDS, NESTED, {"reference": given["reference"]})
+    whole = draw(make(decoder, *text, SEEDS, NESTED, given))
+    engine = make(decoder, *text, SEEDS, NESTED, {"reference": given["reference"]})
     frames = []
     for t in range(FRAMES):
         for name in ("actions", "regions"):
             engine.give(name, given[name].frame(t))
-        frames.append(engine.draw())
+        frames.append(step(engine))
     assert torch.equal(torch.stack(frames, dim=1), whole)
 
 
@@ -188,7 +224,7 @@ def test_a_single_value_holds_and_a_list_ends(decoder, text):
     until = Features(every.values, torch.arange(FRAMES).expand(B, -1) < 3)
 
     def drawn(features: Features) -> Tensor:
-        return draw(SamplingEngine(decoder, *text, SEEDS, PLAIN, {"actions": features}))
+        return draw(make(decoder, *text, SEEDS, PLAIN, {"actions": features}))
 
     assert torch.equal(drawn(held), drawn(every))
     assert torch.equal(drawn(three), drawn(until))
@@ -197,17 +233,17 @@ def test_a_single_value_holds_and_a_list_ends(decoder, text):
 
 @pytest.mark.parametrize("back", [1, 3])
 def test_frames_that_are_taken_back_come_again(decoder, text, given, back):
-    engine = SamplingEngine(decoder, *text, SEEDS, NESTED, given, undo=3)
+    engine = make(decoder, *text, SEEDS, NESTED, given, undo=3)
     before = draw(engine, 6)
     engine.rewind(back)
     assert torch.equal(draw(engine, back), before[:, 6 - back :])
 
 
 def test_a_fork_and_a_saved_state_go_on_alike(decoder, text, given):
-    engine = SamplingEngine(decoder, *text, SEEDS, NESTED, given)
+    engine = make(decoder, *text, SEEDS, NESTED, given)
     draw(engine, 3)
     fork = engine.select([1, 0], [6, 5])
-    again = SamplingEngine(decoder, *text, SEEDS, NESTED)
+    again = make(decoder, *text, SEEDS, NESTED)
     again.load_state({name: tensor.clone() for name, tensor in engine.state().items()})
     rest = draw(engine, 5)
     assert torch.equal(draw(fork, 5), rest[[1, 0]])
@@ -216,14 +252,51 @@ def test_a_fork_and_a_saved_state_go_on_alike(decoder, text, given):
 
 def test_another_prompt_reads_the_window_again_with_what_was_given(decoder, text, given):
     states, mask = text
-    engine = SamplingEngine(decoder, states, mask, SEEDS, PLAIN, given)
+    engine = make(decoder, states, mask, SEEDS, PLAIN, given)
     draw(engine, 2)
     engine.set_text(states.flip(0), mask.flip(0), window="recompute")
     later = draw(engine, 1)
-    fresh = SamplingEngine(decoder, states.flip(0), mask.flip(0), SEEDS, PLAIN, given)
-    for codes in engine.past[:2]:
-        fresh.feed(codes)
+    fresh = make(decoder, states.flip(0), mask.flip(0), SEEDS, PLAIN, given)
+    for codes, sound in zip(engine.past[:2], engine.sounds):
+        fresh.feed(codes, sound)
     assert torch.equal(draw(fresh, 1), later)
+
+
+def test_without_sound_frames_are_as_in_a_model_without(decoder, text, given):
+    engine = make(decoder, *text, SEEDS, NESTED, given, sound=False)
+    assert engine.ring.length == decoder.order.length
+    assert torch.equal(draw(engine), naive(decoder, text, given, NESTED, sound=False))
+
+
+def test_sound_changes_the_pictures_after_it_and_not_its_own(decoder, text, given):
+    heard = draw(make(decoder, *text, SEEDS, PLAIN, given))
+    silent = draw(make(decoder, *text, SEEDS, PLAIN, given, sound=False))
+    G = silent.shape[2]
+    assert torch.equal(heard[:, 0, :G], silent[:, 0])
+    assert not torch.equal(heard[:, :, :G], silent)
+
+
+def test_clips_without_sound_train_as_in_a_model_without(decoder, text, given):
+    """The rows that are silent do not depend on the codes of sound that the batch holds."""
+    codes = torch.randint(4, (B, FRAMES, 2, 3, *[3] * (decoder.config.codebooks > 1)))
+    sound = torch.randint(10, (B, FRAMES, decoder.config.sound.codes))
+    silent = torch.tensor([True, False])
+    mixed = decoder(codes, *text, given=given, sound_BTX=sound, silent_B=silent)[0]
+    alone = decoder(codes, *text, given=given)
+    heard = decoder(codes, *text, given=given, sound_BTX=sound)[0]
+    assert torch.allclose(mixed[0], alone[0], rtol=0, atol=1e-12)
+    assert torch.allclose(mixed[1], heard[1], rtol=0, atol=1e-12)
+    assert not torch.allclose(heard[0], alone[0], rtol=0, atol=1e-3)
+
+
+def test_sound_of_a_picture_that_is_given_is_drawn_for_it(decoder, text, given):
+    whole = make(decoder, *text, SEEDS, PLAIN, given)
+    draw(whole, 2)
+    fed = make(decoder, *text, SEEDS, PLAIN, given)
+    for picture in whole.past[:2]:
+        fed.feed(picture)
+    assert all(torch.equal(*pair) for pair in zip(fed.sounds, whole.sounds))
+    assert torch.equal(draw(fed, 3), draw(whole, 3))
 
 
 def test_what_a_model_does_not_take_is_refused(make_decoder, text, given):
@@ -232,6 +305,8 @@ def test_what_a_model_does_not_take_is_refused(make_decoder, text, given):
         SamplingEngine(decoder, *text, SEEDS, PLAIN, {"regions": given["regions"]})
     with pytest.raises(ValueError, match="no weight can be given to 'regions'"):
         SamplingEngine(decoder, *text, SEEDS, NESTED)
+    with pytest.raises(ValueError, match="this model draws no sound"):
+        make(decoder, *text, SEEDS, PLAIN)
 
 
 # ---- from Python, through the pipeline ----
@@ -275,7 +350,8 @@ def test_a_video_follows_its_actions_whole_streamed_and_in_a_session(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"sound": 1}, "takes no 'sound'; it takes prompt, init, actions, regions"),
+        ({"sound": True}, "this model draws no sound; leave sound out"),
+        ({"noise": 1}, "takes no 'noise'; it takes prompt, init, actions, regions"),
         ({"actions": [0, 4]}, "actions of this model are 0 to 3, or -1 for none; got 4"),
         ({"actions": 0.5}, "actions must be an integer"),
         ({"regions": torch.zeros(2, 3)}, "regions must be integers"),

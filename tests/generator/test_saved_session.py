@@ -11,8 +11,7 @@ import pytest
 import torch
 from kinetoscope.files.tensors import load_tensors, save_tensors
 from kinetoscope.generator import SamplingParams, VideoGenerator
-from kinetoscope.generator.saved_session import BEFORE, checksum, packed
-from kinetoscope.tokenizer.codes import SoundCodes
+from kinetoscope.generator.saved_session import BEFORE, checksum
 from torch import Tensor
 
 Tensors = dict[str, Tensor]
@@ -164,61 +163,43 @@ def test_guidance_that_has_ended_is_saved(generator: VideoGenerator, tmp_path: P
 # ---- sound ----
 
 
-def sounding(generator: VideoGenerator) -> Any:
-    """A session of two videos and three latent frames, with codes of their sound."""
-    session = generator.session(["a red ball", "a blue cube"], seed=3, undo=2)
-    for _ in range(3):
+@pytest.fixture
+def heard(sounding: VideoGenerator, tmp_path: Path) -> Path:
+    """A session of two videos with sound, five latent frames old."""
+    session = sounding.session(["a red ball", "a blue cube"], seed=3, sound=True)
+    for _ in range(5):
         next(session)
-    codes = torch.randint(0, 1000, (2, 3, 5, 2), generator=torch.Generator().manual_seed(0))
-    session.sound = SoundCodes(codes, num_samples=18_000, tokenizer="sound-24k")
-    return session
+    session.save(tmp_path / "session.safetensors")
+    return tmp_path / "session.safetensors"
 
 
-def test_sound_is_saved_beside_the_pictures(generator: VideoGenerator, tmp_path: Path) -> None:
-    session = sounding(generator)
-    session.save(tmp_path / "s.safetensors")
-    loaded = generator.load_session(tmp_path / "s.safetensors")
-    assert torch.equal(loaded.sound.indices, session.sound.indices)
-    assert (loaded.sound.num_samples, loaded.sound.rate) == (18_000, 24_000)
-    assert loaded.sound.tokenizer == "sound-24k"
-    one = loaded.fork([7])
-    one.keep([1])
-    assert torch.equal(one.sound.indices, session.sound.indices[1:])
-    loaded.rewind(1)
-    assert loaded.sound.indices.shape == (2, 2, 5, 2) and loaded.sound.num_samples == 12_000
-    assert torch.equal(next(loaded), next_of(session))
+SOUND_EDITS = {
+    "whether it has sound is neither true nor false": set_("sound", "yes"),
+    "which this model never has": set_("sound", False),
+    "the codes of its sound are missing": drop("codes.sounds"),
+    "there are 0 to 14": replace("codes.sounds", lambda codes: codes + 15),
+    "its codes go from -1": replace("codes.sounds", lambda codes: codes.clamp(max=0) - 1),
+    "remembers 5 frames, and the sound of 4": replace("codes.sounds", lambda codes: codes[1:]),
+    "its codes are of shape": replace("codes.sounds", lambda codes: codes[..., :1].contiguous()),
+    "overlap in the state of its sound tokenizer has shape": replace(
+        "sound_past.1.overlap", lambda tensor: tensor[:, 1:].contiguous()
+    ),
+    "states of its sound tokenizer have other parts": drop("sound_past.2.overlap"),
+    "overlap in the state of its sound tokenizer is no number": replace(
+        "sound_past.2.overlap", with_nan
+    ),
+}
 
 
-def next_of(session: Any) -> torch.Tensor:
-    """The last chunk of a session, drawn again."""
-    session.rewind(1)
-    return next(session)
+@pytest.mark.parametrize("said", SOUND_EDITS)
+def test_sound_that_cannot_be_is_refused(sounding: VideoGenerator, heard: Path, said: str) -> None:
+    edit(heard, SOUND_EDITS[said])
+    with pytest.raises(ValueError, match="is damaged: ") as error:
+        sounding.load_session(heard)
+    assert said in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda about, tensors: about.pop("sound"), "its codes without what they are"),
-        (lambda about, tensors: tensors.pop("sound"), "is told without its codes"),
-        (lambda about, tensors: about["sound"].update(rate="24000"), "the rate of its sound"),
-        (lambda about, tensors: about["sound"].update(num_samples=0), "num_samples must be"),
-        (lambda about, tensors: about["sound"].update(more=1), "its sound is told"),
-        (lambda about, tensors: tensors.update(sound=tensors["sound"][:1]), "of 1 videos and 3"),
-        (lambda about, tensors: tensors.update(sound=tensors["sound"].int()), "must be int64"),
-        (lambda about, tensors: tensors.update(sound=-1 - tensors["sound"]), "codes below 0"),
-        (
-            lambda about, tensors: tensors.update(sound=tensors["sound"].repeat(1, 2, 1, 1)),
-            "and 6 latent frames",
-        ),
-    ],
-)
-def test_sound_that_cannot_be_is_refused(
-    generator: VideoGenerator, tmp_path: Path, change: Any, said: str
-) -> None:
-    about, tensors = packed(sounding(generator))
-    change(about, tensors)
-    about["checksum"] = checksum(about, tensors)
-    path = tmp_path / "s.safetensors"
-    save_tensors(path, tensors, {"session": json.dumps(about)})
-    with pytest.raises(ValueError, match=f"'{path}' is damaged: .*{said}"):
-        generator.load_session(path)
+def test_a_silent_session_holds_nothing_of_sound(saved: Path) -> None:
+    tensors, metadata = load_tensors(saved)
+    assert not any("sound" in name for name in tensors)
+    assert "sound" not in json.loads(metadata["session"])
