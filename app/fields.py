@@ -17,16 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..files.image_files import IMAGE_SUFFIXES
-from ..generator.conditions import CONDITIONS, Canvas
+from ..generator.conditions import CONDITIONS, EVERY_MODEL, Canvas
 from ..generator.conditions.base import Kind, Say
-from ..generator.conditions.init import Init
 from ..generator.conditions.text import Text
 
 if TYPE_CHECKING:
     from ..generator.model.config import DecoderConfig
     from ..generator.pipeline import VideoGenerator
 
-EVERY_MODEL = (Text.name, Init.name)
 FILES = ("picture", "clip", "sound", "file")
 SOUNDS = (".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..files.hub.card import CardFacts
+from .conditions import EVERY_MODEL
 
 if TYPE_CHECKING:
     from .pipeline import VideoGenerator
@@ -30,7 +31,7 @@ def facts(generator: VideoGenerator) -> CardFacts:
         ("picture", f"{height} x {width} pixels"),
         ("frames of a latent frame", str(config.frames_per_latent)),
         ("codes of a latent frame", str(config.cells * config.codebooks)),
-        ("takes", ", ".join(["prompt", "init", *dict(config.conditions)])),
+        ("takes", ", ".join([*EVERY_MODEL, *dict(config.conditions)])),
         *((f"parameters of the {name}", f"{count / 1e6:.1f} M") for name, count in counts.items()),
     ]
     return CardFacts("generator", "text-to-video", rows, EXAMPLE)

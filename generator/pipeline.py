@@ -24,7 +24,7 @@ from ..tokenizer import VideoCodes, VideoTokenizer
 from ..tokenizer.enlarge import with_patch
 from .arguments import numbers, several
 from .collected import Collected
-from .conditions import CONDITIONS
+from .conditions import CONDITIONS, EVERY_MODEL
 from .conditions.init import beginning, beginning_sound
 from .conditions.text_encoder import TextEncoder
 from .model.codebooks import Codebooks
@@ -277,8 +277,8 @@ class VideoGenerator(OnHub, nn.Module):
     def check_takes(self, name: str) -> None:
         """ValueError, with what it takes, unless the model takes a condition."""
         further = [other for other, _ in self.decoder.config.conditions]
-        if name not in ("prompt", "init", *further):
-            known = ", ".join(["prompt", "init", *further])
+        if name not in (*EVERY_MODEL, *further):
+            known = ", ".join([*EVERY_MODEL, *further])
             raise ValueError(f"this model takes no '{name}'; it takes {known}")
 
     def check_sounds(self) -> SoundTokenizer:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ...files.walk import files_below
+from ...generator.conditions import CONDITIONS
 
 MADE_BY = "made by a generative model"
 SHARED = "made by a generative model, with pictures that were given to it"
@@ -103,7 +104,16 @@ class Generation:
             tags["prompt"] = self.prompt
         if self.seed is not None:
             tags["seed"] = self.seed
-        return {**tags, "model": self.model, "version": package_version(), **self.settings}
+        told = self.told_settings(with_prompt)
+        return {**tags, "model": self.model, "version": package_version(), **told}
+
+    def told_settings(self, with_prompt: bool) -> dict[str, object]:
+        """The settings, without those that are sentences unless these may be told."""
+        return {
+            name: value
+            for name, value in self.settings.items()
+            if with_prompt or name not in CONDITIONS or CONDITIONS[name].kind != "sentence"
+        }
 
 
 def public_name(name: str | os.PathLike[str]) -> str:

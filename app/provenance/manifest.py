@@ -119,7 +119,7 @@ def _details(generation: Generation, with_prompt: bool, watermark: str) -> dict[
         "fingerprint": generation.fingerprint,
         "prompt": generation.prompt if with_prompt else None,
         "seed": generation.seed,
-        "settings": {name: str(value) for name, value in generation.settings.items()},
+        "settings": {name: str(v) for name, v in generation.told_settings(with_prompt).items()},
         "ingredients": _hashes(generation.ingredients),
         "watermark": watermark,
     }

@@ -254,7 +254,10 @@ class About:
     def video(self, job: Job) -> Generation:
         sampling = self.options.sampling
         chosen = {each.name: getattr(sampling, each.name) for each in fields(sampling)}
-        chosen |= {name: Path(text).name for name, text in self.options.conditions.items()}
+        chosen |= {
+            name: Path(text).name if CONDITIONS[name].kind in FILES else text
+            for name, text in self.options.conditions.items()
+        }
         used = {name: value for name, value in chosen.items() if value not in (None, {})}
         return self._generation(job.prompt, job.seed, used)
 

@@ -9,12 +9,15 @@ from .action_vector import ActionVector
 from .actions import Actions
 from .base import Canvas, Condition, Features
 from .init import Init
+from .negative import Negative
 from .regions import Regions
 from .text import Text
 
 CONDITIONS: dict[str, Condition] = {
     condition.name: condition
-    for condition in (Text(), Init(), Actions(), ActionVector(), Regions())
+    for condition in (Text(), Negative(), Init(), Actions(), ActionVector(), Regions())
 }
+EVERY_MODEL = (Text.name, Negative.name, Init.name)
+"""Conditions that need no network of their own, so that every model takes them."""
 
-__all__ = ["CONDITIONS", "Canvas", "Condition", "Features"]
+__all__ = ["CONDITIONS", "EVERY_MODEL", "Canvas", "Condition", "Features"]

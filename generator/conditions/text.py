@@ -31,11 +31,16 @@ class Text(Condition):
         return text.strip()
 
     def features(self, value: Any, videos: int, model: VideoGenerator) -> Features:
-        sentences = [value] * videos if isinstance(value, str) else list(value)
-        if len(sentences) != videos:
-            raise ValueError(
-                f"prompt must be one sentence or one per video ({videos}); got {len(sentences)}"
-            )
-        states_BSE, mask_BS = model.text.encode(sentences, model.decoder.config.max_text)
-        weights = model.decoder.no_text
-        return Features(states_BSE.to(weights), mask_BS.to(weights.device))
+        return sentence_features(self.name, value, videos, model)
+
+
+def sentence_features(name: str, value: Any, videos: int, model: VideoGenerator) -> Features:
+    """States and mask of a sentence, or of one for each video."""
+    sentences = [value] * videos if isinstance(value, str) else list(value)
+    if len(sentences) != videos:
+        raise ValueError(
+            f"{name} must be one sentence or one per video ({videos}); got {len(sentences)}"
+        )
+    states_BSE, mask_BS = model.text.encode(sentences, model.decoder.config.max_text)
+    weights = model.decoder.no_text
+    return Features(states_BSE.to(weights), mask_BS.to(weights.device))

@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ...files.config_fields import read_fields, shown, whole
-from ..conditions import CONDITIONS
-from ..conditions.text import Text
+from ..conditions import CONDITIONS, EVERY_MODEL
 from .sound_config import SoundConfig
 
-TEXT = Text.name
 TOKENIZERS = ("tokenizer", "sound_tokenizer")  # ids beside the fields in a model's config.json
 
 
@@ -144,9 +142,9 @@ class DecoderConfig:
         names = [name for name, _ in self.conditions]
         for name, size in self.conditions:
             condition = CONDITIONS.get(name)
-            if condition is None or condition.port == "past" or name == TEXT:
+            if condition is None or condition.port == "past" or name in EVERY_MODEL:
                 ports = [c.name for c in CONDITIONS.values() if c.port != "past"]
-                known = ", ".join(other for other in ports if other != TEXT)
+                known = ", ".join(other for other in ports if other not in EVERY_MODEL)
                 raise ValueError(f"conditions may be {known}; got {shown(name)}")
             if size < 1:
                 raise ValueError(f"the size of {name} must be at least 1; got {size}")

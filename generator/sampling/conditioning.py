@@ -9,13 +9,14 @@ nowhere, T tokens of one forward, D model width.
 """
 
 import copy
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from ..conditions import CONDITIONS, Features
+from ..conditions.negative import Negative
 from ..conditions.text import Text
 from ..model.config import DecoderConfig
 from ..model.decoder import Decoder
@@ -59,7 +60,9 @@ class Conditioning:
         """Give a further condition from the next frame on; returns whether the prefix is another
         one now."""
         known = [name for name, _ in self.decoder.config.conditions]
-        if name not in known:
+        if name == Negative.name and Text.name not in self.weights:
+            raise ValueError("negative needs guidance, and a guidance of 1 is none; set it above 1")
+        if name not in (*known, Negative.name):
             others = ", ".join(known) or "none beside the prompt"
             raise ValueError(f"this model takes no '{name}'; its further conditions: {others}")
         if CONDITIONS[name].port == "prefix":
@@ -70,14 +73,17 @@ class Conditioning:
 
     def embed_prefix(self, levels: int) -> tuple[Tensor, Tensor]:
         """Prefix inputs [R, P, D] and the mask of what is real in them [R, P]."""
+        given = dict(self.prefix)
+        unwanted = given.pop(Negative.name, self.text.off())
         embedded = []
         for level in range(levels):
             off = self._off(level)
-            text = self.text.off() if Text.name in off else self.text
+            text = unwanted if Text.name in off else self.text
             rows = len(text.values)
-            given = _without(self.prefix, off)
-            embedded.append(self.decoder.embed_prefix(rows, text.values, text.given, given))
-        prefix_RPD, mask_RP = (torch.cat(parts) for parts in zip(*embedded))
+            rest = _without(given, off)
+            embedded.append(self.decoder.embed_prefix(rows, text.values, text.given, rest))
+        longest = max(mask_BP.shape[1] for _, mask_BP in embedded)
+        prefix_RPD, mask_RP = (torch.cat(parts) for parts in zip(*_padded(embedded, longest)))
         return prefix_RPD, mask_RP
 
     def additions(self, given: Given, levels: int, length: int) -> Tensor | None:
@@ -150,6 +156,15 @@ def guided_conditions(config: DecoderConfig, params: SamplingParams) -> dict[str
         known = ", ".join(name for name, _ in config.conditions) or "none"
         raise ValueError(f"no weight can be given to {unknown[0]!r}; further conditions: {known}")
     return {name: weight for name, weight in weights.items() if weight != 1}
+
+
+def _padded(
+    embedded: Sequence[tuple[Tensor, Tensor]], length: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The same, each with nothing behind it up to a length."""
+    for prefix_BPD, mask_BP in embedded:
+        room = length - mask_BP.shape[1]
+        yield pad(prefix_BPD, (0, 0, 0, room)), pad(mask_BP, (0, room))
 
 
 def _without(given: Given, names: Collection[str]) -> Given:

@@ -43,6 +43,16 @@ def test_clips_may_be_far_longer_than_in_training(generator):
     assert generator.generate("a ball", frames=100).shape[2] == 100  # training saw 17
 
 
+def test_a_negative_sentence_leads_away(generator):
+    video = generator.generate("a red ball", frames=9, negative="a blue cube falls slowly")
+    assert not torch.equal(video, generator.generate("a red ball", frames=9))
+    two = generator.generate(PROMPTS, frames=9, seed=10, negative=PROMPTS)
+    alone = generator.generate(PROMPTS[1], frames=9, seed=11, negative=PROMPTS[1])
+    torch.testing.assert_close(two[1:], alone, atol=1e-5, rtol=0)
+    with pytest.raises(ValueError, match=r"negative must be one sentence or one per video \(1\)"):
+        generator.generate("a ball", frames=5, negative=PROMPTS)
+
+
 def test_progress_is_told_of_every_frame_once(generator):
     told: list[int] = []
     generator.generate("a ball", frames=7, progress=told.append)

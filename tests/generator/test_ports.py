@@ -107,6 +107,14 @@ def first(given: dict[str, Features], frames: int) -> dict[str, Features]:
     }
 
 
+@pytest.fixture
+def negative() -> Features:
+    """Longer than the sentence for one video, and nothing for the other."""
+    torch.manual_seed(8)
+    seen = torch.tensor([[True] * 5, [False] * 5])
+    return Features(torch.randn(B, 5, 10, dtype=torch.float64), seen)
+
+
 @torch.inference_mode()
 def naive(
     decoder: Decoder,
@@ -114,12 +122,14 @@ def naive(
     given: dict[str, Features],
     params: SamplingParams,
     sound: bool = True,
+    negative: Features | None = None,
 ) -> Tensor:
     """Runs the whole sequence again for every step, and once more for every level of guidance.
 
     Guidance is written out here: without any of the guided conditions, then for each of them, in
     order, so many times what it changes. Conditions of weight 1 are never left out. The codes of a
-    cell are drawn one after another, and those of the sound after the whole picture.
+    cell are drawn one after another, and those of the sound after the whole picture. With a
+    negative sentence that one stands where else no sentence does.
     """
     Q = decoder.config.codebooks
     K = decoder.config.codebook_size
@@ -145,12 +155,15 @@ def naive(
                 name: features.off() if name in off else features
                 for name, features in first(given, t + 1).items()
             }
-            seen = mask & ("prompt" not in off)
+            said = (states, mask)
+            if "prompt" in off:
+                said = (states, mask & False)
+                said = said if negative is None else (negative.values, negative.given)
             rest: dict[str, Any] = {"given": shown, "window": params.window}
             if sound:
-                logits, hums = decoder(past, states, seen, sound_BTX=heard[:, : t + 1], **rest)
+                logits, hums = decoder(past, *said, sound_BTX=heard[:, : t + 1], **rest)
             else:
-                logits, hums = decoder(past, states, seen, **rest), torch.zeros(B, t + 1, X, V)
+                logits, hums = decoder(past, *said, **rest), torch.zeros(B, t + 1, X, V)
             runs.append((logits.view(B, t + 1, 6, Q, K)[:, t], hums[:, t]))
         total, hum = runs[0]
         for name, less, more in zip(names, runs, runs[1:]):
@@ -197,6 +210,37 @@ def test_the_engine_draws_what_the_full_forward_draws(decoder, text, given, para
     for accelerate in ("off", "exact"):
         chosen = dataclasses.replace(params, accelerate=accelerate)
         assert torch.equal(draw(make(decoder, *text, SEEDS, chosen, given)), expected)
+
+
+@pytest.mark.parametrize("params", [GUIDED, NESTED, LIMITED], ids=["guided", "nested", "at first"])
+def test_a_negative_sentence_takes_the_place_of_none(decoder, text, given, params, negative):
+    expected = naive(decoder, text, given, params, negative=negative)
+    engine = make(decoder, *text, SEEDS, params, given | {"negative": negative})
+    assert torch.equal(draw(engine), expected)
+
+
+def test_a_negative_sentence_changes_its_own_video_alone(decoder, text, given, negative):
+    some = {name: given[name] for name in ("actions", "regions")}
+    drawn = draw(make(decoder, *text, SEEDS, GUIDED, some | {"negative": negative}))
+    without = draw(make(decoder, *text, SEEDS, GUIDED, some))
+    assert not torch.equal(drawn[0], without[0])
+    assert torch.equal(drawn[1], without[1])  # nothing is given for this video
+
+
+def test_a_negative_sentence_goes_along_in_forks_and_files(decoder, text, given, negative):
+    engine = make(decoder, *text, SEEDS, GUIDED, given | {"negative": negative})
+    draw(engine, 3)
+    fork = engine.select([1, 0], [6, 5])
+    again = make(decoder, *text, SEEDS, GUIDED)
+    again.load_state({name: tensor.clone() for name, tensor in engine.state().items()})
+    rest = draw(engine, 5)
+    assert torch.equal(draw(fork, 5), rest[[1, 0]])
+    assert torch.equal(draw(again, 5), rest)
+
+
+def test_without_guidance_a_negative_sentence_is_refused(decoder, text, negative):
+    with pytest.raises(ValueError, match="negative needs guidance, and a guidance of 1 is none"):
+        make(decoder, *text, SEEDS, PLAIN, {"negative": negative})
 
 
 def test_every_port_changes_what_is_drawn(decoder, text, given):
