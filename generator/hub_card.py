@@ -10,12 +10,14 @@ from .conditions import EVERY_MODEL
 if TYPE_CHECKING:
     from .pipeline import VideoGenerator
 
-EXAMPLE = """
-from kinetoscope.generator import VideoGenerator
-
-generator = VideoGenerator.from_pretrained("{id}")
-video = generator.generate("a red ball rolls to the right", frames=33)
-"""
+EXAMPLE = "\n".join(
+    [
+        "from kinetoscope.generator import VideoGenerator",
+        "",
+        'generator = VideoGenerator.from_pretrained("{id}")',
+        'video = generator.generate("a red ball rolls to the right", frames=33)',
+    ]
+)
 
 
 def facts(generator: VideoGenerator) -> CardFacts:

@@ -11,7 +11,13 @@ from kinetoscope.files.moved import MODULES
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     page
-    for pattern in ("*.md", "docs/*.md", "pretrained/*/*.md", "examples/*.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "pretrained/*/*.md",
+        "examples/*.md",
+        "integrations/*/*.md",
+    )
     for page in ROOT.glob(pattern)
 )
 WIDTH = 100

@@ -9,13 +9,15 @@ from ..files.hub.card import CardFacts
 if TYPE_CHECKING:
     from .model import VideoTokenizer
 
-EXAMPLE = """
-from kinetoscope.tokenizer import VideoTokenizer
-
-tokenizer = VideoTokenizer.from_pretrained("{id}")
-codes = tokenizer.encode(video)    # float [B, 3, F, Y, X] in [-1, 1]
-video = tokenizer.decode(codes)
-"""
+EXAMPLE = "\n".join(
+    [
+        "from kinetoscope.tokenizer import VideoTokenizer",
+        "",
+        'tokenizer = VideoTokenizer.from_pretrained("{id}")',
+        "codes = tokenizer.encode(video)    # float [B, 3, F, Y, X] in [-1, 1]",
+        "video = tokenizer.decode(codes)",
+    ]
+)
 
 
 def facts(tokenizer: VideoTokenizer) -> CardFacts:
