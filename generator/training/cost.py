@@ -353,6 +353,10 @@ def table(plan: Plan) -> list[str]:
         ("FLOPs per device and step", si(step_flops(plan))),
     ]
     lines = [f"{name:<28}{value}" for name, value in rows]
+    if config.sound.codes:
+        sound = config.sound
+        text = f"{sound.codes} codes in {sound.tokens} tokens"
+        lines.insert(len(counts) + 1, f"{'sound of a latent frame':<28}{text}")
     names = ("weights", "gradients", "optimizer", "average", "activations", "all")
     lines += ["", "memory per device, GB   " + "".join(f"{name:>13}" for name in names)]
     whole = [("any number, whole (ddp)", memory_bytes(plan, 1, False))]
