@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from io import BufferedRandom
@@ -125,6 +126,14 @@ def whole_folder(folder: str | os.PathLike[str], last: str = "config.json") -> I
         raise
 
 
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """An empty folder where the system keeps what is temporary (TMPDIR), gone after the block; what
+    killed processes left goes with the next one."""
+    with _claimed(Path(tempfile.gettempdir()) / "kinetoscope", is_folder=True) as folder:
+        yield folder
+
+
 def _move_files(beside: Path, folder: Path, last: str) -> None:
     files = [path for path in beside.rglob("*") if path.is_file()]
     files.sort(key=lambda path: (path.name == last, path))
@@ -193,7 +202,7 @@ def _lock(handle: int) -> bool | None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):

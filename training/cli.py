@@ -8,8 +8,11 @@ import contextlib
 import errno
 import logging
 import re
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,16 +21,17 @@ import jsonargparse
 import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from ..files import moved
+from ..files.atomic import write_whole
 from .checkpoints import WholeCheckpoints, check_checkpoint, newest_checkpoint
 from .did_you_mean import name_nearest
 from .here import check_here, print_any_name
 from .precision import RunTrainer, kept_precision
-from .progress import show_log
+from .progress import INTERRUPTED, show_log, terminate_as_interrupt
 from .resumed_rates import ResumedRates
 from .run_record import RunRecord
 from .stop_in_time import AGAIN, StopInTime
@@ -48,6 +52,23 @@ def known_keys(parser: Any) -> set[str]:
     """Names of all settings of a parser and its subcommands."""
     commands = getattr(parser._subcommands_action, "choices", None) or {}
     return {action.dest for part in (parser, *commands.values()) for action in part._actions}
+
+
+class WholeConfig(SaveConfigCallback):
+    """Writes the settings of a run as a whole, in place of those of an earlier run in its folder:
+    without a logger all runs have one."""
+
+    def __init__(self, parser: LightningArgumentParser, config: Any, **options: Any) -> None:
+        super().__init__(parser, config, **options, save_to_log_dir=False)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self.folder = trainer.log_dir  # which all processes ask for together
+        super().setup(trainer, pl_module, stage)
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if self.folder is not None:
+            settings = self.parser.dump(self.config, skip_none=False)
+            write_whole(Path(self.folder) / self.config_filename, settings)
 
 
 class TrainingCLI(LightningCLI):
@@ -119,8 +140,8 @@ def shorten(bar: ProgressBar) -> None:
         bar._get_train_description = "Epoch {:<4}".format  # type: ignore[method-assign]
 
 
-def fail(message: str) -> NoReturn:
-    """Print a mistake of the user as one line and leave with status 2."""
+def fail(message: str, status: int = 2) -> NoReturn:
+    """Print a mistake of the user as one line and leave."""
     missing = re.search(r"Requirement '([^']+)' not met", message)
     if missing:
         message = f"this setting needs a package that is not installed: pip install '{missing[1]}'"
@@ -138,7 +159,7 @@ def fail(message: str) -> NoReturn:
     )
     said = [line.removeprefix("- ") for line in lines if line and not line.startswith(noise)]
     print(f"error: {' '.join(said)}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)
 
 
 def setting_hint(message: str) -> str:
@@ -157,6 +178,22 @@ def speak_up() -> None:
     warnings.filterwarnings("ignore", "Experiment logs directory")
 
 
+@contextlib.contextmanager
+def _telling_interrupts() -> Iterator[None]:
+    """Raise the interrupt that Lightning has turned into an exit of its own, after its cleaning
+    up, during which it ignores further ones."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as left:
+        if isinstance(left.__context__, KeyboardInterrupt):
+            raise left.__context__ from None
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
 def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None:
     """Parse `args` (the command line if not given) and run the subcommand on `module`."""
     print_any_name()
@@ -169,19 +206,23 @@ def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None
     )
     try:
         check_here()
-        cli = TrainingCLI(
-            module,
-            pl.LightningDataModule,
-            subclass_mode_data=True,
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            parser_class=OneLineParser,
-            parser_kwargs={"parser_mode": "omegaconf+"},
-            trainer_class=RunTrainer,
-            args=args,
-        )
+        with terminate_as_interrupt(), _telling_interrupts():
+            cli = TrainingCLI(
+                module,
+                pl.LightningDataModule,
+                subclass_mode_data=True,
+                seed_everything_default=0,
+                auto_configure_optimizers=False,
+                parser_class=OneLineParser,
+                parser_kwargs={"parser_mode": "omegaconf+"},
+                trainer_class=RunTrainer,
+                save_config_callback=WholeConfig,
+                args=args,
+            )
         if cli.stop_in_time.stopped:
             sys.exit(AGAIN)
+    except KeyboardInterrupt:
+        fail("interrupted; --ckpt_path last goes on from the last checkpoint", INTERRUPTED)
     except (MisconfigurationException, ModuleNotFoundError) as error:
         fail(str(error).rstrip("!") + setting_hint(str(error)))
     except ValueError as error:
