@@ -79,7 +79,7 @@ def shard_tokens(
         if words.get(index, ()) is not None and record.get("sha256") not in left_out:
             parts[record["source"] in kept_back].append(index)
     train, validation = (
-        ShardSet(shards, clips, text.dim, codebooks, spoken, k) if clips else None
+        ShardSet(shards, clips, text.dim, codebooks, spoken, k, words) if clips else None
         for clips in parts
     )
     if train is None:
@@ -100,6 +100,7 @@ class ShardSet:
         spoken: states half [S, E] of each caption of every clip of the shards, if the shards do not
             hold them.
         frames_per_latent: k, to cut recorded actions to the latent frames of a batch.
+        words: captions of each clip, where they are others than the shards hold.
     """
 
     def __init__(
@@ -110,8 +111,10 @@ class ShardSet:
         codebooks: Codebooks,
         spoken: list[list[Tensor]] | None = None,
         frames_per_latent: int = 1,
+        words: Mapping[int, tuple[str, ...] | None] | None = None,
     ) -> None:
         self.shards = shards
+        self.words = words or {}
         self.clips = list(clips)
         self.text_dim = text_dim
         self.spoken = spoken
@@ -138,8 +141,11 @@ class ShardSet:
 
     def captions(self, count: int) -> list[str]:
         """The first caption of each of the first `count` clips, if it has any."""
-        infos = (self.shards.info(clip) for clip in self.clips[:count])
-        return [info.captions[0] for info in infos if info.captions]
+        kept = (
+            self.words[clip] if clip in self.words else self.shards.info(clip).captions
+            for clip in self.clips[:count]
+        )
+        return [own[0] for own in kept if own]
 
     def batch(self, rows: Tensor, latents: int, turn: int = 0) -> dict[str, Tensor]:
         clips = [self.clips[row] for row in rows.tolist()]
