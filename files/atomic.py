@@ -9,6 +9,7 @@ for leavings.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ except ImportError:  # Windows: a file that is open cannot be removed there
     fcntl = None
 
 END = ".part"
+LONGEST_NAME = 255  # bytes, on nearly all file systems
 
 
 @contextlib.contextmanager
@@ -166,16 +168,24 @@ def _claimed(path: Path, is_folder: bool = False) -> Iterator[Path]:
 
 
 def _make(path: Path, is_folder: bool) -> tuple[Path, int]:
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{END}")
+    beside = path.with_name(f"{_beginning(path)}{uuid.uuid4().hex[:8]}{END}")
     if is_folder:
         beside.mkdir()
         return beside, os.open(beside, os.O_RDONLY)
     return beside, os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
 
 
+def _beginning(path: Path) -> str:
+    """The first part of names beside a path, which are no longer than a file system allows."""
+    name = os.fsencode(path.name)
+    if len(name) <= LONGEST_NAME - 15:  # two dots, eight digits and the end
+        return f".{path.name}."
+    return f".{hashlib.sha256(name).hexdigest()}."
+
+
 def _clear_leavings(path: Path) -> None:
     """Remove what killed processes left of `path`; what a living one writes is locked."""
-    ours = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}{re.escape(END)}")
+    ours = re.compile(rf"{re.escape(_beginning(path))}[0-9a-f]{{8}}{re.escape(END)}")
     for entry in path.parent.iterdir() if path.parent.is_dir() else ():
         if not ours.fullmatch(entry.name):
             continue

@@ -19,21 +19,22 @@ from typing import Any, NoReturn
 
 import jsonargparse
 import lightning.pytorch as pl
+from filelock import FileLock, Timeout
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from ..files import moved
-from ..files.atomic import write_whole
 from .checkpoints import WholeCheckpoints, check_checkpoint, newest_checkpoint
+from .config_file import check_named_configs
 from .did_you_mean import name_nearest
 from .here import check_here, print_any_name
 from .precision import RunTrainer, kept_precision
 from .progress import INTERRUPTED, show_log, terminate_as_interrupt
 from .resumed_rates import ResumedRates
-from .run_record import RunRecord
+from .run_record import RunRecord, WholeConfig
 from .stop_in_time import AGAIN, StopInTime
 
 log = logging.getLogger(__name__)
@@ -52,23 +53,6 @@ def known_keys(parser: Any) -> set[str]:
     """Names of all settings of a parser and its subcommands."""
     commands = getattr(parser._subcommands_action, "choices", None) or {}
     return {action.dest for part in (parser, *commands.values()) for action in part._actions}
-
-
-class WholeConfig(SaveConfigCallback):
-    """Writes the settings of a run as a whole, in place of those of an earlier run in its folder:
-    without a logger all runs have one."""
-
-    def __init__(self, parser: LightningArgumentParser, config: Any, **options: Any) -> None:
-        super().__init__(parser, config, **options, save_to_log_dir=False)
-
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        self.folder = trainer.log_dir  # which all processes ask for together
-        super().setup(trainer, pl_module, stage)
-
-    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        if self.folder is not None:
-            settings = self.parser.dump(self.config, skip_none=False)
-            write_whole(Path(self.folder) / self.config_filename, settings)
 
 
 class TrainingCLI(LightningCLI):
@@ -108,6 +92,14 @@ class TrainingCLI(LightningCLI):
         if path and path not in KEYWORDS:
             measured.kept = kept_precision(path)
         measured.tell = partial(settings["trainer"].__setitem__, "precision")
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """One run at a time writes to a folder: numbers of its versions, checkpoints and exports
+        would be mixed with those of another one that is on its way."""
+        with contextlib.ExitStack() as leaving:
+            if subcommand == "fit" and self.trainer.is_global_zero:
+                leaving.enter_context(_alone_in(Path(self.trainer.default_root_dir)))
+            super()._run_subcommand(subcommand)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         super().parse_arguments(parser, args)
@@ -179,6 +171,20 @@ def speak_up() -> None:
 
 
 @contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """ValueError if another run is writing to a folder, which is made if needed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise ValueError(
+            f"another run is writing to '{folder}'; wait for it, or set trainer.default_root_dir "
+            "to another folder"
+        ) from None
+
+
+@contextlib.contextmanager
 def _telling_interrupts() -> Iterator[None]:
     """Raise the interrupt that Lightning has turned into an exit of its own, after its cleaning
     up, during which it ignores further ones."""
@@ -206,6 +212,7 @@ def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None
     )
     try:
         check_here()
+        check_named_configs(sys.argv[1:] if args is None else args)
         with terminate_as_interrupt(), _telling_interrupts():
             cli = TrainingCLI(
                 module,
