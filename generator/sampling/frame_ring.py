@@ -29,6 +29,8 @@ from ..model.config import DecoderConfig
 from ..model.layers import LayerAttention
 from ..model.order import decode_order
 
+MOST_UNDO = 2**31 - 1
+
 
 class OpenFrame(NamedTuple):
     """Of the frame that grows: the slot of each of its tokens, what is added to the scores of
@@ -123,6 +125,8 @@ class FrameRing:
         config.check_window(self.window)
         if undo < 1:
             raise ValueError(f"undo must be at least 1 latent frame; got {undo}")
+        if undo > MOST_UNDO:
+            raise ValueError(f"undo must be at most {MOST_UNDO} latent frames; got {undo}")
         self.order = decode_order(config.grid, config.wavefront, torch.device(device))
         self.places_L2 = self.order.places_L2.cpu()
         self.length = self.order.length

@@ -156,27 +156,32 @@ def main(kind: str, file: Path, first: int, count: int) -> dict[str, object]:
     most = status("VmSize:") + MORE_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
-    def too_long(*_: object) -> None:
-        raise TimeoutError
-
     signal.signal(signal.SIGALRM, too_long)
     for seed in range(first, first + count):
         file.write_bytes(change(content, seed))
-        signal.alarm(SECONDS)
-        try:
-            READERS[kind](file)
-            read += 1
-        except TimeoutError:
-            found["slow"].append(str(seed))
-        except (ValueError, OSError) as error:
-            refused += 1
-            if "\n" in str(error):
-                found["foreign"].append(f"{seed}: {error!r:.200} has several lines")
-        except Exception as error:
-            found["foreign"].append(f"{seed}: {error!r:.200}")
-        finally:
-            signal.alarm(0)
+        for is_last in (False, True):  # a machine with other work may stall once
+            signal.alarm(SECONDS)
+            try:
+                READERS[kind](file)
+                read += 1
+            except TimeoutError:
+                if not is_last:
+                    continue
+                found["slow"].append(str(seed))
+            except (ValueError, OSError) as error:
+                refused += 1
+                if "\n" in str(error):
+                    found["foreign"].append(f"{seed}: {error!r:.200} has several lines")
+            except Exception as error:
+                found["foreign"].append(f"{seed}: {error!r:.200}")
+            finally:
+                signal.alarm(0)
+            break
     return {"read": read, "refused": refused, "peak": status("VmHWM:") / 2**20, **found}
+
+
+def too_long(*_: object) -> None:
+    raise TimeoutError
 
 
 def status(name: str) -> int:
