@@ -9,9 +9,11 @@ for leavings.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from io import BufferedRandom
@@ -25,6 +27,7 @@ except ImportError:  # Windows: a file that is open cannot be removed there
     fcntl = None
 
 END = ".part"
+LONGEST_NAME = 255  # bytes, on nearly all file systems
 
 
 @contextlib.contextmanager
@@ -125,6 +128,14 @@ def whole_folder(folder: str | os.PathLike[str], last: str = "config.json") -> I
         raise
 
 
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """An empty folder where the system keeps what is temporary (TMPDIR), gone after the block; what
+    killed processes left goes with the next one."""
+    with _claimed(Path(tempfile.gettempdir()) / "kinetoscope", is_folder=True) as folder:
+        yield folder
+
+
 def _move_files(beside: Path, folder: Path, last: str) -> None:
     files = [path for path in beside.rglob("*") if path.is_file()]
     files.sort(key=lambda path: (path.name == last, path))
@@ -157,16 +168,24 @@ def _claimed(path: Path, is_folder: bool = False) -> Iterator[Path]:
 
 
 def _make(path: Path, is_folder: bool) -> tuple[Path, int]:
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{END}")
+    beside = path.with_name(f"{_beginning(path)}{uuid.uuid4().hex[:8]}{END}")
     if is_folder:
         beside.mkdir()
         return beside, os.open(beside, os.O_RDONLY)
     return beside, os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
 
 
+def _beginning(path: Path) -> str:
+    """The first part of names beside a path, which are no longer than a file system allows."""
+    name = os.fsencode(path.name)
+    if len(name) <= LONGEST_NAME - 15:  # two dots, eight digits and the end
+        return f".{path.name}."
+    return f".{hashlib.sha256(name).hexdigest()}."
+
+
 def _clear_leavings(path: Path) -> None:
     """Remove what killed processes left of `path`; what a living one writes is locked."""
-    ours = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}{re.escape(END)}")
+    ours = re.compile(rf"{re.escape(_beginning(path))}[0-9a-f]{{8}}{re.escape(END)}")
     for entry in path.parent.iterdir() if path.parent.is_dir() else ():
         if not ours.fullmatch(entry.name):
             continue
@@ -193,7 +212,7 @@ def _lock(handle: int) -> bool | None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):

@@ -8,14 +8,18 @@ import contextlib
 import errno
 import logging
 import re
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import jsonargparse
 import lightning.pytorch as pl
+from filelock import FileLock, Timeout
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -24,12 +28,13 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from ..files import moved
 from .checkpoints import WholeCheckpoints, check_checkpoint, newest_checkpoint
+from .config_file import check_named_configs
 from .did_you_mean import name_nearest
 from .here import check_here, print_any_name
 from .precision import RunTrainer, kept_precision
-from .progress import show_log
+from .progress import INTERRUPTED, show_log, terminate_as_interrupt
 from .resumed_rates import ResumedRates
-from .run_record import RunRecord
+from .run_record import RunRecord, WholeConfig
 from .stop_in_time import AGAIN, StopInTime
 
 log = logging.getLogger(__name__)
@@ -88,6 +93,14 @@ class TrainingCLI(LightningCLI):
             measured.kept = kept_precision(path)
         measured.tell = partial(settings["trainer"].__setitem__, "precision")
 
+    def _run_subcommand(self, subcommand: str) -> None:
+        """One run at a time writes to a folder: numbers of its versions, checkpoints and exports
+        would be mixed with those of another one that is on its way."""
+        with contextlib.ExitStack() as leaving:
+            if subcommand == "fit" and self.trainer.is_global_zero:
+                leaving.enter_context(_alone_in(Path(self.trainer.default_root_dir)))
+            super()._run_subcommand(subcommand)
+
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         super().parse_arguments(parser, args)
         settings = self.config[self.config["subcommand"]]
@@ -119,8 +132,8 @@ def shorten(bar: ProgressBar) -> None:
         bar._get_train_description = "Epoch {:<4}".format  # type: ignore[method-assign]
 
 
-def fail(message: str) -> NoReturn:
-    """Print a mistake of the user as one line and leave with status 2."""
+def fail(message: str, status: int = 2) -> NoReturn:
+    """Print a mistake of the user as one line and leave."""
     missing = re.search(r"Requirement '([^']+)' not met", message)
     if missing:
         message = f"this setting needs a package that is not installed: pip install '{missing[1]}'"
@@ -138,7 +151,7 @@ def fail(message: str) -> NoReturn:
     )
     said = [line.removeprefix("- ") for line in lines if line and not line.startswith(noise)]
     print(f"error: {' '.join(said)}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)
 
 
 def setting_hint(message: str) -> str:
@@ -157,6 +170,36 @@ def speak_up() -> None:
     warnings.filterwarnings("ignore", "Experiment logs directory")
 
 
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """ValueError if another run is writing to a folder, which is made if needed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise ValueError(
+            f"another run is writing to '{folder}'; wait for it, or set trainer.default_root_dir "
+            "to another folder"
+        ) from None
+
+
+@contextlib.contextmanager
+def _telling_interrupts() -> Iterator[None]:
+    """Raise the interrupt that Lightning has turned into an exit of its own, after its cleaning
+    up, during which it ignores further ones."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as left:
+        if isinstance(left.__context__, KeyboardInterrupt):
+            raise left.__context__ from None
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
 def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None:
     """Parse `args` (the command line if not given) and run the subcommand on `module`."""
     print_any_name()
@@ -169,19 +212,24 @@ def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None
     )
     try:
         check_here()
-        cli = TrainingCLI(
-            module,
-            pl.LightningDataModule,
-            subclass_mode_data=True,
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            parser_class=OneLineParser,
-            parser_kwargs={"parser_mode": "omegaconf+"},
-            trainer_class=RunTrainer,
-            args=args,
-        )
+        check_named_configs(sys.argv[1:] if args is None else args)
+        with terminate_as_interrupt(), _telling_interrupts():
+            cli = TrainingCLI(
+                module,
+                pl.LightningDataModule,
+                subclass_mode_data=True,
+                seed_everything_default=0,
+                auto_configure_optimizers=False,
+                parser_class=OneLineParser,
+                parser_kwargs={"parser_mode": "omegaconf+"},
+                trainer_class=RunTrainer,
+                save_config_callback=WholeConfig,
+                args=args,
+            )
         if cli.stop_in_time.stopped:
             sys.exit(AGAIN)
+    except KeyboardInterrupt:
+        fail("interrupted; --ckpt_path last goes on from the last checkpoint", INTERRUPTED)
     except (MisconfigurationException, ModuleNotFoundError) as error:
         fail(str(error).rstrip("!") + setting_hint(str(error)))
     except ValueError as error:

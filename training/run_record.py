@@ -14,7 +14,10 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.utilities import rank_zero_only
+
+from ..files.atomic import write_whole
 
 PACKAGES = ("kinetoscope", "torch", "lightning")
 SECONDS = 10  # after which git is not waited for
@@ -45,6 +48,23 @@ class RunRecord(Callback):
         if rates:
             pl_module.log("train/lr", float(max(rates)))
         pl_module.log("train/memory_gb", memory_gigabytes(pl_module.device))
+
+
+class WholeConfig(SaveConfigCallback):
+    """Writes the settings of a run as a whole, in place of those of an earlier run in its folder:
+    without a logger all runs have one."""
+
+    def __init__(self, parser: Any, config: Any, **options: Any) -> None:
+        super().__init__(parser, config, **options, save_to_log_dir=False)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self.folder = trainer.log_dir  # which all processes ask for together
+        super().setup(trainer, pl_module, stage)
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if self.folder is not None:
+            settings = self.parser.dump(self.config, skip_none=False)
+            write_whole(Path(self.folder) / self.config_filename, settings)
 
 
 def run_facts() -> dict[str, str]:

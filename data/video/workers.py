@@ -11,7 +11,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -24,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...files.atomic import scratch_folder
 from ..datasets.listed_video import ListedVideo
 from .frames import VideoError
 from .pixels import WHITE
@@ -90,7 +90,8 @@ class Decoders:
         return self._waited / max(1e-9, time.monotonic() - self._first) if self._first else 0.0
 
     def __enter__(self) -> Decoders:
-        self._scratch = tempfile.TemporaryDirectory(prefix="kinetoscope-")
+        self._leaving = contextlib.ExitStack()
+        self._scratch = self._leaving.enter_context(scratch_folder())
         if self._context.get_start_method() == "forkserver":
             # workers that replace dead ones start at once
             self._context.set_forkserver_preload([__name__])
@@ -103,7 +104,7 @@ class Decoders:
             worker.process.join()
             worker.messages.close()
             worker.pipe.close()
-        self._scratch.cleanup()
+        self._leaving.close()
 
     def read(self, videos: Iterable[ListedVideo]) -> Iterator[DecodedVideo]:
         """The videos in their order; each is to be iterated to its end before the next is asked
@@ -154,7 +155,7 @@ class Decoders:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        work = (theirs, self.reading, Path(self._scratch.name))
+        work = (theirs, self.reading, self._scratch)
         process = self._context.Process(
             target=_work, args=work, daemon=True, name="kinetoscope-decoder"
         )
@@ -190,7 +191,7 @@ class _Worker:
 
     def give(self, video: ListedVideo) -> None:
         # it died; that shows when its frames are asked for
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(ConnectionError):
             self.pipe.send(video)
 
 

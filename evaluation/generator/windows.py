@@ -6,11 +6,11 @@ which is compared with the same reference.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ...files.atomic import scratch_folder
 from ..clips.extraction import Job, fill, row_key
 from ..clips.feature_store import FeatureStore, Rows, collect
 from ..clips.video_sets import VideoSet, choose_clips
@@ -38,10 +38,10 @@ def distance_by_place(
     every = [*real, *(job for own in jobs.values() for job in own)]
     fill(store, every, [metric], protocol, batch, workers)
     row: Row = {}
-    with tempfile.TemporaryDirectory(prefix="kinetoscope-") as scratch:
-        rows = _rows(metric, real, protocol, store, Path(scratch))
+    with scratch_folder() as scratch:
+        rows = _rows(metric, real, protocol, store, scratch)
         for place in places:
-            own = _rows(metric, jobs[place], protocol, store, Path(scratch))
+            own = _rows(metric, jobs[place], protocol, store, scratch)
             name = f"frames {place + 1} to {place + protocol.frames}"
             row[name] = metric.value({"reference": rows, "generated": own})
     return row

@@ -10,8 +10,6 @@ than that of a protocol; it is for comparing steps of one run.
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -22,6 +20,7 @@ from torch import Tensor
 
 from ...data.datasets.wanted import Wanted
 from ...data.video import to_float, to_uint8
+from ...files.atomic import scratch_folder
 from ..clips.extraction import Job, decoded_groups, fill, row_key
 from ..clips.feature_store import FeatureStore, Rows, collect, default_folder, rows_of
 from ..clips.video_sets import Clip, choose_clips
@@ -107,14 +106,14 @@ class FVDCallback(Callback):
         metric = FVD(protocol, open_network(self.network, "clips", str(module.device)))
         with (
             FeatureStore(self.cache or default_folder()) as store,
-            tempfile.TemporaryDirectory(prefix="kinetoscope-") as scratch,
+            scratch_folder() as scratch,
         ):
             chosen = choose_clips(self.reference, protocol, "reference", store, self.wanted)
             jobs = [Job(clip) for clip in chosen.clips]
             fill(store, jobs, [metric], protocol, self.batch, 1)
             names = [row_key(metric, job, protocol) for job in jobs]
             there = store.has(names)
-            real = collect(store, [key for key in names if key in there], Path(scratch))
+            real = collect(store, [key for key in names if key in there], scratch)
             made = self._features(model, metric, chosen.clips, protocol, module.device, samples)
         model.train(was_training)
         value = metric.value({"reference": real, "generated": made})

@@ -7,14 +7,13 @@ interval and what is wrong with it.
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
+from ...files.atomic import scratch_folder
 from ..clips.extraction import Job, Work, fill
 from ..clips.feature_store import FeatureStore, default_folder
 from ..clips.video_sets import VideoSet, choose_clips, pair_up
@@ -52,7 +51,7 @@ def evaluate_sets(settings: Settings, say: Say = lambda _: None) -> dict[str, An
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     with (
         FeatureStore(settings.cache or default_folder()) as store,
-        tempfile.TemporaryDirectory(prefix="kinetoscope-") as scratch,
+        scratch_folder() as scratch,
     ):
         task = _prepared(settings, store, say)
         if settings.engine == "ray":
@@ -63,7 +62,7 @@ def evaluate_sets(settings: Settings, say: Say = lambda _: None) -> dict[str, An
         if rank:
             return None
         values = {
-            metric.name: measure(metric, task.jobs, task.sets, store, settings, Path(scratch))
+            metric.name: measure(metric, task.jobs, task.sets, store, settings, scratch)
             for metric in task.metrics
         }
     seconds = time.monotonic() - begin

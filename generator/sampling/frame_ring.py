@@ -29,6 +29,8 @@ from ..model.config import DecoderConfig
 from ..model.frame_layout import frame_layout
 from ..model.layers import LayerAttention
 
+MOST_UNDO = 2**31 - 1
+
 
 class OpenFrame(NamedTuple):
     """Of the frame that grows: the slot of each of its tokens, what is added to the scores of
@@ -125,6 +127,8 @@ class FrameRing:
         config.check_window(self.window)
         if undo < 1:
             raise ValueError(f"undo must be at least 1 latent frame; got {undo}")
+        if undo > MOST_UNDO:
+            raise ValueError(f"undo must be at most {MOST_UNDO} latent frames; got {undo}")
         layout = frame_layout(config, sound, torch.device(device))
         self.order = layout.picture
         self.places_L2 = layout.places_L2.cpu()

@@ -84,7 +84,7 @@ def shard_tokens(
         if words.get(index, ()) is not None and record.get("sha256") not in left_out:
             parts[record["source"] in kept_back].append(index)
     train, validation = (
-        ShardSet(shards, clips, text.dim, codebooks, spoken, k, sound) if clips else None
+        ShardSet(shards, clips, text.dim, codebooks, spoken, k, sound, words) if clips else None
         for clips in parts
     )
     if train is None:
@@ -120,6 +120,7 @@ class ShardSet:
             hold them.
         frames_per_latent: k, to cut recorded actions to the latent frames of a batch.
         sound: the tokenizer of the codes of sound that batches hold; None for none.
+        words: captions of each clip, where they are others than the shards hold.
     """
 
     def __init__(
@@ -131,8 +132,10 @@ class ShardSet:
         spoken: list[list[Tensor]] | None = None,
         frames_per_latent: int = 1,
         sound: SoundTokenizer | None = None,
+        words: Mapping[int, tuple[str, ...] | None] | None = None,
     ) -> None:
         self.shards = shards
+        self.words = words or {}
         self.clips = list(clips)
         self.text_dim = text_dim
         self.spoken = spoken
@@ -160,8 +163,11 @@ class ShardSet:
 
     def captions(self, count: int) -> list[str]:
         """The first caption of each of the first `count` clips, if it has any."""
-        infos = (self.shards.info(clip) for clip in self.clips[:count])
-        return [info.captions[0] for info in infos if info.captions]
+        kept = (
+            self.words[clip] if clip in self.words else self.shards.info(clip).captions
+            for clip in self.clips[:count]
+        )
+        return [own[0] for own in kept if own]
 
     def batch(self, rows: Tensor, latents: int, turn: int = 0) -> dict[str, Tensor]:
         clips = [self.clips[row] for row in rows.tolist()]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ...files.model_folder import find_folder, load_config, read_config
 from ...tokenizer import TokenizerConfig
 from ...tokenizer.sound import SoundTokenizerConfig
+from ...training.config_file import check_config
 from ..conditions import CONDITIONS
 from ..model.codebooks import Codebooks
 from ..model.config import DecoderConfig, DecoderSize
@@ -245,9 +246,10 @@ def read_plan(config: str) -> Plan:
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
+    check_config(path)
     try:
         values: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+    except (YAMLError, OmegaConfBaseException) as error:
         raise ValueError(f"'{path}' cannot be read as YAML: {error}") from error
     try:
         stages = values["data"]["init_args"]["stages"]

@@ -6,13 +6,20 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
-from kinetoscope.files.atomic import whole_file, whole_folder, whole_path, write_whole
+from kinetoscope.files.atomic import (
+    scratch_folder,
+    whole_file,
+    whole_folder,
+    whole_path,
+    write_whole,
+)
 from kinetoscope.files.tensors import save_tensors
 
 FULL = 4096  # bytes that the full disk of these tests still takes
@@ -173,3 +180,35 @@ def test_the_file_that_says_that_all_are_there_comes_last(
         for name in ("config.json", "a", "z"):
             (beside / name).write_text(name)
     assert moved == ["a", "z", "config.json"]
+
+
+SCRATCH = """
+import os, signal, sys
+from kinetoscope.files.atomic import scratch_folder
+with scratch_folder() as folder:
+    (folder / "a").write_text("half")
+    if sys.argv[1] == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    print("writing", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_scratch_folder_goes_even_after_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    words = [sys.executable, "-c", SCRATCH]
+    there = {**os.environ, "TMPDIR": str(tmp_path)}
+    assert subprocess.run([*words, "die"], env=there).returncode == -signal.SIGKILL
+    assert len(everything(tmp_path)) == 2
+    with subprocess.Popen(
+        [*words, "wait"], env=there, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout and other.stdout.readline() == "writing\n"
+        (living,) = os.listdir(tmp_path)  # what was killed is gone
+        with scratch_folder() as folder:
+            assert sorted(os.listdir(tmp_path)) == sorted([living, folder.name])
+        assert os.listdir(tmp_path) == [living]
+        other.communicate("\n")
+    assert os.listdir(tmp_path) == []

@@ -98,6 +98,7 @@ EDITS = {
     "a seed below 0": set_("seeds", [-1]),
     "a seed that is no number": set_("seeds", ["one"]),
     "no undo": set_("undo", 0),
+    "an undo that nobody can count to": set_("undo", 10**30),
     "a frame counter of a million": replace("codes.frames", lambda _: torch.tensor(10**6)),
     "a frame counter below 0": replace("codes.frames", lambda _: torch.tensor(-2)),
     "a window ahead of the video": replace(

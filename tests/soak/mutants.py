@@ -9,13 +9,17 @@ every mutant that took too long, and the peak of memory in megabytes. A crash sh
 
 import json
 import random
+import resource
 import signal
+import struct
 import sys
-import tempfile
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 SECONDS = 10  # per mutant
+MORE_BYTES = 1 << 30  # that a mutant may map beside what reading the sound file has mapped
 
 
 def mutate(content: bytes, seed: int) -> bytes:
@@ -39,8 +43,32 @@ def mutate(content: bytes, seed: int) -> bytes:
 
 def mutate_json(content: bytes, seed: int) -> bytes:
     """One value of the object, at any depth, is another thing, missing, or has a new name."""
-    dice = random.Random(seed)
     values = json.loads(content)
+    change_value(values, random.Random(seed))
+    return json.dumps(values).encode()
+
+
+def mutate_header(content: bytes, seed: int) -> bytes:
+    """The same for what a safetensors file says of itself and of its tensors."""
+    dice = random.Random(seed)
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    told = header["__metadata__"]
+    if "session" in told and dice.random() < 0.7:
+        session = json.loads(told["session"])
+        change_value(session, dice)
+        told["session"] = json.dumps(session)
+    else:
+        change_value(header, dice)
+    changed = json.dumps(header).encode()
+    return struct.pack("<Q", len(changed)) + changed + content[8 + length :]
+
+
+def mutate_tensors(content: bytes, seed: int) -> bytes:
+    return mutate_header(content, seed) if seed % 2 else mutate(content, seed)
+
+
+def change_value(values: dict[str, Any], dice: random.Random) -> None:
     place = values
     while True:
         key = dice.choice(sorted(place))
@@ -55,7 +83,9 @@ def mutate_json(content: bytes, seed: int) -> bytes:
         place[f"{key}x"] = place.pop(key)
     else:
         place[key] = dice.choice(odd)
-    return json.dumps(values).encode()
+
+
+CHANGES = {".json": mutate_json, ".safetensors": mutate_tensors}
 
 
 def read_video(path: Path) -> None:
@@ -69,6 +99,24 @@ def read_codes(path: Path) -> None:
     from kinetoscope.tokenizer import VideoCodes
 
     VideoCodes.load(path)
+
+
+@lru_cache(maxsize=1)
+def model(folder: Path) -> Any:
+    from kinetoscope.generator import VideoGenerator
+
+    return VideoGenerator.from_pretrained(folder)
+
+
+def read_session(path: Path) -> None:
+    """By the model in the folder beside it. A session that was read goes on, too."""
+    next(model(path.parent / "model").load_session(path))
+
+
+def read_manifest(path: Path) -> None:
+    from kinetoscope.data.datasets.video_list import list_videos
+
+    list_videos(path.parent)
 
 
 def read_decoder(path: Path) -> None:
@@ -90,33 +138,35 @@ def read_tokenizer(path: Path) -> None:
 READERS: dict[str, Callable[[Path], None]] = {
     "video": read_video,
     "codes": read_codes,
+    "session": read_session,
+    "manifest": read_manifest,
     "decoder": read_decoder,
     "tokenizer": read_tokenizer,
 }
 
 
 def main(kind: str, file: Path, first: int, count: int) -> dict[str, object]:
-    """Read `count` mutants of a file, the first of them made with the seed `first`."""
+    """Read `count` mutants of a file in its place, the first of them made with the seed `first`."""
     content = file.read_bytes()
-    change = mutate_json if file.suffix == ".json" else mutate
+    change = CHANGES.get(file.suffix, mutate)
     found: dict[str, list[str]] = {"foreign": [], "slow": []}
     read = refused = 0
 
     READERS[kind](file)  # the sound one, so that all that has to be imported is
-
-    def too_long(*_: object) -> None:
-        raise TimeoutError
+    most = status("VmSize:") + MORE_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
     signal.signal(signal.SIGALRM, too_long)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"mutant{file.suffix}"
-        for seed in range(first, first + count):
-            path.write_bytes(change(content, seed))
+    for seed in range(first, first + count):
+        file.write_bytes(change(content, seed))
+        for is_last in (False, True):  # a machine with other work may stall once
             signal.alarm(SECONDS)
             try:
-                READERS[kind](path)
+                READERS[kind](file)
                 read += 1
             except TimeoutError:
+                if not is_last:
+                    continue
                 found["slow"].append(str(seed))
             except (ValueError, OSError) as error:
                 refused += 1
@@ -126,15 +176,20 @@ def main(kind: str, file: Path, first: int, count: int) -> dict[str, object]:
                 found["foreign"].append(f"{seed}: {error!r:.200}")
             finally:
                 signal.alarm(0)
-    return {"read": read, "refused": refused, "peak": peak_megabytes(), **found}
+            break
+    return {"read": read, "refused": refused, "peak": status("VmHWM:") / 2**20, **found}
 
 
-def peak_megabytes() -> float:
-    """Of this program's own memory. `ru_maxrss` would count the process that started it, whose peak
-    it inherits."""
+def too_long(*_: object) -> None:
+    raise TimeoutError
+
+
+def status(name: str) -> int:
+    """Bytes of this program's own memory: the peak (VmHWM), or what is mapped (VmSize).
+    `ru_maxrss` would count the process that started it, whose peak it inherits."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    (peak,) = [line for line in lines if line.startswith("VmHWM:")]
-    return int(peak.split()[1]) / 1024
+    (line,) = [line for line in lines if line.startswith(name)]
+    return int(line.split()[1]) * 1024
 
 
 if __name__ == "__main__":

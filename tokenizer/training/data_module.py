@@ -275,6 +275,7 @@ class FolderDataModule(_WithLedger):
         self.seed = seed
         self.wanted = wanted
         self.validation_split = validation_split
+        self._batches_done = 0  # of the epoch in which a run that goes on was stopped
 
     def setup(self, stage: str | None = None) -> None:
         self.train_clips = self._clips(self.wanted)
@@ -307,27 +308,44 @@ class FolderDataModule(_WithLedger):
         return self.train_clips.leave_out(left_out, rows) if left_out else rows
 
     def train_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(
+        sampler = _NewClips(self.train_clips, self._train_rows, self.seed)
+        loader = DataLoader(
             self.train_clips,
             self.batch_size,
-            sampler=_NewClips(self.train_clips, self._train_rows, self.seed),
+            sampler=sampler,
             num_workers=self.workers,
             multiprocessing_context="spawn" if self.workers else None,
             persistent_workers=self.workers > 0,
         )
+        # Of several processes each has a share of the order, which begins anew in them.
+        is_alone = self.trainer is None or self.trainer.world_size == 1
+        if is_alone and self._batches_done < len(loader):
+            sampler.skipped = self._batches_done * self.batch_size
+        return loader
 
     def val_dataloader(self) -> DataLoader[Any]:
         return DataLoader(Subset(self.val_clips, self._val_rows), self.batch_size)
 
+    def state_dict(self) -> dict[str, Any]:
+        """A resumed run continues with the clip after the last one used."""
+        if self.trainer is None:
+            return {"batches_done": self._batches_done}
+        return {"batches_done": self.trainer.fit_loop.epoch_loop.batch_progress.current.ready}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._batches_done = state_dict["batches_done"]
+
 
 class _NewClips(Sampler[int]):
-    """Rows of a folder in a new order, and new clips of its videos, in every epoch."""
+    """Rows of a folder in a new order, and new clips of its videos, in every epoch; the first one
+    begins after the rows that are `skipped`."""
 
     def __init__(self, clips: ClipFolder, rows: list[int], seed: int) -> None:
         self.clips = clips
         self.rows = rows
         self.seed = seed
         self.epoch = 0
+        self.skipped = 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -338,7 +356,7 @@ class _NewClips(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        return (
-            self.rows[place]
-            for place in torch.randperm(len(self.rows), generator=generator).tolist()
-        )
+        order = torch.randperm(len(self.rows), generator=generator).tolist()
+        begin = self.skipped
+        self.skipped = 0
+        return (self.rows[place] for place in order[begin:])

@@ -378,7 +378,11 @@ class TokenizerModule(pl.LightningModule):
             self._save_ledger()
 
     def on_fit_end(self) -> None:
-        # and here the averaged weights are those of the module
+        # The end of training makes the averaged weights those of the module. A finished run that is
+        # asked for again has no such end.
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, EMAWeightAveraging):
+                callback.on_train_end(self.trainer, self)
         if self.trainer.is_global_zero:
             self.model.save_pretrained(self.export_folder)
             self._save_ledger()

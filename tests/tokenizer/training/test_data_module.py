@@ -16,6 +16,7 @@ from kinetoscope.data.video.write import write_video
 from kinetoscope.data.worlds.physics.clips import HELD_OUT_SEED, physics_batch
 from kinetoscope.tokenizer.training.data_module import FolderDataModule, PhysicsDataModule
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 TINY: dict[str, Any] = {"batch_size": 3, "frames": 2, "size": 8}
 
@@ -191,6 +192,23 @@ def test_a_folder_is_split_once(folder: Path) -> None:
     validation = greys(data.val_dataloader())
     assert len(train) == 3 and len(validation) == 2 and not train & validation
     assert first(data.val_dataloader())[0]["video"].shape == (2, 3, 2, 8, 8)
+
+
+def test_a_folder_goes_on_in_the_middle_of_an_epoch(folder: Path) -> None:
+    def loader(done: int) -> DataLoader[Any]:
+        data = FolderDataModule(str(folder), **TINY | {"batch_size": 1}, validation=0.0)
+        data.setup()
+        data.load_state_dict({"batches_done": done})
+        return data.train_dataloader()
+
+    whole = list(loader(0))
+    goes_on = loader(2)
+    rest = list(goes_on)
+    assert len(rest) == len(whole) - 2 > 0
+    for batch, same in zip(rest, whole[2:]):
+        assert torch.equal(batch["video"], same["video"])
+    assert len(list(goes_on)) == len(whole)  # the epoch after it is whole
+    assert len(list(loader(len(whole)))) == len(whole)  # stopped between two epochs
 
 
 def test_without_validation_every_video_is_trained_on(folder: Path) -> None:
