@@ -190,3 +190,13 @@ def _turn(matrix: tuple[int, ...]) -> Turn:
     if nearest % 2:
         return Turn(transpose=True, flip_y=b < 0, flip_x=c < 0)
     return Turn(flip_y=d < 0, flip_x=a < 0)
+
+
+def to_uint8(video: Tensor) -> Tensor:
+    """Float video in [-1, 1] (clamped) to uint8."""
+    return video.float().add(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def to_float(video: Tensor) -> Tensor:
+    """uint8 video to float32 in [-1, 1]."""
+    return video.to(torch.float32, copy=True).div_(127.5).sub_(1.0)

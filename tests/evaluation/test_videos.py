@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from kinetoscope.app.cli.evaluate.options import NetworkOptions
 from kinetoscope.app.cli.evaluate.videos import videos
 from kinetoscope.app.cli.main import main
 from kinetoscope.data.datasets.wanted import Wanted
@@ -344,18 +345,12 @@ def test_strides_take_other_frames(sets: Path, tmp_path: Path) -> None:
 def test_the_command_writes_numbers_at_the_top_and_says_why_two_differ(
     sets: Path, tmp_path: Path, i3d: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    common: dict[str, Any] = {
-        "reference": str(sets / "real"),
-        "generated": str(sets / "made"),
-        "i3d": i3d,
-        "frames": 9,
-        "halves": 4,
-        "cache": str(tmp_path / "cache"),
-        "device": "cpu",
-    }
+    words = ["evaluate", "videos", str(sets / "real"), str(sets / "made"), "--i3d", i3d]
+    words += ["--frames", "9", "--halves", "4", "--cache", str(tmp_path / "cache")]
+    words += ["--device", "cpu"]
     files = [str(tmp_path / name) for name in ("a.json", "b.json")]
-    assert videos(**common, json=files[0]) == 0
-    assert videos(**common, covariance="biased", size=16, json=files[1]) == 0
+    assert main([*words, "--json", files[0]]) == 0
+    assert main([*words, "--covariance", "biased", "--size", "16", "--json", files[1]]) == 0
     first, second = (json.loads(Path(path).read_text()) for path in files)
     assert set(first["metrics"]) == {"fvd", "kvd", "motion", "flicker"}
     assert first["fvd"] == first["metrics"]["fvd"]["value"]
@@ -397,6 +392,6 @@ def test_mistakes_are_named(run: Callable[..., dict[str, Any]], tmp_path: Path, 
     with pytest.raises(ValueError, match="object 'nowhere:thing'"):
         open_network("nowhere:thing", "clips")
     with pytest.raises(ValueError, match="two networks are given for video"):
-        videos("a", "b", i3d="a.pt", network="b.pt", metrics="fvd")
+        videos("a", "b", networks=NetworkOptions("a.pt", "b.pt"), metrics="fvd")
     with pytest.raises(ValueError, match="MS-SSIM needs frames of at least 176 pixels"):
         run(metrics=("ms_ssim",))
