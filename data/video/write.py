@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +40,8 @@ class VideoWriter:
         upscale: enlarge each pixel to a square of this many pixels, so that a 64x64 clip can be
             watched.
         crf: quality, 0 (lossless) to 51; by default 12 for small pictures and 18 for large ones.
+        before_publishing: gets the finished file, or the folder of pictures, under the name that it
+            has until then, and may change it.
 
     Raises:
         ValueError: for settings that cannot work, a place that cannot be written to, or chunks of
@@ -54,7 +56,9 @@ class VideoWriter:
         metadata: Mapping[str, object] | None = None,
         upscale: int = 1,
         crf: int | None = None,
+        before_publishing: Callable[[Path], object] = lambda _: None,
     ) -> None:
+        self.before_publishing = before_publishing
         self.path = check_output(path)
         self.fps = check_rate(fps, self.path)
         self.upscale = operator.index(upscale)
@@ -112,6 +116,7 @@ class VideoWriter:
                 if self._encoder is None:
                     raise ValueError(f"no frames to write to '{self.path}'")
                 self._encoder.finish()
+                self.before_publishing(self._beside)
             except av.FFmpegError as failure:
                 raise _as_os_error(failure, self.path) from None
             finally:
