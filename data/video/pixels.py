@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import torch
+from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import Interpolation, VideoReformatter
 from torch import Tensor
 
@@ -169,7 +170,9 @@ def _display_matrix(frame: Any) -> tuple[int, ...]:
     """The first two rows of the matrix that says how a frame is shown, [a b u; c d v] of a column
     (x, y): x' = a x + c y, y' = b x + d y."""
     try:
-        matrix = frame.side_data.get("DISPLAYMATRIX")
+        # `frame.side_data` would make the frame refer to itself: its pixels would then stay until
+        # Python next looks for such garbage, which over many files is a lot of memory
+        matrix = SideDataContainer(frame).get("DISPLAYMATRIX")
         values = struct.unpack("=9i", bytes(matrix)) if matrix is not None else None
     except ValueError:  # side data of a kind that PyAV does not know
         values = None
