@@ -143,6 +143,6 @@ def test_a_frame_that_was_asked_how_it_stands_is_freed_at_once(
     try:
         first_look(path)
         read_clip(path)
-        assert not [each for each in gc.get_objects() if isinstance(each, av.VideoFrame)]
+        assert not [each for each in gc.get_objects() if type(each) is av.VideoFrame]
     finally:
         gc.enable()
