@@ -326,6 +326,13 @@ def test_draws_depend_on_names_alone(sets: Path, tmp_path: Path) -> None:
     assert len({clip.name for clip in grouped.clips}) == 30
 
 
+def test_few_clips_are_of_many_videos(sets: Path, tmp_path: Path) -> None:
+    with FeatureStore(tmp_path) as store:
+        chosen = choose_clips(str(sets / "real"), Protocol(frames=4, clips=14), "reference", store)
+    names = [(clip.video.name, clip.first) for clip in chosen.clips]
+    assert names == [(f"{n:03d}.mp4", 0) for n in range(12)] + [("000.mp4", 4), ("001.mp4", 4)]
+
+
 def test_groups_are_measured_one_by_one(run: Callable[..., dict[str, Any]]) -> None:
     result = run(protocol=Protocol(frames=9, clips=5, repeats=2, shuffled=True))
     groups = result["metrics"]["fvd"]["groups"]
