@@ -35,7 +35,8 @@ class Protocol:
         reference_choice, generated_choice: which clips of a video are candidates: its "first"
             frames, the "middle", a "random" place, all "windows" (overlapping), or the video
             "split" into clips that follow each other.
-        shuffled: whether `clips` candidates are drawn at random; else the first by name are taken.
+        shuffled: whether `clips` candidates are drawn at random; else the first by name are taken,
+            of videos that are split the first clip of each before the second of any.
         whole_strides: a video needs frames x stride frames, and not only those up to the last one
             that is taken.
         context_frames: frames at the start of a generated clip that are given, not generated; they

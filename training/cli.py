@@ -39,6 +39,7 @@ from .stop_in_time import AGAIN, StopInTime
 
 log = logging.getLogger(__name__)
 KEYWORDS = ("best", "hpc")  # checkpoints that Lightning finds
+MLFLOW_DATABASE = "sqlite:///mlflow.db"
 ALLOWED = ("kinetoscope", "lightning", "torch", "vector_quantize_pytorch")
 
 
@@ -73,6 +74,9 @@ class TrainingCLI(LightningCLI):
             self.config_init, "trainer.logger"
         ) in (None, True):
             trainer.loggers = [first, CSVLogger(first.root_dir, "", first.version)]
+        elif first is not None and not isinstance(first, (TensorBoardLogger, CSVLogger)):
+            # loggers of a service have no folder for the config, checkpoints and the model
+            trainer.loggers = [CSVLogger(trainer.default_root_dir), *trainer.loggers]
         if bar := trainer.progress_bar_callback:
             shorten(bar)
         self.stop_in_time = StopInTime()
@@ -104,6 +108,7 @@ class TrainingCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         super().parse_arguments(parser, args)
         settings = self.config[self.config["subcommand"]]
+        name_database(settings["trainer"].get("logger"))
         path = settings.get("ckpt_path")
         root = Path(settings["trainer"]["default_root_dir"] or ".")
         if path == "last":
@@ -114,6 +119,15 @@ class TrainingCLI(LightningCLI):
             settings["ckpt_path"] = newest and str(newest)
         elif path and path not in KEYWORDS:
             check_checkpoint(path)
+
+
+def name_database(loggers: Any) -> None:
+    """Give an MLflow logger without an address the database that MLflow itself takes by default;
+    Lightning's own default is a folder, which MLflow refuses since its version 3.10."""
+    for logger in loggers if isinstance(loggers, list) else [loggers]:
+        path = getattr(logger, "class_path", "")
+        if path.rpartition(".")[2] == "MLFlowLogger" and not logger.init_args.tracking_uri:
+            logger.init_args.tracking_uri = MLFLOW_DATABASE
 
 
 def shorten(bar: ProgressBar) -> None:

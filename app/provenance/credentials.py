@@ -11,10 +11,13 @@ import glob
 import io
 import json
 import mmap
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ...files.atomic import whole_file, write_whole
 from .generation import Ingredient
@@ -75,19 +78,32 @@ class Credentials:
 
 
 def sign(
-    path: Path, definition: dict[str, Any], ingredients: Sequence[Ingredient], identity: Identity
+    path: Path,
+    definition: dict[str, Any],
+    ingredients: Sequence[Ingredient],
+    identity: Identity,
+    place: Path | None = None,
 ) -> Path:
     """Sign a finished file; returns where the credentials are, the file itself or its side-car.
+
+    Args:
+        path: the file.
+        definition: the manifest.
+        ingredients: what was given to the model.
+        identity: who signs.
+        place: where the file will be published, if it is not there yet.
 
     Raises:
         CredentialsError: it could not be signed; the file is as it was before.
     """
+    final = place or path
     with _one_line_errors():
         c2pa = _library()
         algorithm = getattr(c2pa.C2paSigningAlg, identity.algorithm)
         chain = identity.chain.encode()
         key = identity.key.encode()
         info = c2pa.C2paSignerInfo(algorithm, chain, key, None)
+        kind = media_type(final.name)
         with (
             c2pa.Signer.from_info(info) as signer,
             _context(c2pa) as context,
@@ -95,16 +111,33 @@ def sign(
         ):
             for index, ingredient in enumerate(ingredients):
                 _add_ingredient(builder, ingredient, index)
-            if path.suffix.lower() in EMBEDDED:
-                with whole_file(path) as target, open(path, "rb") as source:
-                    builder.sign(signer, media_type(path.name), source, target)
-                return path
+            if final.suffix.lower() in EMBEDDED:
+                replacing = whole_file if place is None else _rewritten
+                with replacing(path) as target, open(path, "rb") as source:
+                    builder.sign(signer, kind, source, target)
+                return final
             builder.set_no_embed()
             with open(path, "rb") as source:
-                signed = builder.sign(signer, media_type(path.name), source, io.BytesIO())
-            place = side_car_of(path)
-            write_whole(place, signed)
-            return place
+                signed = builder.sign(signer, kind, source, io.BytesIO())
+            side_car = side_car_of(final)
+            write_whole(side_car, signed)
+            return side_car
+
+
+@contextlib.contextmanager
+def _rewritten(path: Path) -> Iterator[IO[bytes]]:
+    """An open file whose content replaces that of `path` when the block has ended well. The file
+    stays the same one, with its lock; space for the new content is taken before the old one goes.
+    """
+    with tempfile.TemporaryFile(dir=path.parent) as new:
+        yield new
+        size = new.seek(0, io.SEEK_END)
+        new.seek(0)
+        with open(path, "r+b") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            shutil.copyfileobj(new, file)
+            file.truncate(size)
 
 
 def _add_ingredient(builder: Any, ingredient: Ingredient, index: int) -> None:

@@ -72,39 +72,48 @@ class Signing:
         """A mark for one video; None if it shall have none."""
         return None if self.disclosure.no_watermark else Mark(self.owner)
 
-    def sign(
-        self, path: Path, generation: Generation, is_marked: bool, files: Sequence[Path] = ()
-    ) -> Path | None:
+    def sign(self, path: Path, generation: Generation, is_marked: bool) -> Path | None:
         """Sign a finished file, such as one that was put together out of pictures of a
         `GeneratedVideoWriter` and sound. Where it cannot be signed it stays as it is, `say` gets a
         line, and `status` is that of a failure.
 
         Args:
             is_marked: its pixels carry the mark.
-            files: the numbered pictures that `path` stands for.
 
         Returns:
             Where the credentials are; None if there are none.
         """
+        return self.sign_files([(path, None)], path, generation, is_marked)
+
+    def sign_files(
+        self,
+        files: Sequence[tuple[Path, Path | None]],
+        path: Path,
+        generation: Generation,
+        is_marked: bool,
+    ) -> Path | None:
+        """The same for the files that `path` stands for, each with the place where it will be
+        published, or None if it is there already."""
         if self.identity is None:
             return None
         mark = OPEN_MARK if is_marked else NO_MARK
         with_prompt = not self.disclosure.no_prompt
         definition = manifest(generation, path.name, with_prompt, mark)
-        place = None
+        credentials = None
         try:
-            for file in files or [path]:
-                place = sign(file, definition, generation.ingredients, self.identity)
+            for file, place in files:
+                credentials = sign(file, definition, generation.ingredients, self.identity, place)
         except (CredentialsError, OSError) as error:
             self.status = UNSIGNED
-            self.say(f"{path} is there, but without content credentials: {error}")
+            self.say(f"{path} is written without content credentials: {error}")
             return None
-        return place
+        return credentials
 
 
 class GeneratedVideoWriter:
     """A context manager that takes the chunks of one video; when its block has ended well the file
-    is there, and signed if that can be done. A signing that fails leaves the file, unsigned.
+    is there, and signed if that can be done. It is signed before it is there under its name, so
+    that no kill leaves it without credentials. A signing that fails leaves the file, unsigned.
 
     Args:
         path, fps, crf: as `VideoWriter`; numbered pictures are signed one by one.
@@ -130,14 +139,14 @@ class GeneratedVideoWriter:
         signs: bool = True,
         sound_rate: int | None = None,
     ) -> None:
-        self.signs = signs
         self.generation = generation
         self.signing = signing
         self.upscale = upscale
         self.credentials: Path | None = None
         self.mark = signing.new_mark()
         tags = generation.tags(with_prompt=not signing.disclosure.no_prompt)
-        self._writer = VideoWriter(path, fps, tags, 1, crf, sound_rate)
+        finish = self._sign if signs else (lambda _: None)
+        self._writer = VideoWriter(path, fps, tags, 1, crf, sound_rate, finish)
         self.path = self._writer.path
 
     @property
@@ -185,16 +194,15 @@ class GeneratedVideoWriter:
         trace: TracebackType | None,
     ) -> None:
         self._writer.__exit__(kind, error, trace)
-        if error is None and self.signs:
-            is_marked = self.mark is not None
-            self.credentials = self.signing.sign(
-                self.path, self.generation, is_marked, self._files()
-            )
 
-    def _files(self) -> Sequence[Path]:
-        if not is_pictures(self.path):
-            return []
-        return [self.path.with_name(self.path.name % number) for number in range(self.frames)]
+    def _sign(self, beside: Path) -> None:
+        """What was written, before it is published."""
+        files: list[tuple[Path, Path | None]] = [(beside, self.path)]
+        if is_pictures(self.path):
+            names = [self.path.name % number for number in range(self.frames)]
+            files = [(beside / name, self.path.with_name(name)) for name in names]
+        is_marked = self.mark is not None
+        self.credentials = self.signing.sign_files(files, self.path, self.generation, is_marked)
 
 
 def read_owner_key(name: str) -> bytes:

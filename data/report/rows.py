@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ..datasets.layouts import LaidVideo
-from ..datasets.layouts.read import local_file, measure, read_frames
+from ..datasets.layouts.read import local_file, measure, measure_and_look, read_frames
 from ..video import VideoError, iterate_frames
 
 BLACK = 16.0  # of 255: a picture whose brightest tile is darker shows nothing
@@ -74,8 +74,8 @@ def look(video: LaidVideo, decode: bool = False) -> Row:
         "bytes": sum(p.stat().st_size for p in video.pictures) if video.pictures else video.size,
     }
     try:
-        info = measure(video)
-        tiles = _tiles(read_frames(video, 0, 1, 1, info.fps))
+        info, picture_3YX = measure_and_look(video)
+        tiles = _tiles(picture_3YX[:, None])
         still, black = _watch(video) if decode else (None, None)
     except VideoError as error:
         # the row has the name already

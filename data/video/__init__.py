@@ -2,18 +2,18 @@
 
 from ...files.image_files import IMAGE_SUFFIXES
 from .frames import VideoError
+from .pixels import to_float, to_uint8
 from .read import (
     VIDEO_SUFFIXES,
     VideoClip,
     VideoInfo,
     clip_rate,
     even_timing,
+    first_look,
     iterate_frames,
     probe,
     read_clip,
     read_metadata,
-    to_float,
-    to_uint8,
 )
 from .write import VideoWriter, write_video
 
@@ -26,6 +26,7 @@ __all__ = [
     "VideoWriter",
     "clip_rate",
     "even_timing",
+    "first_look",
     "iterate_frames",
     "probe",
     "read_clip",

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from ...files.output_path import check_output
 from ...tokenizer.codes import CodesFile, CodesWriter
 from .allocator import return_large_buffers
-from .pixels import WHITE
+from .pixels import WHITE, to_float, to_uint8
 from .prefetch import prefetch
 from .read import (
     Timing,
@@ -32,8 +32,6 @@ from .read import (
     iterate_frames,
     probe,
     read_clip,
-    to_float,
-    to_uint8,
 )
 from .write import VideoWriter
 

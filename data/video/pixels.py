@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import torch
+from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import Interpolation, VideoReformatter
 from torch import Tensor
 
@@ -169,7 +170,9 @@ def _display_matrix(frame: Any) -> tuple[int, ...]:
     """The first two rows of the matrix that says how a frame is shown, [a b u; c d v] of a column
     (x, y): x' = a x + c y, y' = b x + d y."""
     try:
-        matrix = frame.side_data.get("DISPLAYMATRIX")
+        # `frame.side_data` would make the frame refer to itself: its pixels would then stay until
+        # Python next looks for such garbage, which over many files is a lot of memory
+        matrix = SideDataContainer(frame).get("DISPLAYMATRIX")
         values = struct.unpack("=9i", bytes(matrix)) if matrix is not None else None
     except ValueError:  # side data of a kind that PyAV does not know
         values = None
@@ -190,3 +193,13 @@ def _turn(matrix: tuple[int, ...]) -> Turn:
     if nearest % 2:
         return Turn(transpose=True, flip_y=b < 0, flip_x=c < 0)
     return Turn(flip_y=d < 0, flip_x=a < 0)
+
+
+def to_uint8(video: Tensor) -> Tensor:
+    """Float video in [-1, 1] (clamped) to uint8."""
+    return video.float().add(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def to_float(video: Tensor) -> Tensor:
+    """uint8 video to float32 in [-1, 1]."""
+    return video.to(torch.float32, copy=True).div_(127.5).sub_(1.0)

@@ -102,16 +102,6 @@ def _check_file(path: Path) -> None:
         raise VideoError(f"'{path}' is empty (0 bytes); export or download it again")
 
 
-def to_uint8(video: Tensor) -> Tensor:
-    """Float video in [-1, 1] (clamped) to uint8."""
-    return video.float().add(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
-
-
-def to_float(video: Tensor) -> Tensor:
-    """uint8 video to float32 in [-1, 1]."""
-    return video.to(torch.float32, copy=True).div_(127.5).sub_(1.0)
-
-
 def probe(path: str | Path, fps: float | None = None) -> VideoInfo:
     """Size, length and rate of a video or image, from its header and its first frame.
 
@@ -119,18 +109,29 @@ def probe(path: str | Path, fps: float | None = None) -> VideoInfo:
     `fps` is the rate of numbered images.
     """
     with open_video(path, fps) as video:
-        height, width = Renderer(video, WHITE).size(video.first())
-        frames, seconds = video.length()
-        return VideoInfo(
-            path=Path(path),
-            width=width,
-            height=height,
-            fps=video.rate,
-            frames=frames,
-            seconds=seconds,
-            codec=video.codec,
-            has_audio=video.has_audio,
-        )
+        return _info(path, video, Renderer(video, WHITE).size(video.first()))
+
+
+def first_look(path: str | Path) -> tuple[VideoInfo, Tensor]:
+    """What `probe` says, and the first frame uint8 `[3, Y, X]`, of a file that is opened once."""
+    with open_video(path, threads=1) as video:
+        frame = video.first()
+        image = Renderer(video, WHITE, 1).tensor(frame, View(None, CENTRE, 1.0))
+        return _info(path, video, (image.shape[1], image.shape[2])), image
+
+
+def _info(path: str | Path, video: VideoSource, size: tuple[int, int]) -> VideoInfo:
+    frames, seconds = video.length()
+    return VideoInfo(
+        path=Path(path),
+        height=size[0],
+        width=size[1],
+        fps=video.rate,
+        frames=frames,
+        seconds=seconds,
+        codec=video.codec,
+        has_audio=video.has_audio,
+    )
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +43,8 @@ class VideoWriter:
         crf: quality, 0 (lossless) to 51; by default 12 for small pictures and 18 for large ones.
         sound_rate: samples per second of the sound that `write_sound` adds; None for a silent
             video. GIF, WebP and pictures hold no sound.
+        before_publishing: gets the finished file, or the folder of pictures, under the name that it
+            has until then, and may change it.
 
     Raises:
         ValueError: for settings that cannot work, a place that cannot be written to, or chunks of
@@ -58,7 +60,9 @@ class VideoWriter:
         upscale: int = 1,
         crf: int | None = None,
         sound_rate: int | None = None,
+        before_publishing: Callable[[Path], object] = lambda _: None,
     ) -> None:
+        self.before_publishing = before_publishing
         self.path = check_output(path)
         self.sound_rate = sound_rate
         if sound_rate is not None and not holds_sound(self.path):
@@ -134,6 +138,7 @@ class VideoWriter:
                 if self._encoder is None:
                     raise ValueError(f"no frames to write to '{self.path}'")
                 self._encoder.finish()
+                self.before_publishing(self._beside)
             except av.FFmpegError as failure:
                 raise _as_os_error(failure, self.path) from None
             finally:

@@ -124,6 +124,9 @@ def choose_clips(
             f"none of the {len(videos)} videos in '{source}' can be used; '{name}' {reason}; "
             "choose another --frames or --stride"
         )
+    if choice == "split":
+        # a few clips are then of many videos: the first one of each, then the second of each, …
+        candidates.sort(key=lambda clip: clip.first)
     groups = _grouped(candidates, protocol, source)
     return VideoSet(source, listing.line(), groups, len(videos), tuple(problems))
 

@@ -79,16 +79,17 @@ class FVDCallback(Callback):
         self.seed = seed
         self._validations = 0
 
+    # At the end of the epoch and not of the validation: averaged weights are still in place then.
     @rank_zero_only
     @torch.no_grad()
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking or getattr(pl_module, "divided", False):
             return
         self._validations += 1
         if self._validations % self.every:
             return
         name, value = self.measure(pl_module)
-        # Lightning lets nothing be logged through the module at this point
+        # the module's own `log` would wait for the other processes
         for logger in trainer.loggers:
             logger.log_metrics({name: value}, trainer.global_step)
         trainer.callback_metrics[name] = torch.tensor(value)

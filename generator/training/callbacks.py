@@ -9,19 +9,17 @@ from typing import Any
 
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
-from PIL.Image import Image
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from ...data.video import to_uint8
 from ...data.video.contact_sheet import contact_sheet
-from ...files.atomic import whole_file
 from ...tokenizer import frame_count
 from ...tokenizer.metrics import CodeUsage
 from ...tokenizer.training.collapse import check_usage
 from ...training.guard import Guard
+from ...training.logged_pictures import log_picture
 from ...training.stopwatch import Stopwatch
 from .sample_videos import show_videos
 
@@ -111,21 +109,5 @@ class SampleImages(Callback):
         folder = module.export_folder.parent / "samples"
         if frames > 1:
             show_videos(trainer.loggers, folder, video, captions, trainer.global_step)
-        if not any([_show(logger, sheet, trainer.global_step) for logger in trainer.loggers]):
-            folder.mkdir(parents=True, exist_ok=True)
-            with whole_file(folder / f"{trainer.global_step:07d}.png") as file:
-                sheet.save(file, "PNG")
+        log_picture(trainer.loggers, "samples", sheet, trainer.global_step, folder)
         self.stopwatch.rest()
-
-
-def _show(logger: Logger, sheet: Image, step: int) -> bool:
-    """Log the picture; False if this logger takes no pictures."""
-    if isinstance(logger, TensorBoardLogger):
-        picture = torch.frombuffer(bytearray(sheet.tobytes()), dtype=torch.uint8)
-        shaped = picture.view(sheet.height, sheet.width, 3)
-        logger.experiment.add_image("samples", shaped, step, dataformats="HWC")
-    elif isinstance(logger, WandbLogger):
-        logger.log_image("samples", [sheet], step)
-    else:
-        return False
-    return True

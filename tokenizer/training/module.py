@@ -13,12 +13,12 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from ...training.guard import Guard
+from ...training.logged_pictures import log_picture
 from ...training.optimizer import MuonAdamW, total_steps, warm_cosine
 from ..blocks import StackConfig
 from ..config import TokenizerConfig
@@ -30,7 +30,7 @@ from .adversarial import Adversary
 from .collapse import check_usage
 from .losses import LossWeights, calm_loss, reconstruction_loss
 from .perceptual import PerceptualLoss
-from .pictures import reconstruction_grid, save_png
+from .pictures import as_image, reconstruction_grid
 
 Batch = dict[str, Any]
 
@@ -349,10 +349,9 @@ class TokenizerModule(pl.LightningModule):
 
     @rank_zero_only
     def _show(self, grid: Tensor) -> None:
-        if isinstance(self.logger, TensorBoardLogger):
-            self.logger.experiment.add_image("reconstructions", grid, self.global_step)
-        else:
-            save_png(grid, self._log_dir() / "reconstructions" / f"{self.global_step:07d}.png")
+        name = "reconstructions"
+        folder = self._log_dir() / name
+        log_picture(self.trainer.loggers, name, as_image(grid), self.global_step, folder)
 
     # ---- export ----
 

@@ -1,12 +1,8 @@
 """Pictures of reconstructions, for a logger or a folder."""
 
-from pathlib import Path
-
 import torch
 from PIL import Image
 from torch import Tensor
-
-from ...files.atomic import whole_file
 
 
 def reconstruction_grid(video: Tensor, target: Tensor, clips: int = 4, frames: int = 4) -> Tensor:
@@ -24,9 +20,6 @@ def reconstruction_grid(video: Tensor, target: Tensor, clips: int = 4, frames: i
     return ((grid + 1) * 127.5).round().to(torch.uint8)
 
 
-def save_png(grid: Tensor, path: Path) -> None:
-    """Write uint8 `[3, rows, columns]` as a PNG, making its folder if needed."""
-    picture = Image.fromarray(grid.permute(1, 2, 0).contiguous().numpy())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as file:
-        picture.save(file, "PNG")
+def as_image(grid: Tensor) -> Image.Image:
+    """The picture uint8 `[3, rows, columns]` as an image in RGB."""
+    return Image.fromarray(grid.permute(1, 2, 0).contiguous().numpy())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from ....generator.sampling.params import SamplingParams
+from .options import DataOptions, NetworkOptions, RunOptions
 
 
 def generator(
@@ -13,11 +14,8 @@ def generator(
     out: str,
     *,
     protocol: str | None = None,
-    i3d: str | None = None,
-    network: str | None = None,
-    layout: str | None = None,
-    split: str | None = None,
-    filter: str | None = None,
+    networks: NetworkOptions = NetworkOptions(),
+    only: DataOptions = DataOptions(),
     template: str = "{label}",
     clips: int | None = None,
     frames: int | None = None,
@@ -30,10 +28,7 @@ def generator(
     memorisation: str | None = None,
     halves: int = 50,
     batch: int = 4,
-    workers: int = 2,
-    cache: str | None = None,
-    device: str | None = None,
-    json: str | None = None,
+    run: RunOptions = RunOptions(),
 ) -> int:
     """Measure a generator on held-out clips: bits, samples by the clips' conditions, distances.
 
@@ -48,11 +43,6 @@ def generator(
         model: a shipped model, a folder, or a hub id.
         out: a folder for the samples.
         protocol: such as stylegan-v or bair; by default all clips of 16 frames.
-        i3d: the TorchScript I3D that papers use, for FVD.
-        network: networks by role, such as picture=inception.pt,lpips=vgg.safetensors.
-        layout: insist on a layout of the data.
-        split: only train, validation or test, where the layout has splits.
-        filter: only videos that this holds for, such as 'seconds > 2'.
         template: how a label becomes a caption, such as 'a video of {label}'.
         clips: how many clips.
         frames: frames of a clip.
@@ -67,12 +57,7 @@ def generator(
             by name.
         halves: random halves that an interval is taken from; 0 saves their time.
         batch: clips at once; changes no number.
-        workers: threads that decode; changes no number.
-        cache: folder where features are kept; by default the user's cache.
-        device: such as cpu or cuda; by default a GPU if there is one.
-        json: a file for the numbers and all that they depend on.
     """
-    from ....data.datasets.wanted import Wanted
     from ....evaluation.generator.measure import (
         GeneratorSettings,
         evaluate_generator,
@@ -80,11 +65,8 @@ def generator(
     )
     from ....evaluation.generator.samples import Sampling
     from ....evaluation.protocols import find_protocol
-    from ....files.output_path import check_output
-    from .videos import networks_by_role, write_json
 
-    if json is not None:
-        check_output(json, ".json")
+    run.check()
     chosen = find_protocol(protocol).with_changes(
         clips=clips, frames=frames, reference_stride=stride
     )
@@ -102,18 +84,17 @@ def generator(
             out,
             chosen,
             how,
-            Wanted(layout, split, template, filter),
-            networks_by_role(i3d, network),
+            only.wanted(template),
+            networks.by_role(),
             memorisation,
             halves,
             batch,
-            workers,
-            cache,
-            device,
+            run.workers,
+            run.cache,
+            run.device,
         ),
         lambda line: print(line, file=sys.stderr),
     )
     print(format_generator(result))
-    if json is not None:
-        write_json(json, result)
+    run.write(result)
     return 0

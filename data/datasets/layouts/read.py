@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...video import VideoError, VideoInfo, probe, read_clip
+from ...video import VideoError, VideoInfo, first_look, probe, read_clip
 from ..listed_video import ListedVideo
 from .base import LaidVideo
 
@@ -53,6 +53,16 @@ def measure(video: ListedVideo) -> VideoInfo:
         frames = max(1, round(seconds * info.fps))
         return dataclasses.replace(info, frames=frames, seconds=seconds)
     return info
+
+
+def measure_and_look(video: ListedVideo) -> tuple[VideoInfo, Tensor]:
+    """What `measure` says, and the first frame uint8 `[3, Y, X]`; files are opened once."""
+    is_whole = video.span is None and not (isinstance(video, LaidVideo) and video.pictures)
+    if is_whole:
+        with local_file(video) as path:
+            return first_look(path)
+    info = measure(video)
+    return info, read_frames(video, 0, 1, 1, info.fps)[:, 0]
 
 
 def read_frames(

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from kinetoscope.app.cli.main import main
+from kinetoscope.app.provenance import credentials
+from kinetoscope.app.provenance import writer as writing
 from kinetoscope.app.provenance.credentials import read_credentials
 from kinetoscope.app.provenance.generation import Generation
 from kinetoscope.app.provenance.options import Disclosure
@@ -104,3 +107,42 @@ def test_a_file_that_was_put_together_afterwards_is_signed_at_the_end(
     assert read_credentials(path).state == "none"
     assert signing.sign(path, TINY, is_marked=True) == path
     assert read_credentials(path).details["watermark"] == "made by Kinetoscope"
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.webp", "frames/%03d.png"])
+def test_nothing_unsigned_is_ever_there_under_the_name(
+    tmp_path: Path, smooth: Tensor, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever the process is killed, there is a signed video or none."""
+    sign = credentials.sign
+    shown = tmp_path / (name % 0 if "%" in name else name)
+    seen = []
+
+    def watched(*arguments: Any) -> Path:
+        assert not shown.exists()
+        place = sign(*arguments)
+        assert not shown.exists()
+        seen.append(place)
+        return place
+
+    monkeypatch.setattr(writing, "sign", watched)
+    with Signing(Disclosure(), print).writer(tmp_path / name, 12, TINY) as writer:
+        writer.write(smooth[:, :2])
+    assert len(seen) == (2 if "%" in name else 1)
+    assert read_credentials(shown).state == "valid"
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_an_interrupt_while_signing_leaves_what_was_there(
+    tmp_path: Path, smooth: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> Path:
+        raise KeyboardInterrupt
+
+    write(tmp_path / "clip.mp4", [smooth[:, :1]])
+    before = (tmp_path / "clip.mp4").read_bytes()
+    monkeypatch.setattr(writing, "sign", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "clip.mp4", [smooth])
+    assert (tmp_path / "clip.mp4").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]

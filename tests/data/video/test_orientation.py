@@ -1,5 +1,6 @@
 """Videos and images are shown as their file says: turned, mirrored, or slanted."""
 
+import gc
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -10,7 +11,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from kinetoscope.data.video import probe, read_clip
+from kinetoscope.data.video import first_look, probe, read_clip
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -130,3 +131,18 @@ def test_images_stand_as_their_camera_says(tmp_path: Path, name: str, orientatio
     assert np.array_equal(shown, expected)
     assert (probe(path).height, probe(path).width) == expected.shape[:2]
     assert (expected.shape[0] > expected.shape[1]) == (orientation > 4)
+
+
+def test_a_frame_that_was_asked_how_it_stands_is_freed_at_once(
+    tmp_path: Path,
+) -> None:
+    """Over thousands of files, pictures that wait for Python's garbage collection fill memory."""
+    path = write(tmp_path / "a.mp4", (1, 0, 0, 1))
+    gc.collect()
+    gc.disable()
+    try:
+        first_look(path)
+        read_clip(path)
+        assert not [each for each in gc.get_objects() if type(each) is av.VideoFrame]
+    finally:
+        gc.enable()

@@ -15,6 +15,7 @@ import torch
 from kinetoscope.data.video import (
     VideoError,
     VideoWriter,
+    first_look,
     iterate_frames,
     probe,
     read_clip,
@@ -221,6 +222,14 @@ def test_formats_are_read_by_time_and_by_stride(
     assert steps(read_clip(path, frames=4, fps=5).video) == [0, 5, 10, 15]
     assert steps(read_clip(path, 0.4, frames=3).video) == [10, 11, 12]
     assert read_clip(path, frames=2, stride=5).fps == pytest.approx(5)
+    check_first_look(path)
+
+
+def check_first_look(path: Path) -> None:
+    """It says in one go what two functions say."""
+    info, picture = first_look(path)
+    assert info == probe(path)
+    assert torch.equal(picture, read_clip(path, frames=1).video[:, 0])
 
 
 def test_variable_frame_rates_are_sampled_by_time(tmp_path: Path) -> None:
@@ -288,6 +297,7 @@ def test_a_turned_phone_video_is_shown_upright(tmp_path: Path) -> None:
     assert shown.shape == (3, 2, 64, 32)
     assert shown[0, :, :28].float().mean() > 240 > 15 > shown[0, :, 36:].float().mean()
     assert read_clip(path, size=(16, 8)).video.shape == (3, 2, 16, 8)
+    check_first_look(path)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp"])

@@ -6,28 +6,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import kinetoscope.configs
 import numpy as np
 import pytest
 import torch
 from kinetoscope.app.cli.main import main
 from kinetoscope.data.video import write_video
-from kinetoscope.data.worlds.physics.clips import physics_batch
-from kinetoscope.data.worlds.physics.scene import PhysicsConfig
 from kinetoscope.generator import VideoGenerator
-from kinetoscope.generator.training.module import GeneratorModule
-from kinetoscope.training.cli import run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
-CONFIGS = Path(kinetoscope.configs.__path__[0]) / "generator"
-COUNT = 6
-NETWORK = """
-from torch import nn
-class Small(nn.Module):
-    def forward(self, x):
-        return nn.functional.adaptive_avg_pool3d(x, [1, 1, 1]).flatten(1)
-"""
 Fit = Callable[..., Path]
 
 
@@ -36,75 +23,14 @@ def no_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["kinetoscope.generator"])
 
 
-@pytest.fixture(scope="module")
-def clips() -> list[Tensor]:
-    """Six clips of 17 frames, 16 x 16 pixels."""
-    batch = physics_batch(range(COUNT), 17, 16, PhysicsConfig(max_objects=1))
-    return list(batch["video"])
-
-
-@pytest.fixture
-def fit(tmp_path: Path, parts: dict[str, str]) -> Fit:
-    """Runs a recipe for two steps with tiny parts; returns the folder of the run."""
-
-    def go(name: str, root: Path, *more: str, out: str = "run") -> Path:
-        folder = tmp_path / out
-        stages = '[{"steps": 1, "latents": 1, "batch_size": 2}, {"steps": 1, "latents": 3, '
-        stages += '"batch_size": 2}]'
-        words = ["fit", "--config", str(CONFIGS / f"{name}.yaml"), "--data.root", str(root)]
-        words += [f"--model.{part}={place}" for part, place in parts.items()]
-        words += ["--model.codebooks=null", "--model.grid=[2,2]", "--model.size.dim=32"]
-        words += ["--model.size.layers=1", "--model.size.heads=2", "--model.size.kv_heads=1"]
-        words += [f"--model.export_dir={folder / 'generator'}", "--model.samples_every=1"]
-        words += [f"--data.stages={stages}", "--trainer.max_steps=2", "--trainer.accelerator=cpu"]
-        words += ["--trainer.precision=32-true", f"--trainer.default_root_dir={folder}"]
-        words += ["--trainer.val_check_interval=1", "--trainer.log_every_n_steps=1"]
-        words += ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
-        run(GeneratorModule, [*words, *more])
-        return folder
-
-    return go
-
-
-def small(tmp_path: Path, frames: int = 9) -> list[str]:
-    size = ["--data.size=16", f"--data.frames={frames}", "--data.rounds=1"]
-    return [*size, f"--data.cache_dir={tmp_path / 'codes'}"]
-
-
-@pytest.fixture
-def ucf(tmp_path: Path, clips: list[Tensor]) -> Path:
-    root = tmp_path / "UCF-101"
-    lists = tmp_path / "ucfTrainTestlist"
-    lists.mkdir()
-    names = []
-    for number, clip in enumerate(clips):
-        label = ("ApplyEyeMakeup", "YoYo")[number % 2]
-        names.append(f"{label}/v_{label}_g{number:02d}_c01.mp4")
-        (root / label).mkdir(parents=True, exist_ok=True)
-        write_video(root / names[-1], clip, fps=25)
-    (lists / "trainlist01.txt").write_text("".join(f"{name} 1\n" for name in names[:4]))
-    (lists / "testlist01.txt").write_text("".join(f"{name}\n" for name in names[4:]))
-    return root
-
-
 def test_ucf101_class_conditional_twice_with_the_same_weights(
-    ucf: Path, fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ucf: Path, fit: Fit, fvd: list[str]
 ) -> None:
-    (tmp_path / "small_network.py").write_text(NETWORK)
-    monkeypatch.syspath_prepend(tmp_path)
-    own = [
-        "--trainer.callbacks+=kinetoscope.evaluation.training.fvd.FVDCallback",
-        f"--trainer.callbacks.reference={ucf}",
-        "--trainer.callbacks.network=small_network:Small",
-        "--trainer.callbacks.clips=3",
-        "--trainer.callbacks.frames=9",
-        f"--trainer.callbacks.cache={tmp_path / 'features'}",
-    ]
-    first = fit("ucf101", ucf, *small(tmp_path), *own)
-    again = fit("ucf101", ucf, *small(tmp_path), *own, out="again")
+    first = fit("ucf101", ucf, *fvd, frames=9)
+    again = fit("ucf101", ucf, *fvd, frames=9, out="again")
     weights = [path / "generator/model.safetensors" for path in (first, again)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
-    other = fit("ucf101", ucf, *small(tmp_path), "--seed_everything=1", out="other")
+    other = fit("ucf101", ucf, "--seed_everything=1", frames=9, out="other")
     assert (other / "generator/model.safetensors").read_bytes() != weights[0].read_bytes()
     (table,) = first.glob("lightning_logs/*/metrics.csv")
     with open(table) as file:
@@ -134,7 +60,7 @@ def test_bair_action_conditioned(
         write_video(place / f"{number}.mp4", clip, fps=10)
         rows = np.random.default_rng(number).normal(size=(17, 4))
         np.savetxt(place / f"{number}.actions.csv", rows, delimiter=",")
-    folder = fit("bair", root, *small(tmp_path, 17))
+    folder = fit("bair", root, frames=17)
     generator = VideoGenerator.from_pretrained(folder / "generator")
     assert generator.decoder.config.conditions == (("action_vector", 16),)
     layer = generator.decoder.ports["action_vector"]
@@ -149,7 +75,7 @@ def test_bair_action_conditioned(
     assert "extra bits per clip, another clip's action_vector" in found["generator"]
     assert found["predictions"]["psnr, best of 2"] >= found["predictions"]["psnr"]
     with pytest.raises(SystemExit):
-        fit("bair", root, *small(tmp_path, 17), "--model.conditions.action_vector=3", out="no")
+        fit("bair", root, "--model.conditions.action_vector=3", frames=17, out="no")
     assert "set model.conditions.action_vector=16" in capsys.readouterr().err
 
 
@@ -202,7 +128,7 @@ def test_a_lerobot_set(clips: list[Tensor], fit: Fit, tmp_path: Path) -> None:
         table = arrow.Table.from_pylist(rows)
         parquet.write_table(table, root / f"data/chunk-000/episode_{number:06d}.parquet")
     (root / "meta/episodes.jsonl").write_text("\n".join(map(json.dumps, episodes)))
-    folder = fit("lerobot", root, *small(tmp_path, 17))
+    folder = fit("lerobot", root, frames=17)
     generator = VideoGenerator.from_pretrained(folder / "generator")
     assert generator.decoder.config.conditions == (("action_vector", 24),)
     arm = torch.randn(3, 24)
