@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...files.output_path import check_output
 from ..provenance.options import Disclosure, Rules
+from .options import at_least_one
 
 
 def compose(
@@ -15,6 +16,8 @@ def compose(
     voice: str | None = None,
     timings: str | None = None,
     subtitles: str | None = None,
+    height: int | None = None,
+    fps: float | None = None,
     story_out: str | None = None,
     kept: str | None = None,
     disclosure: Disclosure = Disclosure(),
@@ -36,6 +39,8 @@ def compose(
         timings: for slides, a text file that says when each begins; by default they change at the
             longest pauses of the voice, which are written to such a file.
         subtitles: for slides, an SRT or WebVTT file.
+        height: for slides, pixels of the video; by default 720.
+        fps: for slides, frames per second; by default 24.
         story_out: for slides, also write the storyboard that they make, to add to it and compose
             that.
         kept: the folder of what was drawn; by default named as the video, beside it.
@@ -45,19 +50,34 @@ def compose(
     """
     path = Path(story)
     is_slides = path.suffix.lower() == ".pdf"
-    named = {"voice": voice, "timings": timings, "subtitles": subtitles, "story-out": story_out}
+    named: dict[str, str | float | None] = {
+        "voice": voice,
+        "timings": timings,
+        "subtitles": subtitles,
+        "story-out": story_out,
+    }
+    named |= {"height": height, "fps": fps}
     for name, value in named.items():
         if value is not None and not is_slides:
             raise ValueError(f"--{name} is for slides (.pdf); a storyboard says it itself")
+    if height is not None and (height % 2 or not 16 <= height <= 4096):
+        raise ValueError(f"--height must be an even number from 16 to 4096; got {height}")
+    at_least_one({"fps": fps})
     target = check_output(out if out is not None else path.with_suffix(".mp4"), ".mp4")
     if story_out is not None:
         check_output(story_out, ".yaml")
     disclosure.check()
     from ..runs.compose import ComposeOptions, run
     from ..storyboard.slide_story import SlideOptions
+    from ..storyboard.slides import FPS, HEIGHT
 
     slides = SlideOptions(
-        _path(voice), _path(timings), _path(subtitles), target.with_suffix(".timings.txt")
+        _path(voice),
+        _path(timings),
+        _path(subtitles),
+        target.with_suffix(".timings.txt"),
+        HEIGHT if height is None else height,
+        FPS if fps is None else fps,
     )
     folder = Path(kept) if kept is not None else target.with_suffix(".shots")
     options = ComposeOptions(target, folder, slides, _path(story_out), device, disclosure, rules)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..provenance.policy import GuardedGenerator
 
 WATCHABLE = 256  # small pictures are enlarged to about this many pixels
-AT_ONCE = 8  # pictures that are handed to the encoder together
+AT_ONCE = 24  # pictures that are handed to the encoder together
 GIVEN_PIXELS = "put together from given pictures; no model drew any of it"
 
 
@@ -96,12 +96,12 @@ class Composer:
         times = max(1, WATCHABLE // min(height, width))
         return height * times, width * times
 
-    def _allowed(self, prompt: str, conditions: Mapping[str, str]) -> str:
+    def _allowed(self, prompt: str, conditions: Mapping[str, str], frames: int) -> str:
         """What the policy lets through in place of a sentence."""
-        assert self.generator is not None
+        assert self.generator is not None and self.artist is not None
         config = self.generator.decoder.config
         self.generator.text.check([prompt], config.max_text)
-        prompts, _ = self.generator.checked([prompt], dict(conditions))
+        prompts, _ = self.generator.checked([prompt], self.artist.values(conditions, frames))
         return prompts[0]
 
     # ---- drawing ----

@@ -134,13 +134,13 @@ class Artist:
             parts.append(found)
         return torch.cat(parts, dim=1)
 
-    def values(self, segment: Segment) -> dict[str, Any]:
-        """What is given beside the sentence."""
-        canvas = Canvas(*self.generator.size, self.story.model_fps, segment.frames, self.k)
-        return parse_values(segment.conditions, canvas, self.say)
+    def values(self, conditions: Mapping[str, str], frames: int) -> dict[str, Any]:
+        """What is given beside the sentence, for a chain of so many frames."""
+        canvas = Canvas(*self.generator.size, self.story.model_fps, frames, self.k)
+        return parse_values(conditions, canvas, self.say)
 
     def _draw(self, segment: Segment, before: Sequence[Tensor]) -> Tensor:
-        values = self.values(segment)
+        values = self.values(segment.conditions, segment.frames)
         begun = None
         if all(CONDITIONS[name].port in ("past", "prefix") for name in values):
             begun = self.shelf.read_begun(segment)

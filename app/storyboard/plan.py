@@ -19,12 +19,14 @@ from pathlib import Path
 from ...files.fingerprint import file_fingerprint
 from ...generator.conditions import CONDITIONS
 from ..fields import FILES
-from .schema import Inset, Shot, Sound, Storyboard
+from .located import Located
+from .schema import Inset, Shot, Storyboard
 
 VERSION = 1  # of how segments are drawn; another one draws everything again
 EPSILON = 1e-6  # frames; times such as 0.1 s are no exact numbers
 
-Allowed = Callable[[str, Mapping[str, str]], str]  # the sentence that may be drawn in its place
+# The sentence that may be drawn in place of one with its conditions, in a chain of so many frames.
+Allowed = Callable[[str, Mapping[str, str], int], str]
 Seconds = Callable[[Path], float]  # of a sound
 
 
@@ -125,7 +127,7 @@ def make_plan(
         fps: of the finished video.
         seconds: how long a file of sound is.
         model: None if nothing is drawn.
-        allowed: what may be drawn in place of a sentence with its conditions.
+        allowed: what may be drawn in place of a sentence; raises ValueError for one that may not.
 
     Raises:
         ValueError: with the place, for a shot that is shorter than a frame or than its join.
@@ -194,7 +196,9 @@ class _Planner:
         seed = self.story.seed if shot.seed is None else shot.seed
         for index, (say, end) in enumerate(zip([shot.say, *(b.say for b in shot.then)], ends)):
             conditions = shot.conditions if index == 0 else _lasting(shot.conditions)
-            self._add(chain, number, with_camera(say, shot.camera), conditions, seed, end)
+            place = shot.at("then" if index else "say")
+            sentence = with_camera(say, shot.camera)
+            self._add(chain, number, place, sentence, conditions, seed, end)
 
     def _laid(self, inset: Inset, number: int, shot: Shot, first: int, frames: int) -> Laid:
         begin = self._frame(inset.at)
@@ -203,13 +207,14 @@ class _Planner:
             inset.where.fail("the inset must begin and end within its shot")
         chain = Chain(first + begin)
         seed = self.story.seed if inset.seed is None else inset.seed
-        self._add(chain, number, inset.say, {}, seed, chain.start + lasts)
+        self._add(chain, number, inset.where, inset.say, {}, seed, chain.start + lasts)
         return Laid(inset, chain, chain.start, lasts)
 
     def _add(
         self,
         chain: Chain,
         number: int,
+        place: Located,
         sentence: str,
         conditions: Mapping[str, str],
         seed: int,
@@ -223,7 +228,10 @@ class _Planner:
         last = 1 + -(-(frames - 1) // k)
         if last <= first:
             return
-        prompt = self.allowed(sentence, conditions)
+        try:
+            prompt = self.allowed(sentence, conditions, frames)
+        except ValueError as error:
+            place.fail(str(error))
         before = chain.segments[-1].key if chain.segments else None
         key = _hash(
             {
@@ -258,12 +266,6 @@ def with_camera(sentence: str, camera: str | None) -> str:
         return sentence
     words = camera if {"camera", "shot"} & set(camera.lower().split()) else f"the camera {camera}"
     return f"{sentence.rstrip('. ')}, {words}"
-
-
-def sounds_of(story: Storyboard) -> list[Sound]:
-    """All files of sound that a storyboard names."""
-    own = [shot.narration for shot in story.shots]
-    return [sound for sound in (*own, story.narration, story.music) if sound is not None]
 
 
 def _lasting(conditions: Mapping[str, str]) -> dict[str, str]:

@@ -77,7 +77,8 @@ def mixed(plan: Plan, sounds: Sounds, say: Callable[[str], None]) -> Tensor | No
             continue
         is_heard = True
         begin, end = _speak(voices, shot.narration, start, sounds, say, plan)
-        if any(begin < other[1] - EDGE and other[0] < end - EDGE for other in spoken):
+        frame = 1 / plan.fps  # by which shots are rounded
+        if any(begin < other[1] - frame and other[0] < end - frame for other in spoken):
             shot.at("narration").fail("it begins while something else is still spoken or heard")
         spoken.append((begin, end))
     if story.music is not None:

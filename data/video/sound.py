@@ -29,7 +29,9 @@ def read_sound(
         with av.open(str(path)) as container:
             if not container.streams.audio:
                 raise VideoError(f"{path} has no sound")
-            resampler = av.AudioResampler("fltp", "stereo" if stereo else "mono", rate)
+            # one channel becomes two below: the resampler would make it softer
+            two = stereo and container.streams.audio[0].channels > 1
+            resampler = av.AudioResampler("fltp", "stereo" if two else "mono", rate)
             count = 0
             for frame in container.decode(audio=0):
                 for piece in resampler.resample(frame):
@@ -45,4 +47,4 @@ def read_sound(
         raise VideoError(f"{path} has a sound track without samples")
     samples = np.concatenate(parts, axis=1)[:, :wanted]
     sound = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)).clamp(-1, 1)
-    return sound if stereo else sound[0]
+    return sound.expand(2, -1) if stereo else sound[0]

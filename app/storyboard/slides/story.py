@@ -10,7 +10,7 @@ from typing import Any
 
 from ...data.video.sound import read_sound
 from ...files.atomic import write_whole
-from .slides import Slides
+from .slides import FPS, HEIGHT, Slides
 from .timings import EACH, RATE, Change, at_pauses, even, read_timings, timings_text
 
 LONGEST = 24 * 3600.0  # seconds of a voice
@@ -21,12 +21,14 @@ Table = dict[str, Any]
 @dataclass(frozen=True)
 class SlideOptions:
     """What is given beside the slides. voice: a file, or a folder with one for each slide;
-    timings: a file; written: where found timings are written to."""
+    timings: a file; height: pixels of the video; written: where found timings are written to."""
 
     voice: Path | None = None
     timings: Path | None = None
     subtitles: Path | None = None
     written: Path | None = None
+    height: int = HEIGHT
+    fps: float = FPS
 
 
 def slide_story(path: Path, options: SlideOptions, say: Callable[[str], None]) -> Table:
@@ -41,11 +43,12 @@ def slide_story(path: Path, options: SlideOptions, say: Callable[[str], None]) -
                 raise ValueError("a folder of voices says when slides change; give no timings")
             return _of_own_voices(path, slides, _voices(options.voice, slides), options)
         changes, end = _changes(slides, options, say)
+        size = slides.video_size(options.height)
     shots = [
         {"page": change.page, "for": f"{_apart(change.at, after)} s", "chapter": change.title}
         for change, after in zip(changes, [*(each.at for each in changes[1:]), end])
     ]
-    return _table(path, shots, options, options.voice)
+    return _table(path, size, shots, options, options.voice)
 
 
 def _changes(
@@ -104,11 +107,17 @@ def _of_own_voices(
         {"page": number + 1, "narration": str(voice.resolve()), "chapter": slides.title(number)}
         for number, voice in enumerate(voices)
     ]
-    return _table(path, shots, options, None)
+    return _table(path, slides.video_size(options.height), shots, options, None)
 
 
-def _table(path: Path, shots: list[Table], options: SlideOptions, voice: Path | None) -> Table:
-    table: Table = {"slides": str(path.resolve())}
+def _table(
+    path: Path,
+    size: tuple[int, int],
+    shots: list[Table],
+    options: SlideOptions,
+    voice: Path | None,
+) -> Table:
+    table: Table = {"slides": str(path.resolve()), "size": list(size), "fps": options.fps}
     if voice is not None:
         table["narration"] = str(voice.resolve())
     if options.subtitles is not None:
