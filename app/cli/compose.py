@@ -68,8 +68,8 @@ def compose(
         check_output(story_out, ".yaml")
     disclosure.check()
     from ..runs.compose import ComposeOptions, run
-    from ..storyboard.slide_story import SlideOptions
-    from ..storyboard.slides import FPS, HEIGHT
+    from ..storyboard.slides.pages import FPS, HEIGHT
+    from ..storyboard.slides.story import SlideOptions
 
     slides = SlideOptions(
         _path(voice),

@@ -19,7 +19,7 @@ from ..storyboard.compose import Composer, Watching, load_generator
 from ..storyboard.drawing import Shelf, Stopped
 from ..storyboard.located import from_json
 from ..storyboard.read import Reader, fields_of, read_file
-from ..storyboard.slide_story import SlideOptions, slide_story, story_text
+from ..storyboard.slides.story import SlideOptions, slide_story, story_text
 from ..storyboard.times import shown
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ...data.video import VideoWriter, to_uint8
+from ...data.video import to_uint8
 from ...data.video.tracks import add_tracks
 from ...files.fingerprint import file_fingerprint
 from ...files.model_folder import WEIGHTS
@@ -28,10 +28,10 @@ from ..provenance.writer import GeneratedVideoWriter, Signing
 from .drawing import Artist, Shelf, Watch
 from .font import Font
 from .frames import Film, Picture
-from .given import GivenPictures, own_size
+from .given import GivenPictures, own_size, plain_video
 from .plan import Chain, Model, Plan, make_plan
 from .schema import Storyboard
-from .slides import FPS as SLIDES_FPS
+from .slides.pages import FPS as SLIDES_FPS
 from .sound import RATE, Sounds, mixed
 from .subtitles import chapters_of, cues_of
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 WATCHABLE = 256  # small pictures are enlarged to about this many pixels
 AT_ONCE = 24  # pictures that are handed to the encoder together
-GIVEN_PIXELS = "put together from given pictures; no model drew any of it"
 
 
 @dataclass
@@ -162,7 +161,7 @@ class Composer:
         """Write the pictures; whether any of them carries the mark."""
         fps = self.plan.fps
         if not self.story.draws:
-            with VideoWriter(path, fps, {"comment": GIVEN_PIXELS}) as plain:
+            with plain_video(path, fps) as plain:
                 for pictures in self._several(film):
                     plain.write(torch.stack([each.pixels for each in pictures], dim=1))
             return False

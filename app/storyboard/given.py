@@ -8,11 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...data.video import clip_rate, iterate_frames, read_clip
+from ...data.video import VideoWriter, clip_rate, iterate_frames, read_clip
 from ...files.image_files import is_image
 from .plan import Span
 from .schema import Storyboard
-from .slides import Slides
+from .slides.pages import Slides
+
+NOT_DRAWN = "put together from given pictures; no model drew any of it"
 
 
 class GivenPictures:
@@ -51,6 +53,11 @@ class GivenPictures:
 def is_still(path: Path) -> bool:
     """Is a file one picture?"""
     return path.is_file() and is_image(path)
+
+
+def plain_video(path: Path, fps: float) -> VideoWriter:
+    """A writer of a video in which no model drew anything: it has no mark and is not signed."""
+    return VideoWriter(path, fps, {"comment": NOT_DRAWN})
 
 
 def own_size(story: Storyboard) -> tuple[int, int] | None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...data.video.sound import read_sound
-from ...files.atomic import write_whole
-from .slides import FPS, HEIGHT, Slides
+from ....data.video.sound import read_sound
+from ....files.atomic import write_whole
+from .pages import FPS, HEIGHT, Slides
 from .timings import EACH, RATE, Change, at_pauses, even, read_timings, timings_text
 
 LONGEST = 24 * 3600.0  # seconds of a voice

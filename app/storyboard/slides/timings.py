@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .slides import Slides
-from .times import seconds_of, shown
+from ..times import seconds_of, shown
+from .pages import Slides
 
 RATE = 8_000  # samples per second in which pauses are looked for
 WINDOW = 160  # samples: 20 ms

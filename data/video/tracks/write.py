@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ import av
 import numpy as np
 from torch import Tensor
 
-from ...files.atomic import whole_path
-from .frames import VideoError
+from ....files.atomic import whole_path
+from ..frames import VideoError
+from .cues import Cue
 
 THOUSANDTHS = Fraction(1, 1000)  # of a second, in which cues and chapters are counted
 PIECE = 1024  # samples of one AAC frame
@@ -33,15 +33,6 @@ STYLE = (
     b"\r\n\r\n[Events]\r\n"
     b"Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\r\n"
 )
-
-
-@dataclass(frozen=True)
-class Cue:
-    """A text that is shown, or a chapter of this title, from `start` to `end` seconds."""
-
-    start: float
-    end: float
-    text: str
 
 
 def add_tracks(
@@ -179,31 +170,3 @@ def _chapter(number: int, cue: Cue) -> dict[str, Any]:
         "time_base": THOUSANDTHS,
         "metadata": {"title": cue.text},
     }
-
-
-def read_chapters(path: str | Path) -> list[Cue]:
-    """The chapters of a file."""
-    with av.open(str(path)) as container:
-        return [
-            Cue(
-                float(each["start"] * each["time_base"]),
-                float(each["end"] * each["time_base"]),
-                str(each["metadata"].get("title", "")),
-            )
-            for each in container.chapters()
-        ]
-
-
-def read_cues(path: str | Path) -> list[Cue]:
-    """The subtitles of an MP4."""
-    with av.open(str(path)) as container:
-        found = []
-        for track in container.streams.subtitles[:1]:
-            for packet in container.demux(track):
-                content = bytes(packet)
-                text = content[2 : 2 + int.from_bytes(content[:2], "big")].decode()
-                if packet.pts is not None and text:
-                    start = float(packet.pts * packet.time_base)
-                    end = start + float(packet.duration * packet.time_base)
-                    found.append(Cue(start, end, text))
-        return found
