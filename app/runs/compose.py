@@ -16,13 +16,14 @@ from ..provenance.options import Disclosure, Rules
 from ..provenance.policy import Gate, load_policies
 from ..provenance.writer import Signing
 from ..storyboard.compose import Composer, Watching, load_generator
-from ..storyboard.drawing import Shelf, Stopped
 from ..storyboard.located import from_json
 from ..storyboard.read import Reader, fields_of, read_file
 from ..storyboard.slides.story import SlideOptions, slide_story, story_text
+from ..storyboard.stopped import Stopped
 from ..storyboard.times import shown
 
 if TYPE_CHECKING:
+    from ..storyboard.drawing import Shelf
     from ..storyboard.located import Located
     from ..storyboard.plan import Segment
     from ..storyboard.schema import Storyboard

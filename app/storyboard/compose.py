@@ -130,7 +130,7 @@ class Composer:
             self.artist.codes(chain)
         return len({s.key for s in missing}), len({s.key for s in self.plan.segments})
 
-    def _decoded(self, chain: Chain) -> Iterator[Tensor]:
+    def decoded(self, chain: Chain) -> Iterator[Tensor]:
         """Pictures of a chain, uint8 [3, y, x], from its codes; at bounded memory."""
         assert self.artist is not None and self.generator is not None
         device = self.generator.decoder.no_text.device
@@ -145,7 +145,7 @@ class Composer:
         font = Font(self.story.font)
         given = GivenPictures(self.story, self.plan.fps, self.size)
         burns = self.story.captions != "track"
-        film = Film(self.plan, self.size, self._decoded, given, font, burns)
+        film = Film(self.plan, self.size, self.decoded, given, font, burns)
         sound = mixed(self.plan, self.sounds, self.watching.say)
         cues = cues_of(self.plan)
         with tempfile.TemporaryDirectory() as folder:

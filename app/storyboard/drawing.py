@@ -23,6 +23,7 @@ from ...tokenizer import VideoCodes, frame_count
 from ..fields import parse_values
 from .plan import Chain, Segment
 from .schema import Storyboard
+from .stopped import Stopped
 
 if TYPE_CHECKING:
     from ...generator.pipeline import VideoGenerator
@@ -33,10 +34,6 @@ ENDING = ".safetensors"
 BEGUN = ".begun"
 
 Watch = Callable[[Segment, Tensor], None]  # is shown the pixels of a latent frame that was drawn
-
-
-class Stopped(Exception):
-    """Somebody wants no more of it; what was drawn is kept."""
 
 
 class Shelf:

@@ -173,6 +173,7 @@ class Reader:
 
     def _drawn(self, shot: Shot, keys: dict[str, Located], fields: Sequence[Field]) -> Shot:
         """A shot with what its sentence and conditions say."""
+        keys["say"].text("say")
         raw: dict[str, Any] = {}
         for field in fields:
             key = {Text.name: "say", Init.name: PICTURE}.get(field.name, field.name)

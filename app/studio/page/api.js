@@ -38,5 +38,9 @@ export const upload = (file) =>
 export const videos = (search, after, count) =>
   call("GET", `/api/videos?search=${encodeURIComponent(search)}&after=${after}&count=${count}`);
 
+export const story = () => call("GET", "/api/story");
+export const keepStory = (value) => send("PUT", "/api/story", value);
+export const drawStory = (value) => send("POST", "/api/story/orders", value);
+
 export const film = (id) => `${videoPath(id)}/video.mp4`;
 export const picture = (id) => `${videoPath(id)}/picture.jpg`;

@@ -116,7 +116,7 @@ export function makeStage({ onDone }) {
     by("progress").value = order.done / order.frames;
     by("left").textContent = progress(order);
     for (const name of ["stop", "cancel"]) by(name).hidden = ended(order);
-    by("stop").disabled = order.state !== "drawing";
+    by("stop").disabled = order.state !== "drawing" || Boolean(order.story);
     const notes = order.error ? [order.error, ...order.notes] : order.notes;
     by("notes").replaceChildren(
       ...notes.map((note, index) =>

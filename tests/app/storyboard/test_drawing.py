@@ -8,8 +8,8 @@ import torch
 from kinetoscope.app.provenance.policy import Gate, GuardedGenerator, Request, change, refuse
 from kinetoscope.app.storyboard import drawing
 from kinetoscope.app.storyboard.compose import Composer, Watching
-from kinetoscope.app.storyboard.drawing import Stopped
 from kinetoscope.app.storyboard.read import read_file
+from kinetoscope.app.storyboard.stopped import Stopped
 from kinetoscope.generator import SamplingParams, VideoGenerator
 from kinetoscope.tokenizer import VideoCodes
 
@@ -32,7 +32,7 @@ def chain_codes(composer: Composer) -> list[torch.Tensor]:
 def test_a_shot_is_what_the_model_draws_of_its_sentence(composer: Compose, model: Path) -> None:
     made = composer(STORY)
     assert made.draw() == (4, 4)
-    pixels = list(made._decoded(made.plan.chains[1]))
+    pixels = list(made.decoded(made.plan.chains[1]))
     generator = VideoGenerator.from_pretrained(model)
     alone = generator.generate("a red cube", frames=9, seed=5)
     assert torch.equal(torch.stack(pixels, 1), drawing_bytes(alone[0]))
