@@ -61,7 +61,10 @@ async function start() {
       say();
     },
     onState: (states, fresh) => {
-      if (fresh) stage.forget();
+      if (fresh) {
+        stage.forget();
+        direct.forget();
+      }
       for (const [key, value] of Object.entries(states)) {
         if (key.startsWith("order-")) {
           stage.onOrder(Number(key.slice(6)), value);

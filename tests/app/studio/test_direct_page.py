@@ -17,13 +17,12 @@ def shot(page: Any, number: int) -> Any:
 
 
 def write(
-    page: Any, number: int, sentence: str, length: str = "5 frames", begins: str = ""
+    page: Any, number: int, sentence: str, length: str = "5 frames", begins: str = "cut"
 ) -> None:
     card = shot(page, number)
     card.get_by_label("Sentence").fill(sentence)
     card.get_by_label("Length").fill(length)
-    if begins:
-        card.get_by_label("Begins").select_option(begins)
+    card.get_by_label("Begins").select_option(begins)
 
 
 def is_drawn(page: Any, number: int) -> str:

@@ -18,7 +18,7 @@ export async function makeDirect() {
   let kept = {}; // of the storyboard, what this page has no control for
   let waiting = 0;
   let ordered = 0; // the order whose states are shown
-  let shown = []; // shots as they were when it was ordered
+  let shown = []; // shots, and their versions when it was ordered
 
   const whole = {
     model: control({ name: "story_model", label: "Model", kind: "choice", required: true, choices: models, help: "draws all shots" }),
@@ -75,11 +75,17 @@ export async function makeDirect() {
     waiting = setTimeout(keep, PATIENCE);
   }
 
+  const value = () => ({ story: read(), pieces: shots.map((shot) => shot.piece()) });
+
+  // A page that is left keeps what was written last.
+  window.addEventListener("pagehide", () => waiting && api.keepStory(value(), true).catch(() => {}));
+
   async function keep() {
     clearTimeout(waiting);
+    waiting = 0;
     await Promise.all(shots.map((shot) => shot.ready()));
     try {
-      await api.keepStory({ story: read(), pieces: shots.map((shot) => shot.piece()) });
+      await api.keepStory(value());
     } catch (error) {
       complain(error);
     }
@@ -131,7 +137,7 @@ export async function makeDirect() {
     try {
       await Promise.all([...shots, ...Object.values(whole)].map((each) => each.ready()));
       await keep();
-      shown = [...shots];
+      shown = shots.map((shot) => ({ shot, version: shot.version() }));
       const made = await api.drawStory({ story: read(), ...what });
       ordered = made.order;
     } catch (error) {
@@ -141,12 +147,13 @@ export async function makeDirect() {
   }
 
   function onOrder(number, order) {
-    if (!order?.story || number < ordered) return;
+    if (!order?.story || number < ordered || shown.length === 0) return;
     ordered = number;
     order.shots.forEach(({ state, piece }, index) => {
       if (state === "waiting" || !shown[index]) return;
-      if (shown[index].element.dataset.state === "changed" && order.state === "done") return;
-      shown[index].show(piece, state === "drawn" ? "drawn" : "drawing …");
+      const { shot, version } = shown[index];
+      if (shot.version() !== version) return; // it was changed in the meantime
+      shot.show(piece, state === "drawn" ? "drawn" : "drawing …");
     });
     if (order.state === "failed") complain(new Error(order.error));
     if (order.state === "done") keep();
@@ -162,7 +169,13 @@ export async function makeDirect() {
   by("story-settings").addEventListener("input", changed);
 
   await write(await api.story());
-  return { onOrder, write };
+  // The studio has begun anew, and counts its orders from 1.
+  function forget() {
+    ordered = 0;
+    shown = [];
+  }
+
+  return { onOrder, write, forget };
 }
 
 // Which of the two is shown: the form or the storyboard.

@@ -97,6 +97,7 @@ export function makeShot(value, fields, on) {
   const others = new Map(further(fields).map(([key, field]) => [key, control(field)]));
   let kept = {}; // keys that this page has no control for, such as `then` of a file
   let piece = null;
+  let version = 0; // counts changes
 
   const number = element("b");
   const state = element("span", { className: "state", role: "status" });
@@ -140,6 +141,7 @@ export function makeShot(value, fields, on) {
   item.addEventListener("click", (event) => event.target.closest(".drop button") && changed());
 
   function changed() {
+    version += 1;
     show(null, "changed");
     on.change();
   }
@@ -179,13 +181,17 @@ export function makeShot(value, fields, on) {
     read,
     show,
     piece: () => piece,
+    version: () => version,
     place: (index, count) => {
       number.textContent = `Shot ${index + 1}`;
       item.setAttribute("aria-label", `Shot ${index + 1}`);
       left.disabled = index === 0;
       right.disabled = index === count - 1;
     },
-    seed: (value) => others.get("seed").write(value),
+    seed: (value) => {
+      others.get("seed").write(value);
+      changed();
+    },
     ready: () => Promise.all([...others.values()].map((each) => each.ready())),
     focus: () => says.focus(),
   };
