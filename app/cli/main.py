@@ -22,6 +22,7 @@ from .parser import UsageError, parse
 
 COMMANDS = (
     "sample",
+    "compose",
     "reconstruct",
     "encode",
     "decode",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from .gallery import Gallery
 from .live import Channel
 from .order import Order
+from .pictures import poster
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from ...generator.pipeline import VideoGenerator
     from ...generator.session import VideoSession
     from ..provenance.writer import Signing
-
-POSTER_QUALITY = 88
 
 
 class Drawing:
@@ -86,7 +84,7 @@ class Drawing:
         for write, video_3fYX in zip(writers, chunk):
             write(video_3fYX)
         if not self.posters or order.done < order.settings.frames // 3:
-            self.posters = [_poster(video_3fYX) for video_3fYX in chunk]
+            self.posters = [poster(video_3fYX) for video_3fYX in chunk]
         order.done += chunk.shape[2]
 
     def keep(self) -> None:
@@ -123,18 +121,3 @@ class Drawing:
                 "notes": order.notes,
             }
             self.gallery.add(record, self.posters[index])
-
-
-def _poster(video_3fYX: Tensor) -> bytes:
-    """The last of these frames as a JPEG."""
-    from PIL import Image
-
-    from .save import enlargement
-
-    pixels = video_3fYX[:, -1].permute(1, 2, 0).contiguous().numpy()
-    times = enlargement(*pixels.shape[:2])
-    image = Image.fromarray(pixels)
-    image = image.resize((image.width * times, image.height * times), Image.Resampling.BICUBIC)
-    target = io.BytesIO()
-    image.save(target, "JPEG", quality=POSTER_QUALITY, subsampling=0)
-    return target.getvalue()

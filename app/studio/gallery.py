@@ -5,6 +5,8 @@
     20261129-211503-a-red-ball-7-3f2a.jpg            one frame of it
     20261129-211503-a-red-ball-7-3f2a.safetensors    its codes, to go on from
     given/9f86d0….png                                what was given, by the SHA-256 of its content
+    shots/9f86d0….safetensors                        what was drawn for the storyboard, by its hash
+    storyboard.json                                  the storyboard of the page
     studio.json                                      how much of the disk it may take
 
 A video that is deleted is marked in its JSON and goes when room is needed or the studio ends.
@@ -33,7 +35,10 @@ ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]{1,80}")
 GIVEN = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]{1,8})?")
 ENDINGS = (".mp4", ".jpg", ".safetensors", ".json")  # the JSON last: a video is there with it
 SETTINGS = "studio.json"
+STORYBOARD = "storyboard.json"
 FOLDER_GIVEN = "given"
+FOLDER_SHOTS = "shots"
+FOUND = re.compile(r"[0-9a-f]{64}(?:\.[a-z0-9]{1,8})?")  # names of given files in JSON
 GIGABYTE = 10**9
 MOST_UPLOADED = 512 * 10**6  # bytes of one file
 YOUNG = 3600.0  # seconds in which an uploaded file may still be asked for
@@ -253,12 +258,10 @@ class Gallery:
 
     def _sweep(self) -> None:
         """Remove what was given for no video that is there, unless an order may wait with it."""
-        used = {
-            value.get("file")
-            for record in self._all()
-            for value in record["settings"].get("conditions", {}).values()
-            if isinstance(value, dict)
-        }
+        told = [to_json(record["settings"]) for record in self._all()]
+        story = self.folder / STORYBOARD
+        told += [story.read_text(encoding="utf-8")] if story.is_file() else []
+        used = {name for text in told for name in FOUND.findall(text)}
         folder = self.folder / FOLDER_GIVEN
         for path in folder.iterdir() if folder.is_dir() else ():
             old = time.time() - path.stat().st_mtime >= YOUNG
@@ -266,7 +269,7 @@ class Gallery:
                 path.unlink(missing_ok=True)
 
     def _files(self) -> Iterator[Path]:
-        for folder in (self.folder, self.folder / FOLDER_GIVEN):
+        for folder in (self.folder, self.folder / FOLDER_GIVEN, self.folder / FOLDER_SHOTS):
             if folder.is_dir():
                 yield from folder.iterdir()
 

@@ -13,12 +13,15 @@ import queue
 import random
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...training.progress import one_line
 from ..fields import condition_fields, parse_values
 from ..provenance.options import Disclosure
 from ..runs.jobs import LARGEST_SEED
+from ..storyboard.stopped import Stopped
+from .direct.order import StoryOrder
 from .drawing import Drawing
 from .gallery import Gallery
 from .live import Channel
@@ -30,7 +33,9 @@ if TYPE_CHECKING:
     from ...generator.pipeline import VideoGenerator
     from ...generator.session import VideoSession
     from ...tokenizer import VideoCodes
+    from ..storyboard.schema import Storyboard
 
+AnyOrder = TypeVar("AnyOrder", bound=Order)
 MOST_WAITING = 32
 REMEMBERED = 20  # orders that have ended and are still told about
 log = logging.getLogger(__name__)
@@ -84,23 +89,51 @@ class Maker:
 
     def order(self, settings: Settings) -> Order:
         """Take an order; ValueError if too many wait or the gallery is full."""
-        waiting = sum(not order.ended for order in self.orders.values())
-        if waiting >= MOST_WAITING:
-            raise ValueError(f"{waiting} orders wait already; let some of them end first")
-        if self.gallery.make_room():
-            self.changed()
+        self._check_room()
         seed = settings.seed
         if seed is None:
             seed = random.SystemRandom().randrange(LARGEST_SEED - settings.count)
         seeds = [seed + index for index in range(settings.count)]
         videos = [self.gallery.new_id(settings.prompt, each) for each in seeds]
         settings = dataclasses.replace(settings, seed=seed)
-        order = Order(next(self._numbers), settings, seeds, videos)
+        return self._take(Order(next(self._numbers), settings, seeds, videos))
+
+    def _check_room(self) -> None:
+        """ValueError if too many orders wait or the gallery is full."""
+        waiting = sum(not order.ended for order in self.orders.values())
+        if waiting >= MOST_WAITING:
+            raise ValueError(f"{waiting} orders wait already; let some of them end first")
+        if self.gallery.make_room():
+            self.changed()
+
+    def _take(self, order: AnyOrder) -> AnyOrder:
         self._forget()
         self.orders[order.number] = order
         self._tell(order)
         self._waiting.put(order)
         return order
+
+    def order_story(
+        self, story: Storyboard, raw: Mapping[str, Any], only: int | None, film: bool
+    ) -> StoryOrder:
+        """Take an order for shots of a storyboard (all, or `only` one) and perhaps its video."""
+        self._check_room()
+        says = next((shot.say for shot in story.shots if shot.say), "pictures")
+        prompt = f"Storyboard: {says}"
+        settings = Settings(
+            {"prompt": prompt},
+            story.model,
+            raw.get("adapter"),
+            fps=story.model_fps,
+            size=story.model_size,
+            seed=story.seed,
+        )
+        videos = [self.gallery.new_id(prompt, story.seed)]
+        order = StoryOrder(next(self._numbers), settings, [story.seed], videos, story=story)
+        order.raw = dict(raw)
+        order.only = only
+        order.film = film
+        return self._take(order)
 
     def cancel(self, number: int, keep: bool) -> None:
         """Stop an order; `keep` saves what has been drawn. ValueError if there is none."""
@@ -127,8 +160,11 @@ class Maker:
             if order.ended:
                 continue
             try:
-                self._make(order)
-            except Cancelled:
+                if isinstance(order, StoryOrder):
+                    self._direct(order)
+                else:
+                    self._make(order)
+            except (Cancelled, Stopped):
                 self._end(order, "cancelled")
             except (ValueError, OSError) as error:
                 order.error = one_line(error)
@@ -182,6 +218,17 @@ class Maker:
         drawing.keep()
         self._end(order, "done")
         self.changed()
+
+    def _direct(self, order: StoryOrder) -> None:
+        """Draw shots of a storyboard, and its video."""
+        from .direct.draw import StoryDrawing
+
+        order.state = "loading"
+        self._tell(order)
+        StoryDrawing(self, order, lambda: self._tell(order)).run()
+        self._end(order, "done")
+        if order.film:
+            self.changed()
 
     def _session(self, order: Order, generator: VideoGenerator) -> VideoSession:
         """What draws the videos of an order; nothing is drawn yet."""

@@ -20,6 +20,7 @@ from fastapi.staticfiles import StaticFiles
 
 from ...training.progress import one_line
 from ..provenance.options import Disclosure
+from .direct.routes import add_direct
 from .gallery import MOST_UPLOADED, DiskRule, Gallery
 from .guard import Guard
 from .live import Channel
@@ -64,6 +65,7 @@ def create_app(
     _add_page(app)
     _add_making(app, maker, models, gallery)
     _add_gallery(app, maker, gallery)
+    add_direct(app, maker, models, gallery, _json)
 
     @app.websocket("/live")
     async def watch(socket: WebSocket) -> None:

@@ -79,8 +79,15 @@ def _centred(chunk: Tensor) -> Frames:
 
 
 def _yuv420(chunk: Tensor, across: tuple[int, ...]) -> Frames:
-    """BT.709 in studio range, colours halved in both directions."""
+    """BT.709 in studio range, colours halved in both directions; a picture that stays as it was,
+    such as a slide, is computed once."""
+    before: Tensor | None = None
+    rows: Any = None
     for image in chunk.unbind(1):
+        if before is not None and torch.equal(before, image):
+            yield av.VideoFrame.from_ndarray(rows, format="yuv420p")
+            continue
+        before = image
         picture = image.float()
         small = _halved(_halved(picture, BETWEEN, 1), across, 2)
         middle = _luma(small)
@@ -88,8 +95,8 @@ def _yuv420(chunk: Tensor, across: tuple[int, ...]) -> Frames:
         red = (small[0] - middle) / (2 * (1 - RED)) * CHROMA + 128
         planes = [(_luma(picture) * LUMA + BLACK).flatten(), blue.flatten(), red.flatten()]
         values = torch.cat(planes).round_().clamp_(0, 255).to(torch.uint8)
-        rows = values.view(-1, image.shape[2])
-        yield av.VideoFrame.from_ndarray(rows.numpy(), format="yuv420p")
+        rows = values.view(-1, image.shape[2]).numpy()
+        yield av.VideoFrame.from_ndarray(rows, format="yuv420p")
 
 
 def _halved(picture: Tensor, taps: tuple[int, ...], axis: int) -> Tensor:

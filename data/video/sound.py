@@ -23,11 +23,13 @@ NEXT = 2  # samples by which times may be off without a gap
 BIT_RATE = 96_000  # of one channel; AAC of 24 kHz is good at it
 
 
-def read_sound(path: str | Path, rate: int = 24_000, seconds: float = MOST_SECONDS) -> Tensor:
-    """The first `seconds` of a file's first sound track, mixed to one channel.
+def read_sound(
+    path: str | Path, rate: int = 24_000, seconds: float = MOST_SECONDS, stereo: bool = False
+) -> Tensor:
+    """The first `seconds` of a file's first sound track, mixed to one channel, or to two.
 
-    Returns float32 [L] in [-1, 1] at `rate` samples per second; gaps in the track are not filled.
-    Raises VideoError if the file cannot be read or has no sound.
+    Returns float32 [L], or [2, L] with `stereo`, in [-1, 1] at `rate` samples per second; gaps in
+    the track are not filled. Raises VideoError if the file cannot be read or has no sound.
     """
     import av
 
@@ -37,22 +39,25 @@ def read_sound(path: str | Path, rate: int = 24_000, seconds: float = MOST_SECON
         with av.open(str(path)) as container:
             if not container.streams.audio:
                 raise VideoError(f"{path} has no sound")
-            resampler = av.AudioResampler("flt", "mono", rate)
+            # one channel becomes two below: the resampler would make it softer
+            two = stereo and container.streams.audio[0].channels > 1
+            resampler = av.AudioResampler("fltp", "stereo" if two else "mono", rate)
             count = 0
             for frame in container.decode(audio=0):
                 for piece in resampler.resample(frame):
-                    parts.append(piece.to_ndarray()[0])
-                    count += parts[-1].shape[0]
+                    parts.append(piece.to_ndarray())
+                    count += parts[-1].shape[1]
                 if count >= wanted:
                     break
             else:
-                parts += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
+                parts += [piece.to_ndarray() for piece in resampler.resample(None)]
     except (av.FFmpegError, OSError) as error:
         raise VideoError(f"{path} cannot be read: {error}") from error
     if not parts:
         raise VideoError(f"{path} has a sound track without samples")
-    samples = np.concatenate(parts)[:wanted]
-    return torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)).clamp(-1, 1)
+    samples = np.concatenate(parts, axis=1)[:, :wanted]
+    sound = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)).clamp(-1, 1)
+    return sound.expand(2, -1) if stereo else sound[0]
 
 
 def read_span(path: str | Path, start: float, samples: int, rate: int = 24_000) -> Tensor | None:

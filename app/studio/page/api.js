@@ -1,10 +1,10 @@
 // What the page asks of the studio. Every failure becomes an Error with one line for the reader.
 
-async function call(method, path, body, kind) {
+async function call(method, path, body, kind, keepalive = false) {
   const headers = kind ? { "content-type": kind } : {};
   let answer;
   try {
-    answer = await fetch(path, { method, body, headers });
+    answer = await fetch(path, { method, body, headers, keepalive });
   } catch {
     throw new Error("the studio does not answer; is it still running?");
   }
@@ -19,8 +19,8 @@ async function call(method, path, body, kind) {
   return value;
 }
 
-const send = (method, path, value) =>
-  call(method, path, JSON.stringify(value), "application/json");
+const send = (method, path, value, keepalive) =>
+  call(method, path, JSON.stringify(value), "application/json", keepalive);
 
 const videoPath = (id) => `/api/videos/${encodeURIComponent(id)}`;
 
@@ -37,6 +37,10 @@ export const upload = (file) =>
   call("POST", `/api/files?name=${encodeURIComponent(file.name)}`, file, "application/octet-stream");
 export const videos = (search, after, count) =>
   call("GET", `/api/videos?search=${encodeURIComponent(search)}&after=${after}&count=${count}`);
+
+export const story = () => call("GET", "/api/story");
+export const keepStory = (value, leaving) => send("PUT", "/api/story", value, leaving);
+export const drawStory = (value) => send("POST", "/api/story/orders", value);
 
 export const film = (id) => `${videoPath(id)}/video.mp4`;
 export const picture = (id) => `${videoPath(id)}/picture.jpg`;

@@ -1,6 +1,7 @@
 // Puts the parts of the page together.
 
 import { makeCompare } from "./compare.js";
+import { makeDirect, makeViews } from "./direct/direct.js";
 import { makeDisk } from "./disk.js";
 import { makeGallery, toast } from "./gallery.js";
 import { watch } from "./live.js";
@@ -27,16 +28,28 @@ function say() {
 }
 
 async function start() {
+  const views = makeViews();
   const form = await makeForm();
+  const direct = await makeDirect();
   const compare = makeCompare();
   let viewer = null;
   const gallery = makeGallery({
     onOpen: (record) => viewer.open(record),
     onCompare: (pair) => compare.open(pair),
   });
-  viewer = makeViewer({ form, gallery: () => gallery });
+  viewer = makeViewer({
+    form,
+    gallery: () => gallery,
+    onStory: async (story) => {
+      views.open("direct");
+      await direct.write({ story });
+    },
+  });
   const stage = makeStage({
-    onDone: (order) => toast(`“${order.settings.conditions.prompt}” is kept.`),
+    onDone: (order) => {
+      if (order.story && !order.film) return; // its shots are in the storyboard
+      toast(`“${order.settings.conditions.prompt}” is kept.`);
+    },
   });
   makeDisk();
 
@@ -48,9 +61,15 @@ async function start() {
       say();
     },
     onState: (states, fresh) => {
-      if (fresh) stage.forget();
+      if (fresh) {
+        stage.forget();
+        direct.forget();
+      }
       for (const [key, value] of Object.entries(states)) {
-        if (key.startsWith("order-")) stage.onOrder(Number(key.slice(6)), value);
+        if (key.startsWith("order-")) {
+          stage.onOrder(Number(key.slice(6)), value);
+          direct.onOrder(Number(key.slice(6)), value);
+        }
         if (key === "model") model = value;
         if (key === "gallery") gallery.load();
       }

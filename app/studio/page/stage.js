@@ -113,10 +113,10 @@ export function makeStage({ onDone }) {
   function tell(order) {
     by("playing").hidden = false;
     by("caption").textContent = order.settings.conditions.prompt;
-    by("progress").value = order.done / order.frames;
+    by("progress").value = order.frames ? order.done / order.frames : 0; // 0: all is there
     by("left").textContent = progress(order);
     for (const name of ["stop", "cancel"]) by(name).hidden = ended(order);
-    by("stop").disabled = order.state !== "drawing";
+    by("stop").disabled = order.state !== "drawing" || Boolean(order.story);
     const notes = order.error ? [order.error, ...order.notes] : order.notes;
     by("notes").replaceChildren(
       ...notes.map((note, index) =>

@@ -7,12 +7,13 @@ const by = (id) => document.getElementById(id);
 
 // What a record says, as rows for people to read.
 export function told(record) {
-  const { conditions, sampling, origin, ...settings } = record.settings;
+  const { conditions, sampling, origin, story, ...settings } = record.settings;
   const given = Object.entries(conditions).filter(([name]) => name !== "prompt");
   const rows = [
     ["seed", settings.seed],
     ["model", settings.model],
     ["adapter", settings.adapter],
+    ["shots", story?.shots.length],
     ["frames", `${record.frames} at ${settings.fps} a second`],
     ["pictures", `${record.width} x ${record.height} pixels`],
     ...given.map(([name, value]) => [name, value.name ?? value]),
@@ -24,7 +25,7 @@ export function told(record) {
   return rows.filter(([, value]) => value !== null && value !== undefined && value !== "");
 }
 
-export function makeViewer({ form, gallery }) {
+export function makeViewer({ form, gallery, onStory }) {
   const dialog = by("viewer");
   const film = dialog.querySelector("video");
   let record = null;
@@ -40,6 +41,10 @@ export function makeViewer({ form, gallery }) {
       element("dd", { textContent: value }),
     ]);
     dialog.querySelector("dl").replaceChildren(...rows);
+    const isStory = Boolean(record.settings.story); // it has no codes to go on from
+    for (const name of ["again", "go-on", "change"]) by(name).hidden = isStory;
+    by("reuse").textContent = isStory ? "Open its storyboard" : "Use its settings";
+    by("frame").hidden = isStory;
     dialog.showModal();
     film.play().catch(() => {});
     say();
@@ -104,6 +109,10 @@ export function makeViewer({ form, gallery }) {
   });
   by("reuse").addEventListener("click", async () => {
     close();
+    if (record.settings.story) {
+      await onStory(record.settings.story);
+      return;
+    }
     await form.write(record.settings);
     form.focus();
   });

@@ -11,6 +11,7 @@ WAYS = {
 }  # of `data.video`, which know nothing of where pixels come from
 ALSO = {
     "app/provenance/writer.py": "the one writer",
+    "app/storyboard/given.py": "pages, pictures and clips that were given; no model drew them",
     "app/runs/codec.py": "a codec: what `reconstruct` and `decode` write was filmed, not drawn",
 }
 

@@ -1,8 +1,10 @@
 """A studio with the model that ships, and one whose model takes a condition that is made up."""
 
+import os
+import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,12 @@ from torch import nn
 
 HOST = "127.0.0.1:8000"
 PATIENCE = 120.0  # seconds
+CHROMIUM = (
+    os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+)
+PHONE = {"width": 390, "height": 844}
+WIDE = {"width": 1280, "height": 860}
+BROWSER_PATIENCE = 60_000  # milliseconds
 
 
 class Mood(Condition):
@@ -124,3 +132,59 @@ class Served:
     def end(self) -> None:
         self.server.should_exit = True
         self.thread.join(timeout=30)
+
+
+# ---- a browser ----
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    if not CHROMIUM:
+        pytest.skip("there is no Chromium; install it, or name it in CHROMIUM")
+    with sync_api.sync_playwright() as playwright:
+        sound = "--autoplay-policy=no-user-gesture-required"
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", sound])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    studio = Served(tmp_path_factory.mktemp("gallery"))
+    yield studio
+    studio.end()
+
+
+@pytest.fixture
+def open_page(browser: Any, served: Served) -> Iterator[Open]:
+    """Opens the page; in the end nothing may have been loaded from elsewhere, and nothing may
+    have gone wrong in it."""
+    contexts = []
+    wrong: list[str] = []
+
+    def open_it(address: str = served.address, before: Any = None, **options: Any) -> Any:
+        context = browser.new_context(**{"viewport": WIDE} | options)
+        context.set_default_timeout(BROWSER_PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda told: wrong.append(told.text) if told.type == "error" else None)
+        page.on("request", lambda asked: wrong.append(asked.url) if elsewhere(asked.url) else None)
+        if before is not None:
+            before(page)
+        page.goto(address)
+        page.wait_for_selector("body[data-open=true][data-ready=true]")
+        return page
+
+    def elsewhere(url: str) -> bool:
+        return not url.startswith((served.address[:17], "blob:", "data:"))
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    refused = "status of 400"  # a mistake that a test makes on purpose
+    assert [line for line in wrong if refused not in line] == []

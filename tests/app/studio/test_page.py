@@ -3,81 +3,21 @@
 import json
 import os
 import re
-import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from .conftest import Mood, Served
+from .conftest import PHONE, WIDE, Mood, Open, Served
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = (
-    os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-)
-PHONE = {"width": 390, "height": 844}
-WIDE = {"width": 1280, "height": 860}
 EVERYWHERE = pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-PATIENCE = 60_000  # milliseconds
 PICTURE = Path(__file__).parents[3] / "docs/studio.webp"
 BALL = "a large red ball rolls to the right"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if not CHROMIUM:
-        pytest.skip("there is no Chromium; install it, or name it in CHROMIUM")
-    with sync_api.sync_playwright() as playwright:
-        sound = "--autoplay-policy=no-user-gesture-required"
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", sound])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    studio = Served(tmp_path_factory.mktemp("gallery"))
-    yield studio
-    studio.end()
-
-
-Open = Callable[..., Any]
-
-
-@pytest.fixture
-def open_page(browser: Any, served: Served) -> Iterator[Open]:
-    """Opens the page; in the end nothing may have been loaded from elsewhere, and nothing may
-    have gone wrong in it."""
-    contexts = []
-    wrong: list[str] = []
-
-    def open_it(address: str = served.address, before: Any = None, **options: Any) -> Any:
-        context = browser.new_context(**{"viewport": WIDE} | options)
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda told: wrong.append(told.text) if told.type == "error" else None)
-        page.on("request", lambda asked: wrong.append(asked.url) if elsewhere(asked.url) else None)
-        if before is not None:
-            before(page)
-        page.goto(address)
-        page.wait_for_selector("body[data-open=true][data-ready=true]")
-        return page
-
-    def elsewhere(url: str) -> bool:
-        return not url.startswith((served.address[:17], "blob:", "data:"))
-
-    yield open_it
-    for context in contexts:
-        context.close()
-    refused = "status of 400"  # a mistake that a test makes on purpose
-    assert [line for line in wrong if refused not in line] == []
 
 
 def fill(page: Any, label: str, value: Any) -> None:

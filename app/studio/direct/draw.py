@@ -1,0 +1,173 @@
+"""Draw what a storyboard's order asks for, on the thread that draws everything.
+
+Legend: f frames of a latent frame.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from ....data.video import read_clip, to_uint8
+from ....files.atomic import write_whole
+from ...provenance.writer import Signing
+from ...storyboard.compose import Composer, Watching
+from ...storyboard.plan import Chain, Segment, Span
+from ...storyboard.stopped import Stopped
+from ..gallery import FOLDER_SHOTS
+from ..live import Channel
+from ..pictures import poster
+from .order import StoryOrder
+from .story import poster_path
+
+if TYPE_CHECKING:
+    from ..maker import Maker
+
+
+class StoryDrawing:
+    """One order in the making.
+
+    Args:
+        tell: tells the pages how far the order is.
+    """
+
+    def __init__(self, maker: Maker, order: StoryOrder, tell: Callable[[], None]) -> None:
+        self.order = order
+        self.gallery = maker.gallery
+        self.channel: Channel = maker.channel
+        self.tell = tell
+        story = order.story
+        generator = None
+        if story.draws:
+            settings = order.settings
+            generator = maker.models.load(settings.model, settings.adapter, settings.size)
+        watching = Watching(order.notes.append, self._drew, self._wrote, order.stop.is_set)
+        folder = maker.gallery.folder / FOLDER_SHOTS
+        self.composer = Composer(story, folder, generator, watching)
+        self.signing = Signing(maker.disclosure, order.notes.append)
+        self.shown = 0  # pictures that the pages were sent
+
+    def run(self) -> None:
+        """Draw; raises Stopped if the order is cancelled."""
+        order = self.order
+        composer = self.composer
+        composer.name_unknown()
+        spans = [s for s in composer.plan.spans if order.only in (None, s.number)]
+        order.shots = [{"state": "waiting", "piece": None} for _ in composer.plan.spans]
+        order.frames = sum(self._frames_to_draw(span) for span in spans)
+        order.frames += composer.plan.frames if order.film else 0
+        order.state = "drawing"
+        order.began = time.monotonic()
+        self.tell()
+        for span in spans:
+            self._draw(span)
+        if order.film:
+            self._compose()
+
+    def _frames_to_draw(self, span: Span) -> int:
+        shelf = self.composer.artist.shelf if self.composer.artist else None
+        missing = [
+            segment
+            for chain in _chains(span)
+            for segment in chain.segments
+            if segment.shot == span.number and shelf is not None and not shelf.has(segment)
+        ]
+        return sum(segment.last - segment.first for segment in missing) * self._k
+
+    @property
+    def _k(self) -> int:
+        return self.composer.artist.k if self.composer.artist else 1
+
+    def _draw(self, span: Span) -> None:
+        """Draw one shot, with those before it that it goes on from."""
+        state = self.order.shots[span.number - 1]
+        state["state"] = "drawing"
+        self.tell()
+        artist = self.composer.artist
+        before = self.shown
+        for chain in _chains(span):
+            assert artist is not None
+            artist.codes(chain)
+        chain = span.chain and _up_to(span.chain, span.number)
+        if chain and chain.segments:
+            piece = chain.segments[-1].key
+            if self.order.only is not None and self.shown == before:
+                self._show(chain, span.number)  # it was there already: let it be seen
+            self._keep_poster(chain, piece)
+            state["piece"] = piece
+        state["state"] = "drawn"
+        self.tell()
+
+    def _keep_poster(self, chain: Chain, piece: str) -> None:
+        path = poster_path(self.gallery, piece)
+        if not path.exists():
+            pictures = list(self._pictures(chain, chain.segments[-1].shot))
+            write_whole(path, poster(pictures[len(pictures) // 2][:, None]))
+
+    def _pictures(self, chain: Chain, shot: int) -> Iterator[Tensor]:
+        """Those of one shot of a chain, uint8 [3, y, x]."""
+        first = min(segment.first for segment in chain.segments if segment.shot == shot)
+        skip = 0 if first == 0 else 1 + (first - 1) * self._k
+        for number, picture in enumerate(self.composer.decoded(chain)):
+            if number >= skip:
+                yield picture
+
+    def _show(self, chain: Chain, shot: int) -> None:
+        for picture in self._pictures(chain, shot):
+            self._send(picture)
+
+    def _drew(self, segment: Segment, pixels_13fYX: Tensor) -> None:
+        """A latent frame has been drawn."""
+        for picture in to_uint8(pixels_13fYX[0]).cpu().unbind(1):
+            self._send(picture)
+        self.order.done = min(self.order.frames, self.order.done + self._k)
+        self.tell()
+
+    def _send(self, picture_3yx: Tensor) -> None:
+        pixels = picture_3yx.permute(1, 2, 0).numpy()
+        self.channel.picture(self.order.number, 0, self.shown, pixels)
+        self.shown += 1
+
+    def _wrote(self, done: int, frames: int) -> None:
+        """A picture of the video has been written."""
+        if self.order.stop.is_set():
+            raise Stopped
+        self.order.done = self.order.frames - frames + done
+        if done % 12 == 0 or done == frames:
+            self.tell()
+
+    def _compose(self) -> None:
+        """Write the video and add it to the gallery."""
+        order = self.order
+        composer = self.composer
+        video = order.videos[0]
+        path = self.gallery.path(video)
+        composer.compose(path, self.signing)
+        height, width = composer.size
+        middle = read_clip(path, composer.plan.frames / composer.plan.fps / 2, 1).video
+        settings = dataclasses.replace(order.settings, fps=composer.plan.fps)
+        record = {
+            "id": video,
+            "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "settings": {**settings.to_json(), "story": dict(order.raw)},
+            "frames": composer.plan.frames,
+            "height": height,
+            "width": width,
+            "seconds": round(time.monotonic() - order.began, 2),
+            "notes": order.notes,
+        }
+        self.gallery.add(record, poster(middle))
+
+
+def _chains(span: Span) -> list[Chain]:
+    """What must be drawn for a shot: its chain up to it, and the clips that lie on it."""
+    own = [] if span.chain is None else [_up_to(span.chain, span.number)]
+    return own + [laid.chain for laid in span.insets]
+
+
+def _up_to(chain: Chain, shot: int) -> Chain:
+    return Chain(chain.start, [segment for segment in chain.segments if segment.shot <= shot])
