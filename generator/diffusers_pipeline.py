@@ -177,8 +177,11 @@ class VideoPipeline:
 
 def _seeds(generator: torch.Generator | Sequence[torch.Generator] | None, videos: int) -> list[int]:
     """A seed for each video."""
-    several = isinstance(generator, (list, tuple))
-    sources = list(generator) if several else [generator] * videos  # type: ignore[arg-type]
+    sources: list[torch.Generator | None]
+    if generator is None or isinstance(generator, torch.Generator):
+        sources = [generator] * videos
+    else:
+        sources = list(generator)
     if len(sources) != videos:
         raise ValueError(f"generator must be one or one per video ({videos}); got {len(sources)}")
     seeds = []

@@ -39,10 +39,14 @@ class Language(Protocol):
     class where an entry has one, else -1.
     """
 
-    entries: Sequence[str]
-    sentence_sizes: Sequence[int]
-    word_sizes: Sequence[int]
-    unsaid: Tensor
+    @property
+    def entries(self) -> Sequence[str]: ...
+    @property
+    def sentence_sizes(self) -> Sequence[int]: ...
+    @property
+    def word_sizes(self) -> Sequence[int]: ...
+    @property
+    def unsaid(self) -> Tensor: ...
 
     def sentence(self, rng: random.Random) -> Example:
         """A sentence about anything that this world has."""

@@ -124,7 +124,7 @@ def _scene(said: Attributes, name: str, dice: Dice) -> Attributes | None:
     now = getattr(said, name)
     other = _another(name, now, range(SCENE[name]), dice)
     follows = name == "camera" and now == len(CAMERAS) - 1
-    return None if other is None or follows else replace(said, **{name: other})
+    return None if other is None or follows else replace(said, **{name: other})  # type: ignore[arg-type]
 
 
 def _another(name: str, now: int, options: Sequence[int], dice: Dice) -> int | None:

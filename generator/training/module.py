@@ -93,7 +93,8 @@ class GeneratorModule(pl.LightningModule):
             in each. The model must then read from the caption what it cannot see in the past.
         flaws: how the past of clips is disturbed as well, for long roll-outs.
         ema_decay: decay of the average of the weights, which is validated and exported; 0 turns
-            averaging off.
+            averaging off. It begins lower, at (1 + step) / (10 + step), so that an average over few
+            steps holds nothing of the first weights (as in TensorFlow's and timm's averages).
         backend: backend of `attention.attend`.
         recompute: compute each block again in the backward pass, to save memory.
         lora: with a rank above 0, only low-rank adapters beside the layers of `init_from` are
@@ -420,7 +421,7 @@ class GeneratorModule(pl.LightningModule):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
         if self.averaged is not None:
-            share = 1 - self.ema_decay if self.global_step else 1.0
+            share = max(1 - self.ema_decay, 9 / (9 + self.global_step))
             with torch.no_grad():
                 for average, parameter in zip(self.averaged.parameters(), self.model.parameters()):
                     average.lerp_(parameter, share)

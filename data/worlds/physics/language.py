@@ -43,7 +43,7 @@ class PhysicsLanguage:
 
 def _example(tagged: Tagged) -> Example:
     said = _classes(tagged.said.vector().tolist(), VECTOR_SIZES)
-    none = (IGNORED,) * 4
+    none: tuple[int, ...] = (IGNORED,) * 4
     rows = []
     for tag in tagged.tags:
         thing = none
