@@ -104,9 +104,18 @@ def _first_frame(container: Any) -> float:
 
 
 def _resampled(container: Any, resampler: Any) -> Iterator[Any]:
-    for frame in container.decode(audio=0):
-        if frame.pts is not None:
-            yield from resampler.resample(frame)
+    """Frames of the first track with their times; packets that cannot be decoded are left out, as
+    at the beginning of a stream that was cut out of another, or after a seek."""
+    import av
+
+    for packet in container.demux(audio=0):
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            continue
+        for frame in frames:
+            if frame.pts is not None:
+                yield from resampler.resample(frame)
     yield from resampler.resample(None)
 
 

@@ -33,6 +33,7 @@ from .long_captions import LongCaptions, check_choice, fitting
 from .shards import shard_tokens
 
 SAMPLES = 4  # captions for a picture of samples
+LOOKED_AT = 256  # clips, of which some must have sound where it is learned
 
 
 class TokenData(pl.LightningDataModule):
@@ -93,9 +94,13 @@ class TokenData(pl.LightningDataModule):
             )
 
     def _check_sound(self) -> None:
-        first = self.train_tokens.batch(self.train_tokens.rows(1), 1)
-        if not bool(first["heard"].any()):
-            raise ValueError("none of the clips has a sound track; leave model.sound out")
+        rows = self.train_tokens.rows(1)
+        some = rows[:: 1 + len(rows) // LOOKED_AT]
+        if not bool(self.train_tokens.batch(some, 1)["heard"].any()):
+            raise ValueError(
+                f"none of {len(some)} clips has a sound track; leave model.sound out, or give "
+                "videos with sound"
+            )
 
     def train_dataloader(self) -> DataLoader[Any]:
         assert self.trainer is not None

@@ -141,7 +141,9 @@ class ShardSet:
         self.spoken = spoken
         self.codebooks = codebooks
         self.frames_per_latent = frames_per_latent
-        self.sound = sound and (sound.config.codes_per_latent, sound.codebook_size)
+        self.sound: tuple[int, int] | None = None  # codes of a latent's sound, and of the table
+        if sound is not None:
+            self.sound = sound.config.codes_per_latent, sound.codebook_size
         self._lengths = torch.tensor([shards.records[clip]["shape"][0] for clip in clips])
 
     @property

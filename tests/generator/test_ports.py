@@ -294,6 +294,19 @@ def test_a_fork_and_a_saved_state_go_on_alike(decoder, text, given):
     assert torch.equal(draw(again, 5), rest)
 
 
+def test_forwards_that_are_replayed_draw_the_same(decoder, text, given):
+    """As a GPU has them: all shapes stay, and each part of a frame has its own recording."""
+    recorded = []
+
+    def capture(work: Any) -> Any:
+        recorded.append(work)
+        return work
+
+    engine = make(decoder, *text, SEEDS, GUIDED, given, capture=capture)
+    assert torch.equal(draw(engine, 6), draw(make(decoder, *text, SEEDS, GUIDED, given), 6))
+    assert len(recorded) == len(engine.parts) == 2
+
+
 def test_another_prompt_reads_the_window_again_with_what_was_given(decoder, text, given):
     states, mask = text
     engine = make(decoder, states, mask, SEEDS, PLAIN, given)

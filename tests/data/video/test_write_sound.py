@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from kinetoscope.data.video.sound import read_sound
+from kinetoscope.data.video.sound import read_sound, read_span
 from kinetoscope.data.video.write import VideoWriter
 from torch import Tensor
 
@@ -81,6 +81,7 @@ def test_clicks_come_with_their_flashes(tmp_path: Path, name: str) -> None:
     check_in_step(tmp_path / name, 100)
 
 
+@pytest.mark.slow
 def test_ten_minutes_stay_in_step(tmp_path: Path) -> None:
     frames = 600 * FPS
     write(tmp_path / "a.mp4", frames)
@@ -131,3 +132,50 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         writer.write(pixels)
         with pytest.raises(ValueError, match=r"samples must be float \[L\]"):
             writer.write_sound(torch.zeros(1, 8))
+
+
+# ---- pieces of a track ----
+
+
+def program_stream(path: Path, frames: int) -> None:
+    """As old cameras write: MPEG-1 pictures and MP2 sound, whose times do not begin at 0."""
+    with av.open(str(path), "w", format="mpeg") as container:
+        picture = container.add_stream("mpeg1video", rate=24)
+        picture.width = picture.height = 16
+        picture.pix_fmt = "yuv420p"
+        sound = container.add_stream("mp2", rate=RATE, layout="mono")
+        count = 0
+        for pixels, samples in clicking(frames):
+            for _ in range(2):
+                image = pixels[:, 0].permute(1, 2, 0).contiguous().numpy()
+                container.mux(picture.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+            whole = (samples * 32767).short().numpy()[None]
+            frame = av.AudioFrame.from_ndarray(whole, "s16", "mono")
+            frame.sample_rate = RATE
+            frame.pts = count
+            count += SAMPLES
+            container.mux(sound.encode(frame))
+        container.mux(picture.encode(None))
+        container.mux(sound.encode(None))
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm", "a.mpg"])
+@pytest.mark.parametrize("first", [0, 3, 30, 61])
+def test_a_piece_of_a_track_is_that_of_its_frames(tmp_path: Path, name: str, first: int) -> None:
+    (program_stream if name == "a.mpg" else write)(tmp_path / name, 80)
+    wave = read_span(tmp_path / name, first / FPS, 30 * SAMPLES)
+    assert wave is not None and wave.shape == (30 * SAMPLES,)
+    loud = (wave.abs() > 0.25).nonzero().flatten() / SAMPLES + first
+    frames = [frame for frame in range(first, min(80, first + 30)) if flash(frame)]
+    assert sorted({round(float(place)) for place in loud}) == frames
+    near = NEAR * FPS
+    assert all(-near < float(place) - round(float(place)) < 0.2 for place in loud)
+
+
+def test_a_piece_beyond_the_end_is_silent_and_a_silent_file_has_none(tmp_path: Path) -> None:
+    write(tmp_path / "a.mp4", 20)
+    wave = read_span(tmp_path / "a.mp4", 10.0, 500)
+    assert wave is not None and wave.tolist() == [0.0] * 500
+    with VideoWriter(tmp_path / "b.mp4", FPS) as writer:
+        writer.write(torch.zeros(3, 2, 16, 16, dtype=torch.uint8))
+    assert read_span(tmp_path / "b.mp4", 0.0, 500) is None

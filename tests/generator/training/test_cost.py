@@ -10,6 +10,7 @@ import pytest
 import torch
 from kinetoscope.app.cli.main import main
 from kinetoscope.generator import Decoder, DecoderConfig
+from kinetoscope.generator.model.sound_config import SoundConfig
 from kinetoscope.generator.training.cost import (
     Plan,
     activation_bytes,
@@ -54,6 +55,21 @@ CONFIG = DecoderConfig(
     window=3,
     max_distance=6,
 )
+
+
+@pytest.mark.parametrize("tokens", [2, 8])
+def test_what_sound_takes_is_counted(tokens: int) -> None:
+    config = replace(CONFIG, sound=SoundConfig(8, tokens, 40, (8, 5)))
+    with torch.device("meta"):
+        decoder = Decoder(config)
+    counts = parameter_counts(config)
+    assert sum(counts.values()) == sum(p.numel() for p in decoder.parameters())
+    assert counts["sound"] == sum(p.numel() for p in decoder.sound.parameters())
+    linear = [layer.weight.numel() for layer in decoder.modules() if isinstance(layer, nn.Linear)]
+    assert matrix_count(config) == sum(linear)
+    silent = clip_tokens(CONFIG, 7, 5)
+    assert clip_tokens(config, 7, 5) == silent + 7 * (tokens + 1)
+    assert forward_flops(config, 7, 5) > forward_flops(CONFIG, 7, 5)
 
 
 def run(decoder: Decoder, half: bool = False, backend: str = "matmul", **options: Any) -> None:

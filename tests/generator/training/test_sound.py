@@ -252,6 +252,17 @@ def test_a_run_on_a_folder_makes_a_model_that_sounds(
     assert video.shape[2] == 5 and sound.shape == (1, 10_000)
 
 
+def test_a_folder_of_silent_videos_teaches_no_sound(
+    hearing: str, fresh: Any, make_trainer: Any, tmp_path: Path
+) -> None:
+    for number in range(2):
+        write(tmp_path / "films" / f"{number}.mp4", number, sound=False)
+    module = fresh(sound=True, sound_tokenizer=hearing)
+    trainer, _ = make_trainer(tmp_path, 1)
+    with pytest.raises(ValueError, match="none of 1 clips has a sound track; leave"):
+        trainer.fit(module, folder_tokens(tmp_path / "films", tmp_path / "tokens", 1))
+
+
 @pytest.mark.slow
 def test_eight_clips_are_learned_by_heart(
     hearing: str, fresh: Any, tmp_path: Path, parts: dict[str, str]
