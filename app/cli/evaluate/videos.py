@@ -183,4 +183,4 @@ def write_json(path: str, result: dict[str, object]) -> None:
 
     text = dumps(result, indent=2, ensure_ascii=False) + "\n"
     with whole_file(Path(path)) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))
