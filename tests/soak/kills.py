@@ -176,7 +176,7 @@ class Tries:
     def fill(self, turn: int, size: int) -> None:
         self.empty(old=False)
         free = int(self.dice.random() * size)
-        filler = self.work.parent / "disk/filler"
+        filler = self.work.parent / "filler"
         room = os.statvfs(filler.parent)
         filler.write_bytes(bytes(max(0, room.f_bavail * room.f_frsize - free)))
         what = f"a disk with {free} of {size} bytes free"
