@@ -19,7 +19,7 @@ test: lint types  ## lint, type-check and run the quick tests, in two processes 
 test-all: lint types  ## the same with the slow tests
 	$(BIN)/python -m pytest -q --durations=15 -m "not gpu"
 
-soak: $(VENV)/.developing  ## thousands of damaged files; takes an hour
+soak: $(VENV)/.developing  ## damaged files, kills and full disks by the thousand; takes hours
 	KINETOSCOPE_SOAK=1 $(BIN)/python -m pytest -q --durations=15 -m soak
 
 lint: $(VENV)/.developing

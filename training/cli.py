@@ -80,7 +80,8 @@ class TrainingCLI(LightningCLI):
         if bar := trainer.progress_bar_callback:
             shorten(bar)
         self.stop_in_time = StopInTime()
-        trainer.callbacks[:0] = [self.stop_in_time, ResumedRates()]  # type: ignore[attr-defined]
+        trainer.callbacks.insert(0, ResumedRates())  # type: ignore[attr-defined]
+        trainer.callbacks.append(self.stop_in_time)  # type: ignore[attr-defined]
         settings = self.config[self.config["subcommand"]].as_dict()
         trainer.callbacks.append(RunRecord(settings))  # type: ignore[attr-defined]
         self._keep_precision(trainer)

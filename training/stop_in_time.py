@@ -17,14 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Checkpoint
 
 log = logging.getLogger(__name__)
 AGAIN = 75  # the exit status that says "try again later" (EX_TEMPFAIL)
 EVERY = 10  # steps between two times that several processes ask one another
 
 
-class StopInTime(pl.Callback):
-    """Writes `stopped-step=N.ckpt` after SIGUSR1 or SIGTERM; `--ckpt_path last` resumes from it."""
+class StopInTime(Checkpoint):
+    """Writes `stopped-step=N.ckpt` after SIGUSR1 or SIGTERM; `--ckpt_path last` resumes from it.
+
+    As a callback of checkpoints it comes after all others, which average the weights of a step, for
+    example. It must stand behind those that Lightning asks for the best checkpoint.
+    """
 
     def __init__(self) -> None:
         self.asked = False

@@ -44,12 +44,13 @@ COLUMNS = tuple(field.name for field in fields(LedgerRow))
 
 
 def write_ledger(path: Path, rows: Iterable[LedgerRow]) -> None:
-    """A CSV with a line for each row; OSError as in `files.atomic`."""
+    """A CSV with a line for each row, with escapes in names that are no UTF-8; OSError as in
+    `files.atomic`."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(row) for row in rows)
-    write_whole(path, text.getvalue())
+    write_whole(path, text.getvalue().encode(errors="backslashreplace"))
 
 
 def read_ledger(path: Path) -> list[LedgerRow]:

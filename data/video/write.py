@@ -27,6 +27,11 @@ from .sound import SoundTrack
 FINEST_RATE = 1001  # largest denominator of a rate, as in 30000 / 1001
 
 
+def _in_utf_8(value: object) -> str:
+    """Text for a file, with escapes in place of bytes of names that are no UTF-8."""
+    return str(value).encode(errors="backslashreplace").decode()
+
+
 class VideoWriter:
     """A context manager that writes uint8 `[3, f, Y, X]` chunks to a video file and publishes it on
     leaving the block.
@@ -76,7 +81,7 @@ class VideoWriter:
             raise ValueError(f"upscale must be at least 1; got {upscale}")
         if self.crf is not None and not 0 <= self.crf <= WORST_CRF:
             raise ValueError(f"crf must be between 0 (lossless) and {WORST_CRF}; got {crf}")
-        self.metadata = {key: str(value) for key, value in (metadata or {}).items()}
+        self.metadata = {key: _in_utf_8(value) for key, value in (metadata or {}).items()}
         self.frames = 0
         self._size: tuple[int, int] | None = None
         self._encoder: _Encoder | None = None

@@ -39,7 +39,9 @@ def default_folder() -> Path:
 
 def digest(*parts: object) -> str:
     """A name for what was made of these parts."""
-    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:32]
+    return hashlib.sha256("\0".join(map(str, parts)).encode(errors="surrogateescape")).hexdigest()[
+        :32
+    ]
 
 
 def file_sha256(path: Path, begin: int = 0, size: int | None = None) -> str:

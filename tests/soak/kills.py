@@ -37,7 +37,7 @@ from tries import (
 MODEL, PARTS = "../inputs/model", "../inputs/parts"
 # Words without blanks in them, as in a shell.
 TRAINER = """--trainer.default_root_dir=runs --trainer.accelerator=cpu --trainer.precision=32-true
-    --trainer.max_steps=6 --trainer.callbacks.every_n_train_steps=2 --trainer.logger=false
+    --trainer.max_steps=6 --trainer.callbacks.every_n_train_steps=2
     --trainer.enable_progress_bar=false --trainer.enable_model_summary=false
     --trainer.val_check_interval=null --trainer.limit_val_batches=0 --data.root=../inputs/films
     --data.size=16 --data.frames=5 --model.export_dir=model"""
@@ -176,7 +176,7 @@ class Tries:
     def fill(self, turn: int, size: int) -> None:
         self.empty(old=False)
         free = int(self.dice.random() * size)
-        filler = self.work.parent / "disk/filler"
+        filler = self.work.parent / "filler"
         room = os.statvfs(filler.parent)
         filler.write_bytes(bytes(max(0, room.f_bavail * room.f_frsize - free)))
         what = f"a disk with {free} of {size} bytes free"

@@ -165,6 +165,12 @@ def meaning(path: Path) -> str:
         from kinetoscope.data.video import read_clip
 
         return hashlib.sha256(read_clip(path).video.numpy().tobytes()).hexdigest()
+    if path.suffix == ".ckpt":
+        import torch
+
+        weights = torch.load(path, weights_only=True)["state_dict"]
+        named = [(name, tensor.tolist()) for name, tensor in sorted(weights.items())]
+        return hashlib.sha256(repr(named).encode()).hexdigest()
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

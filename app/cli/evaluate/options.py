@@ -106,4 +106,5 @@ class RunOptions:
         from ....files.atomic import write_whole
 
         if self.json is not None:
-            write_whole(Path(self.json), dumps(result, indent=2, ensure_ascii=False) + "\n")
+            text = dumps(result, indent=2, ensure_ascii=False) + "\n"
+            write_whole(Path(self.json), text.encode(errors="backslashreplace"))

@@ -27,6 +27,7 @@ from kinetoscope.tokenizer import VideoTokenizer
 from kinetoscope.training.checkpoints import WholeCheckpoints, newest_checkpoint
 from kinetoscope.training.cli import run
 from kinetoscope.training.stop_in_time import AGAIN, EVERY
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -424,6 +425,11 @@ def test_a_run_that_is_asked_to_stop_goes_on_where_it_was(
     assert len(losses(tmp_path / "whole")) == 6 and losses(tmp_path / "asked") == losses(
         tmp_path / "whole"
     )
+    # the average of the weights, too, of which the last step before the stop is a part
+    one, other = (
+        load_file(tmp_path / n / "generator/model.safetensors") for n in ("whole", "asked")
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
     signal.signal(signal.SIGUSR1, before)
 
 
