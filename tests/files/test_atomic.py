@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from kinetoscope.files.atomic import whole_file, whole_folder, whole_path, write_whole
+from kinetoscope.files.atomic import rewritten, whole_file, whole_folder, whole_path, write_whole
 from kinetoscope.files.tensors import save_tensors
 
 FULL = 4096  # bytes that the full disk of these tests still takes
@@ -173,3 +173,17 @@ def test_the_file_that_says_that_all_are_there_comes_last(
         for name in ("config.json", "a", "z"):
             (beside / name).write_text(name)
     assert moved == ["a", "z", "config.json"]
+
+
+@pytest.mark.parametrize("new", [b"short", b"much longer than before"])
+def test_what_is_being_written_can_be_rewritten(tmp_path: Path, new: bytes) -> None:
+    with whole_path(tmp_path / "a") as beside:
+        beside.write_bytes(b"as it was first")
+        with pytest.raises(RuntimeError), rewritten(beside) as file:
+            file.write(new)
+            raise RuntimeError
+        assert beside.read_bytes() == b"as it was first"
+        with rewritten(beside) as file:
+            file.write(new)
+    assert (tmp_path / "a").read_bytes() == new
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
