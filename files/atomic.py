@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Iterator
 from io import BufferedRandom
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 fcntl: Any
 try:
@@ -63,6 +63,22 @@ def write_whole(path: str | os.PathLike[str], content: bytes | str) -> None:
     """Write a file at once, text as UTF-8; errors are those of `whole_path`."""
     with whole_file(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def rewritten(beside: Path) -> Iterator[IO[bytes]]:
+    """An open file whose content replaces that of a file which is being written, such as in a block
+    of `whole_path`, when this block has ended well. The file stays the same one, with its lock;
+    space for the new content is taken before the old one goes."""
+    with tempfile.TemporaryFile(dir=beside.parent) as new:
+        yield new
+        size = new.seek(0, os.SEEK_END)
+        new.seek(0)
+        with open(beside, "r+b") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            shutil.copyfileobj(new, file)
+            file.truncate(size)
 
 
 @contextlib.contextmanager

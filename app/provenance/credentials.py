@@ -11,15 +11,12 @@ import glob
 import io
 import json
 import mmap
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from ...files.atomic import whole_file, write_whole
+from ...files.atomic import rewritten, whole_file, write_whole
 from .generation import Ingredient
 from .identity import Identity
 from .manifest import LABEL, ingredient_definition, media_type
@@ -112,7 +109,7 @@ def sign(
             for index, ingredient in enumerate(ingredients):
                 _add_ingredient(builder, ingredient, index)
             if final.suffix.lower() in EMBEDDED:
-                replacing = whole_file if place is None else _rewritten
+                replacing = whole_file if place is None else rewritten
                 with replacing(path) as target, open(path, "rb") as source:
                     builder.sign(signer, kind, source, target)
                 return final
@@ -122,22 +119,6 @@ def sign(
             side_car = side_car_of(final)
             write_whole(side_car, signed)
             return side_car
-
-
-@contextlib.contextmanager
-def _rewritten(path: Path) -> Iterator[IO[bytes]]:
-    """An open file whose content replaces that of `path` when the block has ended well. The file
-    stays the same one, with its lock; space for the new content is taken before the old one goes.
-    """
-    with tempfile.TemporaryFile(dir=path.parent) as new:
-        yield new
-        size = new.seek(0, io.SEEK_END)
-        new.seek(0)
-        with open(path, "r+b") as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)
-            shutil.copyfileobj(new, file)
-            file.truncate(size)
 
 
 def _add_ingredient(builder: Any, ingredient: Ingredient, index: int) -> None:

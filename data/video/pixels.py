@@ -172,7 +172,8 @@ def _display_matrix(frame: Any) -> tuple[int, ...]:
     try:
         # `frame.side_data` would make the frame refer to itself: its pixels would then stay until
         # Python next looks for such garbage, which over many files is a lot of memory
-        matrix = SideDataContainer(frame).get("DISPLAYMATRIX")
+        container: Any = SideDataContainer  # its stub does not know what it takes
+        matrix = container(frame).get("DISPLAYMATRIX")
         values = struct.unpack("=9i", bytes(matrix)) if matrix is not None else None
     except ValueError:  # side data of a kind that PyAV does not know
         values = None

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from kinetoscope.files.atomic import (
+    rewritten,
     scratch_folder,
     whole_file,
     whole_folder,
@@ -212,3 +213,17 @@ def test_a_scratch_folder_goes_even_after_a_kill(
         assert os.listdir(tmp_path) == [living]
         other.communicate("\n")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("new", [b"short", b"much longer than before"])
+def test_what_is_being_written_can_be_rewritten(tmp_path: Path, new: bytes) -> None:
+    with whole_path(tmp_path / "a") as beside:
+        beside.write_bytes(b"as it was first")
+        with pytest.raises(RuntimeError), rewritten(beside) as file:
+            file.write(new)
+            raise RuntimeError
+        assert beside.read_bytes() == b"as it was first"
+        with rewritten(beside) as file:
+            file.write(new)
+    assert (tmp_path / "a").read_bytes() == new
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
