@@ -212,9 +212,8 @@ class Composer:
                 )
             for laid in span.insets:
                 begin, stop = laid.first / fps, (laid.first + laid.frames) / fps
-                told.append(
-                    ToldShot(begin, stop, "a drawn clip laid in", laid.inset.say, laid.inset.seed)
-                )
+                seed = self.story.seed if laid.inset.seed is None else laid.inset.seed
+                told.append(ToldShot(begin, stop, "a drawn clip laid in", laid.inset.say, seed))
             for name, text in shot.conditions.items():
                 if _is_file(name):
                     ingredients.append(Ingredient(Path(text), name, is_shown=name == "init"))
