@@ -22,7 +22,6 @@ from .parser import UsageError, parse
 
 COMMANDS = (
     "sample",
-    "compose",
     "reconstruct",
     "encode",
     "decode",
@@ -36,6 +35,7 @@ COMMANDS = (
     "identity",
     "ledger",
     "studio",
+    "compose",
 )
 # Second words that make another command of a first one: files in a folder of its name.
 SECOND_WORDS = {"evaluate": ("videos", "tokenizer", "generator", "compare")}
