@@ -14,7 +14,7 @@ from ..provenance.options import Rules
 from ..runs.jobs import read_prompts
 
 if TYPE_CHECKING:
-    from ...generator.pipeline import VideoGenerator
+    from ..provenance.policy import GuardedGenerator
 
 FPS = 12.0
 FRAMES = 33
@@ -47,7 +47,7 @@ class Models:
         self.adapters = _named(adapters)
         self.device = device
         self.rules = rules
-        self._loaded: tuple[tuple[Any, ...], VideoGenerator] | None = None
+        self._loaded: tuple[tuple[Any, ...], GuardedGenerator] | None = None
 
     def check(self, model: str, adapter: str | None) -> None:
         """ValueError for a choice that is not offered."""
@@ -94,7 +94,7 @@ class Models:
             own if own.is_file() else str(files("kinetoscope.configs") / "demo.txt")
         )
 
-    def load(self, model: str, adapter: str | None, size: int | None) -> VideoGenerator:
+    def load(self, model: str, adapter: str | None, size: int | None) -> GuardedGenerator:
         """A model to draw with; the last one is kept.
 
         Raises:

@@ -92,12 +92,12 @@ class StoryDrawing:
         for chain in _chains(span):
             assert artist is not None
             artist.codes(chain)
-        chain = span.chain and _up_to(span.chain, span.number)
-        if chain and chain.segments:
-            piece = chain.segments[-1].key
+        own = Chain(0) if span.chain is None else _up_to(span.chain, span.number)
+        if own.segments:
+            piece = own.segments[-1].key
             if self.order.only is not None and self.shown == before:
-                self._show(chain, span.number)  # it was there already: let it be seen
-            self._keep_poster(chain, piece)
+                self._show(own, span.number)  # it was there already: let it be seen
+            self._keep_poster(own, piece)
             state["piece"] = piece
         state["state"] = "drawn"
         self.tell()

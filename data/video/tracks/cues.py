@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -20,13 +21,14 @@ class Cue:
 def read_chapters(path: str | Path) -> list[Cue]:
     """The chapters of a file."""
     with av.open(str(path)) as container:
+        chapters: list[Any] = list(container.chapters())
         return [
             Cue(
                 float(each["start"] * each["time_base"]),
                 float(each["end"] * each["time_base"]),
                 str(each["metadata"].get("title", "")),
             )
-            for each in container.chapters()
+            for each in chapters
         ]
 
 
@@ -36,10 +38,11 @@ def read_cues(path: str | Path) -> list[Cue]:
         found = []
         for track in container.streams.subtitles[:1]:
             for packet in container.demux(track):
+                base = packet.time_base or 0
                 content = bytes(packet)
                 text = content[2 : 2 + int.from_bytes(content[:2], "big")].decode()
                 if packet.pts is not None and text:
-                    start = float(packet.pts * packet.time_base)
-                    end = start + float(packet.duration * packet.time_base)
+                    start = float(packet.pts * base)
+                    end = start + float((packet.duration or 0) * base)
                     found.append(Cue(start, end, text))
         return found

@@ -111,11 +111,11 @@ def _mux_in_order(made: Any, waiting: list[Iterator[tuple[float, Any]]]) -> None
         left = [(head, packets) for head, packets in heads if head is not None]
         if not left:
             return
-        first = min(range(len(left)), key=lambda index: left[index][0][0])
-        head, packets = left[first]
-        made.mux(head[1])
-        left[first] = (next(packets, None), packets)
-        heads = left
+        first, packets = min(left, key=lambda each: each[0][0])
+        made.mux(first[1])
+        heads = [
+            (next(packets, None) if others is packets else head, others) for head, others in left
+        ]
 
 
 def _picture_packets(given: Any, pictures: Any, copied: Any) -> Iterator[tuple[float, Any]]:
