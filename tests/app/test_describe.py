@@ -40,7 +40,7 @@ def test_parameters_are_those_of_the_model(capsys: pytest.CaptureFixture[str]) -
     ("text", "problem"),
     [
         ("", "is not the config of a generator's training"),
-        ("- a\n- b\n", "is not the config of a generator's training"),
+        ("- a\n- b\n", "is no file of settings"),
         ("model: {a: b: c}\n", "cannot be read as YAML"),
         ("model: ${nothing}\n", "cannot be read as YAML"),
         ("model: 3\ndata: {init_args: {stages: [{latents: 1, batch_size: 1}]}}\n", "is not the"),
