@@ -26,7 +26,6 @@ def unknown(*sentences: str) -> list[str]:
     passed over.
     """
     found: dict[str, list[str]] = {}
-    found: dict[str, list[str]] = {}
     for sentence in sentences:
         words = [match.group().lower() for match in WORD.finditer(sentence)]
         at = 0
