@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from ..atomic import write_whole
 from .card import CardFacts, card
 
 README = "README.md"
@@ -52,7 +53,7 @@ def push(
         try:
             address = api.create_repo(repo_id, private=private, exist_ok=True)
             if not api.file_exists(repo_id, README):
-                (folder / README).write_text(card(facts, repo_id, licence), encoding="utf-8")
+                write_whole(folder / README, card(facts, repo_id, licence))
             message = message or f"Kinetoscope {facts.kind}"
             api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=message)
         except HfHubHTTPError as error:

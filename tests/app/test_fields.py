@@ -42,7 +42,14 @@ def fields(monkeypatch: pytest.MonkeyPatch) -> list[Field]:
 
 
 def test_every_condition_of_a_model_is_a_field(fields: list[Field]) -> None:
-    assert [field.name for field in fields] == ["prompt", "init", "actions", "regions", "mood"]
+    assert [field.name for field in fields] == [
+        "prompt",
+        "negative",
+        "init",
+        "actions",
+        "regions",
+        "mood",
+    ]
     by_name = {field.name: field.to_json() for field in fields}
     assert json.loads(json.dumps(by_name["mood"])) == {
         "name": "mood",
@@ -67,7 +74,11 @@ def test_a_condition_that_is_made_up_is_an_option_of_sample_too(fields: list[Fie
 
 
 def test_a_model_without_further_conditions_takes_sentence_and_beginning() -> None:
-    assert [f.name for f in condition_fields(DecoderConfig(**SIZES))] == ["prompt", "init"]
+    assert [f.name for f in condition_fields(DecoderConfig(**SIZES))] == [
+        "prompt",
+        "negative",
+        "init",
+    ]
 
 
 def test_values_of_a_request_become_what_a_session_takes(
@@ -99,7 +110,7 @@ def test_values_of_a_request_become_what_a_session_takes(
         ),
         (
             {"style": "x"},
-            "style: this model takes no 'style'; it takes prompt, init, actions, regions, mood",
+            "style: this model takes no 'style'; it takes prompt, negative, init, actions, regions, mood",
         ),
     ],
 )

@@ -287,7 +287,7 @@ def test_frames_are_written_as_they_are_drawn(here: Path, grid: bool) -> None:
         grid_of = kept if grid else None
         never = lambda: False  # noqa: E731
         written = sample._write(
-            iter(stream), jobs, options, about, signing, progress, never, grid_of
+            iter(stream), jobs, options, about, signing, progress, never, grid_of, None
         )
         assert [writer.frames for writer in written] == [37, 37]
         assert stream.most <= 1

@@ -408,7 +408,7 @@ def test_a_video_follows_its_actions_whole_streamed_and_in_a_session(
     ("given", "message"),
     [
         ({"sound": True}, "this model draws no sound; leave sound out"),
-        ({"noise": 1}, "takes no 'noise'; it takes prompt, init, actions, regions"),
+        ({"noise": 1}, "takes no 'noise'; it takes prompt, negative, init, actions, regions"),
         ({"actions": [0, 4]}, "actions of this model are 0 to 3, or -1 for none; got 4"),
         ({"actions": 0.5}, "actions must be an integer"),
         ({"regions": torch.zeros(2, 3)}, "regions must be integers"),

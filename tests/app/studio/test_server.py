@@ -231,7 +231,7 @@ def test_a_made_up_condition_is_a_field_of_the_page_and_a_part_of_the_request(
         message = studio.error(model="moody", conditions={"prompt": "red ball", "mood": "sad"})
         assert message == "mood: it must be one of calm, wild; got 'sad'"
         plain = studio.error(model="physics-64", conditions={**BALL, "mood": "calm"})
-        assert plain == "mood: this model takes no 'mood'; it takes prompt, init"
+        assert plain == "mood: this model takes no 'mood'; it takes prompt, negative, init"
 
 
 def test_an_adapter_is_offered_by_its_name_and_changes_what_is_drawn(
