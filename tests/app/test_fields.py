@@ -110,7 +110,8 @@ def test_values_of_a_request_become_what_a_session_takes(
         ),
         (
             {"style": "x"},
-            "style: this model takes no 'style'; it takes prompt, negative, init, actions, regions, mood",
+            "style: this model takes no 'style'; "
+            "it takes prompt, negative, init, actions, regions, mood",
         ),
     ],
 )
