@@ -98,7 +98,17 @@ def test_a_picture_for_each_prompt(pipe: VideoPipeline) -> None:
         ({"num_inference_steps": 50}, "takes no 'num_inference_steps'; it takes prompt"),
         ({"num_frames": 0}, "frames must be at least 1; got 0"),
     ],
-    ids=str,
+    ids=[
+        "output",
+        "height",
+        "videos",
+        "generators",
+        "pictures",
+        "no colours",
+        "range",
+        "steps",
+        "frames",
+    ],
 )
 def test_what_it_cannot_do_is_said(
     pipe: VideoPipeline, wrong: dict[str, Any], message: str
