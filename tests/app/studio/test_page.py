@@ -23,16 +23,18 @@ BALL = "a large red ball rolls to the right"
 def fill(page: Any, label: str, value: Any) -> None:
     for closed in page.query_selector_all("#make details:not([open]) > summary"):
         closed.click()
-    page.get_by_label(label, exact=True).fill(str(value))
+    page.locator("#make").get_by_label(label, exact=True).fill(str(value))
 
 
 def make(page: Any, sentence: str = BALL, frames: int = 5, **settings: Any) -> Any:
     """Fill the form, make, and wait for the end; the newest card."""
-    page.get_by_label("Sentence", exact=True).fill(sentence)
+    page.locator("#make").get_by_label("Sentence", exact=True).fill(sentence)
     fill(page, "Frames", frames)
     for label, value in settings.items():
         fill(page, label.capitalize(), value)
-    return press_and_wait(page, lambda: page.get_by_role("button", name="Make", exact=True).click())
+    return press_and_wait(
+        page, lambda: page.locator("#make").get_by_role("button", name="Make", exact=True).click()
+    )
 
 
 def press_and_wait(page: Any, press: Callable[[], None]) -> Any:
@@ -82,7 +84,9 @@ def view(card: Any) -> None:
 @EVERYWHERE
 def test_the_first_click_makes_a_video(open_page: Open, served: Served, viewport: Any) -> None:
     page = open_page(viewport=viewport)
-    card = press_and_wait(page, page.get_by_role("button", name="Make", exact=True).click)
+    card = press_and_wait(
+        page, page.locator("#make").get_by_role("button", name="Make", exact=True).click
+    )
     assert record(served, card)["frames"] == 33
     shows(page, 9)
     pixels = page.evaluate(
@@ -102,9 +106,9 @@ def test_it_is_seen_while_it_is_drawn_and_can_be_cancelled_or_stopped(
 ) -> None:
     page = open_page()
     count = len(served.gallery.videos())
-    page.get_by_label("Sentence", exact=True).fill(BALL)
+    page.locator("#make").get_by_label("Sentence", exact=True).fill(BALL)
     fill(page, "Frames", 4001)
-    page.get_by_role("button", name="Make", exact=True).click()
+    page.locator("#make").get_by_role("button", name="Make", exact=True).click()
     page.wait_for_selector("#stage[data-state=drawing]")
     shows(page, 4)
     told = page.locator("#left").inner_text()
@@ -112,7 +116,7 @@ def test_it_is_seen_while_it_is_drawn_and_can_be_cancelled_or_stopped(
     page.get_by_role("button", name="Cancel").click()
     page.wait_for_selector("#stage[data-state=cancelled]")
     assert len(served.gallery.videos()) == count
-    page.get_by_role("button", name="Make", exact=True).click()
+    page.locator("#make").get_by_role("button", name="Make", exact=True).click()
     page.wait_for_selector("#stage[data-state=drawing]")
     shows(page, 4)
     page.get_by_role("button", name="Stop here").click()
@@ -142,12 +146,12 @@ def test_a_picture_is_chosen_or_dropped(open_page: Open, served: Served, tmp_pat
     path.write_bytes(png())
     page.locator("#given input[type=file]").set_input_files(path)
     page.wait_for_selector(".drop img:visible")
-    assert page.locator(".drop span").inner_text() == "first <b>.png"
+    assert page.locator("#make .drop span").inner_text() == "first <b>.png"
     card = make(page, frames=5)
     given = record(served, card)["settings"]["conditions"]["init"]
     assert given["name"] == "first <b>.png"
     assert served.gallery.given(given["file"]).read_bytes() == path.read_bytes()
-    page.locator(".drop").get_by_role("button", name="Remove").click()
+    page.locator("#make .drop").get_by_role("button", name="Remove").click()
     page.evaluate(
         """bytes => {
             const files = new DataTransfer();
@@ -174,13 +178,13 @@ def png() -> bytes:
 
 def test_a_mistake_is_said_beside_the_button(open_page: Open) -> None:
     page = open_page()
-    page.get_by_label("Sentence", exact=True).fill("")
-    page.get_by_role("button", name="Make", exact=True).click()
+    page.locator("#make").get_by_label("Sentence", exact=True).fill("")
+    page.locator("#make").get_by_role("button", name="Make", exact=True).click()
     problem = page.get_by_role("alert").filter(has_text="prompt")
     assert problem.inner_text().startswith("prompt: it must be given")
-    page.get_by_label("Sentence", exact=True).fill(BALL)
+    page.locator("#make").get_by_label("Sentence", exact=True).fill(BALL)
     fill(page, "Frames", "many")
-    page.get_by_role("button", name="Make", exact=True).click()
+    page.locator("#make").get_by_role("button", name="Make", exact=True).click()
     alert = page.get_by_role("alert").filter(has_text="frames: it must be a whole number")
     alert.wait_for()
 
@@ -193,8 +197,8 @@ def test_a_made_up_condition_is_a_field_with_its_help(
         page = open_page(studio.address)
         for closed in page.query_selector_all("#make details:not([open]) > summary"):
             closed.click()
-        assert page.get_by_text(Mood.help).is_visible()
-        page.get_by_label("Mood").select_option("wild")
+        assert page.locator("#make").get_by_text(Mood.help).is_visible()
+        page.locator("#make").get_by_label("Mood").select_option("wild")
         card = make(page, "red ball")
         assert record(studio, card)["settings"]["conditions"]["mood"] == "wild"
         page.context.close()  # or it would look for the studio that ends here
@@ -412,7 +416,7 @@ def test_the_keyboard_is_enough(open_page: Open, served: Served) -> None:
     page.keyboard.press("Control+A")
     page.keyboard.type("a green cylinder falls and bounces")
     fill(page, "Frames", 5)
-    page.get_by_label("Sentence", exact=True).focus()
+    page.locator("#make").get_by_label("Sentence", exact=True).focus()
     card = press_and_wait(page, lambda: page.keyboard.press("Control+Enter"))
     prompt = record(served, card)["settings"]["conditions"]["prompt"]
     assert prompt == "a green cylinder falls and bounces"
