@@ -24,6 +24,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..data.video.pixels import scaled_to_fill
 from ..tokenizer.checks import as_tensor
 from .pipeline import VideoGenerator
 from .sampling.params import SamplingParams
@@ -171,8 +172,9 @@ class VideoPipeline:
             raise ValueError(
                 f"image must be one picture or one per prompt ({prompts}); got {len(given)}"
             )
-        pictures = [_fitted(_as_picture(each), self.model.size) for each in given]
-        return torch.stack(pictures)[:, :, None] * 2 - 1
+        size = self.model.size
+        pictures = [scaled_to_fill(_as_picture(each)[None], size) for each in given]
+        return torch.cat(pictures).clamp(0, 1)[:, :, None] * 2 - 1
 
 
 def _seeds(generator: torch.Generator | Sequence[torch.Generator] | None, videos: int) -> list[int]:
@@ -212,18 +214,6 @@ def _as_picture(image: Any) -> Tensor:
             f"image must have values in [0, 1]; got {pixels.min():.3g} to {pixels.max():.3g}"
         )
     return pixels.float()
-
-
-def _fitted(picture_3YX: Tensor, size: tuple[int, int]) -> Tensor:
-    """The middle of a picture, scaled to fill the size."""
-    Y, X = picture_3YX.shape[1:]
-    scale = max(size[0] / Y, size[1] / X)
-    enlarged = (max(size[0], round(Y * scale)), max(size[1], round(X * scale)))
-    scaled = torch.nn.functional.interpolate(
-        picture_3YX[None], enlarged, mode="bicubic", antialias=True, align_corners=False
-    )[0].clamp(0, 1)
-    top, left = ((have - want) // 2 for have, want in zip(enlarged, size))
-    return scaled[:, top : top + size[0], left : left + size[1]]
 
 
 def _output(video_B3FYX: Tensor, output_type: str) -> Any:

@@ -15,6 +15,7 @@ import torch
 from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import Interpolation, VideoReformatter
 from torch import Tensor
+from torch.nn import functional
 
 from .frames import VideoSource
 
@@ -194,6 +195,19 @@ def _turn(matrix: tuple[int, ...]) -> Turn:
     if nearest % 2:
         return Turn(transpose=True, flip_y=b < 0, flip_x=c < 0)
     return Turn(flip_y=d < 0, flip_x=a < 0)
+
+
+def scaled_to_fill(frames_F3YX: Tensor, size: tuple[int, int]) -> Tensor:
+    """The middle of pictures, float [F, 3, Y, X], scaled so that they fill a height and width."""
+    Y, X = frames_F3YX.shape[2:]
+    scale = max(size[0] / Y, size[1] / X)
+    large = (max(size[0], round(Y * scale)), max(size[1], round(X * scale)))
+    if large != (Y, X):
+        frames_F3YX = functional.interpolate(
+            frames_F3YX, large, mode="bicubic", antialias=True, align_corners=False
+        )
+    top, left = ((have - want) // 2 for have, want in zip(large, size))
+    return frames_F3YX[..., top : top + size[0], left : left + size[1]]
 
 
 def to_uint8(video: Tensor) -> Tensor:

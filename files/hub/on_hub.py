@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .card import CardFacts
+from ..atomic import write_whole
+from .card import CardFacts, card
+
+README = "README.md"
+REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 class OnHub:
@@ -28,8 +33,9 @@ class OnHub:
         licence: str | None = None,
         message: str | None = None,
     ) -> str:
-        """Write the model, with a card, into a repository of the hub, which is made if needed, so
-        that `from_pretrained(repo_id)` finds it; returns its address.
+        """Write the model into a repository of the hub, which is made if needed, in one commit, so
+        that `from_pretrained(repo_id)` finds it; returns its address. A card that lies there
+        already stays as it is.
 
         Args:
             repo_id: owner/name.
@@ -42,9 +48,23 @@ class OnHub:
             ValueError: no such id, or the hub refuses, with its reason.
             OSError: the hub cannot be reached.
         """
-        from .push import push
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError
 
-        def save(folder: Path) -> None:
+        if not REPO_ID.fullmatch(repo_id):
+            raise ValueError(f"a model on the hub is called owner/name; got {repo_id!r}")
+        api = HfApi(token=token)
+        facts = self.card_facts()
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place) / "model"
             self.save_pretrained(folder)
-
-        return push(save, self.card_facts(), repo_id, private, token, licence, message)
+            try:
+                address = api.create_repo(repo_id, private=private, exist_ok=True)
+                if not api.file_exists(repo_id, README):
+                    write_whole(folder / README, card(facts, repo_id, licence))
+                message = message or f"Kinetoscope {facts.kind}"
+                api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=message)
+            except HfHubHTTPError as error:
+                reason = " ".join(str(error).split())
+                raise ValueError(f"the hub refused '{repo_id}': {reason}") from error
+        return str(address)

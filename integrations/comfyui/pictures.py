@@ -5,9 +5,8 @@ Legend: F Y X frames and pixels, k frames per latent.
 
 from __future__ import annotations
 
-import torch
+from kinetoscope.data.video.pixels import scaled_to_fill
 from torch import Tensor
-from torch.nn import functional
 
 
 def to_clip(pictures_FYX3: Tensor, size: tuple[int, int] | None = None, k: int = 1) -> Tensor:
@@ -21,22 +20,10 @@ def to_clip(pictures_FYX3: Tensor, size: tuple[int, int] | None = None, k: int =
     usable = (len(frames) - 1) // k * k + 1
     frames = frames[-usable:]
     if size is not None:
-        frames = _fill(frames, size)
+        frames = scaled_to_fill(frames, size)
     return frames.clamp(0, 1).transpose(0, 1)[None] * 2 - 1
 
 
 def to_pictures(clip_B3FYX: Tensor) -> Tensor:
     """Pictures [F, Y, X, 3] of a clip of one video."""
     return (clip_B3FYX[0].permute(1, 2, 3, 0).float().cpu() / 2 + 0.5).clamp(0, 1).contiguous()
-
-
-def _fill(frames_F3YX: Tensor, size: tuple[int, int]) -> Tensor:
-    Y, X = frames_F3YX.shape[2:]
-    scale = max(size[0] / Y, size[1] / X)
-    large = (max(size[0], round(Y * scale)), max(size[1], round(X * scale)))
-    if large != (Y, X):
-        frames_F3YX = functional.interpolate(
-            frames_F3YX, large, mode="bicubic", antialias=True, align_corners=False
-        )
-    top, left = ((have - want) // 2 for have, want in zip(large, size))
-    return torch.narrow(torch.narrow(frames_F3YX, 2, top, size[0]), 3, left, size[1])

@@ -1,10 +1,16 @@
-"""Tokenizers of random weights."""
+"""Models of random weights."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from kinetoscope.generator import Decoder, VideoGenerator
+from kinetoscope.generator.conditions import CONDITIONS
 from kinetoscope.tokenizer import QuantizerConfig, StackConfig, TokenizerConfig, VideoTokenizer
+from torch import nn
+
+from .mood import Mood
 
 
 @pytest.fixture(scope="session")
@@ -22,4 +28,17 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tokenizer = VideoTokenizer(config)
         tokenizer.fit_whitening([2 * torch.rand(2, 3, 5, 16, 16) - 1])
         tokenizer.save_pretrained(folder / name)
+    return folder
+
+
+@pytest.fixture
+def moody(generator: VideoGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a small model that takes a mood."""
+    monkeypatch.setitem(CONDITIONS, "mood", Mood())
+    torch.manual_seed(3)
+    decoder = Decoder(replace(generator.decoder.config, conditions=(("mood", 2),)))
+    for parameter in decoder.parameters():  # a fresh decoder does not read its conditions yet
+        nn.init.normal_(parameter, std=0.4)
+    folder = tmp_path / "moody"
+    VideoGenerator(decoder, generator.tokenizer, generator.text).save_pretrained(folder)
     return folder

@@ -5,33 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from kinetoscope.app.cli.parser import build_parser
 from kinetoscope.app.cli.sample import sample
 from kinetoscope.app.fields import Field, condition_fields, parse_values, read_values
-from kinetoscope.generator.conditions import CONDITIONS, Canvas, Condition, Features
+from kinetoscope.generator.conditions import CONDITIONS, Canvas
 from kinetoscope.generator.model.config import DecoderConfig
+
+from .mood import Mood
 
 CANVAS = Canvas(16, 24, 12.0, 33, 4)
 SIZES = {"vocab_size": 12, "grid": (2, 3), "text_dim": 10, "dim": 32, "heads": 4, "kv_heads": 2}
-
-
-class Mood(Condition):
-    """A condition made up in one file."""
-
-    name = "mood"
-    help = "how the video feels"
-    kind = "choice"
-    port = "header"
-    shape = "a word"
-    choices = ("calm", "wild")
-
-    def parse(self, text: str, canvas: Canvas, say: Any = print) -> str:
-        return text
-
-    def features(self, value: Any, videos: int, model: Any) -> Features:
-        index = self.choices.index(value)
-        return Features(torch.full((videos, 1), index), torch.ones(videos, 1, dtype=torch.bool))
 
 
 @pytest.fixture

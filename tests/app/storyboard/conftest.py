@@ -2,42 +2,17 @@
 
 import wave
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from kinetoscope.app.provenance.policy import GuardedGenerator
 from kinetoscope.app.storyboard.compose import Composer, Watching
 from kinetoscope.app.storyboard.read import read_file
-from kinetoscope.generator import Decoder, VideoGenerator
-from kinetoscope.generator.conditions import CONDITIONS, Canvas, Condition, Features
-from torch import nn
+from kinetoscope.generator import VideoGenerator
 
 RATE = 22_050
-
-
-class Mood(Condition):
-    """A condition made up in one file."""
-
-    name = "mood"
-    help = "how the video feels"
-    kind = "choice"
-    port = "header"
-    shape = "a word"
-    choices = ("calm", "wild")
-
-    def parse(self, text: str, canvas: Canvas, say: Any = print) -> str:
-        return text
-
-    def features(self, value: Any, videos: int, model: Any) -> Features:
-        index = self.choices.index(value)
-        return Features(torch.full((videos, 1), index), torch.ones(videos, 1, dtype=torch.bool))
-
-    def network(self, size: int, config: Any) -> nn.Module:
-        return nn.Embedding(size, config.dim)
 
 
 @pytest.fixture(scope="session")
@@ -45,19 +20,6 @@ def model(generator: VideoGenerator, tmp_path_factory: pytest.TempPathFactory) -
     """The folder of a model of random weights; 8 x 12 pixels, 4 frames of a latent frame."""
     folder = tmp_path_factory.mktemp("story") / "small"
     generator.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def moody(generator: VideoGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a small model that takes a mood."""
-    monkeypatch.setitem(CONDITIONS, "mood", Mood())
-    torch.manual_seed(3)
-    decoder = Decoder(replace(generator.decoder.config, conditions=(("mood", 2),)))
-    for parameter in decoder.parameters():  # a fresh decoder does not read its conditions yet
-        nn.init.normal_(parameter, std=0.4)
-    folder = tmp_path / "moody"
-    VideoGenerator(decoder, generator.tokenizer, generator.text).save_pretrained(folder)
     return folder
 
 

@@ -5,21 +5,16 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from fastapi.testclient import TestClient
 from kinetoscope.app.studio.gallery import Gallery
 from kinetoscope.app.studio.launch import Place, listen
 from kinetoscope.app.studio.live import Channel
 from kinetoscope.app.studio.models import Models
 from kinetoscope.app.studio.server import create_app
-from kinetoscope.generator import Decoder, VideoGenerator
-from kinetoscope.generator.conditions import CONDITIONS, Canvas, Condition, Features
-from torch import nn
 
 HOST = "127.0.0.1:8000"
 PATIENCE = 120.0  # seconds
@@ -29,40 +24,6 @@ CHROMIUM = (
 PHONE = {"width": 390, "height": 844}
 WIDE = {"width": 1280, "height": 860}
 BROWSER_PATIENCE = 60_000  # milliseconds
-
-
-class Mood(Condition):
-    """A condition made up in one file."""
-
-    name = "mood"
-    help = "how the video feels"
-    kind = "choice"
-    port = "header"
-    shape = "a word"
-    choices = ("calm", "wild")
-
-    def parse(self, text: str, canvas: Canvas, say: Any = print) -> str:
-        return text
-
-    def features(self, value: Any, videos: int, model: Any) -> Features:
-        index = self.choices.index(value)
-        return Features(torch.full((videos, 1), index), torch.ones(videos, 1, dtype=torch.bool))
-
-    def network(self, size: int, config: Any) -> nn.Module:
-        return nn.Embedding(size, config.dim)
-
-
-@pytest.fixture
-def moody(generator: VideoGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a small model with random weights that takes a mood."""
-    monkeypatch.setitem(CONDITIONS, "mood", Mood())
-    torch.manual_seed(3)
-    decoder = Decoder(replace(generator.decoder.config, conditions=(("mood", 2),)))
-    for parameter in decoder.parameters():  # a fresh decoder does not read its conditions yet
-        nn.init.normal_(parameter, std=0.4)
-    folder = tmp_path / "moody"
-    VideoGenerator(decoder, generator.tokenizer, generator.text).save_pretrained(folder)
-    return folder
 
 
 class Studio:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .conftest import PHONE, WIDE, Mood, Open, Served
+from ..mood import Mood
+from .conftest import PHONE, WIDE, Open, Served
 
 pytestmark = pytest.mark.browser
 

@@ -12,7 +12,8 @@ from kinetoscope.generator import SamplingParams, VideoGenerator
 from kinetoscope.generator.training.lora import LoraSize, add_lora, lora_weights, save_adapter
 from kinetoscope.tokenizer import VideoCodes
 
-from .conftest import HOST, Mood, Studio, open_studio
+from ..mood import Mood
+from .conftest import HOST, Studio, open_studio
 
 BALL = {"prompt": "a large red ball rolls to the right"}
 CUBE = {"prompt": "a big blue cube slides to the left"}
