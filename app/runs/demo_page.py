@@ -49,7 +49,7 @@ def write_page(path: Path, model: str, videos: Sequence[Shown]) -> None:
 <body>
 <h1>Videos by {escape(model)}</h1>
 <p>Every video was drawn by the model from the sentence below it; none is recorded. They come in the
-order in which they were asked for, and nothing was left out.</p>
+order in which they were asked for, each with the seed that was its turn.</p>
 <main>
 {figures}
 </main>
