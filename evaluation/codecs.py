@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +81,7 @@ def _encode(codec: Codec, clip: Tensor, quality: int) -> tuple[bytes, int]:
     file = io.BytesIO()
     spent = 0
     options = codec.options | {"crf": str(quality)}
-    with av.open(file, "w", format=codec.container) as container:
+    with _same_priority(), av.open(file, "w", format=codec.container) as container:
         stream: Any = container.add_stream(codec.encoder, rate=24, options=options)
         stream.pix_fmt = "yuv420p"
         stream.height, stream.width = clip.shape[2:]
@@ -90,6 +92,21 @@ def _encode(codec: Codec, clip: Tensor, quality: int) -> tuple[bytes, int]:
                 spent += _bits(codec, bytes(packet))
                 container.mux(packet)
     return file.getvalue(), spent
+
+
+@contextmanager
+def _same_priority() -> Iterator[None]:
+    """SVT-AV1 makes the process of an administrator real-time, and others then wait for all that it
+    does later. It gets its own priority back."""
+    if not hasattr(os, "sched_getscheduler"):  # Linux alone has it
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != before[0]:
+            os.sched_setscheduler(0, *before)
 
 
 def _bits(codec: Codec, packet: bytes) -> int:
