@@ -295,7 +295,7 @@ def _check_codes(engine: SamplingEngine, codes: Tensor, dims: int, sound: bool =
     axis more."""
     if dims == 3 and codes.numel() == 0:
         return
-    part = engine.parts[1] if sound else engine.parts[0]
+    part = engine.samplers[1 if sound else 0].part
     shape = [*codes.shape[: dims - 2], len(engine.seeds), part.cells, *part.books]
     if codes.dtype != torch.int64 or list(codes.shape) != shape:
         raise _Wrong(f"its codes are of shape {list(codes.shape)} and type {codes.dtype}")

@@ -4,8 +4,7 @@ A frame is drawn in parts (parts.py): its picture and, if asked for, its sound.
 
 Legend: B videos, R rows of the batch (B for each level of guidance), S text length, E text width,
 G cells of a part, Q codes of a cell, L tokens of a frame, X = L + 1 with one that is nowhere, T
-tokens of one forward, D model width, V vocabulary, K codes of a codebook, I = V + 3 with the starts
-of frames, hidden cells and nothing. Codes are [B, G], or [B, G, Q] if Q > 1.
+tokens of one forward, D model width. Codes are [B, G], or [B, G, Q] if Q > 1.
 """
 
 import copy
@@ -22,11 +21,10 @@ from ..model.attention import fastest_backend
 from ..model.decoder import Decoder
 from .conditioning import Conditioning
 from .cuda_graph import Capture, Work, graph_capture
-from .drafts import FrameDraft, ReadLogits, SpeculativeDraft, draft_steps, frame_ids
+from .drafts import FrameDraft, ReadLogits, draft_steps
 from .frame_ring import FrameRing
-from .noise import FrameNoise, gumbel_bits, uniform_noise
 from .params import SamplingParams
-from .parts import FramePart
+from .parts import PartSampler
 from .quantize import SamplingWeights
 from .schedule import ConditionSchedule, Given
 
@@ -80,47 +78,49 @@ class SamplingEngine:
         if sound and decoder.sound is None:
             raise ValueError("this model draws no sound")
         self.weights = weights or SamplingWeights(decoder)
-        self.part = self.weights.picture  # that is drawn, or was drawn last
-        self.parts = (
-            [self.part, self.weights.sound] if sound and self.weights.sound else [self.part]
-        )
         self.decoder = self.weights.decoder
         self.seeds = list(seeds)
         self.params = params
-        table = self.part.table_ID
+        table = self.weights.picture.table_ID
         self.capture = capture or graph_capture(table.device)
         # shapes that depend on no code
         self.static = self.capture is not None or table.device.type != "cpu"
+        parts = (self.weights.picture, self.weights.sound if sound else None)
+        self.samplers = [PartSampler(part, params, self.static) for part in parts if part]
+        self.part = self.samplers[0].part  # that is drawn, or was drawn last
         text = Features(text_BSE, text_mask_BS)
         self.conditioning = Conditioning(decoder, params, text, given)
         rows = self.conditioning.levels(0) * len(self.seeds)
         arguments = rows, params.window, undo, table.dtype, table.device
         self.ring = FrameRing(decoder.config, *arguments, backend or "matmul", self.static, sound)
-        # of each part a draft, and a round with it
-        self._graphs: dict[FramePart, tuple[FrameDraft, Work]] = {}
-        # of each part random bits, and of which frame and seeds they are
-        self._made: dict[FramePart, tuple[tuple[int, ...], Tensor]] = {}
         self.sinks = decoder.config.sinks
         self.remembered = self.ring.window + undo
-        self.past: list[Tensor] = []  # codes [B, G] of the sinks and of the last frames
-        self.sounds: list[Tensor] = []  # codes of their sound
         self._drawn: list[Tensor] = []  # codes of the parts of the open frame
         self.added_RXD: Tensor | None = None  # what conditions add to tokens of the open frame
         self.frames = 0  # latent frames so far, given and drawn
         self.forwards = 0  # runs of the decoder to draw them
-        self._needed: dict[FramePart, int] = {}  # of these, by the last frame
         self._run_prefix()
         if backend is None and self.device.type != "cpu":
             self.ring.backend = self._fastest_backend()
 
     @property
     def device(self) -> torch.device:
-        return self.weights.picture.table_ID.device
+        return self.weights.picture.device
 
     @property
     def sound(self) -> bool:
         """Whether frames have sound."""
-        return len(self.parts) > 1
+        return len(self.samplers) > 1
+
+    @property
+    def past(self) -> list[Tensor]:
+        """Codes [B, G] of the pictures of the sinks and of the last frames."""
+        return self.samplers[0].past
+
+    @property
+    def sounds(self) -> list[Tensor]:
+        """Codes of their sound; empty without sound."""
+        return self.samplers[1].past if self.sound else []
 
     def _fastest_backend(self) -> str:
         ring = self.ring
@@ -149,40 +149,42 @@ class SamplingEngine:
         """Take a frame as given: its codes, int64, become the past of the next one. Sound that is
         not given is drawn, if frames have sound."""
         self._drop_guidance()
-        self._run_frame(codes_BG, self.schedule.next(), sound_BG)
+        self._run_frame(
+            [codes_BG] if sound_BG is None else [codes_BG, sound_BG], self.schedule.next()
+        )
         if not self.sound:
-            self._append(codes_BG)
+            self._append([codes_BG])
         else:
-            self._append(codes_BG, self._draw(self.parts[1]) if sound_BG is None else sound_BG)
+            heard_BG = self._draw(self.samplers[1]) if sound_BG is None else sound_BG
+            self._append([codes_BG, heard_BG])
 
     @torch.inference_mode()
     def draw(self) -> Tensor:
         """Sample the next frame; the codes of its picture, int64 [B, G], or [B, G, Q] of several
         codebooks. Those of its sound are the last of `sounds`."""
         self._begin_frame()
-        self._append(*[self._draw(part) for part in self.parts])
+        self._append([self._draw(sampler) for sampler in self.samplers])
         return self.past[-1]
 
-    def _draw(self, part: FramePart) -> Tensor:
+    def _draw(self, sampler: PartSampler) -> Tensor:
         """The codes of a part of the open frame, whose parts before it are in."""
-        self.part = part
-        frame, play = self._next_round()
+        frame, play = self._next_round(sampler)
         # To ask a GPU whether a frame is complete is to wait for it: not before as many rounds as
         # the last one needed.
-        patience = self._needed.get(part, 0) if self.static else 0
+        patience = sampler.needed if self.static else 0
         for rounds in itertools.count(1):
             play()
             # the processor has nothing else to do while a GPU works on all these
             if rounds == patience:
-                self._bits(part, self.frames + 1)
+                sampler.bits(self.seeds, self.frames + 1)
             if rounds >= patience and frame.complete:
                 break
         self.forwards += rounds
-        self._needed[part] = int(frame.rounds_B.max())
+        sampler.needed = int(frame.rounds_B.max())
         codes_BG = frame.codes_BG.clone()
         # once it has run, so that all it needs is there
-        if self.capture is not None and part not in self._graphs:
-            self._graphs[part] = frame, self.capture(play)
+        if self.capture is not None and sampler.recorded is None:
+            sampler.recorded = frame, self.capture(play)
         return codes_BG
 
     @torch.inference_mode()
@@ -191,7 +193,7 @@ class SamplingEngine:
         after it as well, and ends it with `end_draft`."""
         self._begin_frame()
         self._drawn = []
-        return self._open_part(self.parts[0])
+        return self._open(self.samplers[0])
 
     @torch.inference_mode()
     def next_draft(self, frame: FrameDraft) -> FrameDraft | None:
@@ -199,13 +201,13 @@ class SamplingEngine:
         is one."""
         self.forwards += int(frame.rounds_B.max())
         self._drawn.append(frame.codes_BG.clone())
-        following = self.parts[len(self._drawn) :]
-        return self._open_part(following[0]) if following else None
+        following = self.samplers[len(self._drawn) :]
+        return self._open(following[0]) if following else None
 
     @torch.inference_mode()
     def end_draft(self) -> Tensor:
         """Take the frame whose parts are complete; the codes of its picture, int64 [B, G]."""
-        self._append(*self._drawn)
+        self._append(self._drawn)
         return self.past[-1]
 
     @torch.inference_mode()
@@ -218,13 +220,16 @@ class SamplingEngine:
         self.ring.begin_frame()
         self._add(self.schedule.next())
 
-    def _next_round(self) -> tuple[FrameDraft, Work]:
-        """The draft of the present part, and what runs the decoder once and draws some of its
-        codes."""
-        frame = self._open_part(self.part)
-        if self.part not in self._graphs:
+    def _open(self, sampler: PartSampler) -> FrameDraft:
+        self.part = sampler.part
+        return sampler.open(self.seeds, self.frames, self.ring.rows)
+
+    def _next_round(self, sampler: PartSampler) -> tuple[FrameDraft, Work]:
+        """A part's draft, and what runs the decoder once and draws some of its codes."""
+        frame = self._open(sampler)
+        if sampler.recorded is None:
             return frame, partial(self._round, frame)
-        recorded, replay = self._graphs[self.part]
+        recorded, replay = sampler.recorded
         recorded.load(frame)
         return recorded, replay
 
@@ -233,58 +238,13 @@ class SamplingEngine:
         states_RTD = self._states(frame.tokens(place_BT), place_BT)
         frame.verify(place_BT, self.read(states_RTD))
 
-    def _open_part(self, part: FramePart) -> FrameDraft:
-        self.part = part
-        device = self.device
-        noise = FrameNoise(self._bits(part, self.frames), self.params, device, self.static)
-        past = self.sounds if part is self.weights.sound else self.past
-        shape = len(self.seeds), part.cells, *part.books
-        guess_BG = past[-1] if past else torch.zeros(shape, dtype=torch.long, device=device)
-        steps = draft_steps(self.params, self.ring.rows, part.order, device.type)
-        arguments = part.order, guess_BG, part.codebook_size, noise, self.params, steps
-        if self.params.accelerate != "distribution" or part is self.weights.sound:
-            return FrameDraft(*arguments, self.static)
-        uniform_B2G = uniform_noise(self.seeds, self.frames, part.cells).to(device)
-        return SpeculativeDraft(*arguments, uniform_B2G, self.static)
-
-    def _bits(self, part: FramePart, frame: int) -> Tensor:
-        """Random bits of a frame, int32 [B, G * Q, K]; kept, because they may be made before their
-        turn."""
-        key = (frame, *self.seeds)
-        sizes = (part.cells * part.codes, part.codebook_size)
-        if part not in self._made or self._made[part][0] != key:
-            bits = (
-                torch.zeros(len(self.seeds), *sizes).int()
-                if self.params.greedy
-                else gumbel_bits(self.seeds, frame, *sizes, part.stream)
-            )
-            self._made[part] = key, bits
-        return self._made[part][1]
-
     def read(self, states_RTD: Tensor) -> ReadLogits:
-        """Gives the logits [B, T, K] of the codes that tokens with these states predict, one
-        codebook after another."""
-        part = self.part
-
-        def logits(drawn: Sequence[Tensor]) -> Tensor:
-            state_RTD = states_RTD
-            if part.depth is not None:
-                known_RTqD = self._vectors(part, drawn).repeat(self.levels, 1, 1, 1)
-                state_RTD = part.depth.step(states_RTD, known_RTqD)
-            return part.heads[len(drawn)](self.mix(state_RTD))
-
-        return logits
-
-    def _vectors(self, part: FramePart, drawn: Sequence[Tensor]) -> Tensor:
-        """Of the first codes of cells: of q times [B, T] codes, [B, T, q, D]."""
-        table_ID = part.table_ID
-        if not drawn:
-            return table_ID.new_zeros(len(self.seeds), 1, 0, table_ID.shape[1])
-        K = part.codebook_size
-        return table_ID[torch.stack([codes + K * q for q, codes in enumerate(drawn)], -1)]
+        """Gives the logits [B, T, K] of the codes that tokens of the present part with these states
+        predict, one codebook after another."""
+        return self.part.read(states_RTD, self.mix, self.levels)
 
     def mix(self, states_RTD: Tensor) -> Tensor:
-        """Guided states [B, T, D]. Logits are linear in them, so the head is needed only once."""
+        """Guided states [B, T, D]."""
         return self.conditioning.mix(states_RTD, self.levels)
 
     def _states(self, ids_BTQ: Tensor, place_BT: Tensor) -> Tensor:
@@ -319,39 +279,33 @@ class SamplingEngine:
             kept.copy_(added_RXD)  # a graph reads it where it is
         else:
             self.added_RXD = added_RXD
-            self._graphs = {}
+            self._forget_graphs()
 
-    def _run_frame(self, codes_BG: Tensor, given: Given, sound_BG: Tensor | None = None) -> None:
+    def _forget_graphs(self) -> None:
+        for sampler in self.samplers:
+            sampler.recorded = None
+
+    def _run_frame(self, codes: Sequence[Tensor], given: Given) -> None:
+        """Have the decoder read a frame whose parts, or the first of them, are given."""
         self.ring.begin_frame()
         self._add(given)
-        self._run_part(self.parts[0], codes_BG)
-        if self.sound and sound_BG is not None:
-            self._run_part(self.parts[1], sound_BG)
+        for sampler, codes_BG in zip(self.samplers, codes):
+            self.part = sampler.part
+            ids_BLQ = self.part.frame_ids(codes_BG)
+            place_L = torch.arange(self.part.order.length, device=ids_BLQ.device)
+            self._states(ids_BLQ, place_L.expand(ids_BLQ.shape[:2]))
 
-    def _run_part(self, part: FramePart, codes_BG: Tensor) -> None:
-        self.part = part
-        order = part.order
-        codes_BGQ = codes_BG if codes_BG.dim() == 3 else codes_BG[..., None]
-        first_Q = part.codebook_size * torch.arange(part.codes, device=codes_BG.device)
-        ids_BIQ = frame_ids(order, codes_BGQ + first_Q, len(part.table_ID))
-        ids_BLQ = ids_BIQ[:, order.carried_L]
-        place_L = torch.arange(order.length, device=ids_BLQ.device)
-        self._states(ids_BLQ, place_L.expand(ids_BLQ.shape[:2]))
-
-    def _append(self, codes_BG: Tensor, sound_BG: Tensor | None = None) -> None:
+    def _append(self, codes: Sequence[Tensor]) -> None:
+        """Take the codes of all parts of a frame."""
         self.frames += 1
-        self.past.append(codes_BG)
-        if sound_BG is not None:
-            self.sounds.append(sound_BG)
-        for past in (self.past, self.sounds):
-            if len(past) > self.sinks + self.remembered:
-                del past[self.sinks]
+        for sampler, codes_BG in zip(self.samplers, codes):
+            sampler.append(codes_BG, self.sinks, self.remembered)
         self.schedule.keep(self.sinks, self.remembered)
 
     def _drop_guidance(self) -> None:
         if self.levels > self.conditioning.levels(self.frames):
             self.ring = self.ring.select(torch.arange(len(self.seeds), device=self.device))
-            self._graphs = {}
+            self._forget_graphs()
 
     # ---- another prompt, another shot ----
 
@@ -371,20 +325,16 @@ class SamplingEngine:
         if window == "flush":
             self.cut()
         if window == "recompute":
-            self.past = self._last_of(self.past)
-            self.sounds = self._last_of(self.sounds)
+            for sampler in self.samplers:
+                del sampler.past[self.sinks : -self.ring.window]
             self.ring.flush(sinks=True)
             self.schedule.forget(self.sinks, self.ring.window)
-            sounds = self.sounds if self.sound else [None] * len(self.past)
-            for codes_BG, given, sound_BG in zip(self.past, self.schedule.past, sounds):
-                self._run_frame(codes_BG, given, sound_BG)
-
-    def _last_of(self, past: list[Tensor]) -> list[Tensor]:
-        """Those of the sinks and of the window."""
-        return past[: self.sinks] + past[self.sinks :][-self.ring.window :]
+            parts = [sampler.past for sampler in self.samplers]
+            for codes, given in zip(zip(*parts), self.schedule.past):
+                self._run_frame(codes, given)
 
     def _run_prefix(self) -> None:
-        self._graphs = {}  # the prefix is another tensor
+        self._forget_graphs()  # the prefix is another tensor
         prefix_RPD, mask_RP = self.conditioning.embed_prefix(self.levels)
         self.decoder.step(prefix_RPD, self.ring.set_prefix(mask_RP))
 
@@ -407,8 +357,8 @@ class SamplingEngine:
         """Begin another shot: the window is forgotten, prompts and sinks stay, the next frame
         follows the sinks."""
         self.ring.flush()
-        del self.past[self.sinks :]
-        del self.sounds[self.sinks :]
+        for sampler in self.samplers:
+            del sampler.past[self.sinks :]
         self.schedule.forget(self.sinks)
 
     # ---- going back, and other rows ----
@@ -430,9 +380,8 @@ class SamplingEngine:
             )
         self.ring.rewind(frames)
         self.frames -= frames
-        del self.past[len(self.past) - frames :]
-        if self.sound:
-            del self.sounds[len(self.sounds) - frames :]
+        for sampler in self.samplers:
+            del sampler.past[len(sampler.past) - frames :]
         self.schedule.rewind(frames)
 
     @torch.inference_mode()
@@ -446,12 +395,8 @@ class SamplingEngine:
         """
         new = copy.copy(self)
         rows_R = torch.tensor(videos, device=self.device)
-        new._graphs = {}
-        new._made = dict(self._made)
-        new._needed = dict(self._needed)
         new.seeds = list(seeds)
-        new.past = [codes_BG[rows_R] for codes_BG in self.past]
-        new.sounds = [codes_BG[rows_R] for codes_BG in self.sounds]
+        new.samplers = [sampler.select(rows_R) for sampler in self.samplers]
         new.conditioning = self.conditioning.select(rows_R)
         new.added_RXD = None
         B = len(self.seeds)
@@ -461,21 +406,17 @@ class SamplingEngine:
     def state(self) -> dict[str, Tensor]:
         """All that changes as the videos grow, for `load_state` of a session with the same
         decoder and params."""
-        own = {"frames": torch.tensor(self.frames), "past": _stacked(self.past)}
+        own = {"frames": torch.tensor(self.frames), "past": self.samplers[0].past_tensor()}
         if self.sound:
-            own["sounds"] = _stacked(self.sounds)
+            own["sounds"] = self.samplers[1].past_tensor()
         return own | self.ring.state() | self.conditioning.state()
 
     @torch.inference_mode()
     def load_state(self, state: dict[str, Tensor]) -> None:
         self.frames = int(state["frames"])
-        self.past = list(state["past"].to(self.device))
-        self.sounds = list(state["sounds"].to(self.device)) if self.sound else []
-        self._graphs = {}
+        for sampler, name in zip(self.samplers, ("past", "sounds")):
+            sampler.past = list(state[name].to(self.device))
+        self._forget_graphs()
         self.added_RXD = None
         self.conditioning.load_state(state, len(self.past))
         self.ring.load_state(state)
-
-
-def _stacked(past: list[Tensor]) -> Tensor:
-    return torch.stack(past) if past else torch.zeros(0, dtype=torch.long)

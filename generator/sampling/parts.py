@@ -3,18 +3,24 @@
 Each part has a table of what its tokens carry, an order in which they run, and heads that read
 their codes. The blocks between are the same.
 
-Legend: D model width, V codes of the part's codebooks together, I = V + 3 with a start, a hidden
-token and nothing.
+Legend: B videos, T tokens of one forward, G cells of the part, Q codes of a cell, D model width, K
+codes of a codebook, V = Q * K, I = V + 3 with a start, a hidden token and nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from ..model.depth import DepthDecoder
 from ..model.order import DecodeOrder
+from .cuda_graph import Work
+from .drafts import FrameDraft, ReadLogits, SpeculativeDraft, draft_steps, frame_ids
+from .noise import FrameNoise, gumbel_bits, uniform_noise
+from .params import SamplingParams
 
 PICTURE_STREAM, SOUND_STREAM = 0, 2  # of the noise; 1 is that of guesses accepted by chance
 
@@ -51,3 +57,114 @@ class FramePart:
     def books(self) -> tuple[int, ...]:
         """Axes that the codes of a token add to a tensor of codes."""
         return (self.codes,) if self.codes > 1 else ()
+
+    @property
+    def device(self) -> torch.device:
+        return self.table_ID.device
+
+    def frame_ids(self, codes_BG: Tensor) -> Tensor:
+        """What the tokens of a part that is given carry, int64 [B, L, Q], in their order."""
+        codes_BGQ = codes_BG if codes_BG.dim() == 3 else codes_BG[..., None]
+        first_Q = self.codebook_size * torch.arange(self.codes, device=codes_BG.device)
+        ids_BIQ = frame_ids(self.order, codes_BGQ + first_Q, len(self.table_ID))
+        return ids_BIQ[:, self.order.carried_L]
+
+    def read(self, states_RTD: Tensor, mix: Callable[[Tensor], Tensor], levels: int) -> ReadLogits:
+        """Gives the logits [B, T, K] of the codes that tokens with these states predict, one
+        codebook after another.
+
+        Args:
+            mix: what guidance makes of the states of `levels` rows of each video. Logits are linear
+                in them, so the head is needed only once.
+        """
+
+        def logits(drawn: Sequence[Tensor]) -> Tensor:
+            state_RTD = states_RTD
+            if self.depth is not None:
+                known_BTqD = self._vectors(drawn, len(states_RTD) // levels)
+                state_RTD = self.depth.step(states_RTD, known_BTqD.repeat(levels, 1, 1, 1))
+            return self.heads[len(drawn)](mix(state_RTD))
+
+        return logits
+
+    def _vectors(self, drawn: Sequence[Tensor], videos: int) -> Tensor:
+        """Of the first codes of cells: of q times [B, T] codes, [B, T, q, D]."""
+        table_ID = self.table_ID
+        if not drawn:
+            return table_ID.new_zeros(videos, 1, 0, table_ID.shape[1])
+        K = self.codebook_size
+        return table_ID[torch.stack([codes + K * q for q, codes in enumerate(drawn)], -1)]
+
+
+class PartSampler:
+    """Draws one part of the frames of an engine, and remembers what came before.
+
+    Args:
+        part: what is drawn.
+        params: how.
+        static: shapes that depend on no code.
+    """
+
+    def __init__(self, part: FramePart, params: SamplingParams, static: bool) -> None:
+        self.part = part
+        self.params = params
+        self.static = static
+        self.past: list[Tensor] = []  # codes [B, G] of the sinks and of the last frames
+        self.needed = 0  # forwards for the last frame
+        # a draft, and a round with it that a graph replays
+        self.recorded: tuple[FrameDraft, Work] | None = None
+        # random bits, and of which frame and seeds they are
+        self._made: tuple[tuple[int, ...], Tensor] | None = None
+
+    def open(self, seeds: Sequence[int], frame: int, rows: int) -> FrameDraft:
+        """The draft of this part of a frame, of which nothing is drawn.
+
+        Args:
+            seeds: one per video.
+            frame: its number.
+            rows: of the batch that the decoder runs.
+        """
+        part = self.part
+        device = part.device
+        noise = FrameNoise(self.bits(seeds, frame), self.params, device, self.static)
+        shape = len(seeds), part.cells, *part.books
+        guess_BG = self.past[-1] if self.past else torch.zeros(shape, dtype=torch.long).to(device)
+        steps = draft_steps(self.params, rows, part.order, device.type)
+        arguments = part.order, guess_BG, part.codebook_size, noise, self.params, steps
+        if self.params.accelerate != "distribution" or part.stream == SOUND_STREAM:
+            return FrameDraft(*arguments, self.static)
+        uniform_B2G = uniform_noise(seeds, frame, part.cells).to(device)
+        return SpeculativeDraft(*arguments, uniform_B2G, self.static)
+
+    def bits(self, seeds: Sequence[int], frame: int) -> Tensor:
+        """Random bits of a frame, int32 [B, G * Q, K]; kept, because they may be made before their
+        turn."""
+        key = (frame, *seeds)
+        if self._made is None or self._made[0] != key:
+            part = self.part
+            sizes = (part.cells * part.codes, part.codebook_size)
+            bits = (
+                torch.zeros(len(seeds), *sizes).int()
+                if self.params.greedy
+                else gumbel_bits(seeds, frame, *sizes, part.stream)
+            )
+            self._made = key, bits
+        return self._made[1]
+
+    def append(self, codes_BG: Tensor, sinks: int, remembered: int) -> None:
+        """Take the codes of a frame, and forget those of the oldest that is no sink."""
+        self.past.append(codes_BG)
+        if len(self.past) > sinks + remembered:
+            del self.past[sinks]
+
+    def select(self, rows_R: Tensor) -> PartSampler:
+        """For other videos: some of these, each any number of times."""
+        new = PartSampler(self.part, self.params, self.static)
+        new.past = [codes_BG[rows_R] for codes_BG in self.past]
+        new.needed = self.needed
+        new._made = self._made
+        return new
+
+    def past_tensor(self) -> Tensor:
+        """The codes of all frames that are remembered, int64 [T, B, G]."""
+        return torch.stack(self.past) if self.past else torch.zeros(0, dtype=torch.long)

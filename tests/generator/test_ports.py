@@ -304,7 +304,7 @@ def test_forwards_that_are_replayed_draw_the_same(decoder, text, given):
 
     engine = make(decoder, *text, SEEDS, GUIDED, given, capture=capture)
     assert torch.equal(draw(engine, 6), draw(make(decoder, *text, SEEDS, GUIDED, given), 6))
-    assert len(recorded) == len(engine.parts) == 2
+    assert len(recorded) == len(engine.samplers) == 2
 
 
 def test_another_prompt_reads_the_window_again_with_what_was_given(decoder, text, given):

@@ -145,7 +145,7 @@ def test_all_ways_to_draw_can_be_recorded(make_decoder, text, params):
 
 def test_what_waits_is_refused(make_decoder, text):
     session = SamplingEngine(make_decoder(), *text, [5, 6], capture=Counter())
-    session.static = False  # as without recording
+    session.static = session.samplers[0].static = False  # as without recording
     with pytest.raises(RuntimeError, match="waits for the device"):
         session.draw()
 
