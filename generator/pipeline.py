@@ -8,38 +8,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from torch import Tensor, nn
 
-from ..files.atomic import whole_folder
 from ..files.caller_settings import own_settings, wanted_device
-from ..files.config_fields import shown
 from ..files.fingerprint import fingerprint
 from ..files.hub import OnHub
 from ..files.hub.card import CardFacts
-from ..files.model_folder import find_folder, load_config, load_model, read_config, save_folder
+from ..files.model_folder import find_folder
 from ..tokenizer import VideoCodes, VideoTokenizer
-from ..tokenizer.enlarge import with_patch
+from . import saved_model
 from .arguments import numbers, several
 from .collected import Collected
 from .conditions import CONDITIONS, EVERY_MODEL
 from .conditions.init import beginning, beginning_sound
 from .conditions.text_encoder import TextEncoder
 from .model.codebooks import Codebooks
-from .model.decoder import Decoder, DecoderConfig
+from .model.decoder import Decoder
 from .sampling.engine import SamplingEngine
 from .sampling.params import SamplingParams
-from .sampling.quantize import SamplingWeights, has_lora, is_quantized, lighten
+from .sampling.quantize import SamplingWeights, lighten
 from .session import VideoSession
 
 if TYPE_CHECKING:
     from ..tokenizer.sound import SoundTokenizer
 
 Progress = Callable[[int], None]
-# most of a small model; stored in eight bits, which costs no bits per code
-TABLES = ("codes.full", "head.full", "sound.codes.full", "sound.head.full")
 
 
 class VideoGenerator(OnHub, nn.Module):
@@ -321,7 +316,7 @@ class VideoGenerator(OnHub, nn.Module):
     @property
     def id(self) -> str:
         """Short hash of decoder and tokenizer; a saved session carries it."""
-        return fingerprint(self._config(), self.decoder.state_dict())
+        return fingerprint(saved_model.config(self), self.decoder.state_dict())
 
     # ---- files ----
 
@@ -347,29 +342,8 @@ class VideoGenerator(OnHub, nn.Module):
         """
         device = wanted_device()
         with own_settings():
-            generator = cls._load(find_folder(name, "generator"), size)
+            generator = cls(*saved_model.load(find_folder(name, "generator"), size)).eval()
         return generator.lighten(dtype, quantize).to(device)
-
-    @classmethod
-    def _load(cls, folder: Path, size: int | None) -> Self:
-        told = read_config(folder)
-        if "lora" in told:
-            raise ValueError(
-                f"'{folder}' holds an adapter of model {shown(told.get('base'))} and no model; "
-                "give that as the model, and this as the adapter (--adapter, load_adapter)"
-            )
-        tokenizer_id = told.get("tokenizer")
-        config = load_config(folder, DecoderConfig.from_dict)
-        decoder = load_model(folder, lambda: Decoder(config))
-        tokenizer = VideoTokenizer.from_pretrained(folder / "tokenizer", library=False)
-        if tokenizer.id != tokenizer_id:
-            wanted = f"the decoder in {folder} learned the codes of tokenizer {tokenizer_id}"
-            raise ValueError(f"{wanted}, but the one beside it is {tokenizer.id}")
-        if size is not None:
-            cells = config.grid[0] * config.block
-            tokenizer = _of_size(tokenizer, folder, size, cells)
-        sound = _sound_tokenizer(folder, told.get("sound_tokenizer")) if decoder.sound else None
-        return cls(decoder, tokenizer, TextEncoder.from_pretrained(folder / "text"), sound).eval()
 
     def lighten(self, dtype: str = "float32", quantize: str | None = None) -> Self:
         """Make the decoder smaller and less exact, in place, to sample from it; tokenizer and text
@@ -393,31 +367,12 @@ class VideoGenerator(OnHub, nn.Module):
         Raises:
             ValueError: the decoder has eight bits per weight, or adapters beside its weights.
         """
-        if is_quantized(self.decoder):
-            raise ValueError(
-                "a quantized model cannot be saved; save it without, and quantize it when it is "
-                "loaded"
-            )
-        if has_lora(self.decoder):
-            raise ValueError(
-                "this model has an adapter beside its weights; call merge_lora(generator.decoder) "
-                "to make it part of them, or save_adapter to write it alone"
-            )
-        self.tokenizer.save_pretrained(Path(folder) / "tokenizer", half)
-        with whole_folder(Path(folder) / "text") as beside:
-            self.text.save_pretrained(beside, half)
-        if self.sound is not None:
-            self.sound.save_pretrained(Path(folder) / "sound", half)
-        save_folder(folder, self._config(), self.decoder.state_dict(), half, TABLES)
+        saved_model.save(self, folder, half)
 
     def card_facts(self) -> CardFacts:
         from .hub_card import facts
 
         return facts(self)
-
-    def _config(self) -> dict[str, Any]:
-        config = {**self.decoder.config.to_dict(), "tokenizer": self.tokenizer.id}
-        return config if self.sound is None else {**config, "sound_tokenizer": self.sound.id}
 
 
 def _frames(begin: Tensor | VideoCodes | None) -> int:
@@ -425,32 +380,3 @@ def _frames(begin: Tensor | VideoCodes | None) -> int:
     if begin is None:
         return 0
     return begin.num_frames if isinstance(begin, VideoCodes) else begin.shape[2]
-
-
-def _sound_tokenizer(folder: Path, wanted: Any) -> SoundTokenizer:
-    """The one in a model's folder, whose id the decoder's config tells."""
-    from ..tokenizer.sound import SoundTokenizer
-
-    sound = SoundTokenizer.from_pretrained(folder / "sound")
-    if sound.id != wanted:
-        raise ValueError(
-            f"the decoder in {folder} learned the codes of sound tokenizer {shown(wanted)}, but "
-            f"the one beside it is {sound.id}"
-        )
-    return sound
-
-
-def _of_size(own: VideoTokenizer, folder: Path, size: int, cells: int) -> VideoTokenizer:
-    """The tokenizer in `folder` that draws `cells` cells over `size` pixels."""
-    natural = cells * own.config.patch
-    if size == natural:
-        return own
-    try:
-        if size % cells:
-            raise ValueError(f"it must be a multiple of {cells}")
-        return with_patch(folder / "tokenizer", size // cells, library=False)
-    except ValueError as error:
-        raise ValueError(
-            f"the model in {folder} draws pictures of {natural} pixels; size {size} cannot be had: "
-            f"{error}"
-        ) from error
