@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,19 +24,18 @@ from ...data.ledger.card import save_training_data
 from ...tokenizer import VideoTokenizer
 from ...tokenizer.sound import SoundTokenizer
 from ...training.optimizer import MuonAdamW, total_steps
-from ..conditions import CONDITIONS, Features
 from ..conditions.text_encoder import TextEncoder, fit_once
-from ..model.codebooks import Codebooks
 from ..model.config import DecoderConfig, DecoderSize, check_shares
-from ..model.decoder import Decoder, with_conditions, with_sound
-from ..model.sound_config import SoundConfig
+from ..model.decoder import Decoder
 from ..pipeline import VideoGenerator
 from ..tokens.data_modules import FolderTokens, ShardTokens, TokenDataModule
+from .batch_parts import Batch, Given, Sound, given_in, sound_in
 from .callbacks import SampleImages, TrainingMonitor
-from .flaws import ContextFlaws, Uniform, disturb, uniform
+from .flaws import ContextFlaws, disturb, uniform
 from .fsdp import divide, gather, recompute_blocks
 from .linear_loss import linear_loss
 from .lora import LoraSize, add_lora, save_adapter
+from .start import fresh_start, start_from
 from .token_weights import TokenLoss
 
 __all__ = [
@@ -48,10 +46,6 @@ __all__ = [
     "TokenDataModule",
     "TokenLoss",
 ]
-
-Batch = dict[str, Tensor]
-Given = dict[str, Features]
-Sound = tuple[Tensor, Tensor]  # codes [B, T, K], and which clips are silent [B]
 
 
 class GeneratorModule(pl.LightningModule):
@@ -145,51 +139,35 @@ class GeneratorModule(pl.LightningModule):
         check_shares(sound_dropout=sound_dropout)
         if lora.rank and sound:
             raise ValueError("lora.rank cannot teach a model sound: leave sound out")
-        sounds: SoundTokenizer | None = None
-        if sound and init_from is None:
-            sounds = SoundTokenizer.from_pretrained(sound_tokenizer)
         if lora.rank and init_from is None:
             raise ValueError("lora.rank adapts a trained model: set init_from")
         if lora.rank and wavefront is not None:
             raise ValueError("lora.rank cannot change a model's decode order: leave wavefront out")
-        if fit_text and init_from is None:
-            fit_once(Path(text), world)
-        self._start: Decoder | None = None  # weights to begin with
-        self.base = ("", "")  # the model that adapters belong to
+        sounds = (sound_tokenizer, sound_tokens) if sound else None
         if init_from is None:
-            codec = VideoTokenizer.from_pretrained(tokenizer)
-            encoder = TextEncoder.from_pretrained(text)
-            self.codebooks = Codebooks.of(codec, codebooks, block)
-            self.config = DecoderConfig(
-                vocab_size=self.codebooks.vocab_size,
-                levels=self.codebooks.levels(codec.levels),
-                text_dim=encoder.dim,
-                grid=self.codebooks.grid(*grid),
-                codebooks=self.codebooks.count,
+            if fit_text:
+                fit_once(Path(text), world)
+            start = fresh_start(
+                tokenizer,
+                text,
+                size,
+                grid,
+                sounds,
+                codebooks=codebooks,
                 block=block,
                 depth_layers=depth_layers,
-                frames_per_latent=codec.config.frames_per_latent,
                 wavefront=wavefront or 0,
                 conditions=tuple((conditions or {}).items()),
-                sound=SoundConfig() if sounds is None else SoundConfig.of(sounds, sound_tokens),
-                **vars(size),
             )
         else:
-            shipped = VideoGenerator.from_pretrained(init_from)
-            codec = shipped.tokenizer
-            encoder = shipped.text
-            self._start = with_conditions(shipped.decoder, conditions or {}).train()
-            sounds = shipped.sound
-            if sound and sounds is None:
-                sounds = SoundTokenizer.from_pretrained(sound_tokenizer)
-                self._start = with_sound(self._start, SoundConfig.of(sounds, sound_tokens))
-            order = self._start.config.wavefront if wavefront is None else wavefront
-            self._start.config = self.config = replace(self._start.config, wavefront=order)
-            self.base = (init_from, shipped.id)
-            self.codebooks = shipped.codebooks
+            start = start_from(init_from, conditions or {}, sounds, wavefront)
+        self._start = start.decoder  # weights to begin with
+        self.base = start.base
+        self.codebooks = start.codebooks
+        self.config = start.config
         # torch does not find them in a tuple, so they are not in checkpoints
         self.learns_sound = sound
-        self._frozen = (codec.requires_grad_(False), encoder, sounds)
+        self._frozen = (start.tokenizer.requires_grad_(False), start.text, start.sound)
         self.loss = loss
         self.lr = lr
         self.muon_lr = muon_lr
@@ -300,8 +278,8 @@ class GeneratorModule(pl.LightningModule):
         mask = batch["text_mask"] & ~(draw(B, 1) < self.caption_dropout)
         hidden = draw(B, 1, 1, 1) < self.hidden_clips
         corrupt = hidden & (draw(*codes_BTHW.shape[:4]) < draw(B, 1, 1, 1))
-        given = self._given(batch, draw)
-        sound = self._sound(batch, draw)
+        given = given_in(batch, self.config, draw)
+        sound = sound_in(batch, draw, self.sound_dropout) if self.learns_sound else None
         past = codes_BTHW
         if self.flaws.clips:
 
@@ -335,16 +313,6 @@ class GeneratorModule(pl.LightningModule):
             self.log("train/bits_per_token", bits, prog_bar=True)
         return loss if heard is None else loss + self.loss.sound * self._sound_loss(heard, sound)
 
-    def _sound(self, batch: Batch, draw: Uniform | None = None) -> Sound | None:
-        """Codes of the sound [B, T, K] and which clips are without, bool [B]; with `draw`, some
-        are without it."""
-        if self.sound is None:
-            return None
-        silent_B = ~batch["heard"]
-        if draw is not None:
-            silent_B = silent_B | (draw(len(silent_B)) < self.sound_dropout)
-        return batch["sound"], silent_B
-
     def _sound_loss(self, heard: tuple[Tensor, Tensor], sound: Sound | None) -> Tensor:
         """Mean nats of the codes of sound of clips that have some."""
         assert sound is not None
@@ -355,30 +323,6 @@ class GeneratorModule(pl.LightningModule):
         loss = heard[0] / count.clamp(min=1)
         self.log("train/sound_loss", loss, sync_dist=True)
         return loss
-
-    def _given(self, batch: Batch, draw: Uniform | None = None) -> Given:
-        """What the batch gives of further conditions; with `draw`, some clips are without it."""
-        given: Given = {}
-        for name, size in self.config.conditions:
-            features = self._features(batch, name, size)
-            if features is None:
-                continue
-            there = features.given
-            if draw is not None:
-                kept_B1 = draw(len(there), 1) >= CONDITIONS[name].dropout
-                there = there & kept_B1.view(-1, *(1,) * (there.dim() - 1))
-            given[name] = Features(features.values, there)
-        return given
-
-    def _features(self, batch: Batch, name: str, size: int) -> Features | None:
-        """What a batch holds of a condition, by its name or among recorded actions."""
-        if name in batch:
-            return Features(batch[name], batch[f"{name}_given"])
-        if "recorded" not in batch:
-            return None
-        features = CONDITIONS[name].recorded(batch["recorded"], self.config.frames_per_latent, size)
-        T = batch["codes"].shape[1]
-        return features and Features(features.values[:, :T], features.given[:, :T])
 
     def _nats(
         self,
@@ -432,8 +376,8 @@ class GeneratorModule(pl.LightningModule):
         codes = batch["codes"]
         text = batch["text"]
         mask = batch["text_mask"]
-        given = self._given(batch)
-        sound = self._sound(batch)
+        given = given_in(batch, self.config)
+        sound = sound_in(batch) if self.learns_sound else None
         other = text.roll(1, 0), mask.roll(1, 0)
         (_, nats), heard = self._nats(model, codes, codes, text, mask, given, sound=sound)
         bits_BTG = nats.flatten(2) / math.log(2)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from kinetoscope.generator import TextEncoder, VideoGenerator
 from kinetoscope.generator.tokens.batch import Stage
+from kinetoscope.generator.training.batch_parts import given_in
 from kinetoscope.generator.training.module import DecoderSize, GeneratorModule, TokenLoss
 from torch import nn
 
@@ -215,7 +216,7 @@ def test_a_decoder_learns_from_a_condition(fresh: Callable[..., Any]) -> None:
                 seen["codes"],
                 seen["text"],
                 seen["text_mask"],
-                module._given(seen),
+                given_in(seen, module.config),
             )[0][1][:, 0].mean()
         )
     assert losses["with"] < 0.3 * losses["without"]
