@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from ..files.caller_settings import own_settings
@@ -116,6 +117,25 @@ class VideoSession:
         pixels, past = generator.tokenizer.decode_step(indices, self.pasts[-1])
         self.pasts.append(past)
         return pixels
+
+    @own_settings()
+    @torch.inference_mode()
+    def remembered(self) -> Tensor:
+        """Pixels of the frames that the next one is drawn from, and of those that are given and
+        wait: float [B, 3, F, Y, X] in [-1, 1]. F is 0 before the first frame."""
+        generator = self.generator
+        grid = generator.decoder.config.grid
+        past = self.engine.past
+        state: State = {}
+        shown = [torch.zeros(len(self.prompts), 3, 0, *generator.size)]
+        for i, codes_BG in enumerate([*past, *self.given]):
+            back = len(past) - i
+            if 0 <= back < len(self.pasts):
+                state = self.pasts[-1 - back]
+            indices = generator.codebooks.give(codes_BG.unflatten(1, (1, *grid)))
+            pixels, state = generator.tokenizer.decode_step(indices, state)
+            shown.append(pixels)
+        return torch.cat([pixels.to(shown[-1].device) for pixels in shown], dim=2)
 
     @own_settings()
     def set_prompt(self, prompt: str | Sequence[str], window: Window = "keep") -> None:

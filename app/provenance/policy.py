@@ -196,14 +196,24 @@ class GuardedGenerator(VideoGenerator):
         return super().features(name, value, videos)
 
     def load_session(self, path: str | os.PathLike[str]) -> VideoSession:
-        """As `VideoGenerator.load_session`, if the gate allows its sentences."""
+        """As `VideoGenerator.load_session`, if the gate allows its sentences, and the frames that
+        it goes on from, which are asked about as an `init`.
+
+        Raises:
+            Refused: the gate does not allow them, or only with changes to the frames.
+        """
         token = _is_checked.set(True)
         try:
             session = super().load_session(path)
+            frames = session.remembered()
+            given = {"init": frames} if frames.shape[2] else {}
+            prompts, passed = self.checked(session.prompts, given)
+            if passed.get("init") is not given.get("init"):
+                raise Refused("this is not drawn: the frames that it goes on from are not allowed")
+            if prompts != session.prompts:
+                session.set_prompt(prompts)
         finally:
             _is_checked.reset(token)
-        for prompt in session.prompts:
-            self.gate.check(Request(prompt))
         return session
 
     def checked(

@@ -64,6 +64,7 @@ COMMANDS = {name: text.split() for name, text in TEXTS.items()}
 KEPT = ("sample", "reconstruct-one")  # Ctrl-C keeps the frames that were made so far
 # 75 says that a training run has a checkpoint to go on from.
 ENDS = {signal.SIGTERM: (0, 130, 75), signal.SIGKILL: (0, -9)}
+MOST_WRITING = 0.002  # seconds between the sight of a file that is being written and a kill
 MORE_BYTES = 256 << 10  # of a full disk, beyond what the command writes
 
 
@@ -151,17 +152,17 @@ class Tries:
     # ---- kills ----
 
     def kill(self, number: signal.Signals, turn: int) -> None:
-        """Half of the moments are those in which a file is being written."""
-        self.empty(old=turn % 3 == 0)
-        moment = self.dice.random() * self.seconds
+        """Two of three moments are those in which the next file is being written."""
+        self.empty(old=turn % 4 == 0)
+        is_writing = turn % 3 != 0
+        moment = self.dice.random() * self.seconds * (0.8 if is_writing else 1.0)
         child = start(self.words, self.work, self.scratch)
         begin = time.monotonic()
         while time.monotonic() - begin < moment:
             time.sleep(0.001)
-        is_writing = turn % 2 == 0
         while is_writing and not parts(self.work) and is_running(child):
-            time.sleep(0.001)
-        time.sleep(self.dice.random() * 0.03 * self.seconds if is_writing else 0)
+            time.sleep(0.0005)
+        time.sleep(self.dice.random() * MOST_WRITING if is_writing else 0)
         what = f"{number.name} after {time.monotonic() - begin:.2f} of {self.seconds:.2f} s"
         self.writing += bool(parts(self.work)) and is_running(child)
         os.kill(child, number)

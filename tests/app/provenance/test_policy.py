@@ -103,6 +103,45 @@ def test_a_change_reaches_later_prompts(guarded: Callable[..., GuardedGenerator]
     assert session.prompts == ["a red ball", "a cube"]
 
 
+class NoBegin:
+    """Refuses to go on from a picture."""
+
+    def __init__(self) -> None:
+        self.seen: list[torch.Tensor] = []
+
+    def __call__(self, request: Request) -> Answer:
+        if "init" not in request.conditions:
+            return allow(request)
+        self.seen.append(request.conditions["init"])
+        return refuse("this picture is known")
+
+
+def test_a_saved_session_is_asked_about_the_frames_that_it_goes_on_from(
+    guarded: Callable[..., GuardedGenerator], generator: VideoGenerator, tmp_path: Path
+) -> None:
+    path = tmp_path / "saved.safetensors"
+    saved = generator.session("a red ball", seed=0)
+    drawn = torch.cat([next(saved), next(saved)], dim=2)
+    saved.save(path)
+    policy = NoBegin()
+    with pytest.raises(Refused, match="this picture is known"):
+        guarded(policy).load_session(path)
+    assert torch.equal(policy.seen[0], drawn)
+
+
+def test_a_changed_sentence_of_a_saved_session_is_the_one_that_goes_on(
+    guarded: Callable[..., GuardedGenerator], generator: VideoGenerator, tmp_path: Path
+) -> None:
+    path = tmp_path / "saved.safetensors"
+    saved = generator.session("a blue ball", seed=0)
+    next(saved)
+    saved.save(path)
+    saved.set_prompt("a red ball")
+    again = guarded(RedInstead()).load_session(path)
+    assert again.prompts == ["a red ball"]
+    assert torch.equal(next(again), next(saved))
+
+
 def test_a_policy_that_fails_refuses(guarded: Callable[..., GuardedGenerator]) -> None:
     with pytest.raises(Refused, match="could not be asked"):
         guarded(Fails()).session("a red ball")
