@@ -203,15 +203,28 @@ def _clear_leavings(path: Path) -> None:
     """Remove what killed processes left of `path`; what a living one writes is locked."""
     ours = re.compile(rf"{re.escape(_beginning(path))}[0-9a-f]{{8}}{re.escape(END)}")
     for entry in path.parent.iterdir() if path.parent.is_dir() else ():
-        if not ours.fullmatch(entry.name):
-            continue
-        with contextlib.suppress(OSError):
-            handle = os.open(entry, os.O_RDONLY)
-            try:
-                if _lock(handle):
-                    _remove(entry)
-            finally:
-                os.close(handle)
+        if ours.fullmatch(entry.name):
+            _remove_unlocked(entry)
+
+
+def clear_leavings(folder: Path, ending: str) -> None:
+    """Remove what killed processes left, in a folder and all in it, of files whose names end so,
+    such as ".ckpt"; for names that nobody may ever write again."""
+    ours = re.compile(rf"\..*{re.escape(ending)}\.[0-9a-f]{{8}}{re.escape(END)}")
+    for entry in folder.rglob(f".*{ending}.*{END}"):
+        if ours.fullmatch(entry.name):
+            _remove_unlocked(entry)
+
+
+def _remove_unlocked(entry: Path) -> None:
+    """Remove a leaving, unless a living process writes it."""
+    with contextlib.suppress(OSError):
+        handle = os.open(entry, os.O_RDONLY)
+        try:
+            if _lock(handle):
+                _remove(entry)
+        finally:
+            os.close(handle)
 
 
 def _lock(handle: int) -> bool | None:

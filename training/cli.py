@@ -27,6 +27,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from ..files import moved
+from ..files.atomic import clear_leavings
 from .checkpoints import WholeCheckpoints, check_checkpoint, newest_checkpoint
 from .config_file import check_named_configs
 from .did_you_mean import name_nearest
@@ -103,7 +104,10 @@ class TrainingCLI(LightningCLI):
         would be mixed with those of another one that is on its way."""
         with contextlib.ExitStack() as leaving:
             if subcommand == "fit" and self.trainer.is_global_zero:
-                leaving.enter_context(_alone_in(Path(self.trainer.default_root_dir)))
+                root = Path(self.trainer.default_root_dir)
+                leaving.enter_context(_alone_in(root))
+                # a killed run's checkpoint: this run has a folder of its own, and other names
+                clear_leavings(root, ".ckpt")
             super()._run_subcommand(subcommand)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:

@@ -64,8 +64,8 @@ def serve(
     disclosure.check()
     try:
         from ..serve.main import make_key, run_server
-        from ..serve.queue import QueueLimits
         from ..serve.settings import ServeSettings
+        from ..serve.store.queue import QueueLimits
     except ModuleNotFoundError as error:
         raise ValueError(
             f"kinetoscope serve needs '{error.name}'; install it with: "

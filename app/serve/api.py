@@ -14,10 +14,10 @@ from starlette.datastructures import UploadFile
 from ..provenance.policy import Refused
 from ..provenance.policy import Request as Wish
 from .errors import ApiError, wrong_field
-from .keys import Client
-from .queue import Video, new_id
 from .request import VideoRequest, condition_of, read_request
 from .server_state import ServerState
+from .store.keys import Client
+from .store.queue import Video, new_id
 from .workers.uploads import UploadFolder, from_data_url
 
 MOST_FIELDS = 100

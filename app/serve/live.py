@@ -21,9 +21,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from ..fields import read_values
 from .api import check_policy
 from .errors import ApiError, wrong_field
-from .keys import Client
 from .request import read_request
 from .server_state import ServerState
+from .store.keys import Client
 
 PICTURE = b"\x01"
 STATE = b"\x02"

@@ -11,10 +11,10 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .application import create_app
-from .database import Database
 from .guards import LOOPBACK
-from .keys import Client, Keys
 from .settings import ServeSettings
+from .store.database import Database
+from .store.keys import Client, Keys
 
 FIRST_WORDS = 15.0  # seconds in which a connection must have sent the head of a request
 KEEP_ALIVE = 15  # seconds for which one may stay without a request

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 
-from .queue import VideoQueue
+from .store.queue import VideoQueue
 from .workers.pool import WorkerPool
 
 TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -15,14 +15,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from ..provenance.policy import Gate, load_policies
-from .database import Database
-from .keys import Keys
 from .logs import log
 from .metrics import Metrics
-from .queue import VideoQueue
 from .request import request_schema
 from .served_model import ServedModel
 from .settings import ServeSettings
+from .store.database import Database
+from .store.keys import Keys
+from .store.queue import VideoQueue
 from .workers.pool import WorkerPool
 
 TIDY = 5.0  # seconds between two rounds of housekeeping

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 from ..provenance.options import Disclosure, Rules
-from .queue import QueueLimits
+from .store.queue import QueueLimits
 
 BATCH = 8  # videos that a worker draws at a time
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from kinetoscope.files.atomic import (
+    clear_leavings,
     rewritten,
     scratch_folder,
     whole_file,
@@ -227,3 +228,17 @@ def test_what_is_being_written_can_be_rewritten(tmp_path: Path, new: bytes) -> N
             file.write(new)
     assert (tmp_path / "a").read_bytes() == new
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_leavings_of_checkpoints_are_cleared_and_nothing_else(tmp_path: Path) -> None:
+    inside = tmp_path / "version_0" / "checkpoints"
+    inside.mkdir(parents=True)
+    left = inside / ".step=4.ckpt.0123abcd.part"
+    kept = [inside / "step=2.ckpt", inside / ".notes.ckpt.part", inside / ".a.png.0123abcd.part"]
+    for path in (left, *kept):
+        path.write_bytes(b"x")
+    with whole_path(inside / "step=6.ckpt") as living:
+        living.write_bytes(b"y")
+        clear_leavings(tmp_path, ".ckpt")
+        assert sorted(inside.iterdir()) == sorted([*kept, living])
+    assert (inside / "step=6.ckpt").read_bytes() == b"y"

@@ -28,6 +28,7 @@ from tries import (
     content,
     import_all,
     in_fork,
+    meaning,
     parts,
     start,
     temporary,
@@ -125,7 +126,7 @@ class Tries:
             return True  # of a table in the middle of a run: it is written as a whole
         if name.endswith(".ckpt"):
             return True  # checked by itself
-        if in_fork(content, path.parent)[path.name] == self.wanted[name]:
+        if in_fork(meaning, path) == self.wanted[name]:
             return True
         if self.name.startswith("fit"):  # an export of an earlier step
             return True

@@ -22,9 +22,9 @@ from ...fields import parse_values
 from ...provenance.generation import Generation, Ingredient
 from ...provenance.watermark import Mark
 from ...provenance.writer import Signing
-from ..queue import Video, VideoQueue
 from ..request import VideoRequest
 from ..served_model import ServedModel
+from ..store.queue import Video, VideoQueue
 from .uploads import load_values
 
 AHEAD = 2  # latent frames that are drawn before a watcher has taken those before them

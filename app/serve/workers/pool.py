@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from ..logs import log
-from ..queue import VideoQueue
 from ..settings import ServeSettings
+from ..store.queue import VideoQueue
 from .worker import run_worker
 
 Listener = Callable[[tuple[Any, ...]], object]

@@ -23,12 +23,12 @@ from ....generator.devices import choose_device
 from ...fields import parse_values
 from ...provenance.policy import Gate, GuardedGenerator, Refused, acting_for, load_policies
 from ...provenance.writer import Signing
-from ..database import Database
 from ..logs import log
-from ..queue import Video, VideoQueue
 from ..request import VideoRequest
 from ..served_model import ServedModel
 from ..settings import ServeSettings
+from ..store.database import Database
+from ..store.queue import Video, VideoQueue
 from .drawing import Drawing, DrawingPlace, LiveDrawing, QueuedDrawing, start_session
 
 LOOK = 1.0  # seconds between two looks into the queue of a worker that nobody wakes

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from kinetoscope.app.provenance.policy import allow, refuse
-from kinetoscope.app.serve.keys import Client
+from kinetoscope.app.serve.store.keys import Client
 from kinetoscope.data.video import read_clip, to_uint8
 from PIL import Image
 

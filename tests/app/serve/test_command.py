@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from kinetoscope.app.cli.main import main
-from kinetoscope.app.serve.database import Database
-from kinetoscope.app.serve.keys import Keys
 from kinetoscope.app.serve.settings import ServeSettings
+from kinetoscope.app.serve.store.database import Database
+from kinetoscope.app.serve.store.keys import Keys
 
 
 def test_a_key_is_made_and_printed_once(here: Path, capsys):

@@ -4,9 +4,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from kinetoscope.app.serve.database import NAME, Database
 from kinetoscope.app.serve.errors import ApiError
-from kinetoscope.app.serve.keys import Client, Keys
+from kinetoscope.app.serve.store.database import NAME, Database
+from kinetoscope.app.serve.store.keys import Client, Keys
 
 
 @pytest.fixture

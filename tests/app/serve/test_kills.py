@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 import pytest
-from kinetoscope.app.serve.database import Database
-from kinetoscope.app.serve.queue import VideoQueue
+from kinetoscope.app.serve.store.database import Database
+from kinetoscope.app.serve.store.queue import VideoQueue
 from kinetoscope.data.video import read_clip
 
 PROMPTS = ["a red ball rolls", "a blue cube falls slowly", "a red cube"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from kinetoscope.app.serve.keys import Client
+from kinetoscope.app.serve.store.keys import Client
 from kinetoscope.data.video import to_uint8
 from PIL import Image
 from torch import Tensor

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from kinetoscope.app.serve.database import Database
 from kinetoscope.app.serve.errors import ApiError
-from kinetoscope.app.serve.queue import ATTEMPTS, QueueLimits, Video, VideoQueue
+from kinetoscope.app.serve.store.database import Database
+from kinetoscope.app.serve.store.queue import ATTEMPTS, QueueLimits, Video, VideoQueue
 
 REQUEST = {"prompt": "a red ball"}
 
@@ -144,8 +144,8 @@ def test_time_ends_waiting_and_keeping(tmp_path, monkeypatch):
 
 CLIENT = """
 import sys
-from kinetoscope.app.serve.database import Database
-from kinetoscope.app.serve.queue import VideoQueue
+from kinetoscope.app.serve.store.database import Database
+from kinetoscope.app.serve.store.queue import VideoQueue
 queue = VideoQueue(Database(sys.argv[1]))
 while True:
     print(queue.accept("ada", {"prompt": "a ball"}, 9, max_active=10**6).id, flush=True)

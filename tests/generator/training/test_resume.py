@@ -372,7 +372,10 @@ def test_a_killed_run_has_the_losses_of_one_that_was_not(
     newest = newest_checkpoint(tmp_path / "killed")
     assert newest is not None and "step=8" in newest.name
     newest.write_bytes(newest.read_bytes()[:-1000])
+    left = newest.with_name(".step=9.ckpt.0123abcd.part")
+    left.write_bytes(b"as a kill leaves it")
     assert fit(tmp_path / "killed", 99, "--ckpt_path=last") == 0
+    assert not left.exists()
     whole = losses(tmp_path / "whole")
     resumed = losses(tmp_path / "killed")
     assert len(whole) == 12 and resumed == whole

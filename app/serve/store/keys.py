@@ -14,8 +14,8 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
+from ..errors import ApiError
 from .database import Database
-from .errors import ApiError
 
 ANYBODY = "anybody"  # who asks where there are no keys
 MINUTE = 60.0

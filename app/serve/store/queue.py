@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..errors import ApiError
 from .database import Database
-from .errors import ApiError
 
 Status = Literal["queued", "in_progress", "completed", "failed"]
 LEASE = 60.0  # seconds without a sign of progress after which a video is given to another worker

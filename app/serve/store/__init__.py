@@ -1,0 +1,1 @@
+"""What a server keeps in its folder: the queue, keys, and what it has to tell others."""
