@@ -43,8 +43,8 @@ def prefetch(items: Iterable[Item], ahead: int = AHEAD) -> Generator[Item, None,
             ready.put((END, error))
 
     thread = threading.Thread(target=work, name="prefetch", daemon=True)
-    thread.start()
     try:
+        thread.start()  # in here, because Ctrl-C may come while it starts
         while True:
             item, error = ready.get()
             if error is not None:
@@ -57,7 +57,8 @@ def prefetch(items: Iterable[Item], ahead: int = AHEAD) -> Generator[Item, None,
     finally:
         stopped.set()
         slots.release()
-        thread.join()
+        if thread.ident is not None:
+            thread.join()
 
 
 def _each(items: Iterable[Item]) -> Generator[Item, None, None]:

@@ -49,6 +49,7 @@ def start(words: list[str], folder: Path, scratch: Path, told: int = -1) -> int:
     """Fork a process that runs a command in `folder`; its number. What it says goes to files in
     `scratch`; `told` is a pipe that takes the names of the modules that it has imported."""
     assert len(os.listdir("/proc/self/task")) == 1
+    FORK_SERVER.ensure_running()  # it dies with a client that is killed in the middle of a request
     number = os.fork()
     if number:
         return number
