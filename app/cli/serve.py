@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 from ..provenance.options import Disclosure, Rules
@@ -21,6 +22,7 @@ def serve(
     disk: float = 10.0,
     keep: float = 168.0,
     grace: float = 30.0,
+    webhook: str | None = None,
     new_key: str | None = None,
     dtype: Precision = "float32",
     quantize: Literal["none", "int8"] = "none",
@@ -47,6 +49,8 @@ def serve(
         keep: hours for which a finished video is kept.
         grace: seconds that running videos have when the server is told to end; what is not done by
             then waits for the next start.
+        webhook: an address that is told when a video has ended, with messages that the secret in
+            the environment variable KINETOSCOPE_WEBHOOK_SECRET signs.
         new_key: make a key for a client of this name, print it, and end.
         dtype: float32, or bfloat16, which takes half the memory and gives another video, about as
             good.
@@ -66,6 +70,7 @@ def serve(
         from ..serve.main import make_key, run_server
         from ..serve.settings import ServeSettings
         from ..serve.store.queue import QueueLimits
+        from ..serve.webhooks.receiver import SECRET, Webhook
     except ModuleNotFoundError as error:
         raise ValueError(
             f"kinetoscope serve needs '{error.name}'; install it with: "
@@ -86,6 +91,7 @@ def serve(
         limits=QueueLimits(keep=keep * 3600, disk=int(disk * 10**9)),
         disclosure=disclosure,
         rules=rules,
+        webhook=None if webhook is None else Webhook(webhook, os.environ.get(SECRET, "")),
     )
     if new_key is not None:
         print(make_key(folder, new_key))

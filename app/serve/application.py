@@ -22,6 +22,7 @@ from .logs import log
 from .metrics import TYPE
 from .server_state import ServerState, alone_in
 from .settings import ServeSettings
+from .webhooks.events import Webhooks
 
 
 def create_app(settings: ServeSettings, hosts: tuple[str, ...] | None = LOOPBACK) -> FastAPI:
@@ -38,15 +39,19 @@ def create_app(settings: ServeSettings, hosts: tuple[str, ...] | None = LOOPBACK
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with alone_in(state.folder):
+            webhooks = Webhooks(state.queue.database, settings.webhook)
+            await asyncio.to_thread(webhooks.start)
             # what a server drew that was killed
             given_back = await asyncio.to_thread(state.queue.hand_back)
             log("server started", model=state.model.name, given_back=given_back)
             state.pool.start()
             tidy = asyncio.create_task(state.keep_tidy())
+            telling = asyncio.create_task(webhooks.run())
             try:
                 yield
             finally:
                 tidy.cancel()
+                telling.cancel()
                 await asyncio.to_thread(state.pool.stop, settings.grace)
                 log("server stopped")
 

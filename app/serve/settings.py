@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..provenance.options import Disclosure, Rules
 from .store.queue import QueueLimits
+from .webhooks.receiver import Webhook
 
 BATCH = 8  # videos that a worker draws at a time
 
@@ -31,6 +32,7 @@ class ServeSettings:
         limits: of the queue.
         disclosure: what the videos say of where they came from.
         rules: who is asked before anything is drawn.
+        webhook: who is told when a video has ended; None for nobody.
     """
 
     folder: str
@@ -50,6 +52,7 @@ class ServeSettings:
     limits: QueueLimits = field(default_factory=QueueLimits)
     disclosure: Disclosure = field(default_factory=Disclosure)
     rules: Rules = field(default_factory=Rules)
+    webhook: Webhook | None = None
 
     def worker_count(self) -> int:
         """Processes that draw: one for each core, with one thread, so that none waits for another
