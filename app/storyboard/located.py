@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
+from ...training.config_file import check_config
+
 MOST_VALUES = 20_000
 DEEPEST = 12  # a storyboard needs five
 MOST_BYTES = 4 << 20
@@ -110,22 +112,17 @@ def from_yaml(path: Path) -> Located:
 
     if path.stat().st_size > MOST_BYTES:
         raise ValueError(f"'{path}' has more than {MOST_BYTES >> 20} MiB; it is no storyboard")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(f"'{path}' is no text in UTF-8") from None
-    loader = yaml.SafeLoader(text)
+    check_config(path)
+    loader = yaml.SafeLoader(path.read_text(encoding="utf-8-sig"))
     try:
         node = loader.get_single_node()
         if node is None:
             raise ValueError(f"'{path}' is empty; write a list of shots under 'shots:'")
         return _Nodes(loader, path.name).located(node, 0)
-    except yaml.MarkedYAMLError as error:
+    except yaml.MarkedYAMLError as error:  # such as a second document
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        raise ValueError(f"{path.name}{line}: this is no YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path.name}: this is no YAML: {error}") from None
+        raise ValueError(f"'{path}' cannot be read as a storyboard{line}") from None
     finally:
         loader.dispose()
 
@@ -149,15 +146,30 @@ class _Nodes:
             return Located(self._table(node, depth), where)
         if isinstance(node, yaml.SequenceNode):
             return Located([self.located(item, depth + 1) for item in node.value], where)
-        value = self.loader.construct_object(node)
+        value = self._scalar(node, where)
         if value is not None and not isinstance(value, bool | int | float | str):
             value = str(node.value)  # such as a date
         return Located(value, where)
 
+    def _scalar(self, node: Any, where: str) -> Any:
+        """What a word of YAML means. A message never repeats the word: it may be a secret."""
+        import yaml
+
+        try:
+            return self.loader.construct_object(node)
+        except yaml.YAMLError:
+            raise ValueError(f"{where}: a storyboard has no values with such a tag") from None
+        except ValueError:  # such as the 99th of a month
+            raise ValueError(f"{where}: this is no date, time or number; quote text") from None
+
     def _table(self, node: Any, depth: int) -> dict[str, Located]:
+        import yaml
+
         table: dict[str, Located] = {}
         for key, value in node.value:
             line = f"{self.name}, line {key.start_mark.line + 1}"
+            if not isinstance(key, yaml.ScalarNode):
+                raise ValueError(f"{line}: a key must be a word, not a list or a table")
             name = str(key.value)
             if name in table:
                 raise ValueError(f"{line}: the key '{name}' stands here for the second time")

@@ -64,7 +64,7 @@ shots:
     ("text", "message"),
     [
         ("", "'{path}' is empty; write a list of shots under 'shots:'"),
-        ("shots: [", "line 1: this is no YAML: "),
+        ("shots: [", "'{path}' cannot be read as YAML, line 2, column 1: "),  # where it ends
         ("shots:\n  - say: a ball\n", "line 2: a shot needs a length, such as 'for: 3 s'"),
         ("shots:\n  - say: a ball\n    for: soon\n", "line 3: for must be a time such as 2.5 s"),
         ("shots:\n  - say: a ball\n    for: 0 s\n", "line 3: for must be above 0"),
@@ -112,6 +112,33 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, message: st
     wanted = message.format(path=path, folder=tmp_path)
     assert wanted in str(error.value) and "\n" not in str(error.value)
     assert wanted.startswith("'") or str(error.value).startswith("story.yaml, ")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (bytes(range(128, 256)), "no text in UTF-8"),
+        (b"my password is hunter2\n", "no file of settings"),
+        (b"- hunter2\n", "no file of settings"),
+        (b"a: hunter2\n\x01\n", "control characters are not allowed"),
+        (b"hunter2: " + b"[" * 999, "nested more than 100 levels deep"),
+        (b"shots: *hunter2\n", "line 1, column 8: undefined alias"),
+        (b"seed: 1\nshots: !hunter2 x\n", "line 2: a storyboard has no values with such a tag"),
+        (b"seed: 1\nshots: 2001-02-99 # hunter2\n", "line 2: this is no date, time or number"),
+        (b"seed: 1\n? [hunter2]\n: x\n", "line 2: a key must be a word"),
+        (b"seed: 1\n--- \nhunter2: 2\n", "cannot be read as a storyboard, line 2"),
+    ],
+)
+def test_what_is_no_storyboard_is_not_printed_back(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    path = tmp_path / "story.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ValueError) as error:
+        read_file(path)
+    said = str(error.value)
+    assert "story.yaml" in said and message in said and "\n" not in said
+    assert "hunter2" not in said
 
 
 def test_a_condition_that_is_made_up_is_a_key(moody: Path, tmp_path: Path) -> None:
