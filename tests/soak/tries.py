@@ -49,7 +49,6 @@ def start(words: list[str], folder: Path, scratch: Path, told: int = -1) -> int:
     """Fork a process that runs a command in `folder`; its number. What it says goes to files in
     `scratch`; `told` is a pipe that takes the names of the modules that it has imported."""
     assert len(os.listdir("/proc/self/task")) == 1
-    FORK_SERVER.ensure_running()  # it dies with a client that is killed in the middle of a request
     number = os.fork()
     if number:
         return number
@@ -109,6 +108,13 @@ def import_all(words: list[str], folder: Path, scratch: Path) -> Ended:
         with contextlib.suppress(Exception):  # what lies below a name that is no module
             importlib.import_module(name)
     return ended
+
+
+def fresh_fork_server() -> None:
+    """After a kill: a fork server dies with a client that vanishes in the middle of a request.
+    Outside these tests every command has one of its own."""
+    FORK_SERVER._stop()
+    FORK_SERVER.ensure_running()
 
 
 def in_fork(function: Callable[..., Any], *arguments: Any) -> Any:
