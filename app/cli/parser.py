@@ -28,6 +28,7 @@ METAVARS = {
     "real_sources": "PATTERNS",
     "adapter": "FOLDER",
     "policy": "CLASS",
+    "webhook": "URL",
     "require_licence": "NAMES",
     "trust": "FILE",
     "mark_key": "FILE",
