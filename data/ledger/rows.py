@@ -70,10 +70,10 @@ def summary(rows: Sequence[LedgerRow]) -> list[str]:
     rendered = [row for row in rows if row.source == RENDERED]
     learned = [row for row in rows if row.clips and row.source != RENDERED]
     licences = Counter(row.licence or "not said" for row in learned)
-    lines = [
-        f"- {len(learned)} videos ({sum(row.clips for row in learned)} clips), each with its "
-        f"SHA-256, source, licence and owner in `{LEDGER}`",
-    ]
+    counted = f"{len(learned)} videos ({sum(row.clips for row in learned)} clips), each with its"
+    lines = [f"- {counted} SHA-256, source, licence and owner in `{LEDGER}`"]
+    if rendered and not learned:
+        lines = [f"- no videos, only clips that were rendered; `{LEDGER}` names them"]
     lines += [f"- licence {name}: {count} videos" for name, count in licences.most_common()]
     owners = Counter(row.owner for row in learned if row.owner)
     lines += [f"- {len(owners)} owners are named"] if owners else []
@@ -81,5 +81,10 @@ def summary(rows: Sequence[LedgerRow]) -> list[str]:
     lines += [f"- {struck} videos were struck out and not learned from"] if struck else []
     before = sorted({row.model for row in rows if row.model})
     lines += [f"- learned before, as {name}, and counted here" for name in before]
-    lines += [f"- clips that were rendered: {row.name}" for row in rendered]
+    lines += [f"- clips that were rendered: {row.name}{_count(row)}" for row in rendered]
     return lines
+
+
+def _count(row: LedgerRow) -> str:
+    """Of rendered clips, where it is known: one row stands for endless ones."""
+    return f", {row.clips} of them" if row.clips > 1 else ""

@@ -46,18 +46,29 @@ def ledger_of_folder(
     required: str | None = None,
     clips: int = 1,
 ) -> tuple[list[LedgerRow], dict[int, str]]:
-    """Rows of the ledger for some videos of a folder, and those of them that are struck out, by
+    """`ledger_of_files` for some videos of a folder, by their numbers."""
+    paths = {row: folder.entries[row].path for row in chosen}
+    return ledger_of_files(folder.root, paths, contents, required, clips)
+
+
+def ledger_of_files(
+    root: Path,
+    paths: Mapping[int, Path],
+    contents: KnownContents,
+    required: str | None = None,
+    clips: int = 1,
+) -> tuple[list[LedgerRow], dict[int, str]]:
+    """Rows of the ledger for some files of a data set, and those of them that are struck out, by
     their numbers, with the hashes of their content.
 
     Raises:
-        ValueError: videos have other licences than are required.
+        ValueError: files have other licences than are required.
     """
-    paths = {row: folder.entries[row].path for row in chosen}
-    said = _manifest(folder.root)
-    names = {row: _name(path, folder.root) for row, path in paths.items()}
+    said = _manifest(root)
+    names = {row: _name(path, root) for row, path in paths.items()}
     words = {row: said.get(path, Words(())) for row, path in paths.items()}
     check_licences({names[row]: words[row].licence for row in paths}, required)
-    struck = read_struck_out(folder.root)
+    struck = read_struck_out(root)
     rows = []
     left_out: dict[int, str] = {}
     for row, path in paths.items():

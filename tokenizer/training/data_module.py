@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 from torch.utils.data import DataLoader, IterableDataset, Sampler, Subset
 
@@ -17,30 +16,16 @@ from ...data.datasets.folder import ClipFolder
 from ...data.datasets.held_out import split_by_source
 from ...data.datasets.source import split_rows
 from ...data.datasets.wanted import Wanted
-from ...data.ledger.card import save_training_data
-from ...data.ledger.content import KnownContents
-from ...data.ledger.rows import LedgerRow
 from ...data.ledger.sources import ledger_of_folder, rendered_row
 from ...data.worlds.physics.clips import HELD_OUT_SEED, PhysicsClips
 from ...data.worlds.physics.scene import PhysicsConfig
+from .ledger_data_module import WithLedger, known_contents
 
 log = logging.getLogger(__name__)
 MANY_BATCHES = 10_000_000
 
 
-class _WithLedger(lightning.LightningDataModule):
-    """Knows, once it is set up, what is learned from."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ledger: list[LedgerRow] = []
-
-    def save_training_data(self, folder: Path, base: str | None) -> None:
-        """Write it beside a tokenizer, which may have started from another one."""
-        save_training_data(folder, self.ledger, base or "", part="tokenizer")
-
-
-class PhysicsDataModule(_WithLedger):
+class PhysicsDataModule(WithLedger):
     """Endless rendered clips; batches are {"video", "foreground", "caption"} as in `PhysicsClips`.
 
     Args:
@@ -177,14 +162,6 @@ class PhysicsDataModule(_WithLedger):
         self._batches_done = state_dict["batches_done"]
 
 
-def known_contents(module: lightning.LightningDataModule) -> KnownContents:
-    """Hashes of videos, kept beside the logs of runs, where there are any."""
-    trainer = module.trainer
-    if trainer is None or not trainer.loggers or trainer.log_dir is None:
-        return KnownContents(None)
-    return KnownContents(Path(trainer.log_dir).parent / "contents.json")
-
-
 class WithRealClips(IterableDataset[dict[str, Any]]):
     """Adds real clips to rendered batches; none of their pixels is marked as foreground."""
 
@@ -227,7 +204,7 @@ class _Validation(IterableDataset[dict[str, Any]]):
         yield from ({"video": video, "kind": "real"} for video in self.real)
 
 
-class FolderDataModule(_WithLedger):
+class FolderDataModule(WithLedger):
     """A folder of the user's own videos; batches are {"video" uint8 [B, 3, F, Y, X], "caption" list
     of str}.
 

@@ -28,6 +28,7 @@ from ..model import VideoTokenizer
 from ..quantizer import QuantizerConfig
 from .adversarial import Adversary
 from .collapse import check_usage
+from .ledger_data_module import WithLedger
 from .losses import LossWeights, calm_loss, reconstruction_loss
 from .perceptual import PerceptualLoss
 from .pictures import as_image, reconstruction_grid
@@ -389,6 +390,5 @@ class TokenizerModule(pl.LightningModule):
     def _save_ledger(self) -> None:
         """What was learned from, beside the model, if the data module knows it."""
         data = getattr(self.trainer, "datamodule", None)
-        save = getattr(data, "save_training_data", None)
-        if save is not None:
-            save(self.export_folder, self.init_from)
+        if isinstance(data, WithLedger):
+            data.save_training_data(self.export_folder, self.init_from)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -16,18 +15,20 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from ...data.datasets.clip_pool import ClipPool
 from ...data.datasets.folder import ClipFolder
+from ...data.ledger.sources import ledger_of_folder, rendered_row
 from ...data.worlds.clip_store import PART, ClipStore
 from ...data.worlds.stage.clips import HELD_OUT_SEED
 from ...data.worlds.stage.scene import StageConfig
 from ...data.worlds.stage.store import kinds, stage_store
 from .data_module import WithRealClips
+from .ledger_data_module import WithLedger, known_contents
 
 log = logging.getLogger(__name__)
 MANY_BATCHES = 10_000_000
 TRIES = 3  # windows that the one with the most foreground is taken of
 
 
-class StageDataModule(lightning.LightningDataModule):
+class StageDataModule(WithLedger):
     """Clips of the stage; batches are {"video", "foreground", "caption"}, and in validation "kind".
 
     Each training clip comes from a stored clip of `render_frames` frames and `render_size` pixels:
@@ -107,6 +108,7 @@ class StageDataModule(lightning.LightningDataModule):
         self.seed = seed
         self._pool: ClipPool | None = None
         self._batches_done = 0
+        self.ledger = [rendered_row("stage world, rendered while training", clips)]
 
     def setup(self, stage: str | None = None) -> None:
         if self.real_root is None or not self.real_per_batch or self._pool is not None:
@@ -117,7 +119,11 @@ class StageDataModule(lightning.LightningDataModule):
             )
             return
         folder = ClipFolder(self.real_root, self.frames, self.size, captions="none", zoom=1.5)
-        self._pool = ClipPool(folder, self.real_pool)
+        rows = list(range(len(folder)))
+        real, left_out = ledger_of_folder(folder, rows, known_contents(self))
+        self.ledger = [*self.ledger, *real]
+        rows = folder.leave_out(left_out, rows) if left_out else rows
+        self._pool = ClipPool(folder, self.real_pool, rows)
 
     def train_dataloader(self) -> DataLoader[Any]:
         store = self._store(self.render_frames, self.render_size, self.world, self.seed)

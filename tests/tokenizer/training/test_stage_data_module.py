@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from kinetoscope.data.ledger.content import content_sha256
+from kinetoscope.data.ledger.rows import RENDERED, read_ledger
+from kinetoscope.data.ledger.struck_out import strike_out
 from kinetoscope.data.worlds.stage.clips import HELD_OUT_SEED, stage_batch
 from kinetoscope.data.worlds.stage.scene import StageConfig
 from kinetoscope.data.worlds.stage.store import kinds, stage_store
@@ -85,6 +88,22 @@ def test_real_clips_that_are_absent_are_reported(
         data = module(clips, real_root=str(clips / "absent"), real_per_batch=1)
     assert "absent is not a folder" in caplog.text
     assert len(first(data.train_dataloader(), 1)[0]["video"]) == 3
+
+
+def test_the_ledger_names_renders_and_real_videos_but_for_those_struck_out(
+    clips: Path, tmp_path: Path, write_clip: Any
+) -> None:
+    films = tmp_path / "films"
+    for shift in range(2):
+        write_clip(films / f"{shift}.mp4", shift)
+    gone = content_sha256(films / "1.mp4")
+    strike_out(films, [gone], "asked for")
+    data = module(clips, real_root=str(films), real_per_batch=1, real_pool=2, clips=12)
+    data.save_training_data(tmp_path, None)
+    rendered, kept, struck = read_ledger(tmp_path / "training_data.csv")
+    assert (rendered.source, rendered.clips) == (RENDERED, 12)
+    assert (kept.sha256, kept.clips) == (content_sha256(films / "0.mp4"), 1)
+    assert (struck.sha256, struck.clips, bool(struck.struck_out)) == (gone, 0, True)
 
 
 def test_the_window_with_the_most_foreground_is_taken() -> None:

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from ....data.ledger.sources import ledger_of_files, rendered_row
 from ....data.video.frames import VideoError
 from ....data.video.sound import read_sound
 from ....data.worlds.stage.clips import HELD_OUT_SEED
@@ -20,11 +20,12 @@ from ....data.worlds.stage.sample import sample_scenes
 from ....data.worlds.stage.scene import StageConfig
 from ....data.worlds.stage.sound import RATE, SAMPLES, sound
 from ....data.worlds.stage.sound.made_up import made_up_scenes
+from ...training.ledger_data_module import WithLedger, known_contents
 
 log = logging.getLogger(__name__)
 
 
-class SoundDataModule(lightning.LightningDataModule):
+class SoundDataModule(WithLedger):
     """Endless sounds; batches are {"sound" int16 [B, L]} of 24,000 samples a second.
 
     Most are of made-up scenes of the stage: a pool of them is kept and some are replaced by new
@@ -77,6 +78,7 @@ class SoundDataModule(lightning.LightningDataModule):
         self._real: list[Tensor] = []
         self._held_out: list[Tensor] = []
         self._batches_done = 0
+        self.ledger = [rendered_row("sounds of the stage, made while training", 1)]
 
     @property
     def length(self) -> int:
@@ -84,11 +86,17 @@ class SoundDataModule(lightning.LightningDataModule):
         return self.frames * SAMPLES
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the files once; ValueError if none of them has enough sound."""
+        """Read the files once, but for those that are struck out; ValueError if none of them has
+        enough sound."""
         if self.real_root is None or self._real:
             return
         sounds = read_folder(Path(self.real_root), self.real_seconds)
-        long = [wave for wave in sounds if len(wave) >= 2 * self.length]
+        paths = [path for path, wave in sounds.items() if len(wave) >= 2 * self.length]
+        real, left_out = ledger_of_files(
+            Path(self.real_root), dict(enumerate(paths)), known_contents(self)
+        )
+        self.ledger = [*self.ledger, *real]
+        long = [sounds[path] for row, path in enumerate(paths) if row not in left_out]
         if not long:
             raise ValueError(
                 f"{self.real_root} has no file with {2 * self.length / RATE:.1f} seconds of sound"
@@ -111,15 +119,16 @@ class SoundDataModule(lightning.LightningDataModule):
         self._batches_done = state_dict["batches_done"]
 
 
-def read_folder(root: Path, seconds: float) -> list[Tensor]:
+def read_folder(root: Path, seconds: float) -> dict[Path, Tensor]:
     """The sounds of all files under a folder, int16 [L]; those without sound are counted in one
     line."""
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder")
-    sounds, silent = [], 0
+    sounds = {}
+    silent = 0
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         try:
-            sounds.append(to_int16(read_sound(path, RATE, seconds)))
+            sounds[path] = to_int16(read_sound(path, RATE, seconds))
         except VideoError:
             silent += 1
     log.info("%s: %d files with sound, %d without", root, len(sounds), silent)

@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from ....training.guard import Guard
 from ....training.optimizer import MuonAdamW, total_steps, warm_cosine
 from ...metrics import CodeUsage
+from ...training.ledger_data_module import WithLedger
 from ..config import SoundTokenizerConfig
 from ..model import SoundTokenizer
 from ..spectra import mel_distance, si_sdr
@@ -202,8 +203,16 @@ class SoundTokenizerModule(pl.LightningModule):
             }
             averaged.load_state_dict(weights)
             averaged.save_pretrained(self.export_folder)
+            self._save_ledger()
 
     def on_fit_end(self) -> None:
         # and here the averaged weights are those of the module
         if self.trainer.is_global_zero:
             self.model.save_pretrained(self.export_folder)
+            self._save_ledger()
+
+    def _save_ledger(self) -> None:
+        """What was learned from, beside the model, if the data module knows it."""
+        data = getattr(self.trainer, "datamodule", None)
+        if isinstance(data, WithLedger):
+            data.save_training_data(self.export_folder, None)

@@ -13,12 +13,15 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from ....ledger.card import save_training_data
+from ....ledger.sources import rendered_row
 from ..clips import HELD_OUT_SEED, physics_batch
 from ..render import render
 from ..scene import MOTIONS, PhysicsConfig, Scenes, sample_scenes
@@ -303,6 +306,10 @@ def main() -> None:
     fit_objects(judge.object, tracks, options.track_steps)
     fit_contacts(judge, tracks, options.track_steps)
     judge.save_pretrained(options.out)
+    learned = [rendered_row("physics world, whole clips", options.track_clips)]
+    if not options.frames:
+        learned.insert(0, rendered_row("physics world, single frames", options.frame_clips))
+    save_training_data(Path(options.out), learned, options.frames or "", part="judge")
     log.info("saved %s after %.0f s", options.out, time.monotonic() - begin)
     for frames, free in ((9, False), (READ_FRAMES, False), (READ_FRAMES, True)):
         world = PhysicsConfig(any_motions=free)

@@ -13,10 +13,13 @@ import argparse
 import logging
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ....ledger.card import save_training_data
+from ....ledger.sources import rendered_row
 from ..captions.facts import Facts
 from ..captions.observe import facts
 from ..clips import HELD_OUT_SEED
@@ -82,6 +85,12 @@ def main() -> None:
         fit_courses.fit_pairs(judge.pair, rows["pair"], options.course_steps)
         fit_courses.fit_camera(judge.camera, rows["camera"], options.course_steps)
     judge.save_pretrained(options.out)
+    learned = {
+        "stage world, single frames": options.frame_clips if options.frame_steps else 0,
+        "stage world, whole clips": options.course_clips if options.course_steps else 0,
+    }
+    ledger = [rendered_row(name, clips) for name, clips in learned.items() if clips]
+    save_training_data(Path(options.out), ledger, options.init_from or "", part="judge")
     log.info("saved %s after %.0f s", options.out, time.monotonic() - begin)
     for most in (2, 4):
         world = StageConfig(max_objects=most)

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ....ledger.card import save_training_data
+from ....ledger.sources import rendered_row
 from ..clips import HELD_OUT_SEED
 from ..sample import sample_scenes
 from ..scene import MATERIALS, StageConfig
@@ -142,6 +145,7 @@ def main() -> None:
     judge = SoundJudge()
     fit(judge, waves, targets, options.steps, options.batch)
     judge.save_pretrained(options.out)
+    save_training_data(Path(options.out), [rendered_row("sounds of the stage", options.clips)])
     check(SoundJudge.from_pretrained(options.out), options.check_clips)
 
 
