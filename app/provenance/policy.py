@@ -192,7 +192,8 @@ class GuardedGenerator(VideoGenerator):
             if name == "prompt":
                 value = [self.gate.check(Request(prompt)).prompt for prompt in value]
             else:
-                value = self.gate.check(Request(None, {name: value})).conditions[name]
+                _, passed = self._ask([None], {name: value})
+                value = passed[name]
         return super().features(name, value, videos)
 
     def load_session(self, path: str | os.PathLike[str]) -> VideoSession:
@@ -226,9 +227,27 @@ class GuardedGenerator(VideoGenerator):
             ValueError: conditions were changed for some sentences and not for others.
         """
         given = {name: value for name, value in conditions.items() if value is not None}
-        passed = [self.gate.check(Request(prompt, given)) for prompt in prompts]
+        said, passed = self._ask(prompts, given)
+        return [prompt or "" for prompt in said], passed
+
+    def _ask(
+        self, prompts: Sequence[str | None], given: Mapping[str, Any]
+    ) -> tuple[list[str | None], dict[str, Any]]:
+        """What the gate lets through. It sees codes as the pixels that they stand for; those that
+        it leaves as they are stay codes."""
+        shown = {name: self._shown(value) for name, value in given.items()}
+        passed = [self.gate.check(Request(prompt, shown)) for prompt in prompts]
         kept = {id(value) for request in passed for value in request.conditions.values()}
         if len(kept) > max((len(request.conditions) for request in passed), default=0):
             raise ValueError("a policy may change what is given to several videos only for all")
-        conditions = dict(passed[0].conditions) if passed else dict(given)
-        return [request.prompt or "" for request in passed], conditions
+        conditions = passed[0].conditions if passed else shown
+        as_given = {
+            name: given[name] if value is shown.get(name) else value
+            for name, value in conditions.items()
+        }
+        return [request.prompt for request in passed], as_given
+
+    def _shown(self, value: Any) -> Any:
+        if isinstance(value, VideoCodes) and self.gate.policies:
+            return self.tokenizer.decode(value)
+        return value

@@ -25,6 +25,7 @@ from .policy import Answer, Request, allow, refuse
 WORDS = "words.txt"
 PICTURES = "pictures.txt"
 SIDE = 8  # of the grid of comparisons: 64 bits
+LIGHTER = 0.01  # share of the range from black to white that a bit stands for
 NEAR = 6  # bits in which the hashes of one picture may differ
 FRAMES = 8  # of a clip that are looked at, spread over its length
 
@@ -88,8 +89,10 @@ def _joined(words: str) -> str:
 
 
 def picture_hash(picture_3YX: Tensor) -> int:
-    """64 bits that say where the square in the middle of a picture, float or uint8, gets lighter
-    from left to right. A model sees little more than that square of what is given.
+    """64 bits that say where the square in the middle of a picture, uint8 or float in [-1, 1], gets
+    lighter from left to right. A model sees little more than that square of what is given. Even
+    surfaces have no such place: there a codec or a mark would decide. So all pictures that show
+    little else have nearly the same hash.
 
     Reference: N. Krawetz, "Kind of like that" (2013), the difference hash.
     """
@@ -100,7 +103,8 @@ def picture_hash(picture_3YX: Tensor) -> int:
     square_3YX = picture_3YX[:, top : top + side, left : left + side]
     grey_1YX = square_3YX.float().mean(0, keepdim=True)
     small_YX = functional.adaptive_avg_pool2d(grey_1YX, (SIDE, SIDE + 1))[0]
-    bits = (small_YX[:, 1:] > small_YX[:, :-1]).flatten().tolist()
+    least = LIGHTER * (2 if picture_3YX.is_floating_point() else 255)
+    bits = (small_YX[:, 1:] - small_YX[:, :-1] > least).flatten().tolist()
     return sum(bit << place for place, bit in enumerate(bits))
 
 

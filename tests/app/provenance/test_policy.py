@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from kinetoscope.app.cli.main import main
+from kinetoscope.app.provenance import watermark
 from kinetoscope.app.provenance.policy import (
     Answer,
     Gate,
@@ -22,7 +23,7 @@ from kinetoscope.app.provenance.policy import (
     refuse,
 )
 from kinetoscope.app.provenance.policy_lists import ListPolicy, hash_text, picture_hash
-from kinetoscope.data.video import read_clip, read_metadata, to_float
+from kinetoscope.data.video import read_clip, read_metadata, to_float, to_uint8, write_video
 from kinetoscope.generator import VideoGenerator
 
 ROOT = Path(__file__).parents[3]
@@ -114,6 +115,22 @@ class NoBegin:
             return allow(request)
         self.seen.append(request.conditions["init"])
         return refuse("this picture is known")
+
+
+def test_codes_are_shown_to_it_as_pixels_and_stay_codes(
+    guarded: Callable[..., GuardedGenerator], generator: VideoGenerator
+) -> None:
+    video = generator.generate("a red ball", frames=5, seed=0)
+    codes = generator.tokenizer.encode(video)
+    policy = NoBegin()
+    with pytest.raises(Refused, match="this picture is known"):
+        guarded(policy).session("a red ball", init=codes)
+    with pytest.raises(Refused, match="this picture is known"):
+        guarded(policy).features("init", codes, 1)
+    pixels = generator.tokenizer.decode(codes)
+    assert all(torch.equal(seen, pixels) for seen in policy.seen) and len(policy.seen) == 2
+    wanted = generator.generate("a red ball", frames=9, init=codes)
+    assert torch.equal(guarded(NoBlue()).generate("a red ball", frames=9, init=codes), wanted)
 
 
 def test_a_saved_session_is_asked_about_the_frames_that_it_goes_on_from(
@@ -208,6 +225,25 @@ def test_a_listed_picture_is_found_scaled_lighter_and_inside_a_clip(lists: Path)
     for shown in (small[:, :, None], lighter[:, :, None], clip, small):
         assert policy(Request("a ball", {"init": shown})).request is None
     assert policy(Request("a ball", {"init": others})).request is not None
+
+
+def test_a_picture_with_even_surfaces_is_found_after_a_mark_and_a_codec(
+    lists: Path, tmp_path: Path
+) -> None:
+    # as a model draws them: a ball before a wall and a floor
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 128), torch.linspace(-1, 1, 128), indexing="ij")
+    ball = ((x - 0.2) ** 2 + (y - 0.3) ** 2 < 0.15).float()
+    shown = torch.where(y > 0.1, 0.2, -0.3) * (1 - ball) + ball * 0.7
+    video = shown.expand(1, 3, 9, 128, 128).clone()
+    (lists / "pictures.txt").write_text(hash_text(picture_hash(video[0, :, 0])) + "\n")
+    marked, _ = watermark.apply(video)
+    write_video(tmp_path / "kept.mp4", to_uint8(marked[0]), fps=12)
+    stored = read_clip(tmp_path / "kept.mp4").video
+    assert picture_hash(stored[:, 0]) == picture_hash(to_float(stored[:, 0]))
+    policy = ListPolicy(str(lists))
+    assert policy(Request("a ball", {"init": to_float(stored)[None]})).request is None
+    mirrored = to_float(stored).flip(-1)[None]
+    assert policy(Request("a ball", {"init": mirrored})).request is not None
 
 
 def test_lists_that_cannot_be_used_are_refused(tmp_path: Path, lists: Path) -> None:
