@@ -50,8 +50,8 @@ def clip_bits(
     """
     text = caption_states(generator, captions)
     logits_BTGV = generator.decoder(codes_BTHW, *text)[:, 1:].float()
-    wanted = codes_BTHW[:, 1:].flatten(2)
-    nats = functional.cross_entropy(logits_BTGV.flatten(0, 2), wanted.flatten(), reduction="none")
+    wanted = codes_BTHW[:, 1:].flatten()
+    nats = functional.cross_entropy(logits_BTGV.flatten(0, -2), wanted, reduction="none")
     return (nats.view(len(codes_BTHW), -1).mean(1) / math.log(2)).tolist()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from kinetoscope.evaluation.memorisation.replay import (
 )
 from kinetoscope.evaluation.memorisation.report import Settings, evaluate_memorisation
 from kinetoscope.generator import SamplingParams, VideoGenerator
+from kinetoscope.generator.model.codebooks import Codebooks
+from kinetoscope.generator.model.decoder import Decoder
 from torch import nn
 
 from .conftest import CLIPS, LEARNED, UNSEEN, random_codes
@@ -31,6 +34,29 @@ def test_bits_are_those_of_the_loss(generator: VideoGenerator) -> None:
     for row, bits in enumerate(clip_bits(generator, codes, captions)):
         nats = nn.functional.cross_entropy(logits[row, 1:].flatten(0, 1), codes[row, 1:].flatten())
         assert bits == pytest.approx(float(nats) / math.log(2), rel=1e-4)
+
+
+def test_cells_of_several_codes(generator: VideoGenerator) -> None:
+    torch.manual_seed(0)
+    books = Codebooks.of(generator.tokenizer, block=2)
+    config = replace(
+        generator.decoder.config,
+        vocab_size=books.vocab_size,
+        levels=books.levels(generator.decoder.config.levels),
+        codebooks=books.count,
+        block=books.block,
+        grid=(1, 2),
+    )
+    several = VideoGenerator(Decoder(config), generator.tokenizer, generator.text).eval()
+    codes = torch.randint(0, 12, (2, 3, 1, 2, 4))
+    with torch.no_grad():
+        logits = several.decoder(codes, *caption_states(several, ["", ""]))
+    nats = nn.functional.cross_entropy(logits[:, 1:].flatten(0, -2), codes[:, 1:].flatten())
+    measured = clip_bits(several, codes, ["", ""])
+    assert sum(measured) / 2 == pytest.approx(float(nats) / math.log(2), rel=1e-4)
+    drawn = continued(several, codes, ["", ""])
+    assert drawn.shape == codes.shape and torch.equal(drawn[:, 0], codes[:, 0])
+    assert copied_share(codes[0], codes[0]) == 1
 
 
 def test_a_continuation_begins_with_what_is_given(generator: VideoGenerator) -> None:
