@@ -86,10 +86,11 @@ def adapter(path: Path) -> None:
 def tokens(path: Path) -> None:
     """Codes and states that training keeps; the folder above knows which data they are of."""
     from kinetoscope.data.datasets.source import PhysicsSource
+    from kinetoscope.data.worlds.physics.scene import PhysicsConfig
     from kinetoscope.generator.tokens.cache import build_tokens
 
     base = model(path.parents[2] / "model")
-    source = PhysicsSource(2, 5, 8)
+    source = PhysicsSource(2, 5, 8, PhysicsConfig(max_objects=1))
     read = build_tokens(source, base.tokenizer, base.text, path.parents[1])
     rows = read.rows(1)
     read.batch(rows, read.latents)

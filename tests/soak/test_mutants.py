@@ -17,6 +17,7 @@ import torch
 from kinetoscope.data.datasets.shards import FORMAT, Clip, ClipInfo, write_shard
 from kinetoscope.data.datasets.source import PhysicsSource
 from kinetoscope.data.video import write_video
+from kinetoscope.data.worlds.physics.scene import PhysicsConfig
 from kinetoscope.files.json_file import write_json
 from kinetoscope.files.model_folder import shipped_models
 from kinetoscope.files.tensors import load_tensors, save_tensors
@@ -149,7 +150,12 @@ def write_models(folder: Path, generator: VideoGenerator) -> None:
 def write_data(folder: Path) -> None:
     """What lies between videos and training: tokens that a run keeps, and shards."""
     base = VideoGenerator.from_pretrained(folder / "model")
-    build_tokens(PhysicsSource(2, 5, 8), base.tokenizer, base.text, folder / "tokens")
+    build_tokens(
+        PhysicsSource(2, 5, 8, PhysicsConfig(max_objects=1)),
+        base.tokenizer,
+        base.text,
+        folder / "tokens",
+    )
     numbers = torch.arange(12).reshape(3, 2, 2).short().numpy()
     info = ClipInfo(("a ball", "größer"), "a.mp4", 0.5, 1.5, 9, 16, 16, 9.0, text_lengths=(2, 3))
     states = torch.zeros(5, 4).half().numpy()
