@@ -19,7 +19,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..files.json_file import read_object
 from .clips.feature_store import file_sha256
 from .clips.resize import resize
 from .protocols import I3D_SHA256
@@ -161,7 +161,7 @@ def _preparation(name: str, config: Any) -> tuple[int, Any, Any]:
             path = Path()
     told: dict[str, Any] = {}
     if path.is_file():
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = read_object(path)
     vision = getattr(config, "vision_config", config)
     side = getattr(vision, "image_size", None) or getattr(vision, "crop_size", None) or 224
     side = side[0] if isinstance(side, (list, tuple)) else side

@@ -49,10 +49,13 @@ class WholeCheckpoints(TorchCheckpointIO):
                 "the strategy that wrote it"
             )
         try:
-            return super().load_checkpoint(Path(path), map_location, weights_only=True)
+            held = super().load_checkpoint(Path(path), map_location, weights_only=True)
         except (UnpicklingError, RuntimeError, EOFError) as error:
             reason = next(iter(str(error).splitlines()), "")
             raise UnreadableFile(f"checkpoint '{path}' cannot be loaded: {reason}") from error
+        if not isinstance(held, dict) or "state_dict" not in held:
+            raise UnreadableFile(f"checkpoint '{path}' is none of a training run")
+        return held
 
 
 def check_checkpoint(name: str) -> None:

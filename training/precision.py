@@ -111,5 +111,6 @@ def kept_precision(checkpoint: str | Path) -> str | None:
     parts = path / "meta.pt" if path.is_dir() else path  # of several processes that share a model
     if not parts.is_file():
         return None
-    found = torch.load(parts, map_location="meta", weights_only=True, mmap=True).get(KEY)
+    held = torch.load(parts, map_location="meta", weights_only=True, mmap=True)
+    found = held.get(KEY) if isinstance(held, dict) else None
     return found if found in (SINGLE, HALF) else None

@@ -8,6 +8,7 @@ from ...files.output_path import FASTEST, SLOWEST
 from ...generator.conditions import CONDITIONS
 
 Precision = Literal["float32", "bfloat16"]
+MeasuredPrecision = Literal["float32", "bfloat16", "auto"]
 
 
 def at_least_one(numbers: dict[str, int | float | None]) -> None:

@@ -8,7 +8,7 @@ from ...files.output_path import check_output, check_rate
 from ...generator.sampling.params import SamplingParams
 from ..provenance.options import Disclosure, Rules
 from ..runs.jobs import plan_jobs, read_prompts
-from .options import Conditions, Precision, at_least_one
+from .options import Conditions, MeasuredPrecision, at_least_one
 
 
 def sample(
@@ -30,7 +30,7 @@ def sample(
     scale: int | None = None,
     grid_out: str | None = None,
     no_sound: bool = False,
-    dtype: Precision = "float32",
+    dtype: MeasuredPrecision = "float32",
     quantize: Literal["none", "int8"] = "none",
     device: str | None = None,
 ) -> int:
@@ -68,8 +68,8 @@ def sample(
             silent.
         no_sound: draw no sound, which takes less time and gives other pictures; without it the
             videos of a model that knows sound have some.
-        dtype: float32, or bfloat16, which is faster, takes half the memory and gives another video,
-            about as good.
+        dtype: float32, or bfloat16, which takes half the memory, is faster on many machines and
+            gives another video, about as good; auto takes whichever is faster here and says so.
         quantize: none, or int8 to hold the model in eight bits per weight, which takes the least
             memory, not less time.
         device: such as cpu or cuda; by default a GPU if there is one.

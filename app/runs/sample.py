@@ -22,6 +22,7 @@ from ...files.fingerprint import file_fingerprint
 from ...files.model_folder import WEIGHTS, UndrawnWeights
 from ...generator.conditions import CONDITIONS, Canvas
 from ...generator.devices import choose_device
+from ...generator.sampling.faster_dtype import faster_dtype
 from ...generator.sampling.params import SamplingParams
 from ...training.progress import INTERRUPTED, Progress, duration, gentle_interrupt
 from ..provenance.generation import Generation, Ingredient, public_name
@@ -81,6 +82,10 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
         from ...generator.training.lora import load_adapter
 
         load_adapter(generator, options.adapter)
+    if options.dtype == "auto":
+        choice, why = faster_dtype(generator.decoder)
+        _say(why)
+        options = replace(options, dtype=choice)  # which the videos then say of themselves
     generator.lighten(options.dtype, options.quantize)
     sentences = list(dict.fromkeys(job.prompt for job in jobs))
     generator.text.check(sentences, generator.decoder.config.max_text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from ..video import VideoError
 from .layouts import lerobot
 from .layouts.base import LaidVideo
 from .listed_video import ListedVideo
+from .number_rows import read_number_rows
 
 BESIDE = (".actions.csv", ".actions.npy")
 COLUMN = "action"
@@ -50,10 +50,9 @@ def _of_episode(name: str, data: str, episode: int) -> Tensor:
 @lru_cache(maxsize=512)
 def _of_file(path: Path, _changed: int) -> Tensor:
     try:
-        rows = np.load(path) if path.suffix == ".npy" else np.loadtxt(path, delimiter=",", ndmin=1)
-    except (OSError, ValueError) as error:
-        raise VideoError(f"'{path}' holds no rows of numbers: {error}") from error
-    return torch.from_numpy(np.asarray(rows, dtype=np.float32)).reshape(len(rows), -1)
+        return read_number_rows(path)
+    except ValueError as error:
+        raise VideoError(str(error)) from error
 
 
 def at_frames(actions_FA: Tensor, first: float, step: float, count: int) -> Tensor:

@@ -71,7 +71,7 @@ def _json_rows(path: Path, text: str, wanted: Sequence[Sequence[str]]) -> Iterat
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"'{path}' is no JSON in line {number}: {error}") from None
         items = row.items() if isinstance(row, dict) else ()
         cells = {str(name).lower(): value for name, value in items}

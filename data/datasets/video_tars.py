@@ -101,7 +101,10 @@ def _said(path: Path, name: str, members: dict[str, tuple[int, int]]) -> Words:
     captions: list[str] = text(".txt").splitlines() if ".txt" in members else []
     about: dict[str, Any] = {}
     if ".json" in members:
-        value = json.loads(text(".json"))
+        try:
+            value = json.loads(text(".json"))
+        except RecursionError:
+            raise ValueError(f"'{name}.json' is nested too deep to be read") from None
         pairs = value.items() if isinstance(value, dict) else ()
         about = {str(column).lower(): item for column, item in pairs}
     if not captions:

@@ -36,9 +36,9 @@ def read_sound(
     parts: list[np.ndarray] = []
     wanted = int(seconds * rate)
     try:
-        with av.open(str(path)) as container:
+        with av.open(f"file:{path}", metadata_errors="replace") as container:
             if not container.streams.audio:
-                raise VideoError(f"{path} has no sound")
+                raise VideoError(f"'{path}' has no sound")
             # one channel becomes two below: the resampler would make it softer
             two = stereo and container.streams.audio[0].channels > 1
             resampler = av.AudioResampler("fltp", "stereo" if two else "mono", rate)
@@ -51,10 +51,10 @@ def read_sound(
                     break
             else:
                 parts += [piece.to_ndarray() for piece in resampler.resample(None)]
-    except (av.FFmpegError, OSError) as error:
-        raise VideoError(f"{path} cannot be read: {error}") from error
+    except (av.FFmpegError, OSError, UnicodeDecodeError) as error:
+        raise VideoError(f"'{path}' cannot be read: {error}") from error
     if not parts:
-        raise VideoError(f"{path} has a sound track without samples")
+        raise VideoError(f"'{path}' has a sound track without samples")
     samples = np.concatenate(parts, axis=1)[:, :wanted]
     sound = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)).clamp(-1, 1)
     return sound.expand(2, -1) if stereo else sound[0]
@@ -90,7 +90,7 @@ def read_span(path: str | Path, start: float, samples: int, rate: int = 24_000) 
                 wanted = slice(max(0, place), min(samples, following))
                 if wanted.start < wanted.stop:
                     wave[wanted] = piece[wanted.start - place : wanted.stop - place]
-    except (av.FFmpegError, OSError) as error:
+    except (av.FFmpegError, OSError, UnicodeDecodeError) as error:
         raise VideoError(f"the sound of '{path}' cannot be read: {error}") from error
     return wave.clamp(-1, 1)
 

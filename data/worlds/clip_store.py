@@ -17,11 +17,13 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from ...files.atomic import whole_file
+from ...files.errors import UnreadableFile
+from ...files.tensors import unreadable
 
 PART = 8  # clips per file
 Render = Callable[[range], tuple[Tensor, Tensor]]
@@ -62,17 +64,21 @@ class ClipStore:
     def read(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Video uint8 [B, 3, F, Y, X] and foreground bool [B, 1, F, Y, X] of clips that are there.
 
-        Raises ValueError if one is not.
+        Raises ValueError if one is not, or if its file is damaged.
         """
         videos, masks = [], []
         for row in rows:
             path = self._path(row // PART)
             if not path.is_file():
                 raise ValueError(f"clip {row} is not in '{self.folder}'; grow the store first")
-            with safe_open(path, "pt") as part:
-                place = row % PART
-                videos.append(part.get_slice("video")[place : place + 1])
-                packed = part.get_slice("foreground")[place : place + 1]
+            try:
+                with safe_open(path, "pt") as part:
+                    place = row % PART
+                    videos.append(part.get_slice("video")[place : place + 1])
+                    packed = part.get_slice("foreground")[place : place + 1]
+            except (SafetensorError, OSError) as error:
+                message = f"{unreadable(path, error)}; remove it to render it anew"
+                raise UnreadableFile(message) from error
             masks.append(unpack_bits(packed))
         return torch.cat(videos), torch.cat(masks)
 

@@ -19,7 +19,7 @@ def read_sound(path: str | Path, begin: float, seconds: float, rate: int = SOUND
     before, and empty where the file has none or it cannot be read."""
     empty = torch.zeros(0)
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with av.open(f"file:{path}", metadata_errors="replace") as container:
             if not container.streams.audio:
                 return empty
             return _samples(container, container.streams.audio[0], begin, seconds, rate)

@@ -19,6 +19,7 @@ import av
 from torch import Tensor
 
 from ...files.atomic import whole_file, write_whole
+from ...files.json_file import read_object
 
 PLAN = "plan.json"
 
@@ -50,7 +51,7 @@ def agree(folder: Path, plan: Mapping[str, Any]) -> None:
     if not path.exists():
         write_whole(path, text)
         return
-    begun = json.loads(path.read_text(encoding="utf-8"))
+    begun = read_object(path)
     now = json.loads(text)
     other = [name for name in now if begun.get(name) != now[name]]
     if other:

@@ -28,16 +28,9 @@ class ActionVector(Condition):
     shape = "a float tensor [T, k * A], or [B, T, k * A] for several videos"
 
     def parse(self, text: str, canvas: Canvas, say: Say = print) -> Any:
-        import numpy as np
-        import torch
+        from ...data.datasets.number_rows import read_number_rows
 
-        path = Path(text)
-        try:
-            rows = np.load(path) if path.suffix == ".npy" else np.loadtxt(path, delimiter=",")
-        except (OSError, ValueError) as error:
-            raise ValueError(f"'{text}' is no file of actions: {error}") from None
-        actions_1FA = torch.as_tensor(rows, dtype=torch.float32).reshape(1, len(rows), -1)
-        return per_latent(actions_1FA, canvas.frames_per_latent)[0]
+        return per_latent(read_number_rows(Path(text))[None], canvas.frames_per_latent)[0]
 
     def features(self, value: Any, videos: int, model: VideoGenerator) -> Features:
         import torch

@@ -20,12 +20,13 @@ from filelock import FileLock
 from torch import Tensor
 
 from ...data.datasets.source import ClipSource
-from ...files.tensors import load_tensors, save_tensors
+from ...files.tensors import save_tensors
 from ...tokenizer import TokenizerConfig, VideoTokenizer
 from ...tokenizer.sound import SoundTokenizer
 from ...training.progress import Progress
 from ..conditions.text_encoder import TextEncoder
 from ..model.codebooks import Codebooks
+from .token_files import Wanted, joined, read_tokens
 
 PART = 512  # clips per file
 BLOCK = 16  # clips tokenised at once
@@ -102,8 +103,16 @@ def build_tokens(
     rate += "" if sound is None else f"-sound-{sound.id}"
     place = folder / f"{tokenizer.id}-{text.id}-{source.key}{rate}"
     place.mkdir(parents=True, exist_ok=True)
+    wanted = Wanted(codebooks.size, text.dim, None if sound is None else sound.codebook_size)
     with FileLock(place / "lock"):  # other processes of the same run wait and read
-        return _read(_write_parts(source, tokenizer, text, place, codebooks, sound))
+        files = _write_parts(source, tokenizer, text, place, codebooks, sound)
+        parts = [read_tokens(file, len(part), wanted) for part, file in zip(_parts(source), files)]
+        return TokenSet(**joined(files, parts))
+
+
+def _parts(source: ClipSource) -> list[range]:
+    count = len(source)
+    return [range(begin, min(begin + PART, count)) for begin in range(0, count, PART)]
 
 
 def _write_parts(
@@ -114,7 +123,7 @@ def _write_parts(
     codebooks: Codebooks,
     sound: SoundTokenizer | None,
 ) -> list[Path]:
-    parts = [range(begin, min(begin + PART, len(source))) for begin in range(0, len(source), PART)]
+    parts = _parts(source)
     files = [place / f"{part.start:08d}-{part.stop:08d}.safetensors" for part in parts]
     missing = [(part, file) for part, file in zip(parts, files) if not file.exists()]
     with Progress(
@@ -216,13 +225,3 @@ def _cells(foreground: Tensor | None, indices: Tensor, config: TokenizerConfig) 
     (T, H, W) = indices.shape[1:4]
     padding = (0, W * p - X, 0, H * p - Y, k - 1, (T - 1) * k + 1 - F_)
     return F.max_pool3d(F.pad(foreground.float(), padding, mode="replicate"), (k, p, p))[:, 0] > 0
-
-
-def _read(files: list[Path]) -> TokenSet:
-    parts = [load_tensors(file)[0] for file in files]
-    longest = max(part["text"].shape[1] for part in parts)
-    for part in parts:
-        part["text"] = F.pad(part["text"], (0, 0, 0, longest - part["text"].shape[1]))
-    names = ["codes", "objects", "text", "text_length"]
-    names += [name for name in ("recorded", "sound", "heard") if name in parts[0]]
-    return TokenSet(**{name: torch.cat([part[name] for part in parts]) for name in names})

@@ -13,6 +13,8 @@ from kinetoscope.app.cli.main import main
 from kinetoscope.data.datasets.shards import Shards
 from kinetoscope.data.video import read_clip
 from kinetoscope.files.atomic import write_whole
+from kinetoscope.generator import VideoGenerator
+from kinetoscope.generator.training.module import GeneratorModule
 from kinetoscope.tokenizer import VideoCodes, VideoTokenizer
 from kinetoscope.tokenizer.training.module import TokenizerModule
 from kinetoscope.training.cli import run
@@ -98,6 +100,31 @@ def test_a_tokenizer_is_trained_on_all_of_them(
     words += ["--trainer.precision=32-true", "--trainer.enable_progress_bar=false"]
     run(TokenizerModule, [*words, "--trainer.enable_model_summary=false"])
     assert VideoTokenizer.from_pretrained("made").config.patch > 0
+
+
+def test_a_generator_is_trained_on_all_of_them(
+    films: Path, here: Path, parts: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Captions lie beside the videos; the ledger of what was learned names every one."""
+    monkeypatch.setattr(sys, "argv", ["kinetoscope.generator"])
+    for film in list(films.iterdir())[::2]:
+        film.with_suffix(".txt").write_text("a ball rolls")
+    config = Path(kinetoscope.configs.__path__[0]) / "generator/folder.yaml"
+    words = ["fit", "--config", str(config), f"--data.root={films}", "--data.size=16"]
+    words += ["--data.frames=5", "--data.rounds=1", "--data.cache_dir=tokens"]
+    words += ['--data.stages=[{"steps":9,"latents":2,"batch_size":4}]', "--model.grid=[2,2]"]
+    words += [f"--model.{name}={folder}" for name, folder in parts.items()]
+    words += ["--model.size.dim=16", "--model.size.heads=1", "--model.size.kv_heads=1"]
+    words += ["--model.size.layers=1", "--model.samples_every=0", "--model.export_dir=made"]
+    words += ["--trainer.max_steps=3", "--trainer.accelerator=cpu", "--trainer.logger=false"]
+    words += ["--trainer.precision=32-true", "--trainer.enable_progress_bar=false"]
+    words += ["--trainer.val_check_interval=null", "--trainer.limit_val_batches=0"]
+    run(GeneratorModule, [*words, "--trainer.enable_model_summary=false"])
+    assert VideoGenerator.from_pretrained("made").generate("a ball", 5).shape[2] == 5
+    with open("made/training_data.csv", newline="", encoding="utf-8") as file:
+        told = {row["name"] for row in csv.DictReader(file)}
+    names = {f"{stem}.mp4" for stem in STEMS.values()} | {r"\udcff\udcfe.mp4"}
+    assert told < names and len(names - told) == 1  # one validates
 
 
 def test_a_name_as_long_as_a_file_system_allows_is_written(tmp_path: Path) -> None:

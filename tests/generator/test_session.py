@@ -1,6 +1,8 @@
 """Stepping into videos while they grow, on a debug model: pixels, prompts and files."""
 
 import itertools
+import os
+import resource
 from typing import Any
 
 import pytest
@@ -114,6 +116,27 @@ def test_a_saved_session_goes_on_bit_for_bit(generator, start, tmp_path, latents
     loaded.rewind(2)
     session.rewind(2)
     assert torch.equal(take(loaded, 3), take(session, 3))
+
+
+def test_a_full_disk_leaves_the_session_before(generator, start, tmp_path):
+    """No file may grow further: the system refuses it as a full disk does."""
+    path = tmp_path / "session.safetensors"
+    session = start()
+    take(session, 2)
+    session.save(path)
+    before = path.read_bytes()
+    take(session, 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            session.save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == str(path)
+    assert os.listdir(tmp_path) == [path.name] and path.read_bytes() == before
+    session.save(path)  # there is room again
+    assert torch.equal(take(generator.load_session(path), 2), take(session, 2))
 
 
 def test_sessions_of_other_models_and_other_files_are_refused(generator, start, tmp_path):

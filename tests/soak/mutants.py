@@ -13,10 +13,11 @@ import resource
 import signal
 import struct
 import sys
-from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import yaml
+from readers import KINDS
 
 SECONDS = 10  # per mutant
 MORE_BYTES = 1 << 30  # that a mutant may map beside what reading the sound file has mapped
@@ -53,7 +54,7 @@ def mutate_header(content: bytes, seed: int) -> bytes:
     dice = random.Random(seed)
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
-    told = header["__metadata__"]
+    told = header.get("__metadata__", {})
     if "session" in told and dice.random() < 0.7:
         session = json.loads(told["session"])
         change_value(session, dice)
@@ -72,9 +73,12 @@ def change_value(values: dict[str, Any], dice: random.Random) -> None:
     place = values
     while True:
         key = dice.choice(sorted(place))
-        if not isinstance(place[key], dict) or not place[key] or dice.random() < 0.3:
+        inside = place[key]
+        if isinstance(inside, list) and inside and isinstance(inside[0], dict):
+            inside = dice.choice(inside)
+        if not isinstance(inside, dict) or not inside or dice.random() < 0.3:
             break
-        place = place[key]
+        place = inside
     odd = [None, -1, 0, 1, 10**9, 10**30, 0.5, float("nan"), "x", "", [], [[]], {}, True, [1, "a"]]
     kind = dice.randrange(4)
     if kind == 0:
@@ -85,63 +89,19 @@ def change_value(values: dict[str, Any], dice: random.Random) -> None:
         place[key] = dice.choice(odd)
 
 
-CHANGES = {".json": mutate_json, ".safetensors": mutate_tensors}
+def mutate_yaml(content: bytes, seed: int) -> bytes:
+    """The same for settings by name, or some bytes of them."""
+    if seed % 2:
+        return mutate(content, seed)
+    values = yaml.safe_load(content)
+    change_value(values, random.Random(seed))
+    return yaml.safe_dump(values, allow_unicode=True).encode()
 
 
-def read_video(path: Path) -> None:
-    from kinetoscope.data.video import probe, read_clip
-
-    probe(path)
-    read_clip(path, frames=8, size=(32, 32), fps=12.0)
-
-
-def read_codes(path: Path) -> None:
-    from kinetoscope.tokenizer import VideoCodes
-
-    VideoCodes.load(path)
-
-
-@lru_cache(maxsize=1)
-def model(folder: Path) -> Any:
-    from kinetoscope.generator import VideoGenerator
-
-    return VideoGenerator.from_pretrained(folder)
-
-
-def read_session(path: Path) -> None:
-    """By the model in the folder beside it. A session that was read goes on, too."""
-    next(model(path.parent / "model").load_session(path))
-
-
-def read_manifest(path: Path) -> None:
-    from kinetoscope.data.datasets.video_list import list_videos
-
-    list_videos(path.parent)
-
-
-def read_decoder(path: Path) -> None:
-    from kinetoscope.files.json_file import read_object
-    from kinetoscope.generator import DecoderConfig
-
-    values = read_object(path)
-    values.pop("tokenizer", None)
-    DecoderConfig.from_dict(values)
-
-
-def read_tokenizer(path: Path) -> None:
-    from kinetoscope.files.json_file import read_object
-    from kinetoscope.tokenizer import TokenizerConfig
-
-    TokenizerConfig.from_dict(read_object(path))
-
-
-READERS: dict[str, Callable[[Path], None]] = {
-    "video": read_video,
-    "codes": read_codes,
-    "session": read_session,
-    "manifest": read_manifest,
-    "decoder": read_decoder,
-    "tokenizer": read_tokenizer,
+CHANGES = {
+    ".json": mutate_json,
+    ".safetensors": mutate_tensors,
+    ".yaml": mutate_yaml,
 }
 
 
@@ -152,7 +112,7 @@ def main(kind: str, file: Path, first: int, count: int) -> dict[str, object]:
     found: dict[str, list[str]] = {"foreign": [], "slow": []}
     read = refused = 0
 
-    READERS[kind](file)  # the sound one, so that all that has to be imported is
+    KINDS[kind](file)  # the sound one, so that all that has to be imported is
     most = status("VmSize:") + MORE_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
@@ -162,7 +122,7 @@ def main(kind: str, file: Path, first: int, count: int) -> dict[str, object]:
         for is_last in (False, True):  # a machine with other work may stall once
             signal.alarm(SECONDS)
             try:
-                READERS[kind](file)
+                KINDS[kind](file)
                 read += 1
             except TimeoutError:
                 if not is_last:

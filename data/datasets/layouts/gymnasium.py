@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 
+from ....files.json_file import read_json
 from ..captions import Words
 from .base import Folder, LaidVideo, Listing, Options
 
@@ -26,7 +26,7 @@ def read(folder: Folder, options: Options) -> Listing:
         if found is None:
             continue
         beside = path.with_suffix(".meta.json")
-        told = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+        told = read_json(beside) if beside.is_file() else {}
         label = str(told.get("env_id", "")) if isinstance(told, dict) else ""
         facts = {found["kind"]: int(found["number"])}
         words = Words(options.caption(label) or ("",))

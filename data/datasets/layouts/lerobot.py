@@ -7,6 +7,7 @@ Version 3.0, and actions of both, need pyarrow: pip install kinetoscope[lerobot]
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,9 @@ from ..listed_video import Problem
 from .base import Folder, LaidVideo, Listing, Options, rows_of
 
 INFO = "meta/info.json"
+LONG_NUMBER = re.compile(r"\d{4,}")  # in a pattern of names it could ask for any memory
 Row = dict[str, Any]
+Episode = tuple[str, Path, tuple[float, float] | None, Row]
 
 
 def matches(folder: Folder) -> str:
@@ -37,6 +40,16 @@ def read(folder: Folder, options: Options) -> Listing:
         episodes = _episodes_2(folder, info)
     else:
         raise ValueError(f"'{folder.root}' is of LeRobot version {version}; 2.x and 3.x are read")
+    try:
+        return _listing(info, episodes)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"'{folder.root / INFO}' and the tables of episodes do not go together "
+            f"({type(error).__name__}: {error})"
+        ) from error
+
+
+def _listing(info: dict[str, Any], episodes: Iterator[Episode]) -> Listing:
     videos = []
     problems: list[Problem] = []
     for name, path, span, episode in episodes:
@@ -84,9 +97,17 @@ def _info(folder: Folder) -> dict[str, Any]:
     path = folder.root / INFO
     try:
         value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _pattern(info: dict[str, Any], name: str) -> str:
+    """How the files of a set are named. ValueError for what can be no name."""
+    pattern = str(info[name])
+    if LONG_NUMBER.search(pattern):
+        raise ValueError(f"{name} in {INFO} is no pattern of names: {pattern[:80]!r}")
+    return pattern
 
 
 def _cameras(info: dict[str, Any]) -> list[str]:
@@ -94,29 +115,25 @@ def _cameras(info: dict[str, Any]) -> list[str]:
     return [name for name, about in features.items() if about.get("dtype") == "video"]
 
 
-def _episodes_2(
-    folder: Folder, info: dict[str, Any]
-) -> Iterator[tuple[str, Path, tuple[float, float] | None, Row]]:
+def _episodes_2(folder: Folder, info: dict[str, Any]) -> Iterator[Episode]:
     size = int(info.get("chunks_size", 1000))
     for row in rows_of(folder.root / "meta/episodes.jsonl"):
         index = int(row["episode_index"])
         place = {"episode_chunk": index // size, "episode_index": index}
-        data = folder.root / info["data_path"].format(**place)
+        data = folder.root / _pattern(info, "data_path").format(**place)
         for camera in _cameras(info):
-            path = folder.root / info["video_path"].format(**place, video_key=camera)
+            path = folder.root / _pattern(info, "video_path").format(**place, video_key=camera)
             tasks = json.loads(row["tasks"]) if row.get("tasks") else []
             episode = {"episode_index": index, "tasks": tasks, "camera": camera}
             episode |= {"data": str(data), "frames": row.get("length", "")}
             yield f"episode_{index:06d}/{camera}", path, None, episode
 
 
-def _episodes_3(
-    folder: Folder, info: dict[str, Any]
-) -> Iterator[tuple[str, Path, tuple[float, float] | None, Row]]:
+def _episodes_3(folder: Folder, info: dict[str, Any]) -> Iterator[Episode]:
     for table in sorted(folder.root.glob("meta/episodes/**/*.parquet")):
         for row in _parquet(table).to_pylist():
             index = int(row["episode_index"])
-            data = folder.root / info["data_path"].format(
+            data = folder.root / _pattern(info, "data_path").format(
                 chunk_index=row["data/chunk_index"], file_index=row["data/file_index"]
             )
             for camera in _cameras(info):
@@ -124,7 +141,7 @@ def _episodes_3(
                     key: row[f"videos/{camera}/{key}"]
                     for key in ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
                 }
-                path = folder.root / info["video_path"].format(video_key=camera, **about)
+                path = folder.root / _pattern(info, "video_path").format(video_key=camera, **about)
                 span = (float(about["from_timestamp"]), float(about["to_timestamp"]))
                 episode = {"episode_index": index, "tasks": row.get("tasks", ())}
                 episode |= {"camera": camera, "data": str(data), "frames": row.get("length", "")}
@@ -148,4 +165,8 @@ def _parquet(path: Path) -> Any:
         raise ValueError(
             f"'{path}' needs pyarrow; install it with: pip install 'kinetoscope[lerobot]'"
         ) from None
-    return parquet.read_table(path)
+    try:
+        return parquet.read_table(path)
+    except (OSError, ValueError) as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise ValueError(f"'{path}' cannot be read as parquet: {reason}") from error

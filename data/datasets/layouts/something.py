@@ -51,7 +51,7 @@ def _lists(folder: Folder) -> list[Path]:
 def _entries(path: Path) -> list[dict[str, Any]]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     good = isinstance(value, list) and all(
         isinstance(item, dict) and "id" in item for item in value

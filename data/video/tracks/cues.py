@@ -20,7 +20,7 @@ class Cue:
 
 def read_chapters(path: str | Path) -> list[Cue]:
     """The chapters of a file."""
-    with av.open(str(path)) as container:
+    with av.open(f"file:{path}", metadata_errors="replace") as container:
         chapters: list[Any] = list(container.chapters())
         return [
             Cue(
@@ -34,7 +34,7 @@ def read_chapters(path: str | Path) -> list[Cue]:
 
 def read_cues(path: str | Path) -> list[Cue]:
     """The subtitles of an MP4."""
-    with av.open(str(path)) as container:
+    with av.open(f"file:{path}", metadata_errors="replace") as container:
         found = []
         for track in container.streams.subtitles[:1]:
             for packet in container.demux(track):

@@ -64,7 +64,7 @@ def add_tracks(
     try:
         with (
             whole_path(target) as beside,
-            av.open(str(source)) as given,
+            av.open(f"file:{source}", metadata_errors="replace") as given,
             av.open(
                 f"file:{beside}",
                 mode="w",

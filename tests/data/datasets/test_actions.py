@@ -9,6 +9,7 @@ import torch
 from kinetoscope.data.datasets.actions import at_frames, read_actions
 from kinetoscope.data.datasets.folder import ClipFolder
 from kinetoscope.data.datasets.layouts import list_source
+from kinetoscope.data.datasets.number_rows import read_number_rows
 from kinetoscope.data.datasets.source import FolderSource
 from kinetoscope.data.video import VideoError, read_clip
 
@@ -59,6 +60,59 @@ def test_a_source_stacks_them(folder: Path) -> None:
     batch = FolderSource(str(folder), 4, 16, held_out=0, actions=True).clips(range(2))
     assert batch["actions"].shape == (2, 4, 2)
     assert "actions" not in FolderSource(str(folder), 4, 16, held_out=0).clips(range(1))
+
+
+def claiming(path: Path, shape: tuple[int, ...]) -> None:
+    """A file of numpy that says that it holds more than it does."""
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f8", "fortran_order": False, "shape": shape}
+        )
+        file.write(bytes(800))
+
+
+def pickled(path: Path) -> None:
+    np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
+
+
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a.csv of words": (lambda path: path.write_text("left\nright\n"), "holds no rows of numbers"),
+    "b.csv of nothing": (lambda path: path.write_text(""), r"its shape is \[0\]"),
+    "c.csv of no number": (lambda path: path.write_text("1,nan\n"), "no finite number"),
+    "d.csv of too much": (lambda path: path.write_text("1e300\n"), "no finite number"),
+    "e.npy of nothing": (lambda path: path.write_bytes(b""), "holds no rows of numbers"),
+    "f.npy of 8 TB": (lambda path: claiming(path, (10**6, 10**6)), "holds no rows of numbers"),
+    "g.npy of a pickle": (pickled, "holds no rows of numbers"),
+    "h.npy of words": (lambda path: np.save(path, np.array(["a"])), "no array of real numbers"),
+    "i.npy of i": (lambda path: np.save(path, np.ones(3) * 1j), "no array of real numbers"),
+    "j.npy of a number": (lambda path: np.save(path, np.float64(3)), r"its shape is \[\]"),
+    "k.npy of volumes": (lambda path: np.save(path, np.ones((2, 3, 4))), r"shape is \[2, 3, 4\]"),
+    "l.npy of archives": (
+        lambda path: path.write_bytes(b"PK\x03\x04" + bytes(60)),
+        "holds no rows of numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_rows_of_something_else_are_refused_in_a_line(tmp_path: Path, name: str) -> None:
+    write, message = BAD[name]
+    path = tmp_path / name.split()[0]
+    write(path)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_number_rows(path)
+    assert "\n" not in str(caught.value) and f"{path.name}'" in str(caught.value)
+
+
+def test_rows_come_in_any_usual_form(tmp_path: Path) -> None:
+    rows = np.arange(6.0).reshape(3, 2)
+    np.save(tmp_path / "a.npy", np.asfortranarray(rows))
+    np.save(tmp_path / "b.npy", rows[:, 0] > 1)
+    (tmp_path / "c.csv").write_text("\ufeff0,1\r\n2,3\r\n4,5\r\n", encoding="utf-8")
+    (tmp_path / "d.csv").write_text("7\n")
+    read = [read_number_rows(path).tolist() for path in sorted(tmp_path.iterdir())]
+    assert read[0] == read[2] == rows.tolist()
+    assert read[1] == [[0.0], [1.0], [1.0]] and read[3] == [[7.0]]
 
 
 def test_a_file_that_holds_no_numbers_is_named(folder: Path) -> None:

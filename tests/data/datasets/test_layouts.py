@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -287,6 +288,44 @@ def test_lerobot_3_with_many_episodes_in_a_file(tmp_path: Path, write_clip: Writ
     assert len(numbers(second, "action")) == 6
     with pytest.raises(ValueError, match="there is no column 'state'; there are episode_index"):
         numbers(second, "state")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data_path": None}, "'data_path'"),
+        ({"video_path": "{nothing}"}, "KeyError: 'nothing'"),
+        ({"video_path": "{video_key:>99999999999}"}, "video_path in meta/info.json is no pattern"),
+        ({"features": []}, "AttributeError"),
+        ({"features": {"a": 3}}, "AttributeError"),
+        ({"chunks_size": "many"}, "many"),
+        ({"splits": [1]}, "AttributeError"),
+    ],
+)
+def test_a_lerobot_set_that_does_not_go_together_is_named(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    info: dict[str, Any] = {"codebase_version": "v2.1", "features": FEATURES}
+    info |= {"data_path": "d/{episode_index}", "video_path": "v/{episode_index}.mp4"} | change
+    info = {name: value for name, value in info.items() if value is not None}
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta/info.json").write_text(json.dumps(info))
+    (tmp_path / "meta/episodes.jsonl").write_text(json.dumps({"episode_index": 0}))
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v/0.mp4").write_bytes(b"")
+    with pytest.raises(ValueError, match=message) as caught:
+        list_source(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_said_of_a_recording_is_named_if_it_is_damaged(
+    tmp_path: Path, write_clip: WriteClip
+) -> None:
+    write_clip(tmp_path / "rl-video-episode-0.mp4")
+    for content in ("{", "[" * 5000):
+        (tmp_path / "rl-video-episode-0.meta.json").write_text(content)
+        with pytest.raises(ValueError, match=r"rl-video-episode-0\.meta\.json' is n"):
+            list_source(tmp_path)
 
 
 def test_names_become_words() -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import torch
 from kinetoscope.data.video import VideoError, VideoWriter, probe, read_clip, read_metadata
-from kinetoscope.data.video.sound import read_sound
+from kinetoscope.data.video.sound import read_sound, read_span
 from kinetoscope.data.video.tracks import Cue, add_tracks, read_chapters, read_cues
+from kinetoscope.evaluation.clips.sound import read_sound as sound_of_clip
 
 
 def silent(path: Path, frames: int = 36) -> Path:
@@ -40,6 +41,21 @@ def test_all_tracks_come_back(tmp_path: Path) -> None:
     loud = (heard[0].abs() > 0.1).nonzero()
     assert abs(float(loud[0]) / 48_000 - 1) < 0.01 and abs(float(loud[-1]) / 48_000 - 2) < 0.01
     assert float(heard[1].abs().max()) < 0.05
+
+
+@pytest.mark.parametrize("name", ["12:30:45.mp4", "http:a.mp4", "concat:b.mp4", "50%d.mp4"])
+def test_names_are_never_taken_for_something_else(
+    here: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Of what is read beside the pictures, neither."""
+    silent(Path("plain.mp4")).rename(name)
+    add_tracks(name, "plain.mp4", beep(1, 2), 48_000, [Cue(0.5, 1.25, "one")])
+    Path("plain.mp4").rename(name)
+    assert read_cues(name) == [Cue(0.5, 1.25, "one")] and not read_chapters(name)
+    assert abs(len(read_sound(name, 8000)) - 24_000) < 500
+    part = read_span(name, 1.2, 800, 8000)
+    assert part is not None and float(part.abs().max()) > 0.1
+    assert len(sound_of_clip(name, 1.2, 0.1)) == 1600
 
 
 def test_pictures_alone_stay_as_they_are(tmp_path: Path) -> None:

@@ -48,6 +48,18 @@ def test_a_part_that_was_not_finished_is_rendered_again(tmp_path: Path) -> None:
     assert store.read([0])[0].shape == (1, 3, 2, 8, 16)
 
 
+def test_a_part_that_is_damaged_is_named(tmp_path: Path) -> None:
+    store = ClipStore(tmp_path, "key", Renderer())
+    store.grow(1)
+    (file,) = tmp_path.rglob("*.safetensors")
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:-9], b"x" * 99, whole.replace(b"foreground", b"background")):
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match="remove it to render it anew") as caught:
+            store.read([0])
+        assert "\n" not in str(caught.value) and str(file) in str(caught.value)
+
+
 def test_another_key_has_clips_of_its_own(tmp_path: Path) -> None:
     render = Renderer()
     ClipStore(tmp_path, "one", render).grow(1)
