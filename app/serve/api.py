@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
+from ..decode_apart import Limits
 from ..provenance.policy import Refused
 from ..provenance.policy import Request as Wish
 from .errors import ApiError, wrong_field
@@ -176,8 +177,8 @@ def accept(
         check_policy(request, state, client)
         if contents:
             canvas = state.model.canvas(request.fps, request.frames)
-            settings = state.settings
-            uploads.decode(canvas, settings.upload_time, settings.upload_memory)
+            limits = Limits(state.settings.upload_time, state.settings.upload_memory)
+            uploads.decode(canvas, limits)
         video = state.queue.accept(
             client.name,
             request.to_json(),
