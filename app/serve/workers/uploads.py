@@ -11,15 +11,18 @@ import binascii
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ....files.atomic import write_whole
 from ....files.tensors import load_tensors
 from ....generator.conditions import Canvas
+from ....generator.conditions.init import Init
 from ...decode_apart import STARTS, Limits, decode_apart, file_ending
+from ...fields import Field
 from ..errors import ApiError, wrong_field
+from ..request import REFERENCE, condition_of
 
 VALUES = "values.safetensors"
 DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w=.+-]*)*;base64,")
@@ -71,6 +74,33 @@ class UploadFolder:
 def load_values(folder: Path) -> dict[str, Any]:
     """The tensors of a folder that was decoded."""
     return dict(load_tensors(folder / VALUES)[0])
+
+
+def take_files(
+    raw: Mapping[str, Any], files: Mapping[str, bytes], fields: Sequence[Field]
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The fields of a request without its files, and the files by the names of the conditions.
+
+    Args:
+        raw: its fields; those that are files are data: URLs.
+        files: of a form.
+        fields: of the model's conditions.
+
+    Raises:
+        ApiError: 400.
+    """
+    rest = dict(raw)
+    contents = {condition_of(name): content for name, content in files.items()}
+    for field in fields:
+        for name in {field.name, *([REFERENCE] if field.name == Init.name else [])}:
+            if field.is_file and name in rest:
+                contents[field.name] = from_data_url(name, rest.pop(name))
+    takes = {field.name for field in fields if field.is_file}
+    for name in contents:
+        if name not in takes:
+            known = ", ".join(sorted(takes))
+            raise wrong_field(name[:100], f"there is no file '{name[:100]}'; files are {known}")
+    return rest, contents
 
 
 def from_data_url(name: str, given: Any) -> bytes:
