@@ -45,6 +45,10 @@ class Cancelled(Exception):
     """Somebody wants no more of it."""
 
 
+class NoRoom(ValueError):
+    """Too much waits, or the gallery is full."""
+
+
 class Maker:
     """Takes orders and makes their videos.
 
@@ -88,7 +92,7 @@ class Maker:
             self._thread.join(timeout=30)
 
     def order(self, settings: Settings) -> Order:
-        """Take an order; ValueError if too many wait or the gallery is full."""
+        """Take an order; `NoRoom` if too many wait or the gallery is full."""
         self._check_room()
         seed = settings.seed
         if seed is None:
@@ -99,11 +103,15 @@ class Maker:
         return self._take(Order(next(self._numbers), settings, seeds, videos))
 
     def _check_room(self) -> None:
-        """ValueError if too many orders wait or the gallery is full."""
-        waiting = sum(not order.ended for order in self.orders.values())
+        """`NoRoom` if too many orders wait or the gallery is full."""
+        waiting = sum(not order.ended for order in list(self.orders.values()))
         if waiting >= MOST_WAITING:
-            raise ValueError(f"{waiting} orders wait already; let some of them end first")
-        if self.gallery.make_room():
+            raise NoRoom(f"{waiting} orders wait already; let some of them end first")
+        try:
+            has_less = self.gallery.make_room()
+        except ValueError as error:
+            raise NoRoom(str(error)) from None
+        if has_less:
             self.changed()
 
     def _take(self, order: AnyOrder) -> AnyOrder:
@@ -166,13 +174,23 @@ class Maker:
                     self._make(order)
             except (Cancelled, Stopped):
                 self._end(order, "cancelled")
-            except (ValueError, OSError) as error:
-                order.error = one_line(error)
-                self._end(order, "failed")
             except Exception as error:  # a mistake of ours must not end the thread
+                self._fail(order, error)
+
+    def _fail(self, order: Order, error: Exception) -> None:
+        from ..provenance.policy import Refused
+
+        order.error = one_line(error)
+        if isinstance(error, Refused):
+            order.error_code = "content_policy_violation"
+        elif isinstance(error, ValueError):
+            order.error_code = "invalid_request"
+        else:
+            order.error_code = "server_error"
+            if not isinstance(error, OSError):
                 log.exception("an order failed")
-                order.error = f"something went wrong in the studio: {one_line(error)}"
-                self._end(order, "failed")
+                order.error = f"something went wrong in the studio: {order.error}"
+        self._end(order, "failed")
 
     def _prepare(self) -> None:
         """Load the first model before anybody asks for it."""
@@ -216,6 +234,10 @@ class Maker:
             order.state = "saving"
             self._tell(order)
         drawing.keep()
+        if order.stop.is_set() and not order.keep:  # it was cancelled while it was saved
+            for video in order.videos:
+                self.gallery.delete(video)
+            raise Cancelled
         self._end(order, "done")
         self.changed()
 

@@ -19,7 +19,9 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from ...training.progress import one_line
+from ..decode_apart import Limits
 from ..provenance.options import Disclosure
+from .api import api_app
 from .direct.routes import add_direct
 from .gallery import MOST_UPLOADED, DiskRule, Gallery
 from .guard import Guard
@@ -58,7 +60,7 @@ def create_app(
         await run_in_threadpool(maker.end)
         await run_in_threadpool(gallery.empty_bin)
 
-    app = FastAPI(title="Kinetoscope studio", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Kinetoscope studio", lifespan=lifespan, openapi_url=None)
     app.state.maker = maker
     app.add_middleware(Guard, hosts=hosts, token=token)
     app.add_exception_handler(ValueError, _mistake)
@@ -72,6 +74,8 @@ def create_app(
         await socket.accept()
         await live.serve(socket)
 
+    # it comes last: it answers all that has no other place
+    app.mount("", api_app(maker, gallery, models, Limits()))
     return app
 
 

@@ -142,7 +142,14 @@ def test_mistakes_say_what_to_do(studio: Studio) -> None:
         ({"conditions": BALL, "sampling": {"top_p": "x"}}, "top_p: it must be a number; got 'x'"),
         ({"conditions": BALL, "sampling": {"top_k": 1.5}}, "top_k: it must be a whole number"),
         ({"conditions": BALL, "sampling": {"accelerate": 3}}, "accelerate: it must be one of exac"),
-        ({"conditions": BALL, "sampling": {"weights": {}}}, "sampling: there is no 'weights'"),
+        (
+            {"conditions": BALL, "sampling": {"weights": {"heat": 1}}},
+            "weights: it must be an object of numbers by prompt, negative, init",
+        ),
+        (
+            {"conditions": BALL, "sampling": {"weights": {"init": "x"}}},
+            "weights.init: it must be a number from 0 to 1000; got 'x'",
+        ),
         ({"conditions": {**BALL, "init": "/etc/passwd"}}, "init: it takes a file; got str"),
         (
             {"conditions": {**BALL, "init": {"file": "../../x"}}},
