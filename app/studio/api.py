@@ -19,7 +19,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from ..decode_apart import STARTS, Limits, decode_apart, file_ending
+from ..decode_apart import KNOWN, Limits, decode_apart, file_ending
 from ..provenance.generation import package_version
 from ..runs.jobs import LARGEST_SEED
 from ..serve.api.docs_page import docs_page
@@ -324,7 +324,7 @@ def _ending(name: str, content: bytes) -> str:
     """
     ending = file_ending(content)
     if ending is None:
-        raise wrong_field(name, f"{name}: the file must be one of {', '.join(STARTS)}")
+        raise wrong_field(name, f"{name}: the file must be one of {KNOWN}")
     return ending
 
 

@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...training.progress import one_line
-from ..fields import condition_fields, parse_values
+from ..decode_apart import Limits, decode_apart
+from ..fields import condition_fields
 from ..provenance.options import Disclosure
 from ..runs.jobs import LARGEST_SEED
 from ..storyboard.stopped import Stopped
@@ -57,6 +58,7 @@ class Maker:
         models: that can be asked for.
         channel: is told and shown what happens.
         disclosure: what the videos say of where they came from.
+        limits: of the process that decodes files which are given.
     """
 
     def __init__(
@@ -65,11 +67,13 @@ class Maker:
         models: Models,
         channel: Channel,
         disclosure: Disclosure = Disclosure(),
+        limits: Limits = Limits(),
     ) -> None:
         self.gallery = gallery
         self.models = models
         self.channel = channel
         self.disclosure = disclosure
+        self.limits = limits
         self.orders: dict[int, Order] = {}
         self._numbers = itertools.count(1)
         self._waiting: queue.Queue[Order | None] = queue.Queue()
@@ -260,7 +264,8 @@ class Maker:
         k = generator.decoder.config.frames_per_latent
         canvas = Canvas(*generator.size, settings.fps, settings.frames, k)
         texts = settings.texts(condition_fields(generator), self.gallery)
-        values = parse_values(texts, canvas, order.notes.append, settings.names())
+        say = order.notes.append
+        values = decode_apart(texts, canvas, self.limits, say=say, names=settings.names())
         prompt = values.pop("prompt")
         order.notes += generator.text.remarks([prompt])
         if settings.origin is not None and settings.origin.frame:

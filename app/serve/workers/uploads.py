@@ -19,7 +19,7 @@ from ....files.atomic import write_whole
 from ....files.tensors import load_tensors
 from ....generator.conditions import Canvas
 from ....generator.conditions.init import Init
-from ...decode_apart import STARTS, Limits, decode_apart, file_ending
+from ...decode_apart import KNOWN, Limits, decode_apart, file_ending
 from ...fields import Field
 from ..errors import ApiError, wrong_field
 from ..request import REFERENCE, condition_of
@@ -48,8 +48,7 @@ class UploadFolder:
         """
         ending = file_ending(content)
         if ending is None:
-            known = ", ".join(STARTS)
-            raise wrong_field(condition, f"{condition}: the file must be one of {known}")
+            raise wrong_field(condition, f"{condition}: the file must be one of {KNOWN}")
         name = f"{len(self.files)}{ending}"
         write_whole(self.path / name, content)
         self.files[condition] = name
