@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import html
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator
 
-from fastapi import FastAPI, Request, WebSocket
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, WebSocket
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
-from starlette.exceptions import HTTPException
 
 from ..provenance.generation import package_version
-from .api import make_router
-from .errors import ApiError, wrong_field
+from .api.docs_page import docs_page
+from .api.error_answers import add_errors
+from .api.queued_videos import QueuedVideos
+from .api.routes import make_router
 from .guards import LOOPBACK, Guard
 from .live import live
 from .logs import log
@@ -64,9 +62,9 @@ def create_app(settings: ServeSettings, hosts: tuple[str, ...] | None = LOOPBACK
         redoc_url=None,
     )
     app.state.server = state
-    app.include_router(make_router(state))
+    app.include_router(make_router(QueuedVideos(state)))
     _add_health(app, state)
-    _add_errors(app)
+    add_errors(app)
 
     @app.websocket("/v1/videos/live")
     async def watch(socket: WebSocket) -> None:
@@ -99,59 +97,3 @@ def _add_health(app: FastAPI, state: ServerState) -> None:
     def metrics() -> PlainTextResponse:
         """Numbers for Prometheus."""
         return PlainTextResponse(state.metrics.text(), media_type=TYPE)
-
-
-def _add_errors(app: FastAPI) -> None:
-    """All errors in one shape."""
-
-    def answer(error: ApiError) -> JSONResponse:
-        return JSONResponse(error.body(), error.status, error.headers())
-
-    @app.exception_handler(ApiError)
-    async def refused(_: Request, error: ApiError) -> JSONResponse:
-        return answer(error)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        name = str(first["loc"][-1])
-        return answer(wrong_field(name, f"{name}: {first['msg']}"))
-
-    @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
-        return answer(ApiError(error.status_code, str(error.detail)))
-
-    @app.exception_handler(Exception)
-    async def broken(_: Request, error: Exception) -> JSONResponse:
-        log("error", message=f"{type(error).__name__}: {error}")
-        return answer(ApiError(500, "something went wrong here; the log says what"))
-
-
-def docs_page(schema: dict[str, Any]) -> str:
-    """The interface as a page that loads nothing from elsewhere."""
-    style = "body{font:16px/1.5 system-ui;max-width:60em;margin:2em auto;padding:0 1em}"
-    style += "td{padding:.2em 1em .2em 0;vertical-align:top}code{font-size:95%}"
-    body = "".join(_paths(schema))
-    title = f"{schema['info']['title']} {schema['info']['version']}"
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{style}</style>'
-    machine = '<p>For programs: <a href="/openapi.json">openapi.json</a></p>'
-    return f'<!doctype html><html lang="en">{head}<h1>{title}</h1>{machine}{body}</html>'
-
-
-def _paths(schema: dict[str, Any]) -> Iterator[str]:
-    for path, methods in schema["paths"].items():
-        for method, about in methods.items():
-            place = html.escape(f"{method.upper()} {path}")
-            yield f"<h2><code>{place}</code></h2><p>{html.escape(about.get('description', ''))}</p>"
-            rows = {
-                each["name"]: each.get("description", "") for each in about.get("parameters", [])
-            }
-            content = about.get("requestBody", {}).get("content", {})
-            if body := content.get("application/json"):
-                fields = body["schema"]["properties"]
-                rows |= {name: field.get("description", "") for name, field in fields.items()}
-            lines = (
-                f"<tr><td><code>{html.escape(name)}</code></td><td>{html.escape(text)}</td></tr>"
-                for name, text in rows.items()
-            )
-            yield f"<table>{''.join(lines)}</table>"

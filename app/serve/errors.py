@@ -12,6 +12,7 @@ KINDS = {
     408: "timeout_error",
     409: "conflict_error",
     413: "invalid_request_error",
+    421: "invalid_request_error",
     429: "rate_limit_error",
     503: "overloaded_error",
 }

@@ -36,7 +36,8 @@ class Guard:
         hosts: names under which the server may be asked; None for any.
         max_bytes: of a request's body.
         seconds: in which the body must have arrived.
-        count: gets method, status and seconds of every request.
+        count: gets method, status and seconds of every request, which is then logged; None for a
+            server that neither counts nor logs.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Guard:
         hosts: tuple[str, ...] | None,
         max_bytes: int,
         seconds: float,
-        count: Count,
+        count: Count | None,
     ) -> None:
         self.app = app
         self.hosts = hosts
@@ -85,13 +86,17 @@ class Guard:
             refusal = JSONResponse(error.body(), error.status, error.headers())
             await refusal(scope, receive, answer)
         finally:
-            seconds = time.monotonic() - begin
-            method = scope["method"] if scope["method"] in METHODS else "other"
-            self.count(method, status, seconds)
-            place = scope.get("route")
-            path = getattr(place, "path", None)  # the pattern, not what the client wrote
-            told: dict[str, Any] = {"method": method, "path": path, "status": status}
-            log("request", **told, request=request_id, seconds=round(seconds, 4))
+            if self.count is not None:
+                self._tell(scope, status, request_id, time.monotonic() - begin)
+
+    def _tell(self, scope: Scope, status: int, request_id: str, seconds: float) -> None:
+        assert self.count is not None
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self.count(method, status, seconds)
+        place = scope.get("route")
+        path = getattr(place, "path", None)  # the pattern, not what the client wrote
+        told: dict[str, Any] = {"method": method, "path": path, "status": status}
+        log("request", **told, request=request_id, seconds=round(seconds, 4))
 
     def _check(self, headers: Headers) -> None:
         if why := self._stranger(headers):

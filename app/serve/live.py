@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..fields import read_values
-from .api import check_policy
+from .api.queued_videos import check_policy
 from .errors import ApiError, wrong_field
 from .request import read_request
 from .server_state import ServerState
@@ -67,7 +67,7 @@ async def _begin(socket: WebSocket, state: ServerState) -> LiveVideo:
         raise ApiError(503, "as many live videos as this server takes run already", code="full")
     is_endless = "frames" not in first and "seconds" not in first
     (request, _) = read_request(first, {}, state.model, state.schema)
-    check_policy(request, state, client)
+    check_policy(state.gate, request.prompt, client)
     if "size" not in first:  # whoever shows the pictures can enlarge them
         request = replace(request, scale=1)
     frames = None if is_endless else request.frames

@@ -18,21 +18,22 @@ import torch
 from torch import Tensor
 
 from ...data.video import to_uint8
+from ...data.video.sound import read_sound
 from ...data.video.tracks import add_tracks
 from ...files.fingerprint import file_fingerprint
 from ...files.model_folder import WEIGHTS
-from ..fields import FILES
+from ..fields import FILES, parse_values
 from ..provenance.generation import Generation, Ingredient, public_name
 from ..provenance.generation import Shot as ToldShot
 from ..provenance.writer import GeneratedVideoWriter, Signing
-from .drawing import Artist, Shelf, Watch
+from .drawing import Artist, Parse, Shelf, Watch
 from .font import Font
 from .frames import Film, Picture
 from .given import GivenPictures, own_size, plain_video
 from .plan import Chain, Model, Plan, make_plan
 from .schema import Storyboard
 from .slides.pages import FPS as SLIDES_FPS
-from .sound import RATE, Sounds, mixed
+from .sound import RATE, ReadSound, Sounds, mixed
 from .subtitles import chapters_of, cues_of
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Composer:
         folder: where drawn shots are kept.
         generator: the model, with its policy; None if nothing is drawn.
         watching: who is told.
+        parse: reads what is given beside the sentences.
+        read: reads sounds.
 
     Raises:
         ValueError: a shot that cannot be, or that the policy does not allow.
@@ -72,17 +75,19 @@ class Composer:
         folder: Path,
         generator: GuardedGenerator | None,
         watching: Watching,
+        parse: Parse = parse_values,
+        read: ReadSound = read_sound,
     ) -> None:
         self.story = story
         self.generator = generator
         self.watching = watching
-        self.sounds = Sounds()
+        self.sounds = Sounds(read)
         self.artist: Artist | None = None
         model = None
         if generator is not None:
             shelf = Shelf(folder, generator)
             self.artist = Artist(
-                generator, story, shelf, watching.say, watching.drawn, watching.stopped
+                generator, story, shelf, watching.say, watching.drawn, watching.stopped, parse
             )
             model = Model(_key(generator, story), generator.decoder.config.frames_per_latent)
         fps = story.fps or (SLIDES_FPS if story.slides is not None else story.model_fps)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ...generator.conditions import CONDITIONS, Canvas
+from ...generator.conditions.base import Say
 from ...generator.sampling.params import SamplingParams
 from ...tokenizer import VideoCodes, frame_count
 from ..fields import parse_values
@@ -33,6 +34,7 @@ KEEP_EVERY = 5.0  # seconds between two times that a segment in the making is ke
 ENDING = ".safetensors"
 BEGUN = ".begun"
 
+Parse = Callable[[Mapping[str, str], Canvas, Say], dict[str, Any]]
 Watch = Callable[[Segment, Tensor], None]  # is shown the pixels of a latent frame that was drawn
 
 
@@ -95,6 +97,7 @@ class Artist:
         say: is told in a line what a person should know.
         watch: is shown what is drawn.
         stopped: is asked after each latent frame.
+        parse: reads what is given beside the sentences.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class Artist:
         say: Callable[[str], None],
         watch: Watch | None = None,
         stopped: Callable[[], bool] = lambda: False,
+        parse: Parse = parse_values,
     ) -> None:
         self.generator = generator
         self.story = story
@@ -112,6 +116,7 @@ class Artist:
         self.say = say
         self.watch = watch
         self.stopped = stopped
+        self.parse = parse
         self.k = generator.decoder.config.frames_per_latent
         self.params = SamplingParams(**story.sampling).in_latents(self.k)
 
@@ -134,7 +139,7 @@ class Artist:
     def values(self, conditions: Mapping[str, str], frames: int) -> dict[str, Any]:
         """What is given beside the sentence, for a chain of so many frames."""
         canvas = Canvas(*self.generator.size, self.story.model_fps, frames, self.k)
-        return parse_values(conditions, canvas, self.say)
+        return self.parse(conditions, canvas, self.say)
 
     def _draw(self, segment: Segment, before: Sequence[Tensor]) -> Tensor:
         values = self.values(segment.conditions, segment.frames)

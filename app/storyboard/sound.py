@@ -24,23 +24,31 @@ RAMP = 0.4  # seconds in which it becomes so
 END = 1.5  # seconds in which music fades out at the end
 EDGE = 0.01  # seconds in which a sound that is cut off fades, so that it does not click
 FULL = 0.99
+LONGEST = 24 * 3600.0  # seconds of a file
+
+ReadSound = Callable[..., Tensor]
 
 
 class Sounds:
-    """Reads files of sound and knows how long they are. Errors name the file."""
+    """Reads files of sound and knows how long they are. Errors name the file.
 
-    def __init__(self) -> None:
+    Args:
+        read: as `read_sound`.
+    """
+
+    def __init__(self, read: ReadSound = read_sound) -> None:
+        self._read = read
         self._seconds: dict[Path, float] = {}
 
     def seconds(self, path: Path) -> float:
         """How long a file is heard."""
         if path not in self._seconds:
-            self._seconds[path] = read_sound(path, 8_000, 24 * 3600).shape[0] / 8_000
+            self._seconds[path] = self._read(path, 8_000, LONGEST).shape[0] / 8_000
         return self._seconds[path]
 
     def read(self, path: Path, seconds: float) -> Tensor:
         """Its first seconds."""
-        return read_sound(path, RATE, seconds, stereo=True)
+        return self._read(path, RATE, seconds, stereo=True)
 
 
 def has_sound(path: Path) -> bool:

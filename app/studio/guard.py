@@ -13,6 +13,10 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
+from starlette.responses import JSONResponse
+
+from ..serve.errors import ApiError
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -39,6 +43,7 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
+API = "/v1/"
 OURS = ("", "none", "same-origin")  # values of Sec-Fetch-Site
 
 
@@ -69,6 +74,10 @@ class Guard:
             await _answer(scope, send, 303, "", self._signed_in(headers))
             return
         refusal = self.refusal(scope["path"], headers)
+        if refusal and scope["type"] == "http" and scope["path"].startswith(API):
+            error = ApiError(*refusal)
+            await JSONResponse(error.body(), error.status)(scope, receive, send)
+            return
         if refusal:
             await _answer(scope, send, *refusal)
             return
@@ -125,8 +134,11 @@ def _with_headers(send: Send) -> Send:
 
     async def sending(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
+            there = list(message.get("headers", []))
+            names = {name for name, _ in there}
             ours = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-            message = {**message, "headers": [*message.get("headers", []), *ours]}
+            ours = [(name, value) for name, value in ours if name not in names]
+            message = {**message, "headers": [*there, *ours]}
         await send(message)
 
     return sending

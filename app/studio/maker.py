@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...training.progress import one_line
-from ..fields import condition_fields, parse_values
+from ..decode_apart import Limits, decode_apart
+from ..fields import condition_fields
 from ..provenance.options import Disclosure
 from ..runs.jobs import LARGEST_SEED
 from ..storyboard.stopped import Stopped
@@ -45,6 +46,10 @@ class Cancelled(Exception):
     """Somebody wants no more of it."""
 
 
+class NoRoom(ValueError):
+    """Too much waits, or the gallery is full."""
+
+
 class Maker:
     """Takes orders and makes their videos.
 
@@ -53,6 +58,7 @@ class Maker:
         models: that can be asked for.
         channel: is told and shown what happens.
         disclosure: what the videos say of where they came from.
+        limits: of the process that decodes files which are given.
     """
 
     def __init__(
@@ -61,11 +67,13 @@ class Maker:
         models: Models,
         channel: Channel,
         disclosure: Disclosure = Disclosure(),
+        limits: Limits = Limits(),
     ) -> None:
         self.gallery = gallery
         self.models = models
         self.channel = channel
         self.disclosure = disclosure
+        self.limits = limits
         self.orders: dict[int, Order] = {}
         self._numbers = itertools.count(1)
         self._waiting: queue.Queue[Order | None] = queue.Queue()
@@ -88,7 +96,7 @@ class Maker:
             self._thread.join(timeout=30)
 
     def order(self, settings: Settings) -> Order:
-        """Take an order; ValueError if too many wait or the gallery is full."""
+        """Take an order; `NoRoom` if too many wait or the gallery is full."""
         self._check_room()
         seed = settings.seed
         if seed is None:
@@ -99,11 +107,15 @@ class Maker:
         return self._take(Order(next(self._numbers), settings, seeds, videos))
 
     def _check_room(self) -> None:
-        """ValueError if too many orders wait or the gallery is full."""
-        waiting = sum(not order.ended for order in self.orders.values())
+        """`NoRoom` if too many orders wait or the gallery is full."""
+        waiting = sum(not order.ended for order in list(self.orders.values()))
         if waiting >= MOST_WAITING:
-            raise ValueError(f"{waiting} orders wait already; let some of them end first")
-        if self.gallery.make_room():
+            raise NoRoom(f"{waiting} orders wait already; let some of them end first")
+        try:
+            has_less = self.gallery.make_room()
+        except ValueError as error:
+            raise NoRoom(str(error)) from None
+        if has_less:
             self.changed()
 
     def _take(self, order: AnyOrder) -> AnyOrder:
@@ -166,13 +178,23 @@ class Maker:
                     self._make(order)
             except (Cancelled, Stopped):
                 self._end(order, "cancelled")
-            except (ValueError, OSError) as error:
-                order.error = one_line(error)
-                self._end(order, "failed")
             except Exception as error:  # a mistake of ours must not end the thread
+                self._fail(order, error)
+
+    def _fail(self, order: Order, error: Exception) -> None:
+        from ..provenance.policy import Refused
+
+        order.error = one_line(error)
+        if isinstance(error, Refused):
+            order.error_code = "content_policy_violation"
+        elif isinstance(error, ValueError):
+            order.error_code = "invalid_request"
+        else:
+            order.error_code = "server_error"
+            if not isinstance(error, OSError):
                 log.exception("an order failed")
-                order.error = f"something went wrong in the studio: {one_line(error)}"
-                self._end(order, "failed")
+                order.error = f"something went wrong in the studio: {order.error}"
+        self._end(order, "failed")
 
     def _prepare(self) -> None:
         """Load the first model before anybody asks for it."""
@@ -216,6 +238,10 @@ class Maker:
             order.state = "saving"
             self._tell(order)
         drawing.keep()
+        if order.stop.is_set() and not order.keep:  # it was cancelled while it was saved
+            for video in order.videos:
+                self.gallery.delete(video)
+            raise Cancelled
         self._end(order, "done")
         self.changed()
 
@@ -238,7 +264,8 @@ class Maker:
         k = generator.decoder.config.frames_per_latent
         canvas = Canvas(*generator.size, settings.fps, settings.frames, k)
         texts = settings.texts(condition_fields(generator), self.gallery)
-        values = parse_values(texts, canvas, order.notes.append, settings.names())
+        say = order.notes.append
+        values = decode_apart(texts, canvas, self.limits, say=say, names=settings.names())
         prompt = values.pop("prompt")
         order.notes += generator.text.remarks([prompt])
         if settings.origin is not None and settings.origin.frame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import fields
 from importlib.resources import files
@@ -14,7 +15,7 @@ from ..provenance.options import Rules
 from ..runs.jobs import read_prompts
 
 if TYPE_CHECKING:
-    from ..provenance.policy import GuardedGenerator
+    from ..provenance.policy import Gate, GuardedGenerator
 
 FPS = 12.0
 FRAMES = 33
@@ -48,6 +49,13 @@ class Models:
         self.device = device
         self.rules = rules
         self._loaded: tuple[tuple[Any, ...], GuardedGenerator] | None = None
+
+    @functools.cached_property
+    def gate(self) -> Gate:
+        """Who is asked before anything is drawn."""
+        from ..provenance.policy import Gate, load_policies
+
+        return Gate(load_policies(self.rules.policy), self.rules.log_refused)
 
     def check(self, model: str, adapter: str | None) -> None:
         """ValueError for a choice that is not offered."""
@@ -103,7 +111,7 @@ class Models:
         """
         from ...files.model_folder import UndrawnWeights
         from ...generator.devices import choose_device
-        from ..provenance.policy import Gate, GuardedGenerator, load_policies
+        from ..provenance.policy import GuardedGenerator
 
         choice = (model, adapter, size)
         if self._loaded is not None and self._loaded[0] == choice:
@@ -111,7 +119,7 @@ class Models:
         self._loaded = None  # two large models may not fit
         with UndrawnWeights():
             generator = GuardedGenerator.from_pretrained(self.models[model], size=size)
-        generator.gate = Gate(load_policies(self.rules.policy), self.rules.log_refused)
+        generator.gate = self.gate
         generator.to(choose_device(self.device))
         if adapter is not None:
             from ...generator.training.lora import load_adapter

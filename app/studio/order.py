@@ -15,8 +15,8 @@ class Order:
     """Videos that are made at once, and how far they are.
 
     state: waiting, loading, drawing, saving, then done, cancelled or failed; done: frames of each
-    video so far; notes: what a person should know; keep: whether what is drawn stays when it is
-    cancelled.
+    video so far; error: in a line, with a word for programs in error_code; notes: what a person
+    should know; keep: whether what is drawn stays when it is cancelled.
     """
 
     number: int
@@ -28,9 +28,20 @@ class Order:
     began: float = 0.0
     first: int = 0  # frames that were given
     error: str = ""
+    error_code: str = ""
     notes: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     keep: bool = False
+
+    @property
+    def makes_videos(self) -> bool:
+        """Whether videos of the gallery come of it."""
+        return True
+
+    @property
+    def frames(self) -> int:
+        """Of each video."""
+        return self.settings.frames
 
     @property
     def ended(self) -> bool:
@@ -44,7 +55,7 @@ class Order:
             "videos": self.videos,
             "state": self.state,
             "done": self.done,
-            "frames": self.settings.frames,
+            "frames": self.frames,
             "seconds_left": self.seconds_left(),
             "error": self.error,
             "notes": self.notes,
@@ -56,4 +67,4 @@ class Order:
         if self.state != "drawing" or drawn <= 0:
             return None
         pace = (time.monotonic() - self.began) / drawn
-        return round(pace * (self.settings.frames - self.done), 1)
+        return round(pace * (self.frames - self.done), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ def saved_video(
 ) -> GeneratedVideoWriter:
     """A writer of one video of an order, see `GeneratedVideoWriter`."""
     about = generation(seed, settings, gallery, generator)
-    return signing.writer(path, settings.fps, about, enlargement(*generator.size))
+    scale = settings.scale or enlargement(*generator.size)
+    return signing.writer(path, settings.fps, about, scale)
 
 
 def enlargement(height: int, width: int) -> int:
@@ -43,7 +45,7 @@ def generation(
     ingredients = [
         Ingredient(gallery.given(value["file"]), name, CONDITIONS[name].port == "past")
         for name, value in settings.conditions.items()
-        if not isinstance(value, str)
+        if isinstance(value, Mapping)
     ]
     if settings.origin is not None and settings.origin.frame:
         ingredients.append(Ingredient(gallery.path(settings.origin.video), "init", True))

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from fastapi import FastAPI, HTTPException, Request, WebSocket
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from ...data.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ...training.progress import one_line
+from ..decode_apart import HEAD, KNOWN, Limits, file_ending, look_apart
+from ..fields import SOUNDS
 from ..provenance.options import Disclosure
+from .api import api_app
 from .direct.routes import add_direct
 from .gallery import MOST_UPLOADED, DiskRule, Gallery
 from .guard import Guard
@@ -40,6 +45,7 @@ def create_app(
     token: str | None = None,
     channel: Channel | None = None,
     disclosure: Disclosure = Disclosure(),
+    limits: Limits = Limits(),
 ) -> FastAPI:
     """The application of one studio.
 
@@ -47,9 +53,10 @@ def create_app(
         hosts, token: as for `Guard`.
         channel: the live picture; a new one if not given.
         disclosure: what videos say of where they came from.
+        limits: of the process that decodes files which are given.
     """
     live = channel or Channel()
-    maker = Maker(gallery, models, live, disclosure)
+    maker = Maker(gallery, models, live, disclosure, limits)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -58,7 +65,7 @@ def create_app(
         await run_in_threadpool(maker.end)
         await run_in_threadpool(gallery.empty_bin)
 
-    app = FastAPI(title="Kinetoscope studio", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Kinetoscope studio", lifespan=lifespan, openapi_url=None)
     app.state.maker = maker
     app.add_middleware(Guard, hosts=hosts, token=token)
     app.add_exception_handler(ValueError, _mistake)
@@ -72,6 +79,8 @@ def create_app(
         await socket.accept()
         await live.serve(socket)
 
+    # it comes last: it answers all that has no other place
+    app.mount("", api_app(maker, gallery, models, limits))
     return app
 
 
@@ -120,6 +129,7 @@ def _add_making(app: FastAPI, maker: Maker, models: Models, gallery: Gallery) ->
                 if size > MOST_UPLOADED:
                     raise HTTPException(413, f"a file may have {MOST_UPLOADED // 10**6} MB")
                 held.write(chunk)
+            await run_in_threadpool(_look, held, name, maker.limits)
             held.seek(0)
             parts: Iterator[bytes] = iter(lambda: held.read(1 << 20), b"")
             kept = await run_in_threadpool(gallery.keep, parts, name)
@@ -186,6 +196,24 @@ def _add_gallery(app: FastAPI, maker: Maker, gallery: Gallery) -> None:
             raise ValueError("the request must have limit_gb and when_full")
         await run_in_threadpool(gallery.set_rule, DiskRule(**raw))
         return disk()
+
+
+def _look(held: IO[bytes], name: str, limits: Limits) -> None:
+    """ValueError for a picture, video or sound that cannot be read, or not within the limits. Other
+    files, such as those of numbers, are looked at by what takes them."""
+    held.seek(0)
+    ending = file_ending(held.read(HEAD))
+    suffix = Path(name).suffix.lower()
+    is_called_so = suffix in {*IMAGE_SUFFIXES, *VIDEO_SUFFIXES, *SOUNDS}
+    if ending is None and is_called_so and held.tell():
+        raise ValueError(f"this is no {suffix} file that can be read; give one of {KNOWN}")
+    if ending is None:
+        return
+    held.seek(0)
+    with tempfile.NamedTemporaryFile(suffix=ending) as file:
+        shutil.copyfileobj(held, file)
+        file.flush()
+        look_apart(Path(file.name), limits)
 
 
 def _there(path: Path) -> Path:

@@ -16,6 +16,8 @@ from .models import FPS, FRAMES, Models, sampling_controls
 
 MOST_FRAMES = 20_000
 MOST_VIDEOS = 8
+LARGEST_SCALE = 128
+LARGEST_WEIGHT = 1000
 LONGEST_NAME = 200  # characters of what a file is called
 VERBS = ("again", "go on", "change")
 
@@ -36,7 +38,8 @@ class Settings:
     conditions: text by name, or {"file": its name in the gallery, "name": its owner's name};
     frames: of each video; size: height in pixels, None for the model's own; seed: of the first
     video, the next ones have the next numbers, None for a random one; count: videos; sampling:
-    fields of `SamplingParams`, counted in frames; origin: where it comes from.
+    fields of `SamplingParams`, counted in frames; origin: where it comes from; scale: pixels of the
+    file per pixel of the model, None for as many as can be watched.
     """
 
     conditions: Mapping[str, Any]
@@ -49,6 +52,7 @@ class Settings:
     count: int = 1
     sampling: Mapping[str, Any] = item(default_factory=dict)
     origin: Origin | None = None
+    scale: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -123,18 +127,23 @@ def read_settings(raw: Any, models: Models, gallery: Gallery) -> Settings:
         count=_number("count", raw.get("count", 1), 1, MOST_VIDEOS),
         sampling={name: value for name, value in sampling.items() if value is not None},
         origin=_origin(raw.get("origin"), gallery),
+        scale=_optional("scale", raw.get("scale"), 1, LARGEST_SCALE),
     )
-    _check_sampling(settings)
-    settings.texts(models.fields(model), gallery)
+    fields = models.fields(model)
+    _check_sampling(settings, fields)
+    settings.texts(fields, gallery)
     if settings.origin and settings.origin.frame and "init" in given:
         raise ValueError("init: the video already goes on from another one; leave this out")
     return settings
 
 
-def _check_sampling(settings: Settings) -> None:
+def _check_sampling(settings: Settings, fields: list[Field]) -> None:
     """Names, kinds and ranges."""
     known = {control["name"]: control for control in sampling_controls()}
     for name, value in settings.sampling.items():
+        if name == "weights":  # the page has no control for them, but gives back those of a video
+            _check_weights(value, fields)
+            continue
         if name not in known:
             raise ValueError(f"sampling: there is no '{name}'; there is {', '.join(known)}")
         control = known[name]
@@ -147,6 +156,14 @@ def _check_sampling(settings: Settings) -> None:
             kind = "a whole number" if control["whole"] else "a number"
             raise ValueError(f"{name}: it must be {kind}; got {value!r}")
     settings.params()
+
+
+def _check_weights(weights: Any, fields: list[Field]) -> None:
+    names = [field.name for field in fields]
+    if not isinstance(weights, Mapping) or not set(weights) <= set(names):
+        raise ValueError(f"weights: it must be an object of numbers by {', '.join(names)}")
+    for name, value in weights.items():
+        _number(f"weights.{name}", value, 0, LARGEST_WEIGHT, whole=False)
 
 
 def _origin(raw: Any, gallery: Gallery) -> Origin | None:

@@ -1,44 +1,30 @@
 """Files that clients send: stored under names of ours, and decoded in a process that may die.
 
 A file is looked at only if it begins like a picture, a video or a sound that we know, so that no
-playlist or script reaches the decoder. The process that decodes has a limit on memory, time, open
-files and what it may write; what it reads becomes tensors, which is all that anybody else opens.
+playlist or script reaches the decoder.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import multiprocessing
 import os
 import re
-import resource
 import shutil
-from collections.abc import Mapping
-from multiprocessing.connection import Connection
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ....files.atomic import write_whole
-from ....files.tensors import load_tensors, save_tensors
+from ....files.tensors import load_tensors
 from ....generator.conditions import Canvas
-from ...fields import parse_values
+from ....generator.conditions.init import Init
+from ...decode_apart import KNOWN, Limits, decode_apart, file_ending
+from ...fields import Field
 from ..errors import ApiError, wrong_field
+from ..request import REFERENCE, condition_of
 
 VALUES = "values.safetensors"
-STARTS = {  # what the name of a stored file ends in: offset and first bytes
-    ".png": (0, b"\x89PNG\r\n\x1a\n"),
-    ".jpg": (0, b"\xff\xd8\xff"),
-    ".gif": (0, b"GIF8"),
-    ".avif": (4, b"ftypavi"),
-    ".mp4": (4, b"ftyp"),
-    ".webm": (0, b"\x1a\x45\xdf\xa3"),
-    ".webp": (8, b"WEBP"),
-    ".wav": (8, b"WAVE"),
-    ".flac": (0, b"fLaC"),
-    ".ogg": (0, b"OggS"),
-    ".mp3": (0, b"ID3"),
-}
 DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w=.+-]*)*;base64,")
 
 
@@ -62,52 +48,26 @@ class UploadFolder:
         """
         ending = file_ending(content)
         if ending is None:
-            known = ", ".join(STARTS)
-            raise wrong_field(condition, f"{condition}: the file must be one of {known}")
+            raise wrong_field(condition, f"{condition}: the file must be one of {KNOWN}")
         name = f"{len(self.files)}{ending}"
         write_whole(self.path / name, content)
         self.files[condition] = name
 
-    def decode(self, canvas: Canvas, seconds: float, memory: int) -> None:
+    def decode(self, canvas: Canvas, limits: Limits) -> None:
         """Turn the files into tensors beside them.
 
         Raises:
             ApiError: 400, if they cannot be read, or not within these limits.
         """
         texts = {name: str(self.path / file) for name, file in self.files.items()}
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__, "kinetoscope.data.video"])
-        (mine, its) = context.Pipe(duplex=False)
-        arguments = (texts, canvas, str(self.path / VALUES), int(seconds) + 1, memory, its)
-        child = context.Process(target=decode_files, args=arguments, daemon=True)
-        child.start()
-        its.close()
         try:
-            message = mine.recv() if mine.poll(seconds) else "it took too long to read"
-        except EOFError:
-            message = "it could not be read within the limits of this server"
-        finally:
-            child.kill()
-            child.join()
-            child.close()
-            mine.close()
-        if message:
-            name = next(iter(texts))
-            found = message.partition(":")[0]
-            name = found if found in texts else name
-            raise wrong_field(name, message if found in texts else f"{name}: {message}")
+            decode_apart(texts, canvas, limits, self.path / VALUES, lambda line: None)
+        except ValueError as error:
+            message = str(error)
+            raise wrong_field(message.partition(":")[0], message) from None
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
-
-
-def file_ending(content: bytes) -> str | None:
-    """What the name of a file of this content should end in, such as ".png"; None for a file that
-    is not taken."""
-    for ending, (at, start) in STARTS.items():
-        if content[at : at + len(start)] == start:
-            return ending
-    return None
 
 
 def load_values(folder: Path) -> dict[str, Any]:
@@ -115,38 +75,31 @@ def load_values(folder: Path) -> dict[str, Any]:
     return dict(load_tensors(folder / VALUES)[0])
 
 
-def decode_files(
-    texts: Mapping[str, str],
-    canvas: Canvas,
-    out: str,
-    seconds: int,
-    memory: int,
-    answer: Connection,
-) -> None:
-    """Run in a process of its own: read files into tensors and answer with what went wrong, or
-    with nothing."""
-    _limit(seconds, memory)
-    names = {name: "the file" for name in texts}
-    try:
-        values = parse_values(texts, canvas, lambda line: None, names)
-        tensors = {name: value.contiguous() for name, value in values.items()}
-        save_tensors(out, tensors)
-        answer.send("")
-    except MemoryError:
-        answer.send("it needs more memory than this server gives it")
-    except Exception as error:
-        answer.send(" ".join(str(error).split())[:300] or "it cannot be read")
+def take_files(
+    raw: Mapping[str, Any], files: Mapping[str, bytes], fields: Sequence[Field]
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The fields of a request without its files, and the files by the names of the conditions.
 
+    Args:
+        raw: its fields; those that are files are data: URLs.
+        files: of a form.
+        fields: of the model's conditions.
 
-def _limit(seconds: int, memory: int) -> None:
-    """What this process may use from now on."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * os.sysconf("SC_PAGE_SIZE") + memory
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    Raises:
+        ApiError: 400.
+    """
+    rest = dict(raw)
+    contents = {condition_of(name): content for name, content in files.items()}
+    for field in fields:
+        for name in {field.name, *([REFERENCE] if field.name == Init.name else [])}:
+            if field.is_file and name in rest:
+                contents[field.name] = from_data_url(name, rest.pop(name))
+    takes = {field.name for field in fields if field.is_file}
+    for name in contents:
+        if name not in takes:
+            known = ", ".join(sorted(takes))
+            raise wrong_field(name[:100], f"there is no file '{name[:100]}'; files are {known}")
+    return rest, contents
 
 
 def from_data_url(name: str, given: Any) -> bytes:

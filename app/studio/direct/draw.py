@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from ....data.video import read_clip, to_uint8
 from ....files.atomic import write_whole
+from ....generator.conditions import Canvas
+from ....generator.conditions.base import Say
+from ...decode_apart import Limits, decode_apart, sound_apart
 from ...provenance.writer import Signing
 from ...storyboard.compose import Composer, Watching
 from ...storyboard.plan import Chain, Segment, Span
@@ -47,7 +51,9 @@ class StoryDrawing:
             generator = maker.models.load(settings.model, settings.adapter, settings.size)
         watching = Watching(order.notes.append, self._drew, self._wrote, order.stop.is_set)
         folder = maker.gallery.folder / FOLDER_SHOTS
-        self.composer = Composer(story, folder, generator, watching)
+        parse = partial(_parsed, limits=maker.limits)
+        read = partial(sound_apart, limits=maker.limits)
+        self.composer = Composer(story, folder, generator, watching, parse, read)
         self.signing = Signing(maker.disclosure, order.notes.append)
         self.shown = 0  # pictures that the pages were sent
 
@@ -161,6 +167,10 @@ class StoryDrawing:
             "notes": order.notes,
         }
         self.gallery.add(record, poster(middle))
+
+
+def _parsed(texts: Mapping[str, str], canvas: Canvas, say: Say, limits: Limits) -> dict[str, Any]:
+    return decode_apart(texts, canvas, limits, say=say)
 
 
 def _chains(span: Span) -> list[Chain]:

@@ -23,6 +23,10 @@ class StoryOrder(Order):
     shots: list[dict[str, Any]] = field(default_factory=list)
     frames: int = 0
 
+    @property
+    def makes_videos(self) -> bool:
+        return self.film
+
     def to_json(self) -> dict[str, Any]:
-        told = {"story": True, "film": self.film, "shots": self.shots, "frames": self.frames}
+        told = {"story": True, "film": self.film, "shots": self.shots}
         return {**super().to_json(), **told}

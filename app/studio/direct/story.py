@@ -15,6 +15,8 @@ from typing import Any
 
 from ....files.atomic import write_whole
 from ....files.json_file import read_object, to_json
+from ....generator.conditions import CONDITIONS
+from ...decode_apart import check_media
 from ...storyboard.located import Located, from_json
 from ...storyboard.read import Reader
 from ...storyboard.schema import Storyboard
@@ -53,7 +55,10 @@ def read_story(raw: Any, models: Models, gallery: Gallery) -> Storyboard:
         if not isinstance(value, dict) or "file" not in value:
             given.fail(f"{what} takes a file that is given to the page")
         try:
-            return gallery.given(value["file"].value)
+            path = gallery.given(value["file"].value)
+            if what not in CONDITIONS or CONDITIONS[what].kind != "file":
+                check_media(path)  # most of it is read in this process
+            return path
         except ValueError as error:
             given.fail(str(error))
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from kinetoscope.app.decode_apart import Limits
 from kinetoscope.app.serve.errors import ApiError
 from kinetoscope.app.serve.workers.uploads import UploadFolder, from_data_url, load_values
 from kinetoscope.generator.conditions import Canvas
 from PIL import Image
 
 CANVAS = Canvas(8, 12, 12.0, 9, 4)
-SECONDS = 60.0
 MEMORY = 10**9
 
 
@@ -45,7 +45,7 @@ def uploads(tmp_path: Path) -> UploadFolder:
 
 def test_a_picture_becomes_what_the_model_takes(uploads):
     uploads.add("init", png())
-    uploads.decode(CANVAS, SECONDS, MEMORY)
+    uploads.decode(CANVAS, Limits(memory=MEMORY))
     values = load_values(uploads.path)
     expected = torch.tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1, 1).expand(1, 3, 1, 8, 12)
     torch.testing.assert_close(values["init"], expected, atol=0.02, rtol=0)
@@ -85,14 +85,14 @@ def test_what_is_no_picture_video_or_sound_is_not_even_stored(uploads, content):
 def test_what_cannot_be_read_is_a_mistake_of_the_client(uploads, content, memory):
     uploads.add("init", content)
     with pytest.raises(ApiError, match="init: ") as caught:
-        uploads.decode(CANVAS, SECONDS, memory)
+        uploads.decode(CANVAS, Limits(memory=memory))
     assert caught.value.status == 400 and str(uploads.path) not in caught.value.message
 
 
 def test_a_decoder_that_hangs_is_ended(uploads):
     uploads.add("init", png())
     with pytest.raises(ApiError, match="init: it took too long to read"):
-        uploads.decode(CANVAS, 0.0, MEMORY)
+        uploads.decode(CANVAS, Limits(seconds=0.0))
 
 
 def test_urls_hold_their_content_and_nothing_is_fetched():

@@ -1,0 +1,274 @@
+"""Files that others send, decoded in a process that may die.
+
+The process has a limit on memory, time, open files and what it may write. What it reads becomes
+tensors, which is all that anybody else opens.
+
+    ending = file_ending(content)  # ".png"; None for what is no picture, video or sound
+    values = decode_apart({"init": "uploads/0.png"}, Canvas(64, 64, 12, 33, 4), Limits())
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..files.tensors import load_tensors, save_tensors
+from ..generator.conditions import CONDITIONS, Canvas
+from ..generator.conditions.base import Say
+from .fields import FILES, parse_values
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STARTS = (  # what the name of a file of this kind ends in, offset and first bytes
+    (".png", 0, b"\x89PNG\r\n\x1a\n"),
+    (".jpg", 0, b"\xff\xd8\xff"),
+    (".gif", 0, b"GIF8"),
+    (".tif", 0, b"II*\0"),
+    (".tif", 0, b"MM\0*"),
+    (".avif", 4, b"ftypavi"),
+    (".webp", 8, b"WEBP"),
+    (".mp4", 4, b"ftyp"),
+    (".mov", 4, b"moov"),
+    (".mov", 4, b"mdat"),
+    (".mov", 4, b"wide"),
+    (".webm", 0, b"\x1a\x45\xdf\xa3"),
+    (".avi", 8, b"AVI "),
+    (".mpg", 0, b"\0\0\1\xba"),
+    (".flv", 0, b"FLV\1"),
+    (".wmv", 0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
+    (".wav", 8, b"WAVE"),
+    (".flac", 0, b"fLaC"),
+    (".ogg", 0, b"OggS"),
+    (".mp3", 0, b"ID3"),
+    (".mp3", 0, b"\xff\xfb"),
+    (".mp3", 0, b"\xff\xf3"),
+)
+KNOWN = ", ".join(dict.fromkeys(ending for ending, _, _ in STARTS))
+HEAD = 16  # bytes that `file_ending` looks at
+THE_FILE = "the file"
+SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+HEARD = 1.0  # seconds of a sound that a first look reads
+
+Read = Callable[..., Mapping[str, "Tensor"]]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What decoding may take.
+
+    Args:
+        seconds: from its beginning on.
+        memory: bytes, beside what a process has at its beginning.
+    """
+
+    seconds: float = 60.0
+    memory: int = 2 * 10**9
+
+
+def file_ending(content: bytes) -> str | None:
+    """What the name of a file of this content should end in, such as ".png"; None for a file that
+    is no picture, video or sound that is known here."""
+    for ending, at, start in STARTS:
+        if content[at : at + len(start)] == start:
+            return ending
+    return None
+
+
+def check_media(path: Path) -> None:
+    """ValueError for a file that does not begin like a picture, video or sound, such as a playlist,
+    which no decoder should see."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if file_ending(head) is None:
+        raise ValueError(f"{THE_FILE} must be one of {KNOWN}")
+
+
+def decode_apart(
+    texts: Mapping[str, str],
+    canvas: Canvas,
+    limits: Limits,
+    out: Path | None = None,
+    say: Say = print,
+    names: Mapping[str, str] = {},
+) -> dict[str, Any]:
+    """The same as `parse_values`; what is a file is read in the other process.
+
+    Args:
+        texts, canvas, say: as for `parse_values`.
+        out: a file that the values of files are kept in; none by default.
+        names: what to call a file in an error and to `say`; "the file" by default.
+
+    Raises:
+        ValueError: in one line that begins with the name of the field, if a file cannot be read, or
+            not within the limits.
+    """
+    files = {name: text for name, text in texts.items() if CONDITIONS[name].kind in FILES}
+    plain = {name: text for name, text in texts.items() if name not in files}
+    values = parse_values(plain, canvas, say)
+    if not files:
+        return values
+    shown = {name: THE_FILE for name in files} | dict(names)
+    try:
+        for name, path in files.items():
+            if CONDITIONS[name].kind != "file":
+                _check_named(name, Path(path), shown[name])
+        return values | run_apart(_parsed, (files, canvas, shown), limits, out, say)
+    except ValueError as error:
+        message = str(error)
+        if message.partition(":")[0] not in files:  # it died, and did not say of which
+            message = f"{next(iter(files))}: {message}"
+        raise ValueError(message) from None
+
+
+def _check_named(name: str, path: Path, shown: str) -> None:
+    try:
+        check_media(path)
+    except (OSError, ValueError) as error:
+        called = shown if shown == THE_FILE else f"'{shown}'"
+        raise ValueError(f"{name}: {str(error).replace(THE_FILE, called)}") from None
+
+
+def look_apart(path: Path, limits: Limits) -> None:
+    """Decode the beginning of a picture, video or sound, to know that it is one.
+
+    Raises:
+        ValueError: it cannot be read, or not within the limits.
+    """
+    check_media(path)
+    run_apart(_begun, (str(path),), limits)
+
+
+def sound_apart(
+    path: str | Path, rate: int, seconds: float, stereo: bool = False, limits: Limits = Limits()
+) -> Tensor:
+    """The same as `read_sound`.
+
+    Raises:
+        ValueError: it cannot be read, or not within the limits.
+    """
+    check_media(Path(path))
+    samples: Tensor = run_apart(_heard, (str(path), rate, seconds, stereo), limits)["samples"]
+    return samples
+
+
+def run_apart(
+    read: Read,
+    arguments: tuple[Any, ...],
+    limits: Limits,
+    out: Path | None = None,
+    say: Say = print,
+) -> dict[str, Any]:
+    """Call a function of a module in a process of its own, with `say` as its last argument, and
+    get the tensors that it returns.
+
+    Raises:
+        ValueError: it could not, or not within the limits.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "values.safetensors" if out is None else out
+        message = _answer(read, arguments, limits, kept, say)
+        if message:
+            raise ValueError(message)
+        return dict(load_tensors(kept)[0])
+
+
+def _answer(read: Read, arguments: tuple[Any, ...], limits: Limits, out: Path, say: Say) -> str:
+    """Run the process; what went wrong, or nothing."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "kinetoscope.data.video"])
+    (mine, its) = context.Pipe(duplex=False)
+    given = (read, arguments, str(out), limits, its)
+    child = context.Process(target=_work, args=given, daemon=True)
+    child.start()
+    its.close()
+    try:
+        if not mine.poll(limits.seconds):
+            return "it took too long to read"
+        (message, told) = mine.recv()
+    except EOFError:
+        return "it could not be read within the limits of this server"
+    finally:
+        child.kill()
+        child.join()
+        child.close()
+        mine.close()
+    for line in told:
+        say(line)
+    return str(message)
+
+
+def _work(
+    read: Read, arguments: tuple[Any, ...], out: str, limits: Limits, answer: Connection
+) -> None:
+    """Run in a process of its own: answer with what went wrong, or with nothing, and with what
+    was said."""
+    _limit(limits)
+    told: list[str] = []
+    try:
+        tensors = read(*arguments, told.append)
+        save_tensors(out, {name: value.contiguous() for name, value in tensors.items()})
+        answer.send(("", told))
+    except MemoryError:
+        answer.send(("it needs more memory than this server gives it", []))
+    except Exception as error:
+        answer.send((" ".join(str(error).split())[:300] or "it cannot be read", []))
+
+
+def _limit(limits: Limits) -> None:
+    """What this process may use from now on."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * os.sysconf("SC_PAGE_SIZE") + limits.memory
+    seconds = int(limits.seconds) + 1
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limits.memory, limits.memory))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+# ---- what the process does ----
+
+
+def _parsed(
+    texts: Mapping[str, str], canvas: Canvas, names: Mapping[str, str], say: Say
+) -> Mapping[str, Tensor]:
+    return parse_values(texts, canvas, say, names)
+
+
+def _begun(path: str, say: Say) -> Mapping[str, Tensor]:
+    from ..data.video import read_clip
+    from ..data.video.sound import read_sound
+
+    looks: list[Callable[[], object]] = [
+        lambda: read_clip(path, frames=1),
+        lambda: read_sound(path, seconds=HEARD),
+    ]
+    with open(path, "rb") as file:
+        head = file.read(HEAD)
+    if file_ending(head) in SOUNDS:
+        looks.reverse()
+    errors = []
+    for look in looks:  # the second one for a sound in a file of videos, or the other way round
+        try:
+            look()
+            return {}
+        except (OSError, ValueError) as error:
+            errors.append(str(error).replace(path, THE_FILE))
+    raise ValueError(errors[0])
+
+
+def _heard(path: str, rate: int, seconds: float, stereo: bool, say: Say) -> Mapping[str, Tensor]:
+    from ..data.video.sound import read_sound
+
+    try:
+        return {"samples": read_sound(path, rate, seconds, stereo)}
+    except (OSError, ValueError) as error:
+        raise ValueError(str(error).replace(path, THE_FILE)) from error
