@@ -1,0 +1,122 @@
+"""The Ray Serve application: one deployment that answers HTTP and has the queue, and one whose
+replicas hold a model each."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import threading
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from fastapi import FastAPI
+from ray import serve
+from ray.serve import Application
+
+from ..application import create_app
+from ..settings import ServeSettings
+from ..webhooks.receiver import SECRET, Webhook
+from ..workers.worker import Worker, load_generator
+from .line import Address, call_back
+from .remote_jobs import Line, RemoteJobs
+from .replicas import ReplicaPool
+
+NAME = "kinetoscope"
+REPLICAS = "Model"
+MANY = 10_000  # HTTP requests at a time; the server itself says when it has too much
+ARGUMENTS = ("folder", "model", "adapter", "dtype", "quantize", "device", "workers", "batch")
+ARGUMENTS += ("max_frames", "grace")
+
+
+class ModelReplica:
+    """A model that works for one seat of the server at a time."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self.settings = settings
+        self._loaded = load_generator(settings)
+        self._one_at_a_time = threading.Lock()
+
+    async def work(self, name: str, address: Address, word: bytes) -> None:
+        """Draw what the server at this address wants, until it ends the line."""
+        await asyncio.to_thread(self._work, name, address, word)
+
+    def _work(self, name: str, address: Address, word: bytes) -> None:
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # set by Ray
+        with (
+            self._one_at_a_time,
+            tempfile.TemporaryDirectory(prefix="kinetoscope-") as folder,
+            call_back(address, word) as pipe,
+        ):
+            line = Line(pipe)
+            settings = replace(self.settings, folder=folder)
+            jobs = RemoteJobs(line, Path(folder))
+            try:
+                Worker(settings, name, line, jobs, self._loaded).run()
+            except (EOFError, BrokenPipeError, ConnectionResetError):
+                return  # the server is gone, and the next one will ask again
+
+
+def application(
+    settings: ServeSettings, hosts: tuple[str, ...] | None, queue_on: str | None = None
+) -> Application:
+    """What `ray.serve.run` takes.
+
+    Args:
+        settings: `workers` is the number of replicas and must be given.
+        hosts: names under which the server may be asked; None for any, and then a key is needed.
+        queue_on: a resource of Ray that only the machine with the folder has.
+    """
+    ending = settings.grace + 15.0
+    is_on_gpu = (settings.device or "").startswith("cuda")
+    replicas = serve.deployment(
+        name=REPLICAS,
+        num_replicas=settings.workers,
+        max_ongoing_requests=1,  # a seat has a replica of its own
+        graceful_shutdown_timeout_s=ending,
+        ray_actor_options={"num_cpus": 1, "num_gpus": 1 if is_on_gpu else 0},
+    )(ModelReplica)
+
+    def build_app() -> FastAPI:
+        handle = serve.get_deployment_handle(REPLICAS)
+        here = ray.util.get_node_ip_address()
+        return create_app(settings, hosts, partial(ReplicaPool, handle=handle, host=here))
+
+    server = serve.deployment(
+        name="Server",
+        num_replicas=1,  # the queue is in one place
+        max_ongoing_requests=MANY,
+        graceful_shutdown_timeout_s=ending,
+        ray_actor_options={"num_cpus": 0, "resources": {queue_on: 0.001} if queue_on else {}},
+    )(serve.ingress(build_app)())
+    return server.bind(replicas.bind(replace(settings, webhook=None)))
+
+
+def build(arguments: dict[str, Any]) -> Application:
+    """The application for a configuration file of Ray Serve, whose `args` are those of
+    `kinetoscope serve`, `webhook`, and `queue_on` of `application`. Nobody may ask it without a
+    key.
+
+    Raises:
+        ValueError: an argument is not known, or one is missing.
+    """
+    given = dict(arguments)
+    queue_on = given.pop("queue_on", None)
+    if webhook := given.pop("webhook", None):
+        given["webhook"] = Webhook(webhook, os.environ.get(SECRET, ""))
+    unknown = sorted(given.keys() - set(ARGUMENTS) - {"webhook"})
+    if unknown:
+        known = ", ".join((*ARGUMENTS, "webhook", "queue_on"))
+        raise ValueError(f"there is no argument '{unknown[0]}'; there are {known}")
+    for name in ("folder", "workers"):
+        if not given.get(name):
+            raise ValueError(f"the argument '{name}' must be given")
+    kinds = {each.name: each.default for each in fields(ServeSettings)}
+    for name, value in given.items():
+        if isinstance(kinds[name], int) and not isinstance(value, int | float):
+            raise ValueError(f"the argument '{name}' must be a number; got '{value}'")
+    return application(ServeSettings(**given), None, queue_on)
