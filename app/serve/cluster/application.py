@@ -3,17 +3,12 @@ replicas hold a model each."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import tempfile
-import threading
 from dataclasses import fields, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import ray
-import torch
 from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
@@ -21,9 +16,7 @@ from ray.serve import Application
 from ..application import create_app
 from ..settings import ServeSettings
 from ..webhooks.receiver import SECRET, Webhook
-from ..workers.worker import Worker, load_generator
-from .line import Address, call_back
-from .remote_jobs import Line, RemoteJobs
+from .model_replica import ModelReplica
 from .replicas import ReplicaPool
 
 NAME = "kinetoscope"
@@ -31,34 +24,6 @@ REPLICAS = "Model"
 MANY = 10_000  # HTTP requests at a time; the server itself says when it has too much
 ARGUMENTS = ("folder", "model", "adapter", "dtype", "quantize", "device", "workers", "batch")
 ARGUMENTS += ("max_frames", "grace")
-
-
-class ModelReplica:
-    """A model that works for one seat of the server at a time."""
-
-    def __init__(self, settings: ServeSettings) -> None:
-        self.settings = settings
-        self._loaded = load_generator(settings)
-        self._one_at_a_time = threading.Lock()
-
-    async def work(self, name: str, address: Address, word: bytes) -> None:
-        """Draw what the server at this address wants, until it ends the line."""
-        await asyncio.to_thread(self._work, name, address, word)
-
-    def _work(self, name: str, address: Address, word: bytes) -> None:
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # set by Ray
-        with (
-            self._one_at_a_time,
-            tempfile.TemporaryDirectory(prefix="kinetoscope-") as folder,
-            call_back(address, word) as pipe,
-        ):
-            line = Line(pipe)
-            settings = replace(self.settings, folder=folder)
-            jobs = RemoteJobs(line, Path(folder))
-            try:
-                Worker(settings, name, line, jobs, self._loaded).run()
-            except (EOFError, BrokenPipeError, ConnectionResetError):
-                return  # the server is gone, and the next one will ask again
 
 
 def application(
