@@ -13,8 +13,10 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
 
+from ...provenance.options import Disclosure, Rules
 from ..application import create_app
 from ..settings import ServeSettings
+from ..store.queue import QueueLimits
 from ..webhooks.receiver import SECRET, Webhook
 from .model_replica import ModelReplica
 from .replicas import ReplicaPool
@@ -22,8 +24,7 @@ from .replicas import ReplicaPool
 NAME = "kinetoscope"
 REPLICAS = "Model"
 MANY = 10_000  # HTTP requests at a time; the server itself says when it has too much
-ARGUMENTS = ("folder", "model", "adapter", "dtype", "quantize", "device", "workers", "batch")
-ARGUMENTS += ("max_frames", "grace")
+PARTS = {"limits": QueueLimits, "disclosure": Disclosure, "rules": Rules}
 
 
 def application(
@@ -62,26 +63,39 @@ def application(
 
 
 def build(arguments: dict[str, Any]) -> Application:
-    """The application for a configuration file of Ray Serve, whose `args` are those of
-    `kinetoscope serve`, `webhook`, and `queue_on` of `application`. Nobody may ask it without a
-    key.
+    """The application for a configuration file of Ray Serve. Nobody may ask it without a key.
+
+    Args:
+        arguments: fields of `ServeSettings`, of which `folder` and `workers` are needed; those that
+            have fields themselves are given as mappings. `webhook` is an address, and `queue_on` is
+            that of `application`.
 
     Raises:
-        ValueError: an argument is not known, or one is missing.
+        ValueError: an argument is not known, is of the wrong kind, or is missing.
     """
     given = dict(arguments)
     queue_on = given.pop("queue_on", None)
-    if webhook := given.pop("webhook", None):
-        given["webhook"] = Webhook(webhook, os.environ.get(SECRET, ""))
-    unknown = sorted(given.keys() - set(ARGUMENTS) - {"webhook"})
-    if unknown:
-        known = ", ".join((*ARGUMENTS, "webhook", "queue_on"))
-        raise ValueError(f"there is no argument '{unknown[0]}'; there are {known}")
+    kinds = {each.name: each.default for each in fields(ServeSettings)}
+    for name, value in given.items():
+        if name not in kinds:
+            known = ", ".join((*kinds, "queue_on"))
+            raise ValueError(f"there is no argument '{name}'; there are {known}")
+        if isinstance(kinds[name], int | float) and not isinstance(value, int | float):
+            raise ValueError(f"the argument '{name}' must be a number; got '{value}'")
     for name in ("folder", "workers"):
         if not given.get(name):
             raise ValueError(f"the argument '{name}' must be given")
-    kinds = {each.name: each.default for each in fields(ServeSettings)}
-    for name, value in given.items():
-        if isinstance(kinds[name], int) and not isinstance(value, int | float):
-            raise ValueError(f"the argument '{name}' must be a number; got '{value}'")
+    for name, kind in PARTS.items():
+        if name in given:
+            given[name] = _part(name, kind, given[name])
+    if (address := given.get("webhook")) is not None:
+        given["webhook"] = Webhook(address, os.environ.get(SECRET, ""))
     return application(ServeSettings(**given), None, queue_on)
+
+
+def _part(name: str, kind: Any, given: Any) -> Any:
+    try:
+        return kind(**given)
+    except TypeError:
+        known = ", ".join(each.name for each in fields(kind))
+        raise ValueError(f"the argument '{name}' must be a mapping of {known}") from None

@@ -289,6 +289,10 @@ def test_the_extra_is_named_where_ray_is_missing(here, capsys, monkeypatch):
     [
         ({"folder": "q", "workers": 1, "prot": 8000}, "there is no argument 'prot'; there are"),
         ({"folder": "q"}, "the argument 'workers' must be given"),
+        (
+            {"folder": "q", "workers": 1, "limits": {"x": 1}},
+            "'limits' must be a mapping of max_act",
+        ),
         ({"folder": "q", "workers": "two"}, "the argument 'workers' must be a number; got 'two'"),
     ],
 )
