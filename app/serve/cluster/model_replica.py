@@ -36,10 +36,11 @@ class ModelReplica:
             tempfile.TemporaryDirectory(prefix="kinetoscope-") as folder,
             call_back(address, word) as pipe,
         ):
+            pipe.send(os.getpid())
             line = Line(pipe)
             settings = replace(self.settings, folder=folder)
             jobs = RemoteJobs(line, Path(folder))
             try:
                 Worker(settings, name, line, jobs, self._loaded).run()
-            except (EOFError, BrokenPipeError, ConnectionResetError):
+            except (EOFError, ConnectionError):
                 return  # the server is gone, and the next one will ask again

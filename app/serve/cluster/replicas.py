@@ -57,11 +57,17 @@ class Replica:
         return self._ended.is_set()
 
     def connect(self, channel: socket.socket) -> Connection:
-        """It has called back."""
+        """The pipe to a replica that has called back.
+
+        Raises:
+            EOFError, OSError: it is gone already.
+        """
         self._channel = channel
         if self.has_ended:
             self.kill()
-        return as_pipe(channel)
+        pipe = as_pipe(channel)
+        self.pid = pipe.recv()
+        return pipe
 
     def join(self, seconds: float = ENDING) -> None:
         self._ended.wait(seconds)
@@ -95,7 +101,9 @@ class ReplicaPool(WorkerPool):
         with MeetingPlace(self.host) as meeting:
             replica = Replica(self.handle.work.remote(name, meeting.address, meeting.word))
             while not self._stopping.is_set() and not replica.has_ended:
-                if (caller := meeting.wait(1.0)) is not None:
+                if (caller := meeting.wait(1.0)) is None:
+                    continue
+                with contextlib.suppress(EOFError, OSError):
                     return replica, replica.connect(caller)
         replica.give_up()
         raise NotStarted("Ray has no replica for it now")

@@ -43,7 +43,7 @@ def run_worker(settings: ServeSettings, name: str, threads: int, pipe: Connectio
     torch.set_num_threads(threads)
     try:
         Worker(settings, name, pipe).run()
-    except (EOFError, BrokenPipeError, ConnectionResetError):
+    except (EOFError, ConnectionError):
         sys.exit(0)  # the server is gone; the next one finds in the queue what was not done
 
 
@@ -145,6 +145,8 @@ class Worker:
             with acting_for(video.owner):
                 made = QueuedDrawing(video, self.jobs, self.batch, self.place)
             self.drawings.append(made)
+        except ConnectionError:  # the server is gone
+            raise
         except (ValueError, OSError) as error:
             message = " ".join(str(error).split())
             is_refused = isinstance(error, Refused)
@@ -156,6 +158,8 @@ class Worker:
         drawing = next(each for each in self.drawings if each.session is session)
         try:
             goes_on = drawing.take(pixels)
+        except ConnectionError:  # the server is gone
+            raise
         except OSError as error:  # the disk is full: others may still be finished
             self._fail(drawing, str(error))
             goes_on = False

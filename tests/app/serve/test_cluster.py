@@ -264,7 +264,10 @@ def test_a_replica_that_is_lost_ends_the_line(monkeypatch):
         raise RuntimeError("the machine is gone")
 
     replica = Replica(Call(work))
-    with its, as_pipe(its), replica.connect(mine) as pipe:
+    with its, as_pipe(its) as far, contextlib.ExitStack() as opened:
+        far.send(1234)
+        pipe = opened.enter_context(replica.connect(mine))
+        assert replica.pid == 1234
         assert not pipe.poll(0)
         dying.set()
         with pytest.raises((EOFError, OSError)):
@@ -291,7 +294,7 @@ def test_the_extra_is_named_where_ray_is_missing(here, capsys, monkeypatch):
         ({"folder": "q"}, "the argument 'workers' must be given"),
         (
             {"folder": "q", "workers": 1, "limits": {"x": 1}},
-            "'limits' must be a mapping of max_act",
+            "'limits' must be a mapping of max",
         ),
         ({"folder": "q", "workers": "two"}, "the argument 'workers' must be a number; got 'two'"),
     ],
