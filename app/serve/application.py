@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from fastapi import FastAPI, WebSocket
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
@@ -20,19 +20,26 @@ from .logs import log
 from .metrics import TYPE
 from .server_state import ServerState, alone_in
 from .settings import ServeSettings
+from .store.queue import VideoQueue
 from .webhooks.events import Webhooks
+from .workers.pool import WorkerPool
 
 
-def create_app(settings: ServeSettings, hosts: tuple[str, ...] | None = LOOPBACK) -> FastAPI:
+def create_app(
+    settings: ServeSettings,
+    hosts: tuple[str, ...] | None = LOOPBACK,
+    make_pool: Callable[[ServeSettings, VideoQueue], WorkerPool] = WorkerPool,
+) -> FastAPI:
     """An ASGI application; its workers start with it.
 
     Args:
-        hosts: names under which it may be asked; None for any.
+        hosts: names under which it may be asked; None for any, and then a key is needed.
+        make_pool: where the workers are.
 
     Raises:
         ValueError: there is no such model, or another server uses the folder.
     """
-    state = ServerState.create(settings)
+    state = ServerState.create(settings, make_pool, needs_key=hosts is None)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

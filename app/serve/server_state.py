@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from .served_model import ServedModel
 from .settings import ServeSettings
 from .store.database import Database
 from .store.keys import Keys
+from .store.places import upload_path, video_path
 from .store.queue import VideoQueue
 from .workers.pool import WorkerPool
 
@@ -44,8 +46,17 @@ class ServerState:
     folder: Path
 
     @classmethod
-    def create(cls, settings: ServeSettings) -> ServerState:
+    def create(
+        cls,
+        settings: ServeSettings,
+        make_pool: Callable[[ServeSettings, VideoQueue], WorkerPool] = WorkerPool,
+        needs_key: bool = False,
+    ) -> ServerState:
         """Nothing is started yet.
+
+        Args:
+            make_pool: where the workers are.
+            needs_key: nobody may ask before there is a key.
 
         Raises:
             ValueError: there is no such model or policy.
@@ -54,13 +65,13 @@ class ServerState:
         model = ServedModel.read(settings.model)
         database = Database(settings.folder)
         queue = VideoQueue(database, settings.limits)
-        pool = WorkerPool(settings, queue)
+        pool = make_pool(settings, queue)
         return cls(
             settings,
             model,
             request_schema(model),
             queue,
-            Keys(database),
+            Keys(database, needs_key),
             pool,
             Metrics(queue, pool),
             Gate(load_policies(settings.rules.policy), settings.rules.log_refused),
@@ -68,10 +79,10 @@ class ServerState:
         )
 
     def video_path(self, video_id: str) -> Path:
-        return self.folder / "videos" / f"{video_id}.mp4"
+        return video_path(self.folder, video_id)
 
     def upload_path(self, video_id: str) -> Path:
-        return self.folder / "uploads" / video_id
+        return upload_path(self.folder, video_id)
 
     def remove_files(self, video_id: str) -> None:
         self.video_path(video_id).unlink(missing_ok=True)

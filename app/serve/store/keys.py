@@ -38,10 +38,15 @@ class Client:
 
 
 class Keys:
-    """The clients of a server."""
+    """The clients of a server.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        needed: nobody may ask before there is a key.
+    """
+
+    def __init__(self, database: Database, needed: bool = False) -> None:
         self.database = database
+        self.needed = needed
         self._lock = threading.Lock()
         self._asked: dict[str, deque[float]] = {}
 
@@ -78,6 +83,9 @@ class Keys:
             ApiError: 401.
         """
         if not self.exist():
+            if self.needed:
+                message = "there is no key yet; kinetoscope serve --new-key NAME makes one"
+                raise ApiError(401, message, code="missing_api_key")
             return Client()
         (kind, _, key) = (authorization or "").partition(" ")
         if kind.lower() != "bearer" or not key:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +23,9 @@ from ...provenance.watermark import Mark
 from ...provenance.writer import Signing
 from ..request import VideoRequest
 from ..served_model import ServedModel
-from ..store.queue import Video, VideoQueue
+from ..store.places import upload_path, video_path
+from ..store.queue import Video
+from .jobs import Jobs
 from .uploads import load_values
 
 AHEAD = 2  # latent frames that are drawn before a watcher has taken those before them
@@ -54,20 +55,18 @@ class QueuedDrawing:
     def __init__(
         self,
         video: Video,
-        queue: VideoQueue,
-        worker: str,
+        jobs: Jobs,
         batch: VideoBatch,
         place: DrawingPlace,
     ) -> None:
         self.video = video
-        self.queue = queue
-        self.worker = worker
+        self.jobs = jobs
         self.request = VideoRequest.from_json(video.request)
-        self.path = place.video_path(video.id)
-        self._uploads = place.upload_path(video.id)
         self._open = contextlib.ExitStack()
         about = generation(self.request, place, video.id)
-        writer = place.signing.writer(self.path, self.request.fps, about, self.request.scale)
+        writer = place.signing.writer(
+            place.video_path(video.id), self.request.fps, about, self.request.scale
+        )
         self._writer = self._open.enter_context(writer)
         try:
             self.session = start_session(batch, self.request, place, video.id)
@@ -80,20 +79,10 @@ class QueuedDrawing:
         self._writer.write(to_uint8(pixels_B3FYX[0, :, :left]).cpu())
         done = self._writer.frames
         if done < self.request.frames:
-            return self.queue.renew(self.video.id, self.worker, done)
-        self._finish()
+            return self.jobs.renew(self.video.id, done)
+        self._open.close()  # the file gets its name
+        self.jobs.deliver(self.video.id)
         return False
-
-    def _finish(self) -> None:
-        """The file gets its name, and then the row says that it is there."""
-        self._open.close()
-        size = self.path.stat().st_size
-        if self.queue.complete(self.video.id, self.worker, size):
-            shutil.rmtree(self._uploads, ignore_errors=True)  # nobody needs them any more
-            return
-        now = self.queue.get(self.video.id)
-        if now is None or now.status == "failed":  # it was deleted or cancelled meanwhile
-            self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         with contextlib.suppress(_Dropped):
@@ -121,10 +110,10 @@ class DrawingPlace:
         self.signing = signing
 
     def video_path(self, video_id: str) -> Path:
-        return self.folder / "videos" / f"{video_id}.mp4"
+        return video_path(self.folder, video_id)
 
     def upload_path(self, video_id: str) -> Path:
-        return self.folder / "uploads" / video_id
+        return upload_path(self.folder, video_id)
 
 
 class LiveDrawing:

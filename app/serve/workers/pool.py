@@ -44,6 +44,10 @@ class Seat:
                 self.pipe.send(message)
 
 
+class NotStarted(Exception):
+    """A worker that was not to be had."""
+
+
 def start_process(settings: ServeSettings, name: str, threads: int, pipe: Connection) -> Any:
     """A worker in a process of its own."""
     context = multiprocessing.get_context("spawn")
@@ -131,23 +135,37 @@ class WorkerPool:
     def _keep(self, seat: Seat) -> None:
         """Keep a worker in a seat, in a thread of its own."""
         while not self._stopping.is_set():
-            self._launch(seat)
-            self._hear(seat)
-            self._bury(seat)
+            try:
+                self._launch(seat)
+            except NotStarted as error:
+                log("worker not started", message=str(error))
+                seat.deaths += 1
+            else:
+                self._hear(seat)
+                self._bury(seat)
             if not self._stopping.is_set():
                 wait = min(LONGEST_WAIT, 2.0 ** min(seat.deaths, 6) - 1)
                 self._stopping.wait(wait)
 
     def _launch(self, seat: Seat) -> None:
-        (mine, its) = multiprocessing.Pipe()
         # names are unlike those of any server before, whose leases may still be there
         seat.name = f"{os.getpid()}-{time.time_ns()}-{next(self._names)}"
-        process = start_process(self.settings, seat.name, self.threads, its)
-        its.close()
+        (process, pipe) = self._start(seat.name)
         seat.process = process
-        seat.pipe = mine
+        seat.pipe = pipe
         seat.started = time.monotonic()
         log("worker started", worker=seat.name, pid=process.pid)
+
+    def _start(self, name: str) -> tuple[Any, Connection]:
+        """A worker of this name: what can be joined and killed, and our end of the pipe to it.
+
+        Raises:
+            NotStarted: there is none to be had now.
+        """
+        (mine, its) = multiprocessing.Pipe()
+        process = start_process(self.settings, name, self.threads, its)
+        its.close()
+        return process, mine
 
     def _hear(self, seat: Seat) -> None:
         """Pass on what a worker says, until it dies."""
@@ -155,12 +173,14 @@ class WorkerPool:
         assert pipe is not None
         with contextlib.suppress(EOFError, OSError):
             while True:
-                message = pipe.recv()
-                if message[0] == "ready":
-                    seat.is_ready = True
-                    log("worker ready", worker=seat.name)
-                elif (listener := seat.listeners.get(message[1])) is not None:
-                    listener(message)
+                self._take(seat, pipe.recv())
+
+    def _take(self, seat: Seat, message: tuple[Any, ...]) -> None:
+        if message[0] == "ready":
+            seat.is_ready = True
+            log("worker ready", worker=seat.name)
+        elif (listener := seat.listeners.get(message[1])) is not None:
+            listener(message)
 
     def _bury(self, seat: Seat) -> None:
         seat.is_ready = False

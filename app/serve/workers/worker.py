@@ -13,7 +13,8 @@ import sys
 import time
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 
@@ -30,6 +31,7 @@ from ..settings import ServeSettings
 from ..store.database import Database
 from ..store.queue import Video, VideoQueue
 from .drawing import Drawing, DrawingPlace, LiveDrawing, QueuedDrawing, start_session
+from .jobs import Jobs, QueueJobs
 
 LOOK = 1.0  # seconds between two looks into the queue of a worker that nobody wakes
 
@@ -41,7 +43,7 @@ def run_worker(settings: ServeSettings, name: str, threads: int, pipe: Connectio
     torch.set_num_threads(threads)
     try:
         Worker(settings, name, pipe).run()
-    except (EOFError, BrokenPipeError, ConnectionResetError):
+    except (EOFError, ConnectionError):
         sys.exit(0)  # the server is gone; the next one finds in the queue what was not done
 
 
@@ -60,20 +62,46 @@ def load_generator(settings: ServeSettings) -> tuple[GuardedGenerator, str]:
     return generator, fingerprint
 
 
+def own_jobs(settings: ServeSettings, name: str) -> QueueJobs:
+    """Of the queue in the folder that worker and server share."""
+    queue = VideoQueue(Database(settings.folder), settings.limits)
+    return QueueJobs(queue, name, Path(settings.folder))
+
+
+class Pipe(Protocol):
+    """What a worker hears and says; a `multiprocessing.connection.Connection` is one."""
+
+    def poll(self, timeout: float) -> bool: ...
+
+    def recv(self) -> Any: ...
+
+    def send(self, message: Any) -> None: ...
+
+
 class Worker:
     """Draws until it is told to stop.
 
     Args:
         name: of the process, unlike that of any other one.
+        pipe: to the server.
+        jobs: from the server; None for those of a queue in the folder of the settings.
+        loaded: the model, if it is there already.
     """
 
-    def __init__(self, settings: ServeSettings, name: str, pipe: Connection) -> None:
+    def __init__(
+        self,
+        settings: ServeSettings,
+        name: str,
+        pipe: Pipe,
+        jobs: Jobs | None = None,
+        loaded: tuple[GuardedGenerator, str] | None = None,
+    ) -> None:
         self.settings = settings
         self.name = name
         self.pipe = pipe
-        (generator, fingerprint) = load_generator(settings)
+        (generator, fingerprint) = loaded or load_generator(settings)
         self.batch = VideoBatch(generator)
-        self.queue = VideoQueue(Database(settings.folder), settings.limits)
+        self.jobs = jobs or own_jobs(settings, name)
         signing = Signing(settings.disclosure, partial(log, "signing", worker=name))
         model = ServedModel.read(settings.model)
         self.place = DrawingPlace(settings.folder, model, fingerprint, signing)
@@ -90,7 +118,7 @@ class Worker:
                 self._advance(session, pixels)
         for drawing in list(self.drawings):
             self._end(drawing)
-        self.queue.hand_back(self.name)
+        self.jobs.hand_back()
 
     def _is_over(self) -> bool:
         if self.stop_at is None:
@@ -106,7 +134,7 @@ class Worker:
         is_full = len(self.batch.sessions) >= self.settings.batch
         if self.stop_at is not None or is_full or (self.drawings and now < self.looked):
             return
-        videos = self.queue.claim(self.name, 1)
+        videos = self.jobs.claim(1)
         if not videos:
             self.looked = now + LOOK
         for video in videos:
@@ -115,19 +143,23 @@ class Worker:
     def _begin(self, video: Video) -> None:
         try:
             with acting_for(video.owner):
-                made = QueuedDrawing(video, self.queue, self.name, self.batch, self.place)
+                made = QueuedDrawing(video, self.jobs, self.batch, self.place)
             self.drawings.append(made)
+        except ConnectionError:  # the server is gone
+            raise
         except (ValueError, OSError) as error:
             message = " ".join(str(error).split())
             is_refused = isinstance(error, Refused)
             code = "content_policy_violation" if is_refused else "invalid_request"
-            self.queue.fail(video.id, self.name, code, message)
+            self.jobs.fail(video.id, code, message)
 
     def _advance(self, session: Any, pixels: torch.Tensor) -> None:
         """Use what has been drawn for one video."""
         drawing = next(each for each in self.drawings if each.session is session)
         try:
             goes_on = drawing.take(pixels)
+        except ConnectionError:  # the server is gone
+            raise
         except OSError as error:  # the disk is full: others may still be finished
             self._fail(drawing, str(error))
             goes_on = False
@@ -139,7 +171,7 @@ class Worker:
     def _fail(self, drawing: Drawing, message: str) -> None:
         log("failed", worker=self.name, message=message)
         if isinstance(drawing, QueuedDrawing):
-            self.queue.fail(drawing.video.id, self.name, "server_error", "it could not be written")
+            self.jobs.fail(drawing.video.id, "server_error", "it could not be written")
 
     def _end(self, drawing: Drawing) -> None:
         self.drawings.remove(drawing)

@@ -119,7 +119,8 @@ def run_server(
     started: list[tuple[Any, threading.Thread, httpx.Client]] = []
 
     def run(**options: Any) -> Running:
-        app = create_app(make_settings(**options))
+        make_pool = options.pop("make_pool", pool.WorkerPool)
+        app = create_app(make_settings(**options), make_pool=make_pool)
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]

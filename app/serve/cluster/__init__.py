@@ -1,0 +1,1 @@
+"""The server with its workers on many machines, by Ray Serve."""
