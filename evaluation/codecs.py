@@ -17,7 +17,7 @@ from torch import Tensor
 NOTE = 6  # the type of an H.264 unit that decoders ignore; x264 writes its settings into one
 
 
-Coded = list[tuple[Tensor, Tensor, int]]
+Coded = list[tuple[int, Tensor, int]]  # place of a clip in its batch, what is kept of it, bits
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,14 @@ def within_budget(codec: Codec, clip: Tensor, budget: float) -> tuple[Tensor, in
 
 
 def code_clips(codec: Codec, target: Tensor, budget: float) -> Coded:
-    """Clips uint8 `[B, 3, F, Y, X]` that the codec can code in `budget` bits each: what it keeps,
-    the clip, and the bits that it spent."""
+    """Those of the clips uint8 `[B, 3, F, Y, X]` that the codec can code in `budget` bits each."""
     if not fits(codec, target[0]):
         return []
     coded = []
-    for clip in target:
+    for place, clip in enumerate(target):
         found = within_budget(codec, clip, budget)
         if found is not None:
-            coded.append((found[0], clip, found[1]))
+            coded.append((place, *found))
     return coded
 
 

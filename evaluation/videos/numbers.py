@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from ..clips.extraction import Job, row_key
 from ..clips.feature_store import FeatureStore, Rows, collect
 from ..clips.video_sets import VideoSet
 from ..metrics import Metric
+from .halves import interval
 from .settings import Settings
-
-QUANTILES = (0.05, 0.95)
 
 
 def measure(
@@ -49,7 +46,7 @@ def measure(
     }
     if len(values) > 1:
         found["groups"] = values
-    return found | _interval(metric, parts, settings)
+    return found | interval(metric, parts, settings.halves, settings.protocol.seed)
 
 
 def _places(names: list[str], there: set[str], sizes: list[int]) -> list[list[int]]:
@@ -63,25 +60,3 @@ def _places(names: list[str], there: set[str], sizes: list[int]) -> list[list[in
         begin += size
         passed += count
     return places
-
-
-def _interval(
-    metric: Metric, parts: Sequence[Mapping[str, Rows]], settings: Settings
-) -> dict[str, Any]:
-    """Where the number of random halves lies; drawn without repetition, since clips that are drawn
-    twice would make a distribution narrower and bias a distance."""
-    smallest = min(len(rows) for part in parts for rows in part.values())
-    if not settings.halves or smallest < 4:
-        return {}
-    draw = torch.Generator().manual_seed(settings.protocol.seed)
-    values = []
-    for index in range(settings.halves):
-        part = parts[index % len(parts)]
-        half = {
-            kind: rows.take(torch.randperm(len(rows), generator=draw)[: len(rows) // 2].numpy())
-            for kind, rows in part.items()
-        }
-        values.append(metric.value(half))
-    found = torch.tensor(values, dtype=torch.float64)
-    low, high = (float(found.quantile(share)) for share in QUANTILES)
-    return {"halves": len(values), "halves mean": float(found.mean()), "interval": [low, high]}

@@ -28,8 +28,9 @@ def make_result(
     seconds: float,
 ) -> dict[str, Any]:
     protocol = settings.protocol
+    counts = {side: len(chosen.clips) for side, chosen in sets.items()}
     for metric in metrics:
-        values[metric.name]["notes"] += _protocol_notes(metric, sets, protocol)
+        values[metric.name]["notes"] += protocol_notes(metric, counts, protocol)
     broken: list[Problem] = [problem for work in works.values() for problem in work.broken]
     return {
         **{name: found["value"] for name, found in values.items()},
@@ -50,7 +51,7 @@ def make_result(
             for side, chosen in sets.items()
         },
         "unreadable": [list(problem) for problem in dict.fromkeys(broken)],
-        "versions": _versions(),
+        "versions": versions(),
         "work": {
             kind: {"new clips": work.clips, "seconds": work.seconds, "waited": work.waited}
             for kind, work in works.items()
@@ -59,12 +60,13 @@ def make_result(
     }
 
 
-def _protocol_notes(metric: Metric, sets: Mapping[str, VideoSet], protocol: Protocol) -> list[str]:
+def protocol_notes(metric: Metric, counts: Mapping[str, int], protocol: Protocol) -> list[str]:
+    """Where so many clips of each side, or the network, are not those of the protocol."""
     notes = []
     wanted = None if protocol.clips is None else protocol.clips * protocol.repeats
     sides = GENERATED if metric.of == GENERATED else ("reference", "generated")
     for side in sides:
-        count = len(sets[side].clips)
+        count = counts[side]
         if wanted is not None and count < wanted:
             notes.append(f"the protocol asks for {wanted} {side} clips; {count} are there")
     expected = protocol.network_sha256
@@ -74,7 +76,8 @@ def _protocol_notes(metric: Metric, sets: Mapping[str, VideoSet], protocol: Prot
     return notes
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of Python, the machine and the packages that numbers depend on."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for package in PACKAGES:
         try:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from ...data.datasets.wanted import Wanted
 from ..metrics import METRICS
 from ..protocols import Protocol
+from .halves import HALVES
 
-HALVES = 50
 ROLES = sorted({metric.role for metric in METRICS.values() if metric.role})
 ENGINES = ("local", "ray")
 

@@ -14,6 +14,7 @@ from kinetoscope.evaluation.any_tokenizer import (
     format_tokenizers,
     open_tokenizer,
 )
+from kinetoscope.evaluation.any_tokenizer import measure as measuring
 from kinetoscope.evaluation.codecs import CODECS, fits, within_budget
 from kinetoscope.evaluation.protocols import Protocol
 from torch import Tensor
@@ -65,6 +66,49 @@ def test_numbers_that_are_known_beforehand(sets: Path, tmp_path: Path, i3d: str)
     assert result["clips"] == 12
     table = format_tokenizers(result)
     assert "Rounding" in table and "Perfect" in table and "bits per pixel" in table
+
+
+def test_rfvd_comes_with_halves_and_notes_as_the_fvd_of_two_sets_does(
+    sets: Path, tmp_path: Path, i3d: str
+) -> None:
+    networks = {"video": i3d}
+    result = measure(sets, tmp_path, Rounding(), Perfect(), networks=networks)
+    kept = result["certainty"]["Rounding"]
+    low, high = kept["rfvd"]["interval"]
+    assert 0 < low < high
+    assert kept["rfvd"]["halves"] == 50
+    assert kept["rfvd"]["notes"] == []  # 12 clips, 6 features
+    low, high = kept["psnr"]["interval"]
+    assert low < result["tokenizers"]["Rounding"]["psnr"] < high
+    # a half has the same clips on both sides, so what loses nothing is at no distance
+    assert result["certainty"]["Perfect"]["rfvd"]["interval"] == pytest.approx([0, 0], abs=1e-6)
+    few = Protocol(name="stylegan-v", frames=9, size=16, clips=5, network_sha256="a file")
+    tokenizers = [AnyTokenizer("ours", Rounding())]
+    result = evaluate_tokenizers(
+        str(sets / "real"), tokenizers, few, networks, codecs=(), cache=str(tmp_path)
+    )
+    table = format_tokenizers(result)
+    assert "note: rfvd: the covariance of the reference set is singular: 5 clips for 6" in table
+    assert "note: rfvd: the network is not the file that protocol 'stylegan-v' names" in table
+    assert "  halves" in table and " to " in table
+    assert "protocol stylegan-v, changed: clips 5 instead of 2048" in table
+    whole = measure(sets, tmp_path, Rounding(), halves=0)
+    assert "halves" not in format_tokenizers(whole)
+
+
+def test_a_codec_is_compared_with_the_clips_that_it_could_code(
+    tmp_path: Path, i3d: str, monkeypatch: pytest.MonkeyPatch, sets: Path
+) -> None:
+    def perfect_for_some(_: object, target: Tensor, budget: float) -> list[tuple[int, Tensor, int]]:
+        return [(place, target[place], 100) for place in range(1, len(target), 2)]
+
+    monkeypatch.setattr(measuring, "code_clips", perfect_for_some)
+    result = measure(sets, tmp_path, Rounding(), networks={"video": i3d}, codecs=("h264",))
+    assert result["clips of"] == {"Rounding": 12, "H.264": 6}
+    assert result["tokenizers"]["H.264"]["rfvd"] == pytest.approx(0, abs=1e-6)
+    assert result["tokenizers"]["H.264"]["psnr"] == 100
+    table = format_tokenizers(result)
+    assert "note: H.264: 6 of 12 clips need more bits at its worst; left out" in table
 
 
 def test_ours_is_measured_with_its_seams_and_codes(
