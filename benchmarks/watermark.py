@@ -4,8 +4,10 @@
 
 Renders of the stage (33 frames of 256 pixels) and pieces of real videos (33 frames, their shorter
 side scaled down to 288 pixels at most) are marked with the open pattern and an owner's 16 bits,
-attacked, and given to the detector, which knows nothing but the pixels. Every number is kept in
-WORK/results.jsonl: a run that was stopped goes on where it was, and --table only prints.
+attacked, and given to the detector, which knows nothing but the pixels. Where real videos have
+fewer pieces than are asked for, renders of the physics world (256 pixels) make up the rest, in a
+table of their own. Every number is kept in WORK/results.jsonl: a run that was stopped goes on where
+it was, and --table only prints.
 
 False alarms are measured with keys that no video was marked with: the same search over all scales,
 offsets and mirrors. With --removals, attacks that mean to remove the mark are measured too.
@@ -19,6 +21,7 @@ import json
 import math
 import statistics
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +32,8 @@ from kinetoscope.app.provenance.watermark.pattern import spectrum
 from kinetoscope.app.provenance.watermark.search import TIERS, search
 from kinetoscope.data.datasets.video_list import list_videos
 from kinetoscope.data.video import probe, read_clip
+from kinetoscope.data.worlds.physics.clips import physics_batch
+from kinetoscope.data.worlds.physics.scene import PhysicsConfig
 from kinetoscope.data.worlds.stage.clips import stage_batch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -89,8 +94,8 @@ class Results:
 
 def measure(options: argparse.Namespace, results: Results, until: float) -> None:
     stage = stage_clips(options.work, options.stage)
-    real = real_pieces(options.real, options.pieces) if options.real else iter(())
-    count = {"stage": 0, "real": 0}
+    real = other_clips(options.real, options.pieces) if options.real else iter(())
+    count = Counter[str]()
     for name, clip in interleaved(stage, real):
         kind = name.split("-")[0]
         measure_clip(name, clip, USES, results, until)
@@ -122,6 +127,17 @@ def stage_clips(work: Path, count: int) -> Iterator[Clip]:
         if not path.exists():
             save_file({"video": stage_batch([seed], FRAMES, SIZE)["video"][0].contiguous()}, path)
         yield f"stage-{seed}", load_file(path)["video"]
+
+
+def other_clips(folder: Path, count: int) -> Iterator[Clip]:
+    """Pieces of real videos, and then renders of the physics world."""
+    given = 0
+    for clip in real_pieces(folder, count):
+        given += 1
+        yield clip
+    for seed in range(FIRST_SEED, FIRST_SEED + count - given):
+        video = physics_batch(range(seed, seed + 1), FRAMES, SIZE, PhysicsConfig())["video"]
+        yield f"physics-{seed}", video[0]
 
 
 def real_pieces(folder: Path, count: int) -> Iterator[Clip]:
@@ -218,7 +234,7 @@ def psnr(video: Tensor, marked: Tensor) -> float:
 
 
 def print_table(rows: list[Row]) -> None:
-    for kind in ("stage", "real"):
+    for kind in ("stage", "real", "physics"):
         mine = [row for row in rows if str(row["clip"]).startswith(kind) and "psnr" in row]
         if not mine:
             continue

@@ -18,6 +18,7 @@ from ..worlds.physics.clips import HELD_OUT_SEED, physics_batch
 from ..worlds.physics.scene import PhysicsConfig
 from ..worlds.stage.clips import stage_batch
 from ..worlds.stage.scene import StageConfig
+from ..worlds.stage.sound import RATE, SAMPLES, sound
 from .folder import ClipFolder
 from .wanted import Wanted
 
@@ -138,6 +139,27 @@ class StageSource(RenderedSource):
     ) -> None:
         settings = (count, frames, size, world, compiled, first_seed, validation)
         super().__init__("stage", stage_batch, *settings)
+        self._has_sound = False
+
+    def with_sound(self, rate: int, samples_per_frame: int) -> StageSource:
+        """These clips with their sound, float [B, L] in (-1, 1).
+
+        Raises:
+            ValueError: the world sounds at another rate, or its frames last longer or shorter.
+        """
+        if (rate, samples_per_frame) != (RATE, SAMPLES):
+            raise ValueError(
+                f"the stage has {SAMPLES} samples a frame at {RATE} samples a second, and the "
+                f"tokenizer of sound {samples_per_frame} at {rate}; take another one"
+            )
+        new = copy.copy(self)
+        new._has_sound = True
+        new.key = _key(before=self.key, sound=rate)
+        return new
+
+    def clips(self, rows: range) -> dict[str, Any]:
+        batch = super().clips(rows)
+        return batch | {"sound": sound(batch["scenes"])} if self._has_sound else batch
 
 
 class FolderSource:

@@ -1,8 +1,9 @@
 """The training clips that a video is nearest to, in the latents of a tokenizer.
 
 Nothing is downloaded: a latent frame is described by the code vectors of its cells, averaged over
-`REGIONS` x `REGIONS` regions. A video is laid over a clip at every latent frame where one of them
-fits into the other, and the best place counts.
+`REGIONS` x `REGIONS` regions, or, if somebody names a network that sees pictures, by what that says
+of its last frame. A video is laid over a clip at every latent frame where one of them fits into the
+other, and the best place counts.
 
 Legend: T latent frames, H W cells, D features, N places.
 """
@@ -19,8 +20,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...data.datasets.shards import Shards
-from ...data.video import read_clip, to_float
-from ...tokenizer import VideoTokenizer
+from ...data.video import read_clip, to_float, to_uint8
+from ...tokenizer import VideoCodes, VideoTokenizer, frame_count
+from ..features import Network
 
 REGIONS = 4
 LONGEST = 256  # latent frames that are described at once
@@ -65,13 +67,18 @@ class Neighbours:
 
     Args:
         clips: their numbers in the shards; all of them if not given.
+        network: sees pictures, and describes clips in place of the tokenizer's latents.
 
     Raises:
         ValueError: the codes are of another tokenizer, or there are no clips.
     """
 
     def __init__(
-        self, shards: Shards, tokenizer: VideoTokenizer, clips: Iterable[int] | None = None
+        self,
+        shards: Shards,
+        tokenizer: VideoTokenizer,
+        clips: Iterable[int] | None = None,
+        network: Network | None = None,
     ) -> None:
         made = shards.manifest["tokenizer"]
         if made["id"] != tokenizer.id:
@@ -81,6 +88,7 @@ class Neighbours:
             )
         self.shards = shards
         self.tokenizer = tokenizer
+        self.network = network
         self.clips = list(range(len(shards)) if clips is None else clips)
         if not self.clips:
             raise ValueError("there are no clips to compare with")
@@ -130,6 +138,8 @@ class Neighbours:
 
     @torch.inference_mode()
     def _described(self, codes_THW: Tensor) -> Tensor:
+        if self.network is not None:
+            return self._seen(self.network, codes_THW)
         parts = []
         for part in codes_THW.split(LONGEST):
             vectors = self.tokenizer.code_vectors(part[None].to(self._device))[0]
@@ -137,6 +147,28 @@ class Neighbours:
             regions = (min(REGIONS, maps_TCHW.shape[2]), min(REGIONS, maps_TCHW.shape[3]))
             parts.append(functional.adaptive_avg_pool2d(maps_TCHW, regions).flatten(1).cpu())
         return torch.cat(parts)
+
+    def _seen(self, network: Network, codes_THW: Tensor) -> Tensor:
+        pictures = self._pictures(codes_THW)
+        features = network.call(pictures).float().cpu()
+        if features.dim() != 2 or len(features) != len(pictures):
+            raise ValueError(
+                f"'{network.name}' must return one row of features for each picture, "
+                f"[{len(pictures)}, D]; got {list(features.shape)}"
+            )
+        return features
+
+    def _pictures(self, codes_THW: Tensor) -> Tensor:
+        """The last frame of each latent frame, uint8 [T, 3, Y, X]."""
+        config = self.tokenizer.config
+        T, H, W = codes_THW.shape[:3]
+        frames = frame_count(T, config.frames_per_latent)
+        height = H * config.patch
+        width = W * config.patch
+        indices = codes_THW[None].to(self._device)
+        codes = VideoCodes(indices, frames, height, width, 0.0, self.tokenizer.id)
+        pixels_3FYX = self.tokenizer.decode(codes)[0]
+        return to_uint8(pixels_3FYX[:, :: config.frames_per_latent]).transpose(0, 1)
 
     def _standard(self, raw_TD: Tensor) -> Tensor:
         return (raw_TD - self._mean) / self._scale

@@ -21,6 +21,7 @@ from ...files.atomic import whole_file, write_whole
 from ...generator.pipeline import VideoGenerator
 from ...generator.sampling.params import SamplingParams
 from ...tokenizer import VideoCodes, frame_count
+from ..features import Network, open_network
 from ..long_clips import say
 from ..prompts import format_report
 from ..tokenizer import Table
@@ -42,6 +43,8 @@ class Settings:
         clips: how many of each kind at most, evenly spread.
         latents: longest part of a clip; by default as much as the model was trained on.
         sampling: how continuations are drawn.
+        network: sees pictures (`features.open_network`); clips are near each other by its features,
+            and not by the tokenizer's latents.
     """
 
     unseen: str | None = None
@@ -50,6 +53,7 @@ class Settings:
     clips: int = 256
     latents: int | None = None
     sampling: SamplingParams = BY_HEART
+    network: str | None = None
 
     def __post_init__(self) -> None:
         if self.clips < 1:
@@ -92,7 +96,8 @@ def evaluate_memorisation(
     begin = time.monotonic()
     generator = VideoGenerator.from_pretrained(model)
     trained, unseen = _sets(Shards(shards), settings)
-    near = Neighbours(trained[0], generator.tokenizer, trained[1])
+    network = open_network(settings.network, "pictures") if settings.network else None
+    near = Neighbours(trained[0], generator.tokenizer, trained[1], network)
     examined = {}
     for name, (source, clips) in {"training": trained, "never seen": unseen}.items():
         examined[name] = list(_measure(generator, near, source, clips, settings))
@@ -106,7 +111,7 @@ def evaluate_memorisation(
     for clip in given_back:
         print(f"given back: {clip.source} from {clip.start:.2f} s, {clip.copied:.0%} copied")
     if json is not None:
-        _write_json(json, model, report, examined, given_back)
+        _write_json(json, model, network, report, examined, given_back)
     if sheet is not None and given_back:
         _draw(sheet, generator, trained, given_back, settings)
     return report
@@ -220,6 +225,7 @@ def _tables(
 def _write_json(
     path: str,
     model: str,
+    network: Network | None,
     report: dict[str, Table],
     examined: dict[str, list[Measured]],
     given_back: Sequence[Measured],
@@ -227,6 +233,7 @@ def _write_json(
     bits = ([clip.bits for clip in examined[name]] for name in ("training", "never seen"))
     content = {
         "model": model,
+        "network": network.facts() if network else "the tokenizer's latents",
         "tables": report,
         "membership curve": membership_curve(*bits),
         "given back": [asdict(clip) for clip in given_back],

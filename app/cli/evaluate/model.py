@@ -25,6 +25,7 @@ def evaluate(
     unseen: str | None = None,
     held_out: float = 0.02,
     sheet: str | None = None,
+    network: str | None = None,
     json: str | None = None,
     rows: str | None = None,
     out: str = "outputs/evaluation",
@@ -62,10 +63,14 @@ def evaluate(
             that `fit` held out of the same shards.
         held_out: with --memorisation, the share of the videos that `fit` held out.
         sheet: with --memorisation, a .png of the clips that are given back.
+        network: with --memorisation, a network that sees pictures (a TorchScript file, a Hugging
+            Face folder or id, or a dotted path), by whose features clips are near each other; by
+            default the tokenizer's own latents, so nothing is downloaded.
         json: a file for the tables.
         rows: of a model of the stage, which rows to measure, one after another, with commas
             between them: round-trip, round-trip-of-3-and-4-objects, round-trip-of-weather,
-            round-trip-of-styles, sound. All by default. A row goes on where it was stopped.
+            round-trip-of-styles, sound, words-of-pictures, words-of-clips. All by default. A row
+            goes on where it was stopped.
         out: of a model of the stage, the folder of its results and of pictures of clips that
             failed.
     """
@@ -74,11 +79,13 @@ def evaluate(
         from ....evaluation.memorisation.report import Settings, evaluate_memorisation
 
         params = BY_HEART if sampling == SamplingParams() else sampling
-        settings = Settings(unseen, held_out, seed, prompts, sampling=params)
+        settings = Settings(unseen, held_out, seed, prompts, sampling=params, network=network)
         evaluate_memorisation(model, memorisation, settings, json, sheet)
         return
-    if unseen is not None or sheet is not None:
-        raise ValueError("--unseen and --sheet belong to --memorisation SHARDS; give that too")
+    if any(each is not None for each in (unseen, sheet, network)):
+        raise ValueError(
+            "--unseen, --sheet and --network belong to --memorisation SHARDS; give that too"
+        )
     if rows is not None or Path(model).name.startswith("stage"):
         from ....evaluation.stage.evaluate import evaluate as measure_rows
 

@@ -20,7 +20,7 @@ from kinetoscope.evaluation.memorisation.report import Settings, evaluate_memori
 from kinetoscope.generator import SamplingParams, VideoGenerator
 from kinetoscope.generator.model.codebooks import Codebooks
 from kinetoscope.generator.model.decoder import Decoder
-from torch import nn
+from torch import Tensor, nn
 
 from .conftest import CLIPS, LEARNED, UNSEEN, random_codes
 
@@ -113,6 +113,37 @@ def test_clips_that_are_known_by_heart_are_listed(
     assert result["given back"][0]["nearest"] == result["given back"][0]["source"]
     assert capsys.readouterr().out.count("given back: learned-") >= CLIPS - 1
     assert (tmp_path / "sheet.png").stat().st_size > 0
+
+
+def test_a_network_of_the_user_says_what_is_near(
+    saved: Path, learned: Path, never_seen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", str(saved), "--memorisation", str(learned), "--prompts", "4"]
+    arguments += ["--unseen", str(never_seen), "--json", str(tmp_path / "tables.json")]
+    main([*arguments, "--network", f"{__name__}:Thumbnail"])
+    result = json.loads((tmp_path / "tables.json").read_text())
+    assert result["network"]["name"].endswith("Thumbnail")
+    assert result["given back"][0]["nearest"] == result["given back"][0]["source"]
+    by_heart = result["tables"]["training clips"]["continuation to the clip"]
+    assert by_heart < 0.2 < result["tables"]["never-seen clips"]["continuation to the clip"]
+    with pytest.raises(ValueError, match=r"one row of features for each picture, \[4, D\]"):
+        evaluate_memorisation(
+            str(saved), str(learned), Settings(str(never_seen), network=f"{__name__}:Flat")
+        )
+    assert main(["evaluate", str(saved), "--network", "x.pt"]) == 2
+    assert "--network belong to --memorisation SHARDS" in capsys.readouterr().err
+
+
+class Thumbnail(nn.Module):
+    """Sees pictures uint8 [N, 3, Y, X] as 4 x 6 dots."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return nn.functional.adaptive_avg_pool2d(pictures.float(), (4, 6)).flatten(1)
+
+
+class Flat(nn.Module):
+    def forward(self, pictures: Tensor) -> Tensor:
+        return pictures.float().mean()
 
 
 def test_a_model_that_learned_nothing_gives_nothing_back(

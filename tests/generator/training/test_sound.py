@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from kinetoscope.data.datasets.source import FolderSource, PhysicsSource
+from kinetoscope.data.datasets.source import FolderSource, PhysicsSource, StageSource
 from kinetoscope.data.video.write import VideoWriter
+from kinetoscope.data.worlds.stage.sample import sample_scenes
+from kinetoscope.data.worlds.stage.sound import sound as sound_of_scenes
 from kinetoscope.generator import SamplingParams, VideoGenerator
 from kinetoscope.generator.tokens.batch import Stage
 from kinetoscope.generator.tokens.cache import build_tokens
@@ -83,6 +85,19 @@ def test_clips_bring_the_sound_of_their_frames(films: Path) -> None:
         wanted = sound_of(number) if heard else torch.zeros(FRAMES * 2000)
         assert (wave - wanted).abs().mean() < 0.01
     assert "sound" not in source.clips(range(1))
+
+
+def test_the_stage_sounds_as_its_scenes_do(hearing: str, tmp_path: Path) -> None:
+    silent = StageSource(2, FRAMES, 16)
+    source = with_sound(silent, SoundTokenizer.from_pretrained(hearing))
+    clips = source.clips(range(2))
+    scenes = sample_scenes(range(2), FRAMES, silent.world)
+    assert torch.equal(clips["sound"], sound_of_scenes(scenes))
+    assert clips["sound"].abs().amax() > 0.01 and "sound" not in silent.clips(range(2))
+    assert torch.equal(clips["video"], silent.clips(range(2))["video"])
+    assert source.key != silent.key
+    with pytest.raises(ValueError, match="2000 samples a frame at 24000 samples a second, and"):
+        silent.with_sound(16_000, 2000)
 
 
 @pytest.mark.parametrize("fps", [None, 10.0])
