@@ -43,6 +43,7 @@ UNLIMITED = 1 << 20  # what a tokenizer without a limit reports is far above
 STAGE = "stage"
 MOST_NAMED = 12  # words that a remark names
 AT_ONCE = 256  # captions that are counted at once
+LONGEST_REASON = 300  # characters of what transformers says
 SURROGATES = re.compile("[\ud800-\udfff]")  # which stand for bytes that are no UTF-8
 PUNCTUATION = (  # outside ASCII: Chinese, dashes and quotes, Spanish, Arabic, Hindi
     "\u3001\u3002\uff0c\uff01\uff1f\u300c\u300d\u2026\u2013\u2014"
@@ -263,9 +264,9 @@ def read_any(folder: Path) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"
             )
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
     except Exception as error:  # whatever a config of theirs trips over
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        said = " ".join(str(error).split()) or type(error).__name__
         raise UnreadableFile(
-            f"{folder} holds no usable Hugging Face text encoder: {reason}"
+            f"'{folder}' holds no usable Hugging Face text encoder: {said[:LONGEST_REASON]}"
         ) from error
     _check_read(folder, model, found)
     return model, tokenizer
