@@ -26,7 +26,9 @@ def name_nearest(message: str, known: Collection[str]) -> str:
         return message
     key = found[1] or found[2]
     before, name, options = _first_unknown(key, known) if found[1] else ("", key, _parameters())
-    nearest = difflib.get_close_matches(name, sorted(options - {name}), 1)
+    initials = "".join(word[:1] for word in name.split("_"))  # of learning_rate: lr
+    near = difflib.get_close_matches(name, sorted(options - {name}), 1)
+    nearest = near or sorted({initials} & options)
     return f"'{key}' is not a setting" + (
         f"; did you mean '{before}{nearest[0]}'?" if nearest else ""
     )

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...data.datasets.tables import decode_text
 from .policy import Answer, Request, allow, refuse
 
 WORDS = "words.txt"
@@ -122,7 +123,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbers and texts of the lines that count."""
     if not path.is_file():
         return
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(decode_text(path).splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             yield number, line.split("#")[0].strip()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ...data.datasets.tables import decode_text
 from ...data.video.tracks import Cue
 from .plan import Plan
 from .times import clock
@@ -19,10 +20,7 @@ def read_subtitles(path: Path) -> list[Cue]:
     Raises:
         ValueError: with the line, for a time that is none or a cue that ends before it begins.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(f"'{path}' is no text in UTF-8; save it as UTF-8") from None
+    lines = decode_text(path).splitlines()
     cues: list[Cue] = []
     number = 0
     while number < len(lines):

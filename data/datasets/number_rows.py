@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def read_number_rows(path: Path) -> Tensor:
     """
     try:
         rows = _rows_of_numpy(path) if path.suffix == ".npy" else _rows_of_text(path)
-    except (OSError, EOFError, OverflowError, ValueError) as error:
+    except (OSError, EOFError, OverflowError, TokenError, ValueError) as error:
         reason = next(iter(str(error).splitlines()), "")
         raise ValueError(f"'{path}' holds no rows of numbers: {reason}") from error
     numbers = torch.from_numpy(rows)

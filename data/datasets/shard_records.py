@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,10 @@ def read_array(content: bytes, shape: tuple[int, ...], kinds: str) -> NDArray[An
     read_header = HEADERS.get(np.lib.format.read_magic(stream))
     if read_header is None:
         raise ValueError("it is of a version of numpy's format that is not read")
-    found, fortran, dtype = read_header(stream)
+    try:
+        found, fortran, dtype = read_header(stream)
+    except TokenError:  # numpy reads a header as Python would
+        raise ValueError("its header cannot be read") from None
     fits = len(found) == len(shape) and all(want in (0, has) for has, want in zip(found, shape))
     if not fits or fortran or dtype.kind not in kinds:
         raise ValueError(f"it is {dtype} of shape {list(found)} in place of {list(shape)}")

@@ -177,7 +177,7 @@ def _read_kept(path: Path) -> dict[str, Row]:
     known: dict[str, Row] = {}
     if not path.is_file():
         return known
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             value = json.loads(line)
             row = value["row"] | {"captions": tuple(value["row"]["captions"])}

@@ -43,6 +43,7 @@ UNLIMITED = 1 << 20  # what a tokenizer without a limit reports is far above
 STAGE = "stage"
 MOST_NAMED = 12  # words that a remark names
 AT_ONCE = 256  # captions that are counted at once
+LONGEST_REASON = 300  # characters of what transformers says
 SURROGATES = re.compile("[\ud800-\udfff]")  # which stand for bytes that are no UTF-8
 PUNCTUATION = (  # outside ASCII: Chinese, dashes and quotes, Spanish, Arabic, Hindi
     "\u3001\u3002\uff0c\uff01\uff1f\u300c\u300d\u2026\u2013\u2014"
@@ -72,6 +73,7 @@ class TextEncoder(nn.Module):
         self.dim = int(model.config.hidden_size)
         self.world: str | None = getattr(model.config, "world", None)  # whose captions it learned
         positions = getattr(model.config, "max_position_embeddings", None) or UNLIMITED
+        self.vocabulary = int(getattr(model.config, "vocab_size", None) or UNLIMITED)
         self.max_tokens = min(int(tokenizer.model_max_length), int(positions), UNLIMITED)
         self.requires_grad_(False).eval()
 
@@ -98,7 +100,8 @@ class TextEncoder(nn.Module):
                 takes.
 
         Raises:
-            ValueError: no caption, an empty one, or one that is too long.
+            ValueError: no caption, an empty one, or one that is too long; or the tokenizer is that
+                of another encoder.
         """
         if isinstance(captions, str) or not captions:
             raise ValueError("captions must be a list of at least one sentence")
@@ -106,6 +109,12 @@ class TextEncoder(nn.Module):
         tokens = self._tokens(captions)
         mask = tokens["attention_mask"].bool()
         self._check_lengths(captions, mask.sum(1), limit)
+        most = int(tokens["input_ids"].max())
+        if most >= self.vocabulary:
+            raise ValueError(
+                f"the tokenizer gives token {most}, and the text encoder knows {self.vocabulary}: "
+                "its files do not fit each other"
+            )
         device = next(self.model.parameters()).device
         inputs = {name: tokens[name].to(device) for name in ("input_ids", "attention_mask")}
         return self.model(**inputs).last_hidden_state, mask.to(device)
@@ -263,11 +272,12 @@ def read_any(folder: Path) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"
             )
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
     except Exception as error:  # whatever a config of theirs trips over
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        said = " ".join(str(error).split()) or type(error).__name__
         raise UnreadableFile(
-            f"{folder} holds no usable Hugging Face text encoder: {reason}"
+            f"'{folder}' holds no usable Hugging Face text encoder: {said[:LONGEST_REASON]}"
         ) from error
     _check_read(folder, model, found)
+    _check_reading(folder, model, tokenizer)
     return model, tokenizer
 
 
@@ -292,6 +302,20 @@ def _check_read(folder: Path, model: "PreTrainedModel", found: dict[str, Any]) -
             raise UnreadableFile(
                 f"{folder / WEIGHTS} is damaged: {name} holds something that is no number"
             )
+
+
+@torch.no_grad()
+def _check_reading(
+    folder: Path, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase"
+) -> None:
+    """UnreadableFile if a word cannot be read, as with a dropout that is no number."""
+    try:
+        TextEncoder(model.eval(), tokenizer).encode(["a"])
+    except Exception as error:  # whatever a config of theirs trips over
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise UnreadableFile(
+            f"the text encoder in '{folder}' cannot read a word: {said[:LONGEST_REASON]}"
+        ) from error
 
 
 def fit_once(folder: Path, world: str) -> None:

@@ -137,6 +137,7 @@ def main(kind: str, file: Path, first: int, count: int) -> dict[str, object]:
             finally:
                 signal.alarm(0)
             break
+    file.write_bytes(content)  # another kind of mutants may read it
     return {"read": read, "refused": refused, "peak": status("VmHWM:") / 2**20, **found}
 
 

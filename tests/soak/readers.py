@@ -1,6 +1,7 @@
 """Each kind of file that people give, or that lies between two commands, read as the product
 reads it: an answer, or one line that says what is wrong."""
 
+import copy
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -76,11 +77,9 @@ def text(path: Path) -> None:
 
 def adapter(path: Path) -> None:
     """An adapter of the model in the folder beside that of the adapter."""
-    from kinetoscope.generator import VideoGenerator
     from kinetoscope.generator.training.lora import load_adapter
 
-    base = VideoGenerator.from_pretrained(path.parent.parent / "model")
-    load_adapter(base, path.parent)
+    load_adapter(copy.deepcopy(model(path.parents[1] / "model")), path.parent)
 
 
 def tokens(path: Path) -> None:

@@ -171,7 +171,7 @@ def test_epochs_of_endless_clips_are_refused_in_one_line(fit: Fit) -> None:
         ("--trainer.accelerator=moon", "accelerator"),
         ("--trainer.val_check_interval=0.5", "val_check_interval"),
         ("--trainer.precision=13", "recision"),
-        ("--model.learning_rate=1e-3", "'model.learning_rate' is not a setting"),
+        ("--model.learning_rate=1e-3", "did you mean 'model.lr'?"),
         ("--model.size.layres=2", "did you mean 'model.size.layers'?"),
         ("--model.loss.objcts=2", "did you mean 'model.loss."),
         ("--trainer.max_stpes=2", "did you mean 'trainer.max_steps'?"),

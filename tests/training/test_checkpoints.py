@@ -11,6 +11,7 @@ import pytest
 import torch
 from kinetoscope.files.errors import UnreadableFile
 from kinetoscope.training.checkpoints import WholeCheckpoints, check_checkpoint, newest_checkpoint
+from kinetoscope.training.precision import kept_precision
 
 
 class Trap:
@@ -64,6 +65,23 @@ def flipped(path: Path) -> str:
     return "is damaged in"
 
 
+def another_version(path: Path) -> str:
+    """Of the zip format, as the last list of what is in the file says."""
+    torch.save(content(), path)
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(b"PK\x01\x02") + 6] = 113
+    path.write_bytes(whole)
+    return "is truncated or no checkpoint"
+
+
+def another_compression(path: Path) -> str:
+    torch.save(content(), path)
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(b"PK\x01\x02") + 10] = 77
+    path.write_bytes(whole)
+    return "is truncated or no checkpoint"
+
+
 def folder(path: Path) -> str:
     path.mkdir()
     return "is a folder without a whole checkpoint"
@@ -79,6 +97,7 @@ def missing(path: Path) -> str:
 
 
 KINDS = [with_trap, with_class, plain_pickle, another_zip, cut, flipped, folder, pipe, missing]
+KINDS += [another_version, another_compression]
 
 
 @pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
@@ -118,6 +137,10 @@ def test_loading_takes_tensors_and_plain_values_only(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile, match="cannot be loaded") as caught:
         io_plugin.load_checkpoint(tmp_path / "bad.ckpt", weights_only=False)
     assert "\n" not in str(caught.value) and not (tmp_path / "sprung").exists()
+    torch.save([1, 2], tmp_path / "list.ckpt")
+    with pytest.raises(UnreadableFile, match=r"list.ckpt' is none of a training run"):
+        io_plugin.load_checkpoint(tmp_path / "list.ckpt")
+    assert kept_precision(tmp_path / "list.ckpt") is None
     folder(tmp_path / "parts.ckpt")
     with pytest.raises(UnreadableFile, match="of several processes"):
         io_plugin.load_checkpoint(tmp_path / "parts.ckpt")

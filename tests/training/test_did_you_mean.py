@@ -28,6 +28,10 @@ KNOWN = {
             "did you mean 'model.size.dim'?",
         ),
         ("Subcommand 'fit' does not accept option 'trainr.max_steps'", "did you mean 'trainer'?"),
+        (
+            "Subcommand 'fit' does not accept option 'model.learning_rate'",
+            "did you mean 'model.lr'?",
+        ),
         ("Option 'calmm' is not accepted", "did you mean 'calm'?"),
     ],
 )

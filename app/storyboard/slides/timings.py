@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ....data.datasets.tables import decode_text
 from ..times import seconds_of, shown
 from .pages import Slides
 
@@ -45,7 +46,7 @@ def read_timings(path: Path, slides: Slides) -> list[Change]:
     if not path.is_file():
         raise ValueError(f"the file of timings '{path}' does not exist")
     changes: list[Change] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(decode_text(path).splitlines(), 1):
         content = line.partition("#")[0].split(maxsplit=2)
         if not content:
             continue

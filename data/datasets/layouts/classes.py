@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..captions import Words
 from ..listed_video import Problem
+from ..tables import decode_text
 from .base import SPLITS, Folder, LaidVideo, Listing, Options, split_of
 
 
@@ -56,12 +57,12 @@ def _listed(folder: Folder, fold: int) -> tuple[dict[str, str], list[Problem]]:
     splits: dict[str, str] = {}
     for split in ("train", "test"):
         for path in folder.near(f"{split}list{fold:02d}.txt")[:1]:
-            for line in path.read_text(encoding="utf-8").split("\n"):
+            for line in decode_text(path).split("\n"):
                 if line.strip():
                     splits[line.split()[0]] = split
     for path in folder.near(f"*_test_split{fold}.txt"):
         label = path.name.removesuffix(f"_test_split{fold}.txt")
-        for line in path.read_text(encoding="utf-8").split("\n"):
+        for line in decode_text(path).split("\n"):
             name, _, number = line.strip().rpartition(" ")
             if name:
                 # 0 is in neither of the two

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..captions import Words
 from ..listed_video import Problem
+from ..tables import decode_text
 from .base import Folder, LaidVideo, Listing, Options, split_of
 
 PROMPTS = ("prompts.txt", "prompt.txt", "captions.txt")
@@ -19,9 +20,7 @@ def matches(folder: Folder) -> str:
 def read(folder: Folder, options: Options) -> Listing:
     """The video of each line with the caption of that line. ValueError if the counts differ."""
     prompts, videos = (folder.root / _first(folder, names) for names in (PROMPTS, VIDEOS))
-    captions, names = (
-        path.read_text(encoding="utf-8-sig").splitlines() for path in (prompts, videos)
-    )
+    captions, names = (decode_text(path).splitlines() for path in (prompts, videos))
     names = [name.strip() for name in names if name.strip()]
     captions = captions[: len(names)] if not any(captions[len(names) :]) else captions
     if len(captions) != len(names):

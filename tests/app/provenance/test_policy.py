@@ -252,6 +252,9 @@ def test_lists_that_cannot_be_used_are_refused(tmp_path: Path, lists: Path) -> N
     (lists / "pictures.txt").write_text("12\n")
     with pytest.raises(ValueError, match="no hash of 16 hexadecimal digits"):
         load_policies(f"lists:{lists}")
+    (lists / "words.txt").write_bytes("möglich\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"words\.txt' is not UTF-8 text \(line 1\)"):
+        load_policies(f"lists:{lists}")
     with pytest.raises(ValueError, match="dotted path of a class"):
         load_policies("nowhere.Nothing")
     with pytest.raises(ValueError, match="dotted path of a class"):

@@ -71,6 +71,11 @@ def claiming(path: Path, shape: tuple[int, ...]) -> None:
         file.write(bytes(800))
 
 
+def unbalanced(path: Path) -> None:
+    np.save(path, np.ones((3, 2)))
+    path.write_bytes(path.read_bytes().replace(b"3, 2)", b"3, 2("))
+
+
 def pickled(path: Path) -> None:
     np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
 
@@ -83,6 +88,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "e.npy of nothing": (lambda path: path.write_bytes(b""), "holds no rows of numbers"),
     "f.npy of 8 TB": (lambda path: claiming(path, (10**6, 10**6)), "holds no rows of numbers"),
     "g.npy of a pickle": (pickled, "holds no rows of numbers"),
+    "m.npy of brackets": (unbalanced, "holds no rows of numbers"),
     "h.npy of words": (lambda path: np.save(path, np.array(["a"])), "no array of real numbers"),
     "i.npy of i": (lambda path: np.save(path, np.ones(3) * 1j), "no array of real numbers"),
     "j.npy of a number": (lambda path: np.save(path, np.float64(3)), r"its shape is \[\]"),

@@ -132,6 +132,11 @@ def test_prompts_beside_videos(tmp_path: Path, write_clip: WriteClip) -> None:
     found = list_source(tmp_path)
     assert found.layout == "prompts"
     assert by_name(found)["videos/00001.mp4"].words.captions == ("an elephant",)
+    (tmp_path / "prompts.txt").write_bytes("ein Bär\nan elephant\n".encode("utf-16"))
+    assert by_name(list_source(tmp_path))["videos/00000.mp4"].words.captions == ("ein Bär",)
+    (tmp_path / "prompts.txt").write_bytes("ein Bär\nan elephant\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"prompts\.txt' is not UTF-8 text \(line 1\)"):
+        list_source(tmp_path)
     (tmp_path / "prompts.txt").write_text("a bear\n")
     with pytest.raises(ValueError, match=r"1 lines and .* 2; each line of one belongs"):
         list_source(tmp_path)

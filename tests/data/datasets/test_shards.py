@@ -470,6 +470,8 @@ def test_arrays_are_believed_only_as_far_as_their_bytes_go() -> None:
         b"",
         b"\x93NUMPY\x09\x00" + whole[8:],
         whole.replace(b"'<i2'", b"'<i8'"),
+        whole.replace(b"2, 2)", b"2, 2("),
+        whole.replace(b"{", b"("),
     ):
         with pytest.raises(ValueError):
             read_array(wrong, (3, 2, 2), "iu")

@@ -147,6 +147,8 @@ BROKEN: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
     ("endless layers", lambda config: config.update(num_hidden_layers=10**9)),
     ("negative layers", lambda config: config.update(num_hidden_layers=-1)),
     ("huge vocabulary", lambda config: config.update(vocab_size=2**50)),
+    ("negative heads", lambda config: config.update(num_attention_heads=-1)),
+    ("no dropout", lambda config: config.update(hidden_dropout_prob=float("nan"))),
     ("unknown activation", lambda config: config.update(hidden_act="no-such")),
 ]
 
@@ -162,6 +164,20 @@ def test_configs_of_another_kind_are_refused_in_one_line(
     with pytest.raises(ValueError) as refused:
         TextEncoder.from_pretrained(tmp_path)
     assert str(tmp_path) in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_tokenizer_of_another_encoder_is_noticed(
+    text_encoder: TextEncoder, tmp_path: Path
+) -> None:
+    """When it gives a token that the encoder does not have, not before: some have spare ones."""
+    text_encoder.save_pretrained(tmp_path)
+    told = json.loads((tmp_path / "tokenizer.json").read_text())
+    told["model"]["vocab"]["slowly"] = 10
+    (tmp_path / "tokenizer.json").write_text(json.dumps(told))
+    encoder = TextEncoder.from_pretrained(tmp_path)
+    assert encoder.encode(["a red ball"])[0].shape[1] == 3
+    with pytest.raises(ValueError, match="gives token 10, and the text encoder knows 10: its"):
+        encoder.encode(["a ball rolls slowly"])
 
 
 @pytest.mark.parametrize("damage", ["missing", "another shape", "no number"])
