@@ -14,11 +14,11 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from ....data.video import to_uint8
 from ....generator.batch import VideoBatch
 from ....generator.conditions import CONDITIONS
 from ....generator.session import VideoSession
 from ...fields import parse_values
+from ...heard import drawn, pcm
 from ...provenance.generation import Generation, Ingredient
 from ...provenance.watermark import Mark
 from ...provenance.writer import Signing
@@ -35,8 +35,8 @@ class Drawing(Protocol):
 
     session: VideoSession
 
-    def take(self, pixels_B3FYX: Tensor) -> bool:
-        """Use the pixels of the next latent frame; whether the video goes on."""
+    def take(self, chunk: Any) -> bool:
+        """Use the next latent frame, as a session gives it; whether the video goes on."""
         ...
 
     def close(self) -> None:
@@ -67,7 +67,10 @@ class QueuedDrawing:
         self._uploads = place.upload_path(video.id)
         self._open = contextlib.ExitStack()
         about = generation(self.request, place, video.id)
-        writer = place.signing.writer(self.path, self.request.fps, about, self.request.scale)
+        rate = batch.generator.sound_rate if self.request.sound else None
+        writer = place.signing.writer(
+            self.path, self.request.fps, about, self.request.scale, sound_rate=rate
+        )
         self._writer = self._open.enter_context(writer)
         try:
             self.session = start_session(batch, self.request, place, video.id)
@@ -75,9 +78,11 @@ class QueuedDrawing:
             self.close()
             raise
 
-    def take(self, pixels_B3FYX: Tensor) -> bool:
-        left = self.request.frames - self._writer.frames
-        self._writer.write(to_uint8(pixels_B3FYX[0, :, :left]).cpu())
+    def take(self, chunk: Any) -> bool:
+        (pixels, samples) = drawn(chunk, self.request.frames - self._writer.frames)
+        self._writer.write(pixels[0])
+        if samples is not None:
+            self._writer.write_sound(samples[0])
         done = self._writer.frames
         if done < self.request.frames:
             return self.queue.renew(self.video.id, self.worker, done)
@@ -133,7 +138,7 @@ class LiveDrawing:
     Args:
         name: of the connection.
         mark: is drawn into the pixels, as into files.
-        send: takes encoded pictures of a latent frame.
+        send: takes encoded pictures of a latent frame, and its sound as 16-bit PCM.
     """
 
     def __init__(
@@ -142,7 +147,7 @@ class LiveDrawing:
         session: VideoSession,
         request: VideoRequest,
         mark: Mark | None,
-        send: Callable[[list[bytes]], object],
+        send: Callable[[list[bytes], bytes], object],
     ) -> None:
         self.name = name
         self.session = session
@@ -153,11 +158,13 @@ class LiveDrawing:
         self._mark = mark
         self._send = send
 
-    def take(self, pixels_B3FYX: Tensor) -> bool:
-        pixels = to_uint8(pixels_B3FYX[0]).cpu()
+    def take(self, chunk: Any) -> bool:
+        (videos, samples) = drawn(chunk)
+        pixels = videos[0]
         if self._mark is not None:
             pixels = self._mark(pixels)
-        self._send(encode_pictures(pixels, self.request.scale))
+        sound = b"" if samples is None else pcm(samples[0].numpy())
+        self._send(encode_pictures(pixels, self.request.scale), sound)
         self.credits -= 1
         return True
 
@@ -194,7 +201,7 @@ def start_session(
     if request.uploads and video_id is not None:
         values |= load_values(place.upload_path(video_id))
     params = request.params(model.frames_per_latent)
-    return batch.session(request.prompt, request.seed, params, **values)
+    return batch.session(request.prompt, request.seed, params, sound=request.sound, **values)
 
 
 def generation(request: VideoRequest, place: DrawingPlace, video_id: str) -> Generation:
