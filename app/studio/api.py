@@ -184,6 +184,7 @@ class StudioVideos:
             seed=request.seed,
             sampling=dict(request.sampling),
             scale=scale,
+            sound=request.sound,
         )
 
     def _remember(self, retry_key: str, video: str) -> None:
