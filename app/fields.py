@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..files.image_files import IMAGE_SUFFIXES
 from ..generator.conditions import CONDITIONS, EVERY_MODEL, Canvas
-from ..generator.conditions.base import Kind, Say
+from ..generator.conditions.base import Condition, Kind, Say
 from ..generator.conditions.text import Text
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Field:
 
     Attributes:
         name: of the condition; the key of a request.
+        label: what a page calls it.
         help: what it does, in a line or two.
         kind: decides how it is asked for; `is_file` says whether it is a file.
         required: whether no video can be made without it.
@@ -45,6 +46,7 @@ class Field:
     """
 
     name: str
+    label: str
     help: str
     kind: Kind
     required: bool = False
@@ -75,10 +77,16 @@ def condition_fields(model: VideoGenerator | DecoderConfig) -> list[Field]:
     return [_field(name, sizes.get(name)) for name in dict.fromkeys((*EVERY_MODEL, *sizes))]
 
 
+def label_of(condition: Condition) -> str:
+    """What a page calls a condition."""
+    return condition.label or condition.name.replace("_", " ").capitalize()
+
+
 def _field(name: str, size: int | None) -> Field:
     condition = CONDITIONS[name]
     return Field(
         name,
+        label_of(condition),
         condition.help,
         condition.kind,
         name == Text.name,

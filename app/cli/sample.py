@@ -46,8 +46,9 @@ def sample(
         prompt: what a video shows; quote each sentence.
         prompts: a text file with one sentence per line, in place of sentences on the command line.
         out: where to write: a name for one video (.mp4, .mov, .mkv, .webm, .gif, .webp, or pictures
-            as 'frames/%05d.png'), a folder for several, or a pattern such as
-            'out/{index}-{prompt}-{seed}.mp4'. Folders are made if needed.
+            as 'frames/%05d.png'; with --frames 1 also one picture, .png or .jpg), a folder for
+            several, or a pattern such as 'out/{index}-{prompt}-{seed}.mp4'. Folders are made if
+            needed.
         model: a shipped model, a folder, or a hub id.
         adapter: a folder of low-rank adapters that were trained on this model; they become part of
             it.
@@ -84,7 +85,7 @@ def sample(
     numbers |= {"window": sampling.window, "guidance-frames": sampling.guidance_frames}
     at_least_one(numbers)
     sentences = [*(prompt or []), *(read_prompts(prompts) if prompts is not None else [])]
-    jobs = plan_jobs(sentences, num_samples, seed, out, not disclosure.no_prompt)
+    jobs = plan_jobs(sentences, num_samples, seed, out, not disclosure.no_prompt, frames)
     places = [job.path for job in jobs]
     if grid_out is not None:
         places.append(check_output(grid_out))

@@ -21,7 +21,9 @@ from .generation import Ingredient
 from .identity import Identity
 from .manifest import LABEL, ingredient_definition, media_type
 
-EMBEDDED = frozenset({".mp4", ".mov", ".webp", ".gif", ".png"})  # hold credentials themselves
+EMBEDDED = frozenset(
+    {".mp4", ".mov", ".webp", ".gif", ".png", ".jpg", ".jpeg"}
+)  # hold credentials themselves
 SIDE_CAR = ".c2pa"
 MISSING = "the Python package c2pa-python is not installed"
 UNTRUSTED = "signingCredential.untrusted"

@@ -63,9 +63,10 @@ class Signing:
         upscale: int = 1,
         crf: int | None = None,
         sound_rate: int | None = None,
+        frames: int | None = None,
     ) -> GeneratedVideoWriter:
         """For one video, see `GeneratedVideoWriter`."""
-        settings = upscale, crf, True, sound_rate
+        settings = upscale, crf, True, sound_rate, frames
         return GeneratedVideoWriter(path, fps, generation, self, *settings)
 
     def new_mark(self) -> Mark | None:
@@ -121,7 +122,7 @@ class GeneratedVideoWriter:
         signing: who signs, what is said, and whether the pixels are marked.
         upscale: enlarge each pixel to a square of this many pixels. The mark comes after it.
         signs: sign the file at the end; otherwise whoever goes on with it must (`Signing.sign`).
-        sound_rate: as `VideoWriter`.
+        sound_rate, frames: as `VideoWriter`.
 
     Attributes:
         frames: written so far.
@@ -138,6 +139,7 @@ class GeneratedVideoWriter:
         crf: int | None = None,
         signs: bool = True,
         sound_rate: int | None = None,
+        frames: int | None = None,
     ) -> None:
         self.generation = generation
         self.signing = signing
@@ -146,7 +148,7 @@ class GeneratedVideoWriter:
         self.mark = signing.new_mark()
         tags = generation.tags(with_prompt=not signing.disclosure.no_prompt)
         finish = self._sign if signs else (lambda _: None)
-        self._writer = VideoWriter(path, fps, tags, 1, crf, sound_rate, finish)
+        self._writer = VideoWriter(path, fps, tags, 1, crf, sound_rate, finish, frames)
         self.path = self._writer.path
 
     @property

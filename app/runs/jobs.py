@@ -49,11 +49,13 @@ def plan_jobs(
     seed: int | None,
     out: str,
     is_named: bool = True,
+    frames: int | None = None,
 ) -> list[Job]:
     """`num_samples` videos for each sentence, with seeds counted up from `seed` (random when None).
 
     `out` is the name of a video, a folder (which is made if needed), or a pattern with {index},
-    {seed} and {prompt}. Unless `is_named`, no name tells the sentence.
+    {seed} and {prompt}; of one of the `frames`, also that of a picture. Unless `is_named`, no name
+    tells the sentence.
 
     Raises:
         ValueError: no sentences or empty ones, a seed below 0, or videos that cannot be written
@@ -76,7 +78,7 @@ def plan_jobs(
     sentences = [prompt.strip() for prompt in prompts for _ in range(num_samples)]
     seeds = [seed + index for index in range(len(sentences))]
     paths = [
-        _place(out, *job, several=len(sentences) > 1)
+        _place(out, *job, several=len(sentences) > 1, frames=frames)
         for job in zip(range(len(seeds)), seeds, sentences if is_named else [""] * len(seeds))
     ]
     if len(set(paths)) < len(paths):
@@ -93,14 +95,14 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _place(out: str, index: int, seed: int, prompt: str, several: bool) -> Path:
+def _place(out: str, index: int, seed: int, prompt: str, several: bool, frames: int | None) -> Path:
     name = slug(prompt)
     if "{" in out:
         try:
             path = out.format(index=index, seed=seed, prompt=name)
         except (KeyError, IndexError, AttributeError, ValueError):
             raise ValueError(f"'{out}' may hold {{index}}, {{seed}} and {{prompt}} only") from None
-        return check_output(path)
+        return check_output(path, frames=frames)
     if Path(out).is_dir() or not Path(out).suffix or out.endswith("/"):
         return check_output(Path(out) / f"{name}-{seed}.mp4")
     if several:
@@ -108,7 +110,7 @@ def _place(out: str, index: int, seed: int, prompt: str, several: bool) -> Path:
             f"several videos cannot share the name '{out}'; give a folder, or put {{index}} into "
             "the name"
         )
-    return check_output(out)
+    return check_output(out, frames=frames)
 
 
 def slug(prompt: str) -> str:

@@ -198,7 +198,12 @@ def _write(
                 for job in batch:
                     rate = sound_rate if holds_sound(job.path) else None
                     writer = signing.writer(
-                        job.path, options.fps, about.video(job), scale, sound_rate=rate
+                        job.path,
+                        options.fps,
+                        about.video(job),
+                        scale,
+                        sound_rate=rate,
+                        frames=options.frames,
                     )
                     writers.append(open_files.enter_context(writer))
             for writer, video in zip(writers, chunk):

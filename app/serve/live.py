@@ -3,7 +3,8 @@
 The client sends JSON: first a request as for `POST /v1/videos` (and "key", where it cannot send a
 header), then at any time {"prompt": …} or {"give": {condition: value}} to change what comes, or
 {"stop": true}. It gets binary messages, one byte of kind before each: 1 is a picture (PNG or JPEG),
-2 is JSON about the state.
+2 is JSON about the state, 3 is the sound of the pictures before it (16-bit PCM, one channel, little
+endian) of a model that draws sound; {"state": "sound", "rate": …} comes before the first one.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .store.keys import Client
 
 PICTURE = b"\x01"
 STATE = b"\x02"
+SOUND = b"\x03"
 HELLO = 10.0  # seconds in which a client must say what it wants
 SLOWEST = 30.0  # seconds in which it must take a message
 LONGEST_MESSAGE = 100_000
@@ -93,6 +95,7 @@ class LiveVideo:
         self.socket = socket
         self.state = state
         self.left = frames
+        self.is_heard = False
         self.name = secrets.token_hex(8)
         self._messages: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
         loop = asyncio.get_running_loop()
@@ -110,8 +113,11 @@ class LiveVideo:
         while True:
             message = await self._messages.get()
             if message[0] == "pictures":
-                for picture in message[2][: self.left]:
+                (pictures, sound) = message[2:]
+                for picture in pictures[: self.left]:
                     await self._send(PICTURE + picture)
+                if sound:
+                    await self._send_sound(sound, len(pictures))
                 if self.left is not None:
                     self.left -= len(message[2])
                     if self.left <= 0:
@@ -150,6 +156,18 @@ class LiveVideo:
             raise wrong_field(str(error).partition(":")[0], str(error)) from None
         said = texts.pop("prompt")
         self.seat.send(("change", self.name, None if prompt is None else said, texts))
+
+    async def _send_sound(self, sound: bytes, pictures: int) -> None:
+        """That of a latent frame of so many pictures, as far as they are shown."""
+        model = self.state.model
+        assert model.sound_fps is not None
+        samples = len(sound) // 2
+        if not self.is_heard:
+            self.is_heard = True
+            rate = round(samples / pictures * model.sound_fps)
+            await _tell(self.socket, {"state": "sound", "rate": rate})
+        shown = pictures if self.left is None else min(self.left, pictures)
+        await self._send(SOUND + sound[: samples * shown // pictures * 2])
 
     async def _send(self, content: bytes) -> None:
         await asyncio.wait_for(self.socket.send_bytes(content), SLOWEST)

@@ -19,6 +19,7 @@ from ...files.output_path import FASTEST, SLOWEST
 from ...generator.conditions.init import Init
 from ...generator.sampling.params import SamplingParams
 from ..fields import read_values
+from ..heard import is_rate
 from .errors import ApiError, wrong_field
 from .served_model import ServedModel
 
@@ -36,6 +37,7 @@ class VideoRequest:
 
     Args:
         scale: pixels of the video per pixel of the model.
+        sound: draw the sound too.
         sampling: settings that differ from the usual ones, with frames as frames.
         texts: conditions beside the prompt, as text.
         uploads: conditions that came as files: the name of each file in the video's folder.
@@ -49,6 +51,7 @@ class VideoRequest:
     sampling: Mapping[str, Any] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     uploads: Mapping[str, str] = field(default_factory=dict)
+    sound: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,6 +81,9 @@ def request_schema(model: ServedModel) -> type[BaseModel]:
             _optional("a picture or clip to go on from: a file of a form, or a data: URL"),
         ),
     }
+    if model.sound_fps is not None:
+        words = "whether it has sound, which it has unless this is false"
+        known["sound"] = (bool | None, _optional(words))
     docs = docstring_parser.parse(SamplingParams.__doc__ or "")
     helps = {each.arg_name: " ".join((each.description or "").split()) for each in docs.params}
     types: dict[str, Any] = {"accelerate": str, "weights": dict[str, float]}
@@ -114,9 +120,10 @@ def read_request(
     if given.pop("model", None) not in (None, model.name):
         message = f"this server draws with '{model.name}' only"
         raise ApiError(404, message, "model", "model_not_found")
-    fps = given.pop("fps", RATE)
+    fps = given.pop("fps", model.sound_fps or RATE)
     if not SLOWEST <= fps <= FASTEST:
         raise wrong_field("fps", f"fps must be from {SLOWEST:g} to {FASTEST:g}; got {fps:g}")
+    sound = _sound(given.pop("sound", None), fps, model)
     frames = _frames(given, fps)
     scale = _scale(given.pop("size", None), model)
     seed = given.pop("seed", None)
@@ -139,6 +146,7 @@ def read_request(
         sampling,
         texts,
         dict(files),
+        sound,
     )
     return request, priority
 
@@ -159,6 +167,19 @@ def _typed(raw: Mapping[str, Any], schema: type[BaseModel]) -> dict[str, Any]:
             raise ApiError(400, message, name[:100], "unknown_field") from None
         raise wrong_field(name, f"{name}: {first['msg']}") from None
     return {name: value for name, value in read.model_dump().items() if value is not None}
+
+
+def _sound(wanted: bool | None, fps: float, model: ServedModel) -> bool:
+    """Whether sound is drawn; it is for frames of one length."""
+    if model.sound_fps is None or wanted is False:
+        return False
+    if not is_rate(fps, model.sound_fps):
+        message = (
+            f"fps must be {model.sound_fps:g}, for which this model draws sound; send that, or "
+            f'"sound": false; got {fps:g}'
+        )
+        raise wrong_field("fps", message)
+    return True
 
 
 def _frames(given: dict[str, Any], fps: float) -> int:

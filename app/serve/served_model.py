@@ -9,6 +9,7 @@ from ...files.model_folder import find_folder, load_config, read_config
 from ...generator.conditions import Canvas
 from ...generator.model.config import DecoderConfig
 from ..fields import Field, condition_fields
+from ..heard import folder_sound_fps
 
 WATCHABLE = 256  # pixels of the shorter side that videos have unless a size is asked for
 LARGEST = 1024
@@ -24,6 +25,7 @@ class ServedModel:
         frames_per_latent: k.
         longest_window: frames that it can look back at most.
         fields: of its conditions.
+        sound_fps: frames per second that it draws sound for; None if it draws none.
     """
 
     name: str
@@ -32,6 +34,7 @@ class ServedModel:
     frames_per_latent: int
     longest_window: int
     fields: tuple[Field, ...]
+    sound_fps: float | None = None
 
     @classmethod
     def read(cls, model: str) -> ServedModel:
@@ -50,6 +53,7 @@ class ServedModel:
             config.frames_per_latent,
             (config.max_distance - config.sinks + 1) * config.frames_per_latent,
             tuple(condition_fields(config)),
+            folder_sound_fps(folder),
         )
 
     def canvas(self, fps: float, frames: int) -> Canvas:

@@ -23,6 +23,7 @@ from ...data.video.tracks import add_tracks
 from ...files.fingerprint import file_fingerprint
 from ...files.model_folder import WEIGHTS
 from ..fields import FILES, parse_values
+from ..heard import is_rate, sound_fps
 from ..provenance.generation import Generation, Ingredient, public_name
 from ..provenance.generation import Shot as ToldShot
 from ..provenance.writer import GeneratedVideoWriter, Signing
@@ -85,14 +86,29 @@ class Composer:
         self.artist: Artist | None = None
         model = None
         if generator is not None:
-            shelf = Shelf(folder, generator)
+            shelf = Shelf(folder, generator, self._draws_sound(generator))
             self.artist = Artist(
                 generator, story, shelf, watching.say, watching.drawn, watching.stopped, parse
             )
-            model = Model(_key(generator, story), generator.decoder.config.frames_per_latent)
+            model = Model(
+                _key(generator, story, shelf.sound), generator.decoder.config.frames_per_latent
+            )
         fps = story.fps or (SLIDES_FPS if story.slides is not None else story.model_fps)
         self.plan: Plan = make_plan(story, fps, self.sounds.seconds, model, self._allowed)
         self.size = story.size or own_size(story) or self._model_size()
+
+    def _draws_sound(self, generator: GuardedGenerator) -> bool:
+        """Whether the shots that are drawn are heard too."""
+        wanted = sound_fps(generator)
+        if wanted is None:
+            return False
+        if not is_rate(self.story.model_fps, wanted):
+            self.watching.say(
+                f"the shots are silent: this model draws sound for {wanted:g} frames a second, "
+                f"and model_fps is {self.story.model_fps:g}"
+            )
+            return False
+        return True
 
     def _model_size(self) -> tuple[int, int]:
         assert self.generator is not None
@@ -139,9 +155,21 @@ class Composer:
         """Pictures of a chain, uint8 [3, y, x], from its codes; at bounded memory."""
         assert self.artist is not None and self.generator is not None
         device = self.generator.decoder.no_text.device
-        codes = self.artist.codes(chain).to(device)
+        codes = self.artist.codes(chain).pictures.to(device)
         for pixels in self.generator.tokenizer.stream_decode(codes.split(1, dim=1)):
             yield from to_uint8(pixels[0]).cpu().unbind(1)
+
+    def heard(self, chain: Chain) -> tuple[Tensor, int] | None:
+        """The sound of a chain, float [L] in [-1, 1], and its samples per second; None if it has
+        none."""
+        assert self.artist is not None and self.generator is not None
+        codes = self.artist.codes(chain).sound
+        if codes is None:
+            return None
+        tokenizer = self.generator.check_sounds()
+        device = self.generator.decoder.no_text.device
+        (samples, _) = tokenizer.decode_step(codes.to(device), {})
+        return samples[0].cpu(), self.generator.sound_rate
 
     # ---- putting together ----
 
@@ -151,7 +179,7 @@ class Composer:
         given = GivenPictures(self.story, self.plan.fps, self.size)
         burns = self.story.captions != "track"
         film = Film(self.plan, self.size, self.decoded, given, font, burns)
-        sound = mixed(self.plan, self.sounds, self.watching.say)
+        sound = mixed(self.plan, self.sounds, self.watching.say, self.heard)
         cues = cues_of(self.plan)
         with tempfile.TemporaryDirectory() as folder:
             silent = Path(folder) / "silent.mp4"
@@ -241,9 +269,9 @@ def _is_file(name: str) -> bool:
     return CONDITIONS[name].kind in FILES
 
 
-def _key(generator: GuardedGenerator, story: Storyboard) -> str:
+def _key(generator: GuardedGenerator, story: Storyboard, sound: bool) -> str:
     """What decides about the codes that a model draws."""
-    parts = [generator.id, str(generator.text.id)]
+    parts = [generator.id, str(generator.text.id), *(["sound"] if sound else [])]
     if story.adapter is not None:
         parts.append(file_fingerprint(Path(story.adapter) / WEIGHTS))
     return "-".join(parts)

@@ -189,8 +189,9 @@ class Reader:
                 )
             except ValueError as error:
                 keys[key].fail(str(error).replace(f"{field.name}:", f"{key}:", 1))
+        hears = True
         if "sound" in keys and "sound" not in [field.name for field in fields]:
-            keys["sound"].fail("'sound' is for a clip that is shown")
+            hears = keys["sound"].choice("sound", ("on", "off")) == "on"
         texts = read_values(fields, raw)
         if shot.join.kind == "continue" and Init.name in texts:
             keys[PICTURE].fail("a shot that continues has its beginning already; leave this out")
@@ -201,6 +202,7 @@ class Reader:
             conditions=texts,
             seed=keys["seed"].whole("seed", 0, LARGEST_SEED - 1) if "seed" in keys else None,
             then=_several(keys.get("then"), _beat),
+            hears=hears,
         )
 
     def _sound(self, given: Located, what: str) -> Sound:

@@ -108,7 +108,7 @@ class Shot:
     say: the sentence; length: None for that of the narration; camera: words for its movement;
     conditions: checked text by name, `init` being what the storyboard calls `picture`; then: what
     happens after the sentence, within the length's sum; show: a picture or clip; page: of the
-    slides, from 1; hears: the sound of a clip that is shown; where: the shot and its keys.
+    slides, from 1; hears: the sound of the clip is heard; where: the shot and its keys.
     """
 
     where: Located

@@ -1,4 +1,4 @@
-"""What is heard: narration, the sound of clips, and music below them.
+"""What is heard: narration, the sound of clips that are shown or drawn, and music below them.
 
 Legend: L samples; sounds are float [2, L] in [-1, 1].
 """
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from ...data.video import probe
-from ...data.video.sound import read_sound
+from ...data.video.sound import read_sound, resample_sound
 from ...files.image_files import is_image
-from .plan import Plan
+from .plan import Chain, Plan
 from .schema import Sound
 
 RATE = 48_000  # samples per second
@@ -27,6 +27,7 @@ FULL = 0.99
 LONGEST = 24 * 3600.0  # seconds of a file
 
 ReadSound = Callable[..., Tensor]
+Heard = Callable[[Chain], tuple[Tensor, int] | None]  # samples [L] of a chain, and their rate
 
 
 class Sounds:
@@ -58,8 +59,13 @@ def has_sound(path: Path) -> bool:
     return probe(path).has_audio
 
 
-def mixed(plan: Plan, sounds: Sounds, say: Callable[[str], None]) -> Tensor | None:
+def mixed(
+    plan: Plan, sounds: Sounds, say: Callable[[str], None], heard: Heard = lambda chain: None
+) -> Tensor | None:
     """All that is heard of a plan, as long as its video; None if nothing is.
+
+    Args:
+        heard: the sound of what a model drew.
 
     Raises:
         ValueError: with the place, for a narration that begins while another one goes on, or that
@@ -89,6 +95,10 @@ def mixed(plan: Plan, sounds: Sounds, say: Callable[[str], None]) -> Tensor | No
         if any(begin < other[1] - frame and other[0] < end - frame for other in spoken):
             shot.at("narration").fail("it begins while something else is still spoken or heard")
         spoken.append((begin, end))
+    drawn = _drawn(plan, length, heard)
+    if drawn is not None:
+        voices += drawn * _ducking(length, spoken)
+        is_heard = True
     if story.music is not None:
         voices += _music(story.music, length, spoken, sounds)
         is_heard = True
@@ -99,6 +109,31 @@ def mixed(plan: Plan, sounds: Sounds, say: Callable[[str], None]) -> Tensor | No
         say(f"the sound was too loud by a factor of {peak / FULL:.2f}; all of it is made softer")
         voices *= FULL / peak
     return voices
+
+
+def _drawn(plan: Plan, length: int, heard: Heard) -> Tensor | None:
+    """The sound of the shots that a model drew, each where it is seen; None if there is none."""
+    track = torch.zeros(2, length)
+    is_heard = False
+    chains: dict[int, tuple[Tensor, int] | None] = {}
+    for span, after in zip(plan.spans, [*plan.spans[1:], None]):
+        if span.chain is None or not span.shot.hears:
+            continue
+        if id(span.chain) not in chains:
+            chains[id(span.chain)] = heard(span.chain)
+        sound = chains[id(span.chain)]
+        if sound is None:
+            continue
+        is_heard = True
+        (samples, rate) = sound
+        first = round((span.first - span.chain.start) / plan.fps * rate)
+        count = round((span.frames + span.tail) / plan.fps * rate)
+        piece = resample_sound(samples[first : first + count], rate, RATE)
+        if after is None or after.chain is not span.chain:  # it is cut off, or blends out
+            edge = min(len(piece), round(max(EDGE, span.tail / plan.fps) * RATE))
+            piece[len(piece) - edge :] *= torch.linspace(1, 0, edge)
+        _add(track, piece.expand(2, -1), span.first / plan.fps)
+    return track if is_heard else None
 
 
 def _speak(

@@ -99,11 +99,15 @@ class StudioVideos:
         return list(self.offered.models)
 
     def body_schema(self) -> dict[str, Any]:
-        """Of the first model; the others differ in their conditions."""
+        """Of the first model; others may take other conditions."""
         first = next(iter(self.offered.models), None)
         if first is None:
             return {"type": "object", "properties": {}}
-        return request_schema(self._model(first)).model_json_schema()
+        schema = request_schema(self._model(first)).model_json_schema()
+        offered = ", ".join(self.offered.models)
+        schema["properties"]["model"]["description"] = f"one of {offered}; the first by default"
+        del schema["properties"]["priority"]  # the queue has one
+        return schema
 
     # ---- making ----
 
@@ -184,6 +188,7 @@ class StudioVideos:
             seed=request.seed,
             sampling=dict(request.sampling),
             scale=scale,
+            sound=request.sound,
         )
 
     def _remember(self, retry_key: str, video: str) -> None:

@@ -28,6 +28,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ..heard import pcm
+
 PICTURE = 1
 SOUND = 2
 STATE = 3
@@ -83,12 +85,12 @@ class Channel:
 
     def sound(self, order: int, first: int, samples: np.ndarray, rate: int) -> None:
         """Samples: float [L, channels] in [-1, 1], of which the first is number `first`."""
-        pcm = (np.clip(samples, -1, 1) * 32767).round().astype("<i2")
-        channels = pcm.shape[1]
+        content = pcm(samples)
+        channels = samples.shape[1]
         with self._lock:
             self.sequence += 1
             head = struct.pack(">BIIIBI", SOUND, self.sequence, order, rate, channels, first)
-            self.sounds.append(Message(self.sequence, head + pcm.tobytes()))
+            self.sounds.append(Message(self.sequence, head + content))
         self._wake()
 
     def state(self, key: str, value: Any) -> None:

@@ -280,7 +280,8 @@ class Maker:
             )
         params = settings.params().in_latents(k)
         prompts = [prompt] * settings.count
-        return generator.session(prompts, order.seeds, params, **values)
+        sound = settings.sound and generator.sound is not None
+        return generator.session(prompts, order.seeds, params, sound=sound, **values)
 
     def _past(self, settings: Settings, generator: VideoGenerator) -> VideoCodes:
         """The codes of the video that another one comes from, up to a frame."""
@@ -297,6 +298,7 @@ class Maker:
             num_frames=frame_count(latents, k),
             height=height,
             width=width,
+            sound=None if codes.sound is None else codes.sound.first(latents),
         )
 
     # ---- telling ----

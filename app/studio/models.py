@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 
 from ...files.model_folder import CONFIG, WEIGHTS, find_folder, load_config, shipped_models
 from ..fields import Field, condition_fields
+from ..heard import folder_sound_fps
 from ..provenance.options import Rules
 from ..runs.jobs import read_prompts
 
@@ -74,6 +75,10 @@ class Models:
         folder = find_folder(self.models[model], "generator")
         return condition_fields(load_config(folder, DecoderConfig.from_dict))
 
+    def sound_fps(self, model: str) -> float | None:
+        """Frames per second that a model draws sound for; None if it draws none."""
+        return folder_sound_fps(find_folder(self.models[model], "generator"))
+
     def about(self, model: str) -> dict[str, Any]:
         """What a page asks of a model, as JSON has it."""
         from ...generator.model.config import DecoderConfig
@@ -91,7 +96,8 @@ class Models:
             "sizes": sizes,
             "frames": FRAMES,
             "frames_per_latent": config.frames_per_latent,
-            "fps": FPS,
+            "fps": folder_sound_fps(folder) or FPS,
+            "sound": folder_sound_fps(folder) is not None,
             "sentences": self._sentences(folder),
         }
 

@@ -24,11 +24,13 @@ def saved_video(
     gallery: Gallery,
     generator: VideoGenerator,
     signing: Signing,
+    sound: bool,
 ) -> GeneratedVideoWriter:
-    """A writer of one video of an order, see `GeneratedVideoWriter`."""
+    """A writer of one video of an order, perhaps with sound, see `GeneratedVideoWriter`."""
     about = generation(seed, settings, gallery, generator)
     scale = settings.scale or enlargement(*generator.size)
-    return signing.writer(path, settings.fps, about, scale)
+    rate = generator.sound_rate if sound else None
+    return signing.writer(path, settings.fps, about, scale, sound_rate=rate)
 
 
 def enlargement(height: int, width: int) -> int:
@@ -54,5 +56,7 @@ def generation(
     if settings.adapter is not None:
         told["adapter"] = public_name(settings.adapter)
     model = public_name(settings.model)
+    if generator.sound is not None and not settings.sound:
+        told["sound"] = False
     about = {**settings.sampling, **told}
     return Generation(model, generator.id, settings.prompt, seed, about, ingredients)

@@ -20,9 +20,10 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from ...data.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from ...generator.conditions import CONDITIONS
 from ...training.progress import one_line
 from ..decode_apart import HEAD, KNOWN, Limits, file_ending, look_apart
-from ..fields import SOUNDS
+from ..fields import SOUNDS, label_of
 from ..provenance.options import Disclosure
 from .api import api_app
 from .direct.routes import add_direct
@@ -112,7 +113,12 @@ def _add_page(app: FastAPI) -> None:
 def _add_making(app: FastAPI, maker: Maker, models: Models, gallery: Gallery) -> None:
     @app.get("/api/models")
     def choices() -> dict[str, Any]:
-        return {"models": list(models.models), "adapters": list(models.adapters)}
+        labels = {name: label_of(condition) for name, condition in CONDITIONS.items()}
+        return {
+            "models": list(models.models),
+            "adapters": list(models.adapters),
+            "labels": labels,
+        }
 
     @app.get("/api/models/{name:path}")
     def about(name: str) -> dict[str, Any]:

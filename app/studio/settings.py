@@ -10,6 +10,7 @@ from typing import Any
 
 from ...generator.sampling.params import SamplingParams
 from ..fields import Field, read_values
+from ..heard import is_rate
 from ..runs.jobs import LARGEST_SEED
 from .gallery import Gallery
 from .models import FPS, FRAMES, Models, sampling_controls
@@ -39,7 +40,8 @@ class Settings:
     frames: of each video; size: height in pixels, None for the model's own; seed: of the first
     video, the next ones have the next numbers, None for a random one; count: videos; sampling:
     fields of `SamplingParams`, counted in frames; origin: where it comes from; scale: pixels of the
-    file per pixel of the model, None for as many as can be watched.
+    file per pixel of the model, None for as many as can be watched; sound: draw it, if the model
+    can.
     """
 
     conditions: Mapping[str, Any]
@@ -53,6 +55,7 @@ class Settings:
     sampling: Mapping[str, Any] = item(default_factory=dict)
     origin: Origin | None = None
     scale: int | None = None
+    sound: bool = True
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -128,7 +131,9 @@ def read_settings(raw: Any, models: Models, gallery: Gallery) -> Settings:
         sampling={name: value for name, value in sampling.items() if value is not None},
         origin=_origin(raw.get("origin"), gallery),
         scale=_optional("scale", raw.get("scale"), 1, LARGEST_SCALE),
+        sound=raw.get("sound") is not False,
     )
+    _check_sound(settings, models)
     fields = models.fields(model)
     _check_sampling(settings, fields)
     settings.texts(fields, gallery)
@@ -156,6 +161,16 @@ def _check_sampling(settings: Settings, fields: list[Field]) -> None:
             kind = "a whole number" if control["whole"] else "a number"
             raise ValueError(f"{name}: it must be {kind}; got {value!r}")
     settings.params()
+
+
+def _check_sound(settings: Settings, models: Models) -> None:
+    """Frames are as long as those that the model draws sound for."""
+    wanted = models.sound_fps(settings.model) if settings.sound else None
+    if wanted is not None and not is_rate(settings.fps, wanted):
+        raise ValueError(
+            f"fps: this model draws sound for {wanted:g} frames a second; ask for that many, or "
+            f"for no sound; got {settings.fps:g}"
+        )
 
 
 def _check_weights(weights: Any, fields: list[Field]) -> None:

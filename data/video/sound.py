@@ -60,6 +60,22 @@ def read_sound(
     return sound.expand(2, -1) if stereo else sound[0]
 
 
+def resample_sound(samples_L: Tensor, rate: int, wanted: int) -> Tensor:
+    """The same sound, float [L], at another number of samples per second."""
+    import av
+
+    length = round(len(samples_L) * wanted / rate)
+    if rate == wanted or length == 0:
+        return samples_L[:length]
+    given = np.ascontiguousarray(samples_L.numpy()[None], dtype=np.float32)
+    frame = av.AudioFrame.from_ndarray(given, format="fltp", layout="mono")
+    frame.sample_rate = rate
+    resampler = av.AudioResampler("fltp", "mono", wanted)
+    pieces = [*resampler.resample(frame), *resampler.resample(None)]
+    found = torch.from_numpy(np.concatenate([each.to_ndarray()[0] for each in pieces]))
+    return torch.nn.functional.pad(found, (0, max(0, length - len(found))))[:length]
+
+
 def read_span(path: str | Path, start: float, samples: int, rate: int = 24_000) -> Tensor | None:
     """A piece of a file's first sound track, mixed to one channel, that begins `start` seconds
     after its first frame.

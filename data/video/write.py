@@ -19,11 +19,19 @@ import torch
 from torch import Tensor
 
 from ...files.atomic import whole_new_folder, whole_path
-from ...files.output_path import check_output, check_rate, is_pictures
+from ...files.output_path import (
+    PICTURE_SUFFIX,
+    check_output,
+    check_rate,
+    is_one_picture,
+    is_pictures,
+)
 from .containers import SIZE_TAG
 from .formats import FORMATS, WORST_CRF, default_crf, holds_sound, tag_colours
 from .sound import SoundTrack
 
+JPEG_QUALITY = 95
+LONGEST_COMMENT = 65_000  # bytes that a JPEG has place for
 FINEST_RATE = 1001  # largest denominator of a rate, as in 30000 / 1001
 
 
@@ -38,8 +46,9 @@ class VideoWriter:
 
     Args:
         path: the file to write, whose name ends in .mp4, .mov, .mkv, .webm, .gif or .webp; or
-            numbered pictures in a folder of their own, such as frames/%05d.png. A missing folder
-            is made, an existing file replaced.
+            numbered pictures in a folder of their own, such as frames/%05d.png; or, for one frame,
+            a picture that ends in .png, .jpg or .jpeg. A missing folder is made, an existing file
+            replaced.
         fps: frames per second.
         metadata: free key-value pairs stored in the file (`read_metadata` returns them). GIF and
             WebP have no place for them.
@@ -50,6 +59,7 @@ class VideoWriter:
             video. GIF, WebP and pictures hold no sound.
         before_publishing: gets the finished file, or the folder of pictures, under the name that it
             has until then, and may change it.
+        frames: that will be written, if that is known; one picture is for 1.
 
     Raises:
         ValueError: for settings that cannot work, a place that cannot be written to, or chunks of
@@ -66,9 +76,10 @@ class VideoWriter:
         crf: int | None = None,
         sound_rate: int | None = None,
         before_publishing: Callable[[Path], object] = lambda _: None,
+        frames: int | None = None,
     ) -> None:
         self.before_publishing = before_publishing
-        self.path = check_output(path)
+        self.path = check_output(path, frames=frames)
         self.sound_rate = sound_rate
         if sound_rate is not None and not holds_sound(self.path):
             raise ValueError(
@@ -109,8 +120,7 @@ class VideoWriter:
             if not height or not width:
                 raise ValueError(f"a video needs at least one pixel; got {height} x {width}")
             self._size = (height, width)
-            kind = _Pictures if is_pictures(self.path) else _Video
-            self._encoder = kind(self, height, width)
+            self._encoder = _kind(self.path)(self, height, width)
         elif self._size != (height, width):
             raise ValueError(
                 f"every chunk must be {' x '.join(map(str, self._size or ()))}; got {height} x "
@@ -235,6 +245,43 @@ class _Pictures:
     def finish(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+class _Picture:
+    """One frame in a file of its own."""
+
+    def __init__(self, writer: VideoWriter, height: int, width: int) -> None:
+        self.writer = writer
+
+    def write(self, chunk: Tensor) -> None:
+        from PIL import Image, PngImagePlugin
+
+        frames = self.writer.frames + chunk.shape[1]
+        if frames > 1:
+            raise ValueError(f"'{self.writer.path}' is one picture; got {frames} frames for it")
+        picture = Image.fromarray(chunk[:, 0].permute(1, 2, 0).contiguous().numpy())
+        told = self.writer.metadata
+        if self.writer.path.suffix.lower() == PICTURE_SUFFIX:
+            notes = PngImagePlugin.PngInfo()
+            for key, value in told.items():
+                notes.add_itxt(key, value)
+            picture.save(self.writer._beside, "PNG", pnginfo=notes)
+        else:
+            comment = "\n".join(f"{key}: {value}" for key, value in told.items()).encode()
+            comment = comment[:LONGEST_COMMENT]
+            options = {"quality": JPEG_QUALITY, "subsampling": 0, "comment": comment}
+            picture.save(self.writer._beside, "JPEG", **options)
+
+    def finish(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _kind(path: Path) -> Callable[[VideoWriter, int, int], _Encoder]:
+    """What writes a file of this name."""
+    if is_pictures(path):
+        return _Pictures
+    return _Picture if is_one_picture(path) else _Video
 
 
 def _fraction(fps: float) -> Fraction:

@@ -22,6 +22,7 @@ class ActionVector(Condition):
     """
 
     name = "action_vector"
+    label = "File of actions"
     help = "actions of a robot: a file (.csv or .npy) with a row of numbers for each frame"
     kind = "file"
     port = "header"

@@ -72,6 +72,7 @@ class Condition(ABC):
 
     Attributes:
         name: of the option, the key of a request and the field of a page; an identifier.
+        label: what a page calls it; by default its name.
         help: what it does, in a line or two.
         kind: of value; it decides how a page asks for it.
         port: how it gets into the decoder.
@@ -83,6 +84,7 @@ class Condition(ABC):
     """
 
     name: ClassVar[str]
+    label: ClassVar[str] = ""
     help: ClassVar[str]
     kind: ClassVar[Kind]
     port: ClassVar[Port]

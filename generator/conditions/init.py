@@ -81,6 +81,7 @@ class Init(Condition):
     """Frames that are given, encoded by the tokenizer and fed as the past."""
 
     name = "init"
+    label = "Picture or clip to go on from"
     help = "a video or picture that each video goes on from; its frames count"
     kind = "clip"
     port = "past"

@@ -17,6 +17,7 @@ class Negative(Condition):
     its own."""
 
     name = "negative"
+    label = "What to avoid"
     help = (
         "what the video should not show, in a sentence; the stronger the guidance, the less of it"
     )

@@ -21,6 +21,7 @@ class Regions(Condition):
     """
 
     name = "regions"
+    label = "Map of regions"
     help = "a picture or video whose grey levels number the region that each part belongs to"
     kind = "clip"
     port = "grid"

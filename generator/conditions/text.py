@@ -16,6 +16,7 @@ class Text(Condition):
     """States of the text encoder, as the prefix. The decoder itself owns their projection."""
 
     name = "prompt"
+    label = "Sentence"
     help = "what the video shows, in a sentence"
     kind = "sentence"
     port = "prefix"

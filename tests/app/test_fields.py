@@ -36,6 +36,7 @@ def test_every_condition_of_a_model_is_a_field(fields: list[Field]) -> None:
     by_name = {field.name: field.to_json() for field in fields}
     assert json.loads(json.dumps(by_name["mood"])) == {
         "name": "mood",
+        "label": "Mood",
         "help": "how the video feels",
         "kind": "choice",
         "required": False,
@@ -45,6 +46,7 @@ def test_every_condition_of_a_model_is_a_field(fields: list[Field]) -> None:
         "guidance": 1.0,
         "is_file": False,
     }
+    assert by_name["init"]["label"] == "Picture or clip to go on from"
     assert by_name["prompt"]["required"] and not by_name["init"]["required"]
     assert by_name["actions"]["limits"] == (-1, 3)
     assert by_name["init"]["is_file"]

@@ -451,3 +451,31 @@ def test_the_second_ctrl_c_interrupts_at_once() -> None:
         assert stopped()
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.JPEG", "x.webp"])
+def test_one_frame_is_one_picture_with_its_credentials(
+    model: Path, here: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["sample", "red ball", "--model", str(model), "--seed", "3", "--frames", "1"]
+    assert main([*words, "--out", name]) == 0
+    assert capsys.readouterr().out.startswith(f"{name}: 1 frame, seed 3")
+    assert sorted(path.name for path in here.iterdir()) == [name]
+    picture = read_clip(name).video
+    assert picture.shape == (3, 1, 256, 512)
+    assert main(["sample", *words[1:], "--out", "x.mp4", "--no-watermark"]) == 0
+    assert apart(shown(name), shown("x.mp4")) < 12
+    assert main(["inspect", name]) == 0
+    said = capsys.readouterr().out
+    assert "a model made it, by its content credentials" in said and "red ball" in said
+
+
+def test_several_frames_are_no_picture(
+    model: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("x.png", "x.jpg"):
+        words = ["sample", "red ball", "--model", str(model), "--frames", "5", "--out", name]
+        assert main(words) != 0
+        said = capsys.readouterr().err
+        assert f"cannot write a video as '{name}', which is one picture; give numbered" in said
+        assert not list(here.iterdir())

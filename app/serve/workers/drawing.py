@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from ....data.video import to_uint8
 from ....generator.batch import VideoBatch
 from ....generator.conditions import CONDITIONS
 from ....generator.session import VideoSession
 from ...fields import parse_values
+from ...heard import drawn, pcm
 from ...provenance.generation import Generation, Ingredient
 from ...provenance.watermark import Mark
 from ...provenance.writer import Signing
@@ -36,8 +36,8 @@ class Drawing(Protocol):
 
     session: VideoSession
 
-    def take(self, pixels_B3FYX: Tensor) -> bool:
-        """Use the pixels of the next latent frame; whether the video goes on."""
+    def take(self, chunk: Any) -> bool:
+        """Use the next latent frame, as a session gives it; whether the video goes on."""
         ...
 
     def close(self) -> None:
@@ -64,8 +64,9 @@ class QueuedDrawing:
         self.request = VideoRequest.from_json(video.request)
         self._open = contextlib.ExitStack()
         about = generation(self.request, place, video.id)
+        rate = batch.generator.sound_rate if self.request.sound else None
         writer = place.signing.writer(
-            place.video_path(video.id), self.request.fps, about, self.request.scale
+            place.video_path(video.id), self.request.fps, about, self.request.scale, sound_rate=rate
         )
         self._writer = self._open.enter_context(writer)
         try:
@@ -74,9 +75,11 @@ class QueuedDrawing:
             self.close()
             raise
 
-    def take(self, pixels_B3FYX: Tensor) -> bool:
-        left = self.request.frames - self._writer.frames
-        self._writer.write(to_uint8(pixels_B3FYX[0, :, :left]).cpu())
+    def take(self, chunk: Any) -> bool:
+        (pixels, samples) = drawn(chunk, self.request.frames - self._writer.frames)
+        self._writer.write(pixels[0])
+        if samples is not None:
+            self._writer.write_sound(samples[0])
         done = self._writer.frames
         if done < self.request.frames:
             return self.jobs.renew(self.video.id, done)
@@ -122,7 +125,7 @@ class LiveDrawing:
     Args:
         name: of the connection.
         mark: is drawn into the pixels, as into files.
-        send: takes encoded pictures of a latent frame.
+        send: takes encoded pictures of a latent frame, and its sound as 16-bit PCM.
     """
 
     def __init__(
@@ -131,7 +134,7 @@ class LiveDrawing:
         session: VideoSession,
         request: VideoRequest,
         mark: Mark | None,
-        send: Callable[[list[bytes]], object],
+        send: Callable[[list[bytes], bytes], object],
     ) -> None:
         self.name = name
         self.session = session
@@ -142,11 +145,13 @@ class LiveDrawing:
         self._mark = mark
         self._send = send
 
-    def take(self, pixels_B3FYX: Tensor) -> bool:
-        pixels = to_uint8(pixels_B3FYX[0]).cpu()
+    def take(self, chunk: Any) -> bool:
+        (videos, samples) = drawn(chunk)
+        pixels = videos[0]
         if self._mark is not None:
             pixels = self._mark(pixels)
-        self._send(encode_pictures(pixels, self.request.scale))
+        sound = b"" if samples is None else pcm(samples[0].numpy())
+        self._send(encode_pictures(pixels, self.request.scale), sound)
         self.credits -= 1
         return True
 
@@ -183,7 +188,7 @@ def start_session(
     if request.uploads and video_id is not None:
         values |= load_values(place.upload_path(video_id))
     params = request.params(model.frames_per_latent)
-    return batch.session(request.prompt, request.seed, params, **values)
+    return batch.session(request.prompt, request.seed, params, sound=request.sound, **values)
 
 
 def generation(request: VideoRequest, place: DrawingPlace, video_id: str) -> Generation:

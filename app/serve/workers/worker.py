@@ -2,7 +2,7 @@
 
 It talks with the server through a pipe, in tuples: ("wake",), ("stop", seconds), and of a live
 video ("open", name, client, request), ("change", name, prompt, given), ("taken", name) and
-("close", name); back go ("ready",), ("pictures", name, files), ("refused", name, error) and
+("close", name); back go ("ready",), ("pictures", name, files, sound), ("refused", name, error) and
 ("ended", name, error). When the server is gone, the pipe ends, and so does the worker.
 """
 
@@ -114,8 +114,8 @@ class Worker:
         while not self._is_over():
             self._listen(LOOK if not self.batch.sessions else 0.0)
             self._take_jobs()
-            for session, pixels in self.batch.step():
-                self._advance(session, pixels)
+            for session, chunk in self.batch.step():
+                self._advance(session, chunk)
         for drawing in list(self.drawings):
             self._end(drawing)
         self.jobs.hand_back()
@@ -153,11 +153,11 @@ class Worker:
             code = "content_policy_violation" if is_refused else "invalid_request"
             self.jobs.fail(video.id, code, message)
 
-    def _advance(self, session: Any, pixels: torch.Tensor) -> None:
+    def _advance(self, session: Any, chunk: Any) -> None:
         """Use what has been drawn for one video."""
         drawing = next(each for each in self.drawings if each.session is session)
         try:
-            goes_on = drawing.take(pixels)
+            goes_on = drawing.take(chunk)
         except ConnectionError:  # the server is gone
             raise
         except OSError as error:  # the disk is full: others may still be finished
@@ -203,12 +203,12 @@ class Worker:
         except ValueError as error:
             self.pipe.send(("ended", name, " ".join(str(error).split())))
             return
-        send = partial(self._send_pictures, name)
+        send = partial(self._send_drawn, name)
         mark = self.place.signing.new_mark()
         self.drawings.append(LiveDrawing(name, session, wanted, mark, send))
 
-    def _send_pictures(self, name: str, pictures: list[bytes]) -> None:
-        self.pipe.send(("pictures", name, pictures))
+    def _send_drawn(self, name: str, pictures: list[bytes], sound: bytes) -> None:
+        self.pipe.send(("pictures", name, pictures, sound))
 
     def _on_change(self, name: str, prompt: str | None, given: dict[str, str]) -> None:
         if (drawing := self._live(name)) is None:

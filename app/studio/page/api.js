@@ -15,7 +15,7 @@ async function call(method, path, body, kind, keepalive = false) {
   } catch {
     value = { error: text };
   }
-  if (!answer.ok) throw new Error(value.error ?? value.detail ?? `error ${answer.status}`);
+  if (!answer.ok) throw new Error(value.error?.message ?? value.error ?? value.detail ?? `error ${answer.status}`);
   return value;
 }
 

@@ -6,7 +6,7 @@ import { makeDisk } from "./disk.js";
 import { makeGallery, toast } from "./gallery.js";
 import { watch } from "./live.js";
 import { makeForm } from "./make.js";
-import { soundPlayer } from "./sound.js";
+import { makeSound } from "./sound.js";
 import { makeStage } from "./stage.js";
 import { makeViewer } from "./viewer.js";
 
@@ -45,7 +45,9 @@ async function start() {
       await direct.write({ story });
     },
   });
+  const sound = makeSound(document.getElementById("sound"));
   const stage = makeStage({
+    onTime: sound.at,
     onDone: (order) => {
       if (order.story && !order.film) return; // its shots are in the storyboard
       toast(`“${order.settings.conditions.prompt}” is kept.`);
@@ -55,7 +57,7 @@ async function start() {
 
   watch({
     onPicture: stage.onPicture,
-    onSound: soundPlayer(document.getElementById("sound")),
+    onSound: sound.take,
     onConnection: (is) => {
       connected = is;
       say();

@@ -1,7 +1,7 @@
 // Two videos side by side, in step, and what differs in how they were made.
 
 import * as api from "./api.js";
-import { element } from "./fields.js";
+import { element, labelOf } from "./fields.js";
 import { told } from "./viewer.js";
 
 const DRIFT = 0.08; // seconds that one may be ahead of the other
@@ -41,7 +41,7 @@ export function makeCompare() {
         element(
           "tr",
           {},
-          element("th", { scope: "row", textContent: name.replaceAll("_", " ") }),
+          element("th", { scope: "row", textContent: labelOf(name) }),
           ...rows.map((row) => element("td", { textContent: row.get(name) ?? "–" })),
         ),
       );

@@ -18,13 +18,19 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
-const title = (name) => (name[0].toUpperCase() + name.slice(1)).replaceAll("_", " ");
+let labels = {}; // of conditions, by their names
+
+export const learnLabels = (found) => (labels = found);
+
+// What a condition or setting is called on the page.
+export const labelOf = (name) =>
+  labels[name] ?? (name[0].toUpperCase() + name.slice(1)).replaceAll("_", " ");
 
 // A labelled control with its line of help below; `body` is what it lies in, if it is in something.
 function labelled(field, input, body = input) {
   const help = element("p", { className: "help", id: `help-${input.id}`, textContent: field.help });
   input.setAttribute("aria-describedby", help.id);
-  const label = element("label", { htmlFor: input.id, textContent: field.label ?? title(field.name) });
+  const label = element("label", { htmlFor: input.id, textContent: field.label ?? labelOf(field.name) });
   return element("div", { className: "field" }, label, body, help);
 }
 

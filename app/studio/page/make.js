@@ -1,14 +1,15 @@
 // The form: what to make. Every control is derived from what the studio says of the model.
 
 import * as api from "./api.js";
-import { control } from "./fields.js";
+import { control, learnLabels } from "./fields.js";
 
 const form = document.getElementById("make");
 const problem = document.getElementById("problem");
 const BASICS = ["frames", "seed", "count"];
 
 export async function makeForm() {
-  const { models, adapters } = await api.choices();
+  const { models, adapters, labels } = await api.choices();
+  learnLabels(labels);
   let about = await api.about(models[0]);
   let controls = {}; // by name: of settings, conditions and sampling
   let origin = null;
@@ -68,8 +69,16 @@ export async function makeForm() {
         value: about.fps,
         help: `how fast it plays; the model was trained at ${about.fps}`,
       },
+      {
+        name: "sound",
+        kind: "choice",
+        required: true,
+        choices: ["drawn", "none"],
+        help: "whether it is drawn with the pictures; without it another video comes, sooner",
+      },
     ];
-    return offered.filter(({ name }) => name !== "adapter" || adapters.length > 0);
+    const makesSense = { adapter: adapters.length > 0, sound: about.sound };
+    return offered.filter(({ name }) => makesSense[name] ?? true);
   }
 
   function build() {
@@ -79,7 +88,7 @@ export async function makeForm() {
     controls = {};
     const [prompt, ...further] = about.fields;
     const places = {
-      sentence: [{ ...prompt, label: "Sentence" }],
+      sentence: [prompt],
       basics: basics(),
       choices: choices(),
       sampling: about.sampling.map((each) => ({ ...each, single: true, required: true })),
@@ -88,7 +97,7 @@ export async function makeForm() {
     const given = document.getElementById("given");
     fill(given.querySelector("div"), further);
     given.hidden = further.length === 0;
-    given.querySelector("small").textContent = further.map(({ name }) => name).join(", ");
+    given.querySelector("small").textContent = further.map(({ label }) => label.toLowerCase()).join(", ");
     for (const [name, value] of Object.entries(written)) {
       if (value !== null && name !== "size") controls[name]?.write(value);
     }
@@ -130,6 +139,7 @@ export async function makeForm() {
     );
     return {
       ...settings,
+      sound: controls.sound?.read() !== "none",
       conditions: values(conditionNames()),
       sampling: values(samplingNames()),
       origin: origin ?? undefined,
@@ -150,6 +160,7 @@ export async function makeForm() {
       controls[name]?.write(settings[name]);
     }
     controls.size.write(settings.size ?? about.sizes[0]);
+    controls.sound?.write(settings.sound === false ? "none" : "drawn");
     controls.count.write(1);
     goFrom(settings.origin?.frame ? settings.origin : null);
   }

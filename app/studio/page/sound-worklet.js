@@ -1,4 +1,5 @@
-// Plays what it is given, as it comes, from a ring that never holds more than a few seconds.
+// Plays what it is given, as it comes, from a ring that never holds more than a few seconds. A
+// message with another run begins anew: what waits is not wanted any more.
 
 const SECONDS = 4;
 
@@ -8,10 +9,18 @@ class Player extends AudioWorkletProcessor {
     this.channels = processorOptions.channels;
     this.size = Math.ceil(SECONDS * sampleRate);
     this.ring = Array.from({ length: this.channels }, () => new Float32Array(this.size));
+    this.begin(0);
+    this.port.onmessage = ({ data }) => {
+      if (data.run !== this.run) this.begin(data.run);
+      if (data.samples) this.take(data.samples);
+    };
+  }
+
+  begin(run) {
+    this.run = run;
     this.written = 0;
     this.read = 0;
     this.played = 0;
-    this.port.onmessage = ({ data }) => this.take(data);
   }
 
   take(samples) {
@@ -33,7 +42,7 @@ class Player extends AudioWorkletProcessor {
     }
     this.read += count;
     this.played += count;
-    if (count > 0) this.port.postMessage(this.played);
+    if (count > 0) this.port.postMessage({ run: this.run, played: this.played });
     return true;
   }
 }

@@ -16,7 +16,7 @@ const STATES = {
 
 const by = (id) => document.getElementById(id);
 
-export function makeStage({ onDone }) {
+export function makeStage({ onDone, onTime }) {
   const screen = by("screen");
   const orders = new Map(); // by number: what the studio says of it
   const shown = { order: 0, videos: [], head: 0, began: 0, paused: false };
@@ -68,17 +68,25 @@ export function makeStage({ onDone }) {
   function draw(now) {
     requestAnimationFrame(draw);
     const order = orders.get(shown.order);
-    if (!order || shown.paused || shown.videos.length === 0) return;
     const there = Math.min(...shown.videos.map(({ last }) => last)) + 1;
-    if (there <= 0) return;
-    let head = Math.floor(((now - shown.began) / 1000) * order.settings.fps);
-    if (head >= there && order.state !== "drawing" && order.state !== "saving") {
-      const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-      head = still ? there - 1 : head % there;
+    if (!order || shown.paused || shown.videos.length === 0 || there <= 0) {
+      onTime(shown.order, null);
+      return;
+    }
+    const { fps } = order.settings;
+    let seconds = (now - shown.began) / 1000;
+    let head = Math.floor(seconds * fps);
+    const isDrawn = order.state !== "drawing" && order.state !== "saving";
+    const isStill = isDrawn && matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (head >= there && isDrawn && !isStill) {
+      head %= there;
+      seconds %= there / fps;
     } else if (head >= there) {
       head = there - 1; // wait for what is drawn, and go on from it
-      shown.began = now - (head / order.settings.fps) * 1000;
+      seconds = null;
+      if (!isDrawn) shown.began = now - (head / fps) * 1000;
     }
+    onTime(shown.order, seconds);
     for (const { canvas, pictures } of shown.videos) {
       const image = at(pictures, head);
       if (image) {

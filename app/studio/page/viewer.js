@@ -1,7 +1,7 @@
 // One video of the gallery: how it was made, and what can be made of it.
 
 import * as api from "./api.js";
-import { element } from "./fields.js";
+import { element, labelOf } from "./fields.js";
 
 const by = (id) => document.getElementById(id);
 
@@ -16,6 +16,7 @@ export function told(record) {
     ["shots", story?.shots.length],
     ["frames", `${record.frames} at ${settings.fps} a second`],
     ["pictures", `${record.width} x ${record.height} pixels`],
+    ["sound", settings.sound === false ? "none was drawn" : null],
     ...given.map(([name, value]) => [name, value.name ?? value]),
     ...Object.entries(sampling),
     ["comes from", origin && `${origin.verb}: ${origin.video}`],
@@ -37,7 +38,7 @@ export function makeViewer({ form, gallery, onStory }) {
     by("download").href = `${api.film(record.id)}?download=true`;
     by("download").setAttribute("download", `${record.id}.mp4`);
     const rows = told(record).flatMap(([name, value]) => [
-      element("dt", { textContent: name.replaceAll("_", " ") }),
+      element("dt", { textContent: labelOf(name) }),
       element("dd", { textContent: value }),
     ]);
     dialog.querySelector("dl").replaceChildren(...rows);

@@ -26,7 +26,7 @@ shots:
 
 def chain_codes(composer: Composer) -> list[torch.Tensor]:
     assert composer.artist is not None
-    return [composer.artist.codes(chain) for chain in composer.plan.chains]
+    return [composer.artist.codes(chain).pictures for chain in composer.plan.chains]
 
 
 def test_a_shot_is_what_the_model_draws_of_its_sentence(composer: Compose, model: Path) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import threading
 import time
 import warnings
@@ -128,6 +129,19 @@ def test_openais_client_makes_a_video_that_the_gallery_shows(
     with pytest.raises(openai.BadRequestError, match="size must be one of") as caught:
         client.videos.create(prompt="a red ball", size="720x1280")
     assert (caught.value.param, caught.value.type) == ("size", "invalid_request_error")
+
+
+def test_the_program_of_the_documentation_makes_a_video(
+    place: tuple[Place, Gallery], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openai", reason="OpenAI's client is not installed")
+    warnings.simplefilter("ignore", DeprecationWarning)
+    page = (Path(__file__).parents[3] / "docs/studio.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```py\n(.*?)```", page, re.S)
+    monkeypatch.chdir(tmp_path)
+    code = code.replace("http://127.0.0.1:8765/", place[0].address)
+    exec(code.replace(" rolls to the left", ""), {})  # the debug model takes six words
+    assert read_clip("ball.mp4").video.shape[1] == 33
 
 
 def test_page_and_programs_see_the_same_videos(studio: Studio) -> None:
@@ -268,7 +282,9 @@ def test_the_documentation_is_a_page_of_its_own(studio: Studio) -> None:
     assert "style-src 'unsafe-inline'" in page.headers["content-security-policy"]
     schema = studio.client.get("/openapi.json").json()
     body = schema["paths"]["/v1/videos"]["post"]["requestBody"]["content"]["application/json"]
-    assert {"prompt", "frames", "init", "guidance"} <= set(body["schema"]["properties"])
+    fields = body["schema"]["properties"]
+    assert {"prompt", "frames", "init", "guidance"} <= set(fields)
+    assert fields["model"]["description"] == "one of debug, physics-64; the first by default"
 
 
 def test_other_sites_cannot_use_it_and_a_request_has_a_size(studio: Studio) -> None:

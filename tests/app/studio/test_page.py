@@ -3,13 +3,13 @@
 import json
 import os
 import re
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from kinetoscope.generator import VideoGenerator
 
 from ..mood import Mood
 from .conftest import PHONE, WIDE, Open, Served
@@ -262,7 +262,7 @@ def test_search_compare_download_delete_and_undo(
     page.get_by_role("button", name="Compare", exact=True).click()
     assert page.locator("#compare video").count() == 2
     rows = page.locator("#compare tbody tr").all_inner_texts()
-    assert [row.split("\t")[0].strip() for row in rows] == ["sentence", "seed"]
+    assert [row.split("\t")[0].strip() for row in rows] == ["Sentence", "Seed"]
     page.get_by_role("slider").fill("500")
     page.wait_for_function(
         """() => [...document.querySelectorAll('#compare video')]
@@ -352,34 +352,49 @@ def test_a_page_that_comes_back_goes_on_where_it_was(open_page: Open, served: Se
     assert len(pictures) == len(set(pictures))  # none came twice
 
 
-def test_sound_is_heard_while_it_comes(open_page: Open, served: Served) -> None:
-    page = open_page()
-    make(page, frames=1)
-    assert not page.locator("#sound").is_visible()
-    rate = 24_000
-    ended = threading.Event()
-
-    def source() -> None:
-        """A tone that goes on until it is told to end."""
-        first = 0
-        while not ended.wait(0.05):
-            times = (first + np.arange(rate // 20)) / rate
-            tone = 0.2 * np.sin(2 * np.pi * 440 * times)
-            served.channel.sound(1, first, np.stack([tone, tone], axis=1), rate)
-            first += rate // 20
-
-    thread = threading.Thread(target=source)
-    thread.start()
+def test_sound_is_heard_with_its_pictures(
+    open_page: Open, sounding: VideoGenerator, tmp_path: Path
+) -> None:
+    sounding.save_pretrained(tmp_path / "sounding", half=False)
+    studio = Served(tmp_path / "gallery", str(tmp_path / "sounding"))
     try:
+        page = open_page(studio.address)
+        assert not page.locator("#sound").is_visible()
+        card = make(page, sentence="a red ball", frames=49, seed=1)
+        assert studio.gallery.record(card.get_attribute("data-video"))["settings"]["sound"]
         page.get_by_role("button", name="Sound on").click()
-        page.wait_for_function("() => document.getElementById('sound').dataset.played > 6000")
+        page.wait_for_function("() => document.getElementById('sound').dataset.played > 48_000")
+        page.get_by_role("button", name="Pause").click()
+        page.wait_for_timeout(500)
+        held = page.locator("#sound").get_attribute("data-played")
+        page.wait_for_timeout(500)
+        assert page.locator("#sound").get_attribute("data-played") == held
+        page.get_by_role("button", name="Play").click()
+        page.wait_for_function(
+            "held => document.getElementById('sound').dataset.played > held", arg=int(held) + 12_000
+        )
         button = page.get_by_role("button", name="Sound off")
         assert button.get_attribute("aria-pressed") == "true"
         button.click()
         page.get_by_role("button", name="Sound on").wait_for()
+        for closed in page.query_selector_all("#make details:not([open]) > summary"):
+            closed.click()
+        page.locator("#make").get_by_label("Sound", exact=True).select_option("none")
+        card = make(page, sentence="a red ball", frames=5)
+        record = studio.gallery.record(card.get_attribute("data-video"))
+        assert not record["settings"]["sound"]
     finally:
-        ended.set()
-        thread.join()
+        studio.end()
+
+
+def test_conditions_have_names_that_people_read(open_page: Open, served: Served) -> None:
+    page = open_page()
+    card = make(page, frames=5, **{"what to avoid": "a cube"})
+    summary = page.locator("#given summary").inner_text()
+    assert "what to avoid, picture or clip to go on from" in summary
+    view(card)
+    names = page.locator("#viewer dt").all_inner_texts()
+    assert "What to avoid" in names and not {"negative", "Negative", "init"} & set(names)
 
 
 # ---- for everybody ----

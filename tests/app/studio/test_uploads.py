@@ -42,7 +42,7 @@ def send(studio: Studio, name: str, content: bytes) -> Any:
         ("x.mkv", b"PK\x03\x04" + bytes(60), "this is no .mkv file"),
         ("x.png", b"", "the file is empty"),
     ],
-    ids="cut rubbish video sound bomb memory playlist zip empty".split(),
+    ids=["cut", "rubbish", "video", "sound", "bomb", "memory", "playlist", "zip", "empty"],
 )
 def test_what_cannot_be_read_is_not_kept(
     studio: Studio, name: str, content: bytes, says: str

@@ -59,7 +59,7 @@ export async function makeDirect() {
     }
     about = await api.about(whole.model.read());
     shots = (story.shots ?? []).map((value) => shotOf(value));
-    shots.forEach((shot, index) => shot.show(pieces?.[index] ?? null, pieces?.[index] ? "drawn" : ""));
+    shots.forEach((shot, index) => shot.show(pieces?.[index] ?? null, pieces?.[index] ? "drawn" : "not drawn yet"));
     place();
   }
 

@@ -55,7 +55,7 @@ function further(fields) {
   const init = fields.find(({ name }) => name === "init");
   return [
     ["camera", { name: "camera", kind: "sentence", help: "how the camera moves, such as pans left" }],
-    ...(init ? [["picture", { ...init, name: "picture", help: "what the shot begins with" }]] : []),
+    ...(init ? [["picture", { ...init, label: "Picture", help: "what the shot begins with" }]] : []),
     ...conditions.map((field) => [field.name, field]),
     ["title", { name: "title", kind: "sentence", help: "large letters over the shot" }],
     ["caption", { name: "caption", kind: "sentence", help: "a line at the bottom" }],
