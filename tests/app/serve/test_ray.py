@@ -83,9 +83,9 @@ class PatientClient(threading.Thread):
 
     def run(self) -> None:
         with httpx.Client(base_url=self.server.client.base_url, timeout=60) as client:
-            while not self.stopping.wait(random.uniform(0.0, 1.0)):
+            while not self.stopping.wait(random.uniform(1.0, 4.0)):
                 key = f"client {self.number} turn {len(self.accepted)}"
-                body = {"prompt": "a red ball", "frames": 41, "seed": len(self.accepted)}
+                body = {"prompt": "a red ball", "frames": 21, "seed": len(self.accepted)}
                 with contextlib.suppress(httpx.TransportError):
                     headers = {"Idempotency-Key": key}
                     answer = client.post("/v1/videos", json=body, headers=headers)
@@ -115,7 +115,7 @@ def test_kills_of_a_replica_and_of_the_queue_lose_nothing_that_was_accepted(tmp_
         for client in crowd:
             client.join(90)
         accepted = {key: name for client in crowd for key, name in client.accepted.items()}
-        assert len(accepted) > 8
+        assert len(accepted) > 4
         wait_for_all(queue, 300)
         check_delivered(tmp_path, accepted)
     finally:
