@@ -1,6 +1,7 @@
 """`kinetoscope serve --ray` with two replicas on this machine, which are killed under load."""
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -93,12 +94,24 @@ class PatientClient(threading.Thread):
                         self.accepted[key] = answer.json()["id"]
 
 
+def watch_live(url: str, pictures: int) -> None:
+    """Watch a video through Ray Serve's proxy, and change its sentence on the way."""
+    connect = pytest.importorskip("websockets.sync.client", reason="websockets is missing").connect
+    with connect(f"{url.replace('http', 'ws')}/v1/videos/live", open_timeout=60) as socket:
+        socket.send(json.dumps({"prompt": "a red ball"}))
+        for number in range(pictures):
+            assert socket.recv(60)[:1] == b"\x01"
+            if number == 1:
+                socket.send(json.dumps({"prompt": "a blue cube"}))
+
+
 @pytest.mark.slow
 def test_kills_of_a_replica_and_of_the_queue_lose_nothing_that_was_accepted(tmp_path, model_folder):
     pytest.importorskip("ray.serve", reason="the extra 'ray' is not installed")
     server = RayServer(tmp_path, model_folder)
     try:
         server.wait_for(workers=2, deaths=0)
+        watch_live(str(server.client.base_url).rstrip("/"), pictures=12)
         crowd = [PatientClient(server, number) for number in range(4)]
         queue = VideoQueue(Database(tmp_path))
         while queue.counts()["in_progress"] < 2:
