@@ -7,6 +7,7 @@ many true frames.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -25,6 +26,17 @@ def rendered_features(
         scenes, position=scenes.position[:, -1:], eye=scenes.eye[:, -1:], view=scenes.view[:, -1:]
     )
     return judge.features(render(last, judge.config.size)[0])
+
+
+@cache
+def _judge() -> Judge:
+    return Judge.from_pretrained()
+
+
+def judge_features(pictures_N3YX: Tensor) -> Tensor:
+    """Features [N, D] of uint8 pictures by the judge that ships: a network for those who have no
+    other, as `--network picture=kinetoscope.evaluation.frame_distance:judge_features`."""
+    return _judge().features(pictures_N3YX[:, :, None])
 
 
 def frechet(a_ND: Tensor, b_ND: Tensor) -> float:

@@ -21,7 +21,8 @@ from typing import Self
 Address = tuple[str, int]
 FIRST_WORD = 5.0  # seconds in which a caller must have said the word
 WORD_BYTES = 32
-ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}  # seconds, seconds, tries
+# seconds, seconds, tries, and milliseconds for what is on its way
+ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
 
 
 class MeetingPlace:

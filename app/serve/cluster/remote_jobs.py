@@ -7,6 +7,7 @@ the videos that are claimed, and finished files go back as bytes.
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections import deque
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -113,7 +114,7 @@ class JobsOffice:
         assert method in QUESTIONS, method
         try:
             return "answer", getattr(self, f"_{method}")(*arguments), None
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             return "answer", None, str(error)
 
     def _claim(self, count: int) -> list[tuple[Video, Files]]:

@@ -39,9 +39,13 @@ class LoadClient:
         turn = 0
         with httpx.Client(base_url=self.url, timeout=20) as client:
             while not self.stopping.is_set():
-                with contextlib.suppress(httpx.TransportError):
+                try:
                     self._ask(client, f"client {self.number} turn {turn}", turn)
                     turn += 1
+                except httpx.TransportError:
+                    pass  # the server was killed: the same request again
+                except Exception as error:  # an answer that is none of a video
+                    self.wrong.append(repr(error))
                 self.stopping.wait(random.uniform(0.0, 0.5))
 
     def _ask(self, client: httpx.Client, key: str, turn: int) -> None:

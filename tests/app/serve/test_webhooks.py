@@ -5,10 +5,11 @@ import http.server
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from kinetoscope.app.cli.main import main
 from kinetoscope.app.serve.store.database import Database
@@ -117,6 +118,44 @@ def test_a_receiver_that_fails_is_asked_again_later_with_the_same_id(
     assert events(tmp_path) == []
     assert len(receiver.messages) == len(WAITS) + 1
     assert len({headers["webhook-id"] for _, headers, _ in receiver.messages}) == 1
+
+
+@pytest.mark.slow
+def test_a_kill_of_the_server_loses_no_event(
+    tmp_path, model_folder, receiver, running, monkeypatch
+):
+    monkeypatch.setenv(receiver_file.SECRET, SECRET)
+    receiver.statuses = [500] * 1000
+    options = ("--workers", "1", "--webhook", receiver.url)
+    with running(tmp_path, str(model_folder), *options) as server:
+        body = {"prompt": "a red ball rolls", "frames": 5}
+        url = f"{server.url}/v1/videos"
+        asked = {httpx.post(url, json=body, timeout=60).json()["id"] for _ in range(3)}
+        wait_for(lambda: receiver.messages)
+        server.kill()
+        refused = list(receiver.messages)
+        receiver.messages.clear()
+        receiver.statuses = []
+        server.start()
+        wait_for(lambda: len({told(body) for body, _, _ in receiver.messages}) == 3)
+        ids = {told(body): headers["webhook-id"] for body, headers, _ in receiver.messages}
+    assert set(ids) == asked
+    assert len(set(ids.values())) == 3, "each event has an id of its own"
+    for body, headers, _ in refused:
+        assert headers["webhook-id"] == ids[told(body)], "and keeps it"
+    assert events(tmp_path) == []
+
+
+def told(body: bytes) -> str:
+    """The video that a message is about."""
+    return json.loads(body)["data"]["id"]
+
+
+def wait_for(is_true: Callable[[], Any], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < end, "nothing came"
+        time.sleep(0.1)
 
 
 def test_a_redirection_is_not_followed(tmp_path, receiver):
