@@ -25,7 +25,7 @@ from kinetoscope.evaluation.generator.measure import (
 )
 from kinetoscope.evaluation.generator.samples import Sampling
 from kinetoscope.evaluation.protocols import Protocol
-from kinetoscope.evaluation.videos import Settings, evaluate_sets
+from kinetoscope.evaluation.videos import Settings, evaluate_sets, format_result
 from torch import Tensor, nn
 
 FIRST_SEED = HELD_OUT_SEED + 60_000_000
@@ -104,10 +104,11 @@ def main() -> None:
         print,
     )
     print(format_generator(result))
-    names = ["fvd", "motion", "flicker"]
+    names = ["fvd", "kvd", "motion", "flicker"]
     ruler = evaluate_sets(Settings(str(clips), str(others), names, protocol, networks, cache=cache))
     assert ruler is not None
-    print(f"as many other renders: Fréchet distance {ruler['fvd']:.4g}", ruler["metrics"]["fvd"])
+    print("as many other renders")
+    print(format_result(ruler))
 
 
 if __name__ == "__main__":

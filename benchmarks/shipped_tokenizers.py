@@ -1,11 +1,12 @@
 r"""The shipped tokenizers beside H.264 and AV1 on held-out clips of their own world.
 
     python benchmarks/shipped_tokenizers.py --clips 16
-    python benchmarks/shipped_tokenizers.py --clips 6 --world stage --size 256 --frames 17 \
+    python benchmarks/shipped_tokenizers.py --clips 32 --world stage --size 256 --frames 17 \
         --tokenizers stage-256,video-128
 
 Clips are rendered from seeds that no model trained on, stored nearly without loss, and measured as
-`kinetoscope evaluate tokenizer` does.
+`kinetoscope evaluate tokenizer` does. The network of rFVD is that of shipped_generator.py: small,
+with random weights of a fixed seed, so its distances compare with each other alone.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from kinetoscope.evaluation.any_tokenizer import (
     open_tokenizer,
 )
 from kinetoscope.evaluation.protocols import Protocol
+from shipped_generator import write_network
 
 FIRST_SEED = HELD_OUT_SEED + 50_000_000
 
@@ -44,13 +46,16 @@ def main() -> None:
     else:
         clips = physics_batch(seeds, arguments.frames, arguments.size, PhysicsConfig())["video"]
     with tempfile.TemporaryDirectory() as root:
+        (Path(root) / "clips").mkdir()
         for number, clip in enumerate(clips):
-            write_video(Path(root) / f"{number:03d}.mp4", clip, fps=12, crf=4)
+            write_video(Path(root) / "clips" / f"{number:04d}.mp4", clip, fps=12, crf=4)
+        network = Path(root) / "network.pt"
+        write_network(network)
         result = evaluate_tokenizers(
-            root,
+            f"{root}/clips",
             [open_tokenizer(name) for name in arguments.tokenizers.split(",")],
             Protocol(frames=arguments.frames),
-            {},
+            {"video": str(network)},
             codecs=arguments.codecs.split(","),
             cache=f"{root}/cache",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +18,6 @@ from torch import Tensor
 NOTE = 6  # the type of an H.264 unit that decoders ignore; x264 writes its settings into one
 
 
-Coded = list[tuple[int, Tensor, int]]  # place of a clip in its batch, what is kept of it, bits
-
-
 @dataclass(frozen=True)
 class Codec:
     """An encoder of FFmpeg, its file format, the options of quality and its smallest picture."""
@@ -30,6 +28,17 @@ class Codec:
     options: dict[str, str]
     worst: int  # constant rate factor: 0 is nearly lossless
     smallest: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a codec keeps of a clip: uint8 `[3, F, Y, X]`, the bits that it spent, and the seconds
+    that coding at this quality and decoding took."""
+
+    video: Tensor
+    bits: int
+    encoding: float
+    decoding: float
 
 
 CODECS = {
@@ -45,34 +54,43 @@ def fits(codec: Codec, clip: Tensor) -> bool:
     return known and min(Y, X) >= codec.smallest and not (Y % 2 or X % 2)
 
 
-def within_budget(codec: Codec, clip: Tensor, budget: float) -> tuple[Tensor, int] | None:
-    """A clip uint8 `[3, F, Y, X]` coded as well as `budget` bits allow, decoded, and its bits; None
-    if the codec needs more at its worst."""
-    coded, spent = _encode(codec, clip, codec.worst)
+def within_budget(codec: Codec, clip: Tensor, budget: float) -> Kept | None:
+    """A clip uint8 `[3, F, Y, X]` coded as well as `budget` bits allow, and decoded; None if the
+    codec needs more at its worst."""
+    coded, spent, seconds = _timed_encode(codec, clip, codec.worst)
     if spent > budget:
         return None
     good = codec.worst
     bad = 0
     while good - bad > 1:
         middle = (good + bad) // 2
-        other, bits = _encode(codec, clip, middle)
+        other, bits, needed = _timed_encode(codec, clip, middle)
         if bits <= budget:
-            good, coded, spent = middle, other, bits
+            good, coded, spent, seconds = middle, other, bits, needed
         else:
             bad = middle
-    return _decode(coded), spent
+    begin = time.monotonic()
+    video = _decode(coded)
+    return Kept(video, spent, seconds, time.monotonic() - begin)
 
 
-def code_clips(codec: Codec, target: Tensor, budget: float) -> Coded:
-    """Those of the clips uint8 `[B, 3, F, Y, X]` that the codec can code in `budget` bits each."""
+def code_clips(codec: Codec, target: Tensor, budget: float) -> dict[int, Kept]:
+    """By its place, each of the clips uint8 `[B, 3, F, Y, X]` that the codec can code in `budget`
+    bits."""
     if not fits(codec, target[0]):
-        return []
-    coded = []
+        return {}
+    coded = {}
     for place, clip in enumerate(target):
         found = within_budget(codec, clip, budget)
         if found is not None:
-            coded.append((place, *found))
+            coded[place] = found
     return coded
+
+
+def _timed_encode(codec: Codec, clip: Tensor, quality: int) -> tuple[bytes, int, float]:
+    begin = time.monotonic()
+    coded, bits = _encode(codec, clip, quality)
+    return coded, bits, time.monotonic() - begin
 
 
 def _encode(codec: Codec, clip: Tensor, quality: int) -> tuple[bytes, int]:

@@ -1,4 +1,5 @@
-"""Why two numbers differ: two results of `kinetoscope evaluate videos` side by side."""
+"""Why two numbers differ: two results of `kinetoscope evaluate videos`, or `generator`, side by
+side."""
 
 from __future__ import annotations
 
@@ -18,8 +19,10 @@ def read_result(path: str | Path) -> dict[str, Any]:
         result = read_json(path)
     except UnreadableFile as error:
         raise UnreadableFile(f"{error}; give a file of --json") from None
+    if isinstance(result, dict) and isinstance(result.get("videos"), dict):
+        result = result["videos"]  # of `evaluate generator`, which compares two sets too
     if not isinstance(result, dict) or not {"metrics", "protocol", "sets"} <= set(result):
-        raise ValueError(f"'{path}' is no result of kinetoscope evaluate videos")
+        raise ValueError(f"'{path}' is no result of kinetoscope evaluate videos or generator")
     return result
 
 

@@ -87,7 +87,7 @@ def _script(path: Path, sees: str, device: str) -> Network:
     try:
         module = torch.jit.load(str(path), map_location=device).eval()
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0].partition(". ")[0]
         raise ValueError(f"'{path}' is no TorchScript file ({reason})") from None
     known = {argument.name for argument in module.forward.schema.arguments}
     options = {"rescale": False, "resize": False, "return_features": True}

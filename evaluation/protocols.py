@@ -19,6 +19,7 @@ CHOICES = ("first", "middle", "random", "windows", "split")
 COVARIANCES = ("unbiased", "biased")
 LEVELS = ("rounded", "truncated")
 CROPS = ("centre", "none")
+FILTERS = ("bilinear", "bilinear-tf1", "bilinear-antialiased", "bicubic", "area", "lanczos")
 I3D_SHA256 = "bec6519f66ea534e953026b4ae2c65553c17bf105611c746d904657e5860a5e2"
 
 
@@ -105,6 +106,8 @@ class Protocol:
             ("levels", LEVELS),
             ("crop", CROPS),
             ("network_crop", CROPS),
+            ("resize", FILTERS),
+            ("network_resize", FILTERS),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(

@@ -174,8 +174,9 @@ def format_overview(told: Mapping[str, Any]) -> str:
             lines.append(f"{name}: {len(told[name])}, such as '{told[name][0]}'")
     if told["near duplicates"]:
         group = told["near duplicates"][0]
+        count = len(told["near duplicates"])
         lines.append(
-            f"near duplicates: {len(told['near duplicates'])} groups, such as "
+            f"near duplicates: {count} group{'s' * (count != 1)}, such as "
             f"'{group[0]}' and '{group[1]}'"
         )
     lines += [f"tokens of {name}: {count}" for name, count in told["tokens"].items()]

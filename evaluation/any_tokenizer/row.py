@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...tokenizer.metrics import CodeUsage
 from ..clips.feature_store import Rows, rows_of
-from ..codecs import Coded
+from ..codecs import Kept
 from ..flicker import Steadiness
 from ..metrics import Batch, Metric
 from ..metrics.base import PAIRS
@@ -26,7 +26,7 @@ from ..videos.result import protocol_notes
 from .opened import AnyTokenizer
 
 Row = dict[str, float]
-OF_WHAT_IS_KEPT = {"fvd": "rfvd", "kvd": "rkvd"}  # what papers call a distance of reconstructions
+OF_WHAT_IS_KEPT = {"fvd": "rfvd"}  # what papers call a distance of reconstructions
 
 
 @dataclass
@@ -51,11 +51,13 @@ class Measured:
         self.pixels += video[:, 0].numel()
         self.frames += len(video) * video.shape[2]
 
-    def add_coded(self, coded: Coded, target: Tensor, first: int) -> None:
+    def add_coded(self, coded: Mapping[int, Kept], target: Tensor, first: int) -> None:
         """What a codec kept of some clips of `target`, the first of which is clip `first`."""
-        for place, video, bits in coded:
-            self.add(video[None], target[place][None], first + place)
-            self.bits += bits
+        for place, kept in coded.items():
+            self.add(kept.video[None], target[place][None], first + place)
+            self.bits += kept.bits
+            self.seconds["encoding"] += kept.encoding
+            self.seconds["decoding"] += kept.decoding
 
     def rows_for(self, metric: Metric, original: Measured) -> dict[str, Rows]:
         """The rows that a metric makes its number of."""

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-FILTERS = ("bilinear", "bilinear-tf1", "bilinear-antialiased", "bicubic", "area", "lanczos")
+from ..protocols import FILTERS
 
 
 def resize(frames_NCYX: Tensor, size: tuple[int, int], kind: str = "bilinear") -> Tensor:

@@ -232,7 +232,7 @@ def pair_up(reference: Sequence[Clip], generated: Sequence[Clip]) -> tuple[list[
     """
     places = {_stem(clip): place for place, clip in enumerate(reference)}
     found = [places.get(_stem(clip)) for clip in generated]
-    missing = [clip.name for clip, place in zip(generated, found) if place is None]
+    missing = [clip.video.name for clip, place in zip(generated, found) if place is None]
     if not missing:
         return [place for place in found if place is not None], "by name"
     if len(missing) == len(generated) == len(reference):

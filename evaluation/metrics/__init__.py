@@ -2,16 +2,18 @@
 
 from .base import Batch, Metric
 from .clip_score import ClipScore
+from .fad import FrechetAudio
 from .fid import FID
+from .flicker import Flicker
 from .fvd import FVD
 from .inception_score import InceptionScore
 from .kid import KID
 from .kvd import KVD
 from .lpips import LPIPS
-from .motion import Flicker, Motion
+from .mel import MelDistance
+from .motion import Motion
 from .ms_ssim import MSSSIM
 from .psnr import PSNR
-from .sound import FrechetAudio, MelDistance
 from .ssim import SSIM
 
 METRICS: dict[str, type[Metric]] = {

@@ -86,3 +86,12 @@ def mean_of(rows: Rows) -> float:
         total += float(block.sum())
         count += block.numel()
     return total / count if count else float("nan")
+
+
+def check_sounds(sounds: tuple[Tensor, ...]) -> None:
+    """ValueError if a clip has no sound."""
+    silent = sum(not len(sound) for sound in sounds)
+    if silent:
+        raise ValueError(
+            f"{silent} of {len(sounds)} clips have no sound; leave out fad and mel, or these clips"
+        )

@@ -49,8 +49,14 @@ class ClipScore(Metric):
             raise ValueError(f"'{self.network.name}' knows no text; clip_score needs a CLIP model")
         words = AutoTokenizer.from_pretrained(self.network.name)
         longest = model.config.text_config.max_position_embeddings
+        # SigLIP reads the last place: a caption must not be padded to its neighbours' length
+        padding = "max_length" if model.config.model_type.startswith("siglip") else True
         given = words(
-            list(captions), padding=True, truncation=True, max_length=longest, return_tensors="pt"
+            list(captions),
+            padding=padding,
+            truncation=True,
+            max_length=longest,
+            return_tensors="pt",
         )
         given = {
             key: value.to(model.device)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..clips.feature_store import Rows
+from ..distances.frechet import distance_of_rows, rank_notes
 from .base import Batch, Metric
-from .frechet import distance_of_rows, rank_notes
 
 
 class FID(Metric):

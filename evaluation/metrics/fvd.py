@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ..clips.feature_store import Rows
 from ..clips.resize import fit
+from ..distances.frechet import distance_of_rows, rank_notes
 from ..features import Network
 from ..protocols import Protocol
 from .base import Batch, Metric
-from .frechet import distance_of_rows, rank_notes
 
 FEWEST_FRAMES = 9  # of I3D: four halvings of time and a window of two
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..clips.feature_store import Rows
+from ..distances.polynomial import subset_mmd
 from .fid import FID
-from .polynomial import subset_mmd
 
 SUBSETS = 100
 SUBSET_SIZE = 1000

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..clips.feature_store import Rows
+from ..distances.polynomial import kernel_mmd
 from .fvd import FVD
-from .polynomial import kernel_mmd
 
 
 class KVD(FVD):

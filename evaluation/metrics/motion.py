@@ -1,4 +1,4 @@
-"""How much moves and how much trembles, in steps of 255, for clips alone."""
+"""How much moves, in steps of 255, for clips alone."""
 
 from __future__ import annotations
 
@@ -27,17 +27,3 @@ class Motion(Metric):
 
     def details(self, rows: Mapping[str, Rows]) -> dict[str, float]:
         return {"reference": mean_of(rows["reference"])}
-
-
-class Flicker(Motion):
-    """Mean |x(t) - (x(t - 1) + x(t + 1)) / 2|: steady motion of soft edges adds little, a
-    pixel that jumps to and fro adds all of its jump."""
-
-    name = "flicker"
-    title = "flicker, of 255"
-
-    @torch.inference_mode()
-    def rows(self, batch: Batch) -> Tensor:
-        video = batch.video.float()
-        middle = (video[:, :, :-2] + video[:, :, 2:]) / 2
-        return (video[:, :, 1:-1] - middle).abs().flatten(1).mean(1, keepdim=True)

@@ -22,14 +22,17 @@ def measure(
     settings: Settings,
     scratch: Path,
 ) -> dict[str, Any]:
+    """A metric's number with its counts, notes, network and interval."""
     rows: dict[str, Rows] = {}
     groups: dict[str, list[list[int]]] = {}
     for kind in metric.of:
-        names = [row_key(metric, job, settings.protocol) for job in jobs[kind]]
+        chosen = sets["generated" if kind == "pairs" else kind]
+        sizes = [len(group) for group in chosen.groups]
+        ordered = _by_content(jobs[kind], sizes)
+        names = [row_key(metric, job, settings.protocol) for job in ordered]
         there = store.has(names)
         rows[kind] = collect(store, [name for name in names if name in there], scratch)
-        chosen = sets["generated" if kind == "pairs" else kind]
-        groups[kind] = _places(names, there, [len(group) for group in chosen.groups])
+        groups[kind] = _places(names, there, sizes)
     repeats = len(groups[metric.of[0]])
     parts = [
         {kind: rows[kind].take(groups[kind][index]) for kind in metric.of}
@@ -47,6 +50,16 @@ def measure(
     if len(values) > 1:
         found["groups"] = values
     return found | interval(metric, parts, settings.halves, settings.protocol.seed)
+
+
+def _by_content(jobs: list[Job], sizes: list[int]) -> list[Job]:
+    """The jobs of each group in an order that no name of a file changes: splits, subsets and halves
+    are drawn by place."""
+    ordered: list[Job] = []
+    for size in sizes:
+        group = jobs[len(ordered) : len(ordered) + size]
+        ordered += sorted(group, key=lambda job: job.clip.content)
+    return ordered
 
 
 def _places(names: list[str], there: set[str], sizes: list[int]) -> list[list[int]]:

@@ -57,6 +57,52 @@ def inception(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+def save_words(folder: Path) -> int:
+    """A tokenizer of seven words; returns their number."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import PreTrainedTokenizerFast
+
+    words = ["[PAD]", "[END]", "[UNK]", "a", "red", "blue", "ball"]
+    model = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    model.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=model, pad_token="[PAD]", unk_token="[UNK]", eos_token="[END]"
+    ).save_pretrained(folder)
+    return len(words)
+
+
+@pytest.fixture(scope="session")
+def clip_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A CLIP of one layer that knows a few words."""
+    from transformers import CLIPConfig, CLIPModel
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("clip")
+    small = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+    text = dict(small, vocab_size=save_words(folder), max_position_embeddings=6, eos_token_id=1)
+    vision = dict(small, image_size=16, patch_size=8)
+    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=4)).save_pretrained(
+        folder
+    )
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def siglip_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A SigLIP of one layer that knows a few words."""
+    from transformers import SiglipConfig, SiglipModel
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("siglip")
+    small = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+    text = dict(small, vocab_size=save_words(folder), max_position_embeddings=6)
+    vision = dict(small, image_size=16, patch_size=8)
+    SiglipModel(SiglipConfig(text_config=text, vision_config=vision)).save_pretrained(folder)
+    return str(folder)
+
+
 def picture(seed: int, frames: int, height: int = 20, width: int = 24) -> Tensor:
     """uint8 `[3, F, Y, X]`: a soft pattern of its own that drifts."""
     draw = torch.Generator().manual_seed(seed)
@@ -64,6 +110,12 @@ def picture(seed: int, frames: int, height: int = 20, width: int = 24) -> Tensor
     wide = nn.functional.interpolate(coarse, (height, width * 2), mode="bilinear")[0]
     moved = [wide[:, :, step : step + width] for step in range(frames)]
     return (torch.stack(moved, 1) * 255).to(torch.uint8)
+
+
+@pytest.fixture(scope="session")
+def draw_picture() -> Callable[..., Tensor]:
+    """`picture`, for tests that write sets of their own."""
+    return picture
 
 
 @pytest.fixture(scope="session")

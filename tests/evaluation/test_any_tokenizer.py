@@ -15,7 +15,7 @@ from kinetoscope.evaluation.any_tokenizer import (
     open_tokenizer,
 )
 from kinetoscope.evaluation.any_tokenizer import measure as measuring
-from kinetoscope.evaluation.codecs import CODECS, fits, within_budget
+from kinetoscope.evaluation.codecs import CODECS, Kept, fits, within_budget
 from kinetoscope.evaluation.protocols import Protocol
 from torch import Tensor
 
@@ -99,14 +99,15 @@ def test_rfvd_comes_with_halves_and_notes_as_the_fvd_of_two_sets_does(
 def test_a_codec_is_compared_with_the_clips_that_it_could_code(
     tmp_path: Path, i3d: str, monkeypatch: pytest.MonkeyPatch, sets: Path
 ) -> None:
-    def perfect_for_some(_: object, target: Tensor, budget: float) -> list[tuple[int, Tensor, int]]:
-        return [(place, target[place], 100) for place in range(1, len(target), 2)]
+    def perfect_for_some(_: object, target: Tensor, budget: float) -> dict[int, Kept]:
+        return {place: Kept(target[place], 100, 1, 1) for place in range(1, len(target), 2)}
 
     monkeypatch.setattr(measuring, "code_clips", perfect_for_some)
     result = measure(sets, tmp_path, Rounding(), networks={"video": i3d}, codecs=("h264",))
     assert result["clips of"] == {"Rounding": 12, "H.264": 6}
     assert result["tokenizers"]["H.264"]["rfvd"] == pytest.approx(0, abs=1e-6)
     assert result["tokenizers"]["H.264"]["psnr"] == 100
+    assert result["tokenizers"]["H.264"]["frames a second, decoding"] == pytest.approx(9)
     table = format_tokenizers(result)
     assert "note: H.264: 6 of 12 clips need more bits at its worst; left out" in table
 
@@ -134,12 +135,12 @@ def test_codecs_stay_within_the_bits(tmp_path: Path) -> None:
         assert fits(codec, clip)
         found = within_budget(codec, clip, budget=20_000)
         assert found is not None
-        video, bits = found
-        assert video.shape == clip.shape
-        assert bits <= 20_000
+        assert found.video.shape == clip.shape
+        assert found.bits <= 20_000
+        assert found.encoding > 0 and found.decoding > 0
         more = within_budget(codec, clip, budget=80_000)
         assert more is not None
-        errors = [float((x.float() - clip).square().mean()) for x in (video, more[0])]
+        errors = [float((x.float() - clip).square().mean()) for x in (found.video, more.video)]
         assert errors[0] > errors[1]
         assert within_budget(codec, clip, budget=100) is None
     assert not fits(CODECS["av1"], clip[..., :32])

@@ -7,7 +7,7 @@ import torch
 from kinetoscope.evaluation.clips.feature_store import rows_of
 from kinetoscope.evaluation.features import Network, open_network
 from kinetoscope.evaluation.metrics import METRICS, Batch
-from kinetoscope.evaluation.metrics.sound import log_mel, mel_filters
+from kinetoscope.evaluation.metrics.mel import log_mel, mel_filters
 from kinetoscope.evaluation.protocols import Protocol
 from torch import Tensor, nn
 
@@ -69,30 +69,6 @@ def test_a_hugging_face_video_model_by_folder(videomae: str) -> None:
         open_network(videomae, "pictures")
 
 
-@pytest.fixture(scope="session")
-def clip_model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
-    from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
-
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("clip")
-    words = ["[PAD]", "[END]", "[UNK]", "a", "red", "blue", "ball"]
-    small = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
-    text = dict(small, vocab_size=len(words), max_position_embeddings=6, eos_token_id=1)
-    vision = dict(small, image_size=16, patch_size=8)
-    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=4)).save_pretrained(
-        folder
-    )
-    model = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
-    model.pre_tokenizer = Whitespace()
-    PreTrainedTokenizerFast(
-        tokenizer_object=model, pad_token="[PAD]", unk_token="[UNK]", eos_token="[END]"
-    ).save_pretrained(folder)
-    return str(folder)
-
-
 def test_the_clip_score_is_the_cosine_that_the_model_gives(clip_model: str) -> None:
     from transformers import CLIPModel
 
@@ -111,6 +87,18 @@ def test_the_clip_score_is_the_cosine_that_the_model_gives(clip_model: str) -> N
     assert torch.allclose(rows, wanted.detach(), atol=1e-3)
     with pytest.raises(ValueError, match="1 of 2 generated clips have no caption"):
         metric.rows(Batch(video, captions=("a red ball", "")))
+
+
+@pytest.mark.parametrize("family", ["clip_model", "siglip_model"])
+def test_a_caption_is_read_alike_beside_a_longer_one(
+    family: str, request: pytest.FixtureRequest
+) -> None:
+    network = open_network(request.getfixturevalue(family), "pictures")
+    metric = METRICS["clip_score"](PROTOCOL, network)
+    video = clips(2, frames=3)
+    together = metric.rows(Batch(video, captions=("ball", "a red ball a blue")))
+    alone = metric.rows(Batch(video[:1], captions=("ball",)))
+    assert torch.allclose(together[:1], alone, rtol=1e-4, atol=1e-3)
 
 
 def test_lpips_is_the_sum_over_levels_of_the_users_network(tmp_path: Path) -> None:

@@ -40,3 +40,5 @@ def test_mistakes_are_named() -> None:
         find_protocol(None).with_changes(frames=0)
     with pytest.raises(ValueError, match="covariance must be one of unbiased, biased; got 'n'"):
         find_protocol(None).with_changes(covariance="n")
+    with pytest.raises(ValueError, match=r"resize must be one of .* lanczos; got 'cubic'"):
+        find_protocol("stylegan-v").with_changes(resize="cubic")

@@ -380,7 +380,10 @@ def test_the_words_of_the_command_line(
     assert json.loads((here / "out.json").read_text())["motion"] > 0
     assert main([*words, "--protocol", "none"]) == 2
     assert "unknown protocol 'none'; there are stylegan-v" in capsys.readouterr().err
-    assert main([*words, "--json", "nowhere/out.json"]) == 2
+    assert main([*words, "--json", "out.txt"]) == 2
+    assert "its name must end in .json" in capsys.readouterr().err
+    assert main([*words, "--frames", "9", "--resize", "area"]) == 2
+    assert "--resize is the filter of --size; give --size too" in capsys.readouterr().err
     assert main(["evaluate", "./videos"]) == 2  # a model that is called so
     assert "unknown model './videos'" in capsys.readouterr().err
 

@@ -7,7 +7,7 @@ def compare(first: str, second: str) -> int:
     """Say why the numbers of two results differ.
 
     Args:
-        first: a file that `kinetoscope evaluate videos --json` wrote.
+        first: a file that --json of `kinetoscope evaluate videos` or `evaluate generator` wrote.
         second: another one.
     """
     from ....evaluation.compare import compare_results, read_result

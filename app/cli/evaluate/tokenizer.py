@@ -26,7 +26,7 @@ def tokenizer(
     """Measure what tokenizers keep of videos, side by side, beside H.264 and AV1 at the same rate.
 
     Prints PSNR, SSIM, bits per pixel, codes used, perplexity, flicker, seams and speed; with a
-    network of yours also rFVD and rKVD (--i3d) and LPIPS (--network lpips=FILE). Below a number
+    network of yours also rFVD (--i3d) and LPIPS (--network lpips=FILE). Below a number
     stands where 5 to 95 % of random halves of the clips lie.
 
     Args:

@@ -91,6 +91,8 @@ def videos(
         covariance=covariance,
         seed=seed,
     )
+    if resize is not None and chosen.size is None:
+        raise ValueError("--resize is the filter of --size; give --size too")
     by_role = networks.by_role()
     names = tuple(metrics.replace(" ", "").split(",")) if metrics else _allowed(by_role)
     result = evaluate_sets(

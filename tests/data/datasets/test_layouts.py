@@ -279,7 +279,12 @@ def test_lerobot_3_with_many_episodes_in_a_file(tmp_path: Path, write_clip: Writ
     episodes = tmp_path / "meta/episodes/chunk-000/file-000.parquet"
     parquet.write_table(arrow.Table.from_pylist(rows), episodes)
     frames = [
-        {"episode_index": int(frame >= 3), "action": [float(frame), 0.5]} for frame in range(9)
+        {
+            "episode_index": int(frame >= 3),
+            "action": [float(frame), 0.5],
+            "observation.state": [float(-frame)],
+        }
+        for frame in range(9)
     ]
     parquet.write_table(
         arrow.Table.from_pylist(frames), tmp_path / "data/chunk-000/file-000.parquet"
@@ -291,6 +296,7 @@ def test_lerobot_3_with_many_episodes_in_a_file(tmp_path: Path, write_clip: Writ
     assert torch.equal(read_frames(second, 0, 6, 1, 12.0), whole[:, 3:9])
     assert numbers(second, "action")[0] == [3.0, 0.5]
     assert len(numbers(second, "action")) == 6
+    assert numbers(second, "observation.state")[0] == [-3.0]
     with pytest.raises(ValueError, match="there is no column 'state'; there are episode_index"):
         numbers(second, "state")
 

@@ -103,6 +103,7 @@ def test_the_command_writes_a_page_that_needs_nothing_else(
     said = capsys.readouterr()
     assert "6 videos, 5 usable" in said.out
     assert "broken: 'ruin.mp4'" in said.out
+    assert "near duplicates: 1 group, such as 'one-again.mp4' and 'one.mp4'" in said.out
     assert "a folder of videos: 6 videos" in said.err
     page = (here / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/jpeg;base64,") == 5

@@ -194,6 +194,8 @@ def test_the_command_writes_numbers_at_the_top(
     assert "2 clips, 2 with captions" in said.out
     table = (here / "out/samples/metadata.csv").read_text()
     assert ",a ball" in table
+    assert main(["evaluate", "compare", "out.json", "out.json"]) == 0
+    assert "nothing differs but the run" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("height, width", [(8, 12), (17, 33)])

@@ -1,7 +1,6 @@
-"""How near generated sound is: the Fréchet audio distance (Kilgour et al. 2019) with the user's
-network, and the distance of mel spectrograms.
+"""How near generated sound is: the distance of mel spectrograms.
 
-Legend: B clips, S samples, W windows, D features, M mel bands, T steps.
+Legend: B clips, S samples, M mel bands, T steps.
 """
 
 from __future__ import annotations
@@ -15,8 +14,7 @@ from torch.nn import functional
 
 from ..clips.feature_store import Rows
 from ..clips.sound import SOUND_RATE
-from .base import PAIRS, Batch, Metric, mean_of
-from .frechet import distance_of_rows, rank_notes
+from .base import PAIRS, Batch, Metric, check_sounds, mean_of
 
 WINDOW = 512
 HOP = 160
@@ -42,37 +40,6 @@ def log_mel(sound_S: Tensor) -> Tensor:
     return (mel_filters() @ spectrum).clamp_min(FLOOR).log()
 
 
-def _heard(sounds: tuple[Tensor, ...]) -> None:
-    silent = sum(not len(sound) for sound in sounds)
-    if silent:
-        raise ValueError(
-            f"{silent} of {len(sounds)} clips have no sound; leave out fad and mel, or these clips"
-        )
-
-
-class FrechetAudio(Metric):
-    """The network gets waveforms `[B, S]` at 16 kHz and returns `[B, D]` or `[B, W, D]`."""
-
-    name = "fad"
-    title = "Fréchet audio distance"
-    role = "sound"
-    sees = "sounds"
-    needs_sound = True
-
-    @torch.inference_mode()
-    def rows(self, batch: Batch) -> Tensor:
-        assert self.network is not None
-        _heard(batch.sounds)
-        return torch.stack([self.network.call(sound[None])[0] for sound in batch.sounds])
-
-    def value(self, rows: Mapping[str, Rows]) -> float:
-        reference = rows["reference"]
-        return distance_of_rows(reference, rows["generated"], self.protocol.covariance)
-
-    def notes(self, rows: Mapping[str, Rows]) -> list[str]:
-        return rank_notes(rows["reference"], rows["generated"], "windows")
-
-
 class MelDistance(Metric):
     """Mean |difference| of log-mel spectrograms of pairs (64 bands, windows of 32 ms every 10)."""
 
@@ -83,8 +50,8 @@ class MelDistance(Metric):
 
     @torch.inference_mode()
     def rows(self, batch: Batch) -> Tensor:
-        _heard(batch.sounds)
-        _heard(batch.reference_sounds)
+        check_sounds(batch.sounds)
+        check_sounds(batch.reference_sounds)
         found = []
         for sound, reference in zip(batch.sounds, batch.reference_sounds):
             length = min(len(sound), len(reference))

@@ -7,9 +7,9 @@ import pytest
 import torch
 from kinetoscope.evaluation.clips import feature_store
 from kinetoscope.evaluation.clips.feature_store import Rows, rows_of
-from kinetoscope.evaluation.metrics.frechet import distance_of_rows, moments, rank_notes
+from kinetoscope.evaluation.distances.frechet import distance_of_rows, moments, rank_notes
+from kinetoscope.evaluation.distances.polynomial import kernel_mmd, subset_mmd
 from kinetoscope.evaluation.metrics.inception_score import inception_score
-from kinetoscope.evaluation.metrics.polynomial import kernel_mmd, subset_mmd
 from torch import Tensor, nn
 
 

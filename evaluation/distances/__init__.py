@@ -1,0 +1,1 @@
+"""Distances between two sets of features, whatever they are features of."""
