@@ -19,6 +19,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
+from ...files.atomic import write_whole
 from ..decode_apart import KNOWN, Limits, decode_apart, file_ending
 from ..provenance.generation import package_version
 from ..runs.jobs import LARGEST_SEED
@@ -162,7 +163,7 @@ class StudioVideos:
             texts = {}
             for number, (name, content) in enumerate(contents.items()):
                 path = Path(folder) / f"{number}{_ending(name, content)}"
-                path.write_bytes(content)
+                write_whole(path, content)
                 texts[name] = str(path)
             canvas = model.canvas(request.fps, request.frames)
             try:
