@@ -6,6 +6,8 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -276,6 +278,25 @@ def test_a_crash_of_the_decoder_costs_one_video(tmp_path: Path) -> None:
 
 def names(source: Path, **settings: Any) -> dict[str, tuple[str, ...]]:
     return {video.name: video.words.captions for video in list_videos(source, **settings)[0]}
+
+
+INTERRUPTED = """
+import os, signal
+from kinetoscope.data.video.workers import Decoders, Reading
+try:
+    with Decoders(Reading(), 1):
+        os.killpg(0, signal.SIGINT)
+        signal.pause()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_while_workers_start_is_for_the_process_that_waits() -> None:
+    """A terminal sends it to all of them; they are importing then, and say nothing."""
+    words = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(words, capture_output=True, text=True, start_new_session=True)
+    assert (done.stdout, done.stderr, done.returncode) == ("interrupted\n", "", 0)
 
 
 def test_a_list_names_videos_anywhere(tmp_path: Path) -> None:
