@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...files.number_rows import read_number_rows
 from ..video import VideoError
 from .layouts import lerobot
 from .layouts.base import LaidVideo
 from .listed_video import ListedVideo
-from .number_rows import read_number_rows
 
 BESIDE = (".actions.csv", ".actions.npy")
 COLUMN = "action"

@@ -28,7 +28,7 @@ class ActionVector(Condition):
     shape = "a float tensor [T, k * A], or [B, T, k * A] for several videos"
 
     def parse(self, text: str, canvas: Canvas, say: Say = print) -> Any:
-        from ...data.datasets.number_rows import read_number_rows
+        from ...files.number_rows import read_number_rows
 
         return per_latent(read_number_rows(Path(text))[None], canvas.frames_per_latent)[0]
 

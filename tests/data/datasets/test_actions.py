@@ -9,9 +9,9 @@ import torch
 from kinetoscope.data.datasets.actions import at_frames, read_actions
 from kinetoscope.data.datasets.folder import ClipFolder
 from kinetoscope.data.datasets.layouts import list_source
-from kinetoscope.data.datasets.number_rows import read_number_rows
 from kinetoscope.data.datasets.source import FolderSource
 from kinetoscope.data.video import VideoError, read_clip
+from kinetoscope.files.number_rows import read_number_rows
 
 WriteClip = Callable[..., Path]
 
