@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -91,11 +92,18 @@ class Decoders:
 
     def __enter__(self) -> Decoders:
         self._leaving = contextlib.ExitStack()
-        self._scratch = self._leaving.enter_context(scratch_folder())
+        self._workers: list[_Worker] = []
         if self._context.get_start_method() == "forkserver":
             # workers that replace dead ones start at once
             self._context.set_forkserver_preload([__name__])
-        self._workers = [self._start() for _ in range(self.count)]
+        try:
+            self._scratch = self._leaving.enter_context(scratch_folder())
+            with _interrupts_wait():
+                for _ in range(self.count):
+                    self._workers.append(self._start())
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -176,6 +184,21 @@ class Decoders:
         if code == -signal.SIGALRM:
             return f"gave no frame for {self.reading.time_limit:g} seconds: the decoder hangs on it"
         return f"crashed the decoder (exit status {code})"
+
+
+@contextlib.contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Ctrl-C is taken after the block, and never by processes that are started in it: it is for
+    the one that waits for them, and would find them in the middle of their imports."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # which lets interrupts through when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass

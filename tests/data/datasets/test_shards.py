@@ -6,6 +6,8 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -276,6 +278,36 @@ def test_a_crash_of_the_decoder_costs_one_video(tmp_path: Path) -> None:
 
 def names(source: Path, **settings: Any) -> dict[str, tuple[str, ...]]:
     return {video.name: video.words.captions for video in list_videos(source, **settings)[0]}
+
+
+INTERRUPTED = """
+import os, signal, threading, time
+from multiprocessing.forkserver import _forkserver as server
+from kinetoscope.data.video.workers import Decoders, Reading
+
+def interrupt():
+    while not server._forkserver_pid or "libtorch" not in maps():
+        time.sleep(0.001)
+    os.killpg(0, signal.SIGINT)
+
+def maps():
+    return open(f"/proc/{server._forkserver_pid}/maps").read()
+
+threading.Thread(target=interrupt, daemon=True).start()
+try:
+    with Decoders(Reading(), 1):
+        signal.pause()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks into a process by /proc")
+def test_ctrl_c_while_workers_start_is_for_the_process_that_waits() -> None:
+    """A terminal sends it to all of them; they are importing then, and say nothing."""
+    words = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(words, capture_output=True, text=True, start_new_session=True)
+    assert (done.stdout, done.stderr, done.returncode) == ("interrupted\n", "", 0)
 
 
 def test_a_list_names_videos_anywhere(tmp_path: Path) -> None:
