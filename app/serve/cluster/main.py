@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -68,7 +69,7 @@ def run_on_ray(settings: ServeSettings, host: str, port: int) -> int:
 
 def _join_cluster(settings: ServeSettings, is_own: bool) -> None:
     if not is_own:
-        ray.init(logging_level="WARNING")
+        ray.init(logging_level=logging.WARNING)
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it tells nobody
     # processes of Ray start slowly on a machine that is busy
@@ -79,7 +80,7 @@ def _join_cluster(settings: ServeSettings, is_own: bool) -> None:
         num_cpus=max(settings.workers, len(os.sched_getaffinity(0))),
         include_dashboard=False,
         object_store_memory=OBJECTS,
-        logging_level="WARNING",
+        logging_level=logging.WARNING,
     )
 
 
