@@ -197,7 +197,7 @@ def test_a_mistake_that_the_model_finds_fails_the_video_with_its_reason(cluster)
 
 def test_what_a_lost_replica_drew_is_drawn_by_another_one(cluster):
     server = cluster(2)
-    asked = server.make(frames=400)
+    asked = server.make(frames=160)
     while (video := server.state.queue.get(asked["id"])).frames_done == 0:
         time.sleep(0.01)
     connection = server.state.queue.database.connection
