@@ -296,7 +296,8 @@ def maps():
 threading.Thread(target=interrupt, daemon=True).start()
 try:
     with Decoders(Reading(), 1):
-        signal.pause()
+        while True:  # the signal may come before a wait, or to the other thread
+            time.sleep(0.01)
 except KeyboardInterrupt:
     print("interrupted")
 """
@@ -306,7 +307,9 @@ except KeyboardInterrupt:
 def test_ctrl_c_while_workers_start_is_for_the_process_that_waits() -> None:
     """A terminal sends it to all of them; they are importing then, and say nothing."""
     words = [sys.executable, "-c", INTERRUPTED]
-    done = subprocess.run(words, capture_output=True, text=True, start_new_session=True)
+    done = subprocess.run(
+        words, capture_output=True, text=True, start_new_session=True, timeout=120
+    )
     assert (done.stdout, done.stderr, done.returncode) == ("interrupted\n", "", 0)
 
 
