@@ -21,7 +21,7 @@ WHOLE = (torch.int16, torch.int32)
 # of each tensor its types, and its number of dimensions
 KINDS: dict[str, tuple[tuple[torch.dtype, ...], tuple[int, ...]]] = {
     "codes": (WHOLE, (4, 5)),
-    "objects": ((torch.bool,), (4, 5)),
+    "objects": ((torch.bool,), (4,)),
     "text": ((torch.float16,), (3,)),
     "text_length": ((torch.int64,), (1,)),
     "recorded": ((torch.float32, torch.float64, torch.float16), (3,)),
@@ -96,7 +96,7 @@ def _check_kinds(tensors: Mapping[str, Tensor], clips: int, wanted: Wanted) -> N
             raise ValueError(f"{name} has shape {list(tensor.shape)}, and {clips} clips are wanted")
     codes = tensors["codes"]
     text = tensors["text"]
-    if tensors["objects"].shape != codes.shape:
+    if tensors["objects"].shape != codes.shape[:4]:  # a cell may have several codes
         raise ValueError("objects and codes have not the same shape")
     if text.shape[2] != wanted.text_dim:
         raise ValueError(f"text is {text.shape[2]} wide, and the encoder {wanted.text_dim}")

@@ -47,5 +47,5 @@ def test_a_file_of_actions_is_read_for_sampling(tmp_path: Path) -> None:
     value = VECTOR.parse(str(tmp_path / "arm.csv"), Canvas(8, 8, 12.0, 5, 2))
     expected = per_latent(torch.arange(10.0).view(1, 5, 2), 2)[0]
     assert torch.equal(value, expected)
-    with pytest.raises(ValueError, match=r"is no file of actions"):
+    with pytest.raises(ValueError, match=r"none.csv not found"):
         VECTOR.parse(str(tmp_path / "none.csv"), Canvas(8, 8, 12.0, 5, 2))
