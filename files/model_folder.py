@@ -45,7 +45,7 @@ def find_folder(name: str | os.PathLike[str], part: str) -> Path:
     """Return the folder with the config and weights of one `part` ("tokenizer", "generator") of a
     model.
 
-    `name` is a shipped name, such as "physics-64" or "stage-256/pictures", a folder (of the part
+    `name` is a shipped name, such as "physics-64" or "stage-256/motion", a folder (of the part
     itself or of a whole model), or an id on the Hugging Face hub. ValueError if it is none of these
     or is a pickle.
     """
