@@ -3,9 +3,9 @@
     python benchmarks/memorisation.py MODEL WORK --clips 64
 
 The clips are rendered anew from the seeds of the recipe (configs/generator/stage-256.yaml): some of
-those that it was trained on, evenly spread, and as many held-out ones. They are stored without loss
-with their captions, prepared as anybody's videos are, and measured by `kinetoscope evaluate MODEL
---memorisation`. What is there already is not made again.
+those that it was trained on, evenly spread, and as many of later seeds, which are of the same kind.
+They are stored without loss with their captions, prepared as anybody's videos are, and measured by
+`kinetoscope evaluate MODEL --memorisation`. What is there already is not made again.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 
 RECIPE = Path(__file__).parents[1] / "configs/generator/stage-256.yaml"
 FPS = 12
+UNSEEN = 500_000_000  # a seed far beyond those that anything was trained on
 
 
 def main() -> None:
@@ -32,23 +33,18 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=64, help="of each kind")
     parser.add_argument("--trained", type=int, default=8192, help="clips that it was trained on")
     options = parser.parse_args()
-    data = OmegaConf.load(RECIPE).data.init_args
-    for kind in ("train", "validation"):
-        settings = data[kind].init_args
-        count = options.trained if kind == "train" else settings.count
-        source = StageSource(
-            count,
-            settings.frames,
-            world=StageConfig(**settings.world),
-            validation=kind == "validation",
-        )
+    settings = OmegaConf.load(RECIPE).data.init_args.train.init_args
+    for kind, first in (("trained", 0), ("unseen", UNSEEN)):
+        count = options.trained if kind == "trained" else options.clips
+        world = StageConfig(**settings.world)
+        source = StageSource(count, settings.frames, world=world, first_seed=first)
         films = options.work / f"{kind}-films"
         write_clips(films, source, options.clips)
         size = ["--size", str(source.size), "--clip-frames", str(settings.frames), "--cut", "1"]
         shards = str(options.work / kind)
         kinetoscope(["prepare", str(films), shards, "--tokenizer", "stage-256", *size])
-    words = ["--memorisation", str(options.work / "train")]
-    words += ["--unseen", str(options.work / "validation")]
+    words = ["--memorisation", str(options.work / "trained")]
+    words += ["--unseen", str(options.work / "unseen")]
     words += ["--json", str(options.work / "memorisation.json")]
     words += ["--sheet", str(options.work / "given-back.png")]
     raise SystemExit(kinetoscope(["evaluate", options.model, *words]))
