@@ -293,6 +293,7 @@ def interrupt():
 def maps():
     return open(f"/proc/{server._forkserver_pid}/maps").read()
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 threading.Thread(target=interrupt, daemon=True).start()
 try:
     with Decoders(Reading(), 1):
