@@ -10,9 +10,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,8 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 from ...files.atomic import write_whole
-from ..decode_apart import KNOWN, Limits, decode_apart, file_ending
+from ..decode_apart import KNOWN, decode_apart, file_ending
+from ..limited_process import Limits
 from ..provenance.generation import package_version
 from ..runs.jobs import LARGEST_SEED
 from ..serve.api.docs_page import docs_page
@@ -33,27 +32,16 @@ from ..serve.guards import Guard
 from ..serve.request import VideoRequest, read_request, request_schema
 from ..serve.served_model import ServedModel
 from ..serve.store.keys import Client
-from ..serve.store.queue import Status
 from ..serve.workers.uploads import take_files
 from .gallery import Gallery
 from .maker import Maker, NoRoom
 from .models import Models
 from .order import Order
-from .save import enlargement
 from .settings import MOST_FRAMES, Settings
+from .shown import is_cancelled, shown_order, shown_record
 
 MOST_BYTES = 64 * 10**6  # of a request, which is held in memory
 MOST_RETRY_KEYS = 1000
-STATES: dict[str, Status] = {
-    "waiting": "queued",
-    "loading": "in_progress",
-    "drawing": "in_progress",
-    "saving": "in_progress",
-    "done": "completed",
-    "cancelled": "failed",
-    "failed": "failed",
-}
-CANCELLED = ("cancelled", "the video was cancelled")
 
 
 def api_app(maker: Maker, gallery: Gallery, models: Models, limits: Limits) -> FastAPI:
@@ -144,7 +132,7 @@ class StudioVideos:
                 raise ApiError(503, str(error), code="queue_full", retry_after=30) from None
             if retry_key is not None:
                 self._remember(retry_key, order.videos[0])
-        return self._ordered(order, 0)
+        return shown_order(order, 0, self._model(order.settings.model))
 
     def _asked_model(self, name: Any) -> ServedModel:
         if name is None:
@@ -201,15 +189,16 @@ class StudioVideos:
 
     def get(self, client: Client, video_id: str) -> ShownVideo | None:
         order = self._order(video_id)
-        if order is not None and (order.state != "done" or _is_cancelled(order)):
+        if order is not None and (order.state != "done" or is_cancelled(order)):
             if video_id in self._deleted:
                 return None
-            return self._ordered(order, order.videos.index(video_id))
+            model = self._model(order.settings.model)
+            return shown_order(order, order.videos.index(video_id), model)
         try:
             record = self.gallery.record(video_id)
         except ValueError:
             return None
-        return None if record.get("deleted") else self._kept(record)
+        return None if record.get("deleted") else shown_record(record)
 
     def page(
         self, client: Client, limit: int, after: str | None, newest_first: bool
@@ -254,7 +243,7 @@ class StudioVideos:
         self.maker.changed()
         return True
 
-    # ---- how it is shown ----
+    # ---- what is known ----
 
     def _order(self, video_id: str) -> Order | None:
         """The order that makes a video, as long as it is remembered."""
@@ -262,64 +251,12 @@ class StudioVideos:
         found = (each for each in orders if each.makes_videos and video_id in each.videos)
         return next(found, None)
 
-    def _ordered(self, order: Order, index: int) -> ShownVideo:
-        settings = order.settings
-        status = STATES[order.state]
-        error = None
-        if _is_cancelled(order):
-            status = "failed"
-            error = CANCELLED
-        elif order.state == "failed":
-            error = (order.error_code, order.error)
-        model = self._model(settings.model)
-        height = settings.size or model.height
-        width = model.width * height // model.height
-        return ShownVideo(
-            order.videos[index],
-            settings.model,
-            status,
-            settings.prompt,
-            max(1, order.frames),
-            min(order.done, order.frames),
-            settings.fps,
-            order.seeds[index],
-            _size(width, height, settings.scale),
-            _time_of(order.videos[index]),
-            error=error,
-        )
-
-    def _kept(self, record: Mapping[str, Any]) -> ShownVideo:
-        settings = record["settings"]
-        frames = int(record["frames"])
-        size = _size(record["width"], record["height"], settings.get("scale"))
-        if settings.get("story"):  # its size is that of its pictures
-            size = _size(record["width"], record["height"], 1)
-        return ShownVideo(
-            record["id"],
-            settings["model"],
-            "completed",
-            settings["conditions"]["prompt"],
-            frames,
-            frames,
-            settings["fps"],
-            settings["seed"],
-            size,
-            _time_of(record["id"]),
-            datetime.fromisoformat(record["made"]).timestamp(),
-        )
-
     def _model(self, name: str) -> ServedModel:
         """What is known of a model, under the name that the studio has for it."""
         if name not in self._served:
             read = ServedModel.read(self.offered.models[name])
             self._served[name] = dataclasses.replace(read, name=name)
         return self._served[name]
-
-
-def _is_cancelled(order: Order) -> bool:
-    """Whether nothing will come of it, though its thread may not have heard of that yet."""
-    unwanted = order.stop.is_set() and not order.keep
-    return order.state == "cancelled" or (unwanted and order.state != "failed")
 
 
 def _ending(name: str, content: bytes) -> str:
@@ -332,13 +269,3 @@ def _ending(name: str, content: bytes) -> str:
     if ending is None:
         raise wrong_field(name, f"{name}: the file must be one of {KNOWN}")
     return ending
-
-
-def _size(width: int, height: int, scale: int | None) -> str:
-    times = scale or enlargement(height, width)
-    return f"{width * times}x{height * times}"
-
-
-def _time_of(video: str) -> float:
-    """When a video was asked for, as its name says."""
-    return time.mktime(time.strptime(video[:15], "%Y%m%d-%H%M%S"))

@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...training.progress import one_line
-from ..decode_apart import Limits, decode_apart
+from ..decode_apart import decode_apart
 from ..fields import condition_fields
+from ..limited_process import Limits
 from ..provenance.options import Disclosure
 from ..runs.jobs import LARGEST_SEED
 from ..storyboard.stopped import Stopped

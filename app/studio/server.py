@@ -22,8 +22,9 @@ from fastapi.staticfiles import StaticFiles
 from ...data.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ...generator.conditions import CONDITIONS
 from ...training.progress import one_line
-from ..decode_apart import HEAD, KNOWN, Limits, file_ending, look_apart
+from ..decode_apart import HEAD, KNOWN, file_ending, look_apart
 from ..fields import SOUNDS, label_of
+from ..limited_process import Limits
 from ..provenance.options import Disclosure
 from .api import api_app
 from .direct.routes import add_direct

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...decode_apart import Limits
+from ...limited_process import Limits
 from ...provenance.policy import Gate, Refused
 from ...provenance.policy import Request as Wish
 from ..errors import ApiError, wrong_field

@@ -33,7 +33,7 @@ def make_router(service: VideoService) -> APIRouter:
 
     @router.post("/videos", openapi_extra={"requestBody": _body(service)})
     async def create(request: Request) -> JSONResponse:
-        """Ask for a video. It is kept from the moment on in which this answers."""
+        """Ask for a video. This answers at once, and the video is drawn when its turn comes."""
         client = await run_in_threadpool(client_of, request)
         service.count(client)
         (raw, files) = await _read_body(request)

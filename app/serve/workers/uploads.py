@@ -19,8 +19,9 @@ from ....files.atomic import write_whole
 from ....files.tensors import load_tensors
 from ....generator.conditions import Canvas
 from ....generator.conditions.init import Init
-from ...decode_apart import KNOWN, Limits, decode_apart, file_ending
+from ...decode_apart import KNOWN, decode_apart, file_ending
 from ...fields import Field
+from ...limited_process import Limits
 from ..errors import ApiError, wrong_field
 from ..request import REFERENCE, condition_of
 

@@ -17,7 +17,8 @@ from ....data.video import read_clip, to_uint8
 from ....files.atomic import write_whole
 from ....generator.conditions import Canvas
 from ....generator.conditions.base import Say
-from ...decode_apart import Limits, decode_apart, sound_apart
+from ...decode_apart import decode_apart, sound_apart
+from ...limited_process import Limits
 from ...provenance.writer import Signing
 from ...storyboard.compose import Composer, Watching
 from ...storyboard.plan import Chain, Segment, Span

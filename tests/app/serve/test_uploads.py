@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from kinetoscope.app.decode_apart import Limits
+from kinetoscope.app.limited_process import Limits
 from kinetoscope.app.serve.errors import ApiError
 from kinetoscope.app.serve.workers.uploads import UploadFolder, from_data_url, load_values
 from kinetoscope.generator.conditions import Canvas

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from kinetoscope.app.decode_apart import Limits
+from kinetoscope.app.limited_process import Limits
 from kinetoscope.app.studio.gallery import Gallery
 from kinetoscope.app.studio.models import Models
 from kinetoscope.app.studio.server import create_app
