@@ -4,7 +4,8 @@
 
 A plan is WORKERSxBATCH: 1x1 draws one video after another with all cores, 1x8 draws eight in one
 batch, 2x1 gives each of two processes a core. Every client asks for a video, waits for it, and asks
-for the next one. The processor time of the workers stands beside the time on the clock, which says
+for the next one. The plans take turns, `--rounds` times, and the medians are printed with the ratio
+to the first plan. The processor time of the workers stands beside the time on the clock, which says
 little on a machine that others use.
 """
 
@@ -14,6 +15,7 @@ import argparse
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -73,20 +75,21 @@ def processor_seconds(pids: list[int]) -> float:
     return total / TICKS
 
 
-def client(url: str, number: int, videos: int, frames: int) -> None:
+def client(url: str, number: int, pause: float, videos: int, frames: int) -> None:
     for turn in range(videos):
         prompt = PROMPTS[(number + turn) % len(PROMPTS)]
         made = ask(f"{url}/videos", {"prompt": prompt, "frames": frames, "seed": number})
         while ask(f"{url}/videos/{made['id']}")["status"] in ("queued", "in_progress"):
-            time.sleep(0.1)
+            time.sleep(pause)
 
 
 def measure(url: str, pids: list[int], clients: int, videos: int, frames: int) -> tuple[float, ...]:
     """Frames a second, and processor seconds for 100 frames."""
+    pause = 0.025 * clients  # all of them ask 40 times a second, which takes little of the machine
     before = processor_seconds(pids)
     begin = time.monotonic()
     threads = [
-        threading.Thread(target=client, args=(url, number, videos, frames))
+        threading.Thread(target=client, args=(url, number, pause, videos, frames))
         for number in range(clients)
     ]
     for thread in threads:
@@ -105,18 +108,26 @@ def main() -> None:
     parser.add_argument("--plans", nargs="+", default=["1x1", "1x8", "2x1", "2x8"])
     parser.add_argument("--videos", type=int, default=2, help="of each client")
     parser.add_argument("--frames", type=int, default=33)
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
-    print(f"{options.model}, {cores} cores, videos of {options.frames} frames\n")
-    print("| workers x batch | clients | frames/s | processor seconds for 100 frames |")
-    print("|---|---|---|---|")
-    for plan in options.plans:
-        (workers, batch) = map(int, plan.split("x"))
-        with server(options.model, workers, batch) as (url, pids):
-            measure(url, pids, workers, 1, 5)  # what is done once
-            for clients in options.clients:
-                rate, work = measure(url, pids, clients, options.videos, options.frames)
-                print(f"| {plan} | {clients} | {rate:.1f} | {work:.2f} |", flush=True)
+    print(f"{options.model}, {cores} cores, videos of {options.frames} frames\n", flush=True)
+    measured: dict[tuple[str, int], list[tuple[float, ...]]] = {}
+    for _ in range(options.rounds):
+        for plan in options.plans:
+            (workers, batch) = map(int, plan.split("x"))
+            with server(options.model, workers, batch) as (url, pids):
+                measure(url, pids, workers, 1, 5)  # what is done once
+                for clients in options.clients:
+                    numbers = measure(url, pids, clients, options.videos, options.frames)
+                    measured.setdefault((plan, clients), []).append(numbers)
+                    print(".", end="", flush=True)
+    print("\n\n| workers x batch | clients | frames/s | ratio | processor seconds for 100 frames |")
+    print("|---|---|---|---|---|")
+    for (plan, clients), numbers in measured.items():
+        rate, work = (statistics.median(column) for column in zip(*numbers))
+        first, _ = (statistics.median(c) for c in zip(*measured[options.plans[0], clients]))
+        print(f"| {plan} | {clients} | {rate:.1f} | {rate / first:.2f} | {work:.2f} |")
 
 
 if __name__ == "__main__":
