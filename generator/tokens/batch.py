@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -49,17 +49,37 @@ class Stage:
     stage has no end.
 
     Short clips come first: an image costs a fraction of a clip and holds nearly all that a caption
-    says of objects.
+    says of objects. So that this is not forgotten while motion is learned, every
+    `pictures_every`-th batch may hold that many `pictures`, single latent frames, in place of clips
+    (joint training on images and videos, as in Phenaki, Villegas et al. 2022).
     """
 
     steps: int
     latents: int
     batch_size: int
+    pictures: int = 0
+    pictures_every: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("steps", "latents", "batch_size"):
+        for name in ("steps", "latents", "batch_size", "pictures_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"a stage's {name} must be at least 1; got {getattr(self, name)}")
+        if self.pictures < 0:
+            raise ValueError(f"a stage's pictures must be at least 0; got {self.pictures}")
+
+    def turn(self, step: int) -> Turn:
+        """What the stage's batch number `step` is made of."""
+        if self.pictures and step % self.pictures_every == self.pictures_every - 1:
+            return Turn(True, 1, self.pictures)
+        return Turn(False, self.latents, self.batch_size)
+
+
+class Turn(NamedTuple):
+    """A batch: `size` clips of `latents` latent frames, or pictures."""
+
+    pictures: bool
+    latents: int
+    size: int
 
 
 class TokenBatches(IterableDataset[dict[str, Tensor]]):
@@ -70,6 +90,8 @@ class TokenBatches(IterableDataset[dict[str, Tensor]]):
         rank, ranks: number of this process, and how many there are. Each process gets batches of
             its own, as many and as large as those of the others. Together they are the batches of
             a single process with a batch `ranks` times as large.
+        pictures: what batches of pictures are taken from; the beginnings of the clips, if not
+            given.
     """
 
     def __init__(
@@ -80,6 +102,7 @@ class TokenBatches(IterableDataset[dict[str, Tensor]]):
         start: int = 0,
         rank: int = 0,
         ranks: int = 1,
+        pictures: Tokens | None = None,
     ) -> None:
         super().__init__()
         if not stages:
@@ -91,45 +114,47 @@ class TokenBatches(IterableDataset[dict[str, Tensor]]):
                     f"{tokens.latents}"
                 )
         self.tokens = tokens
+        self.pictures = pictures or tokens
         self.stages = tuple(stages)
         self.seed = seed
         self.start = start
         self.rank = rank
         self.ranks = ranks
 
-    def stage(self, step: int) -> Stage:
-        for stage in self.stages:
+    def turn(self, step: int) -> Turn:
+        for stage in self.stages[:-1]:
             if step < stage.steps:
-                return stage
+                return stage.turn(step)
             step -= stage.steps
-        return self.stages[-1]
+        return self.stages[-1].turn(step)
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = get_worker_info()
         # a loader takes one batch of each worker in turn
-        turn, turns = (worker.id, worker.num_workers) if worker else (0, 1)
+        number, workers = (worker.id, worker.num_workers) if worker else (0, 1)
         shuffle = lru_cache(maxsize=4)(self._shuffle)
-        # clips that all ranks have used
-        seen = self.ranks * sum(self.stage(step).batch_size for step in range(self.start))
-        for step in count(self.start):
-            stage = self.stage(step)
-            if (step - self.start) % turns == turn:
-                yield self._batch(stage, seen + self.rank * stage.batch_size, shuffle)
-            seen += self.ranks * stage.batch_size
+        seen = {True: 0, False: 0}  # pictures and clips that all ranks have used
+        for step in count():
+            turn = self.turn(step)
+            if step >= self.start and (step - self.start) % workers == number:
+                yield self._batch(turn, seen[turn.pictures] + self.rank * turn.size, shuffle)
+            seen[turn.pictures] += self.ranks * turn.size
 
     def _batch(
-        self, stage: Stage, seen: int, shuffle: Callable[[int, int], Tensor]
+        self, turn: Turn, seen: int, shuffle: Callable[[bool, int, int], Tensor]
     ) -> dict[str, Tensor]:
-        """Clips `seen` to `seen + batch_size` of an endless sequence of shuffles."""
-        total = len(shuffle(stage.latents, 0))
-        stop = seen + stage.batch_size
+        """Clips `seen` to `seen + size` of an endless sequence of shuffles."""
+        pictures, latents, size = turn
+        total = len(shuffle(pictures, latents, 0))
+        stop = seen + size
         rounds = range(seen // total, (stop - 1) // total + 1)
-        order = torch.cat([shuffle(stage.latents, index) for index in rounds])
+        order = torch.cat([shuffle(pictures, latents, index) for index in rounds])
         first = rounds.start * total
-        return self.tokens.batch(order[seen - first : stop - first], stage.latents, rounds.start)
+        tokens = self.pictures if pictures else self.tokens
+        return tokens.batch(order[seen - first : stop - first], latents, rounds.start)
 
-    def _shuffle(self, latents: int, index: int) -> Tensor:
-        rows = self.tokens.rows(latents)
+    def _shuffle(self, pictures: bool, latents: int, index: int) -> Tensor:
+        rows = (self.pictures if pictures else self.tokens).rows(latents)
         return rows[
             torch.randperm(
                 len(rows), generator=torch.Generator().manual_seed(self.seed * 1_000_003 + index)

@@ -55,6 +55,7 @@ class TokenData(pl.LightningDataModule):
         self.stages = stages
         self.seed = seed
         self.workers = workers
+        self.pictures: Tokens | None = None  # for the stages' batches of pictures
         self.captions: list[str] = []
         self.ledger: list[LedgerRow] = []  # of what is learned from, once it is loaded
         self._start = 0
@@ -106,7 +107,9 @@ class TokenData(pl.LightningDataModule):
         assert self.trainer is not None
         rank = self.trainer.global_rank
         ranks = self.trainer.world_size
-        batches = TokenBatches(self.train_tokens, self.stages, self.seed, self._start, rank, ranks)
+        batches = TokenBatches(
+            self.train_tokens, self.stages, self.seed, self._start, rank, ranks, self.pictures
+        )
         return DataLoader(batches, batch_size=None, num_workers=self.workers)
 
     def val_dataloader(self) -> Any:
@@ -149,6 +152,8 @@ class TokenDataModule(TokenData):
 
     Args:
         train, validation: sources of clips.
+        pictures: a source of clips of one frame, for stages that have pictures; without it they are
+            the first frames of `train`.
         stages: lengths and batch sizes, one after another.
         cache_dir: folder for codes and caption states.
         seed: seed of the shuffling.
@@ -167,11 +172,13 @@ class TokenDataModule(TokenData):
         seed: int = 0,
         long_captions: LongCaptions = "stop",
         require_licence: str | None = None,
+        pictures: ClipSource | None = None,
     ) -> None:
         super().__init__(stages, seed, long_captions=long_captions)
         self.require_licence = require_licence
         self.train = train
         self.validation = validation
+        self.picture_source = pictures
         self.cache_dir = Path(cache_dir)
 
     def load(self, module: Any) -> tuple[Tokens, Tokens | None, list[str]]:
@@ -179,17 +186,26 @@ class TokenDataModule(TokenData):
         self.ledger = ledger_of_source(self.train, contents, self.require_licence)
         if self.validation is not None:
             ledger_of_source(self.validation, contents, self.require_licence)
-        most = module.text.most_tokens(module.config.max_text)
-        train = self._fitting(self.train, module.text, most)
-        validation = self.validation and self._fitting(self.validation, module.text, most)
-        if module.sound is not None:
-            train = with_sound(train, module.sound)
-            validation = validation and with_sound(validation, module.sound)
-        arguments = module.tokenizer, module.text, self.cache_dir, module.codebooks, module.sound
-        tokens = build_tokens(train, *arguments)
-        kept_back = None if validation is None else build_tokens(validation, *arguments)
+        if self.picture_source is not None:
+            self.ledger += ledger_of_source(self.picture_source, contents, self.require_licence)
+            self.pictures = self._tokens(self._suited(self.picture_source, module), module)
+        train = self._suited(self.train, module)
+        validation = self.validation and self._suited(self.validation, module)
+        tokens = self._tokens(train, module)
+        kept_back = None if validation is None else self._tokens(validation, module)
         shown = validation or train
         return tokens, kept_back, shown.clips(range(min(SAMPLES, len(shown))))["caption"]
+
+    def _tokens(self, source: ClipSource, module: Any) -> Tokens:
+        return build_tokens(
+            source, module.tokenizer, module.text, self.cache_dir, module.codebooks, module.sound
+        )
+
+    def _suited(self, source: ClipSource, module: Any) -> ClipSource:
+        """A source with what the model learns, and captions that it takes."""
+        most = module.text.most_tokens(module.config.max_text)
+        source = self._fitting(source, module.text, most)
+        return source if module.sound is None else with_sound(source, module.sound)
 
     def _fitting(self, source: ClipSource, text: TextEncoder, most: int) -> ClipSource:
         """A source without captions that are too long."""

@@ -1,6 +1,7 @@
 """The YAML files of both models run end to end on tiny parts, and mistakes on their command
 lines end in one line."""
 
+import csv
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -191,6 +192,24 @@ def test_the_generator_of_the_shipped_model_takes_a_step(
     ]
     run(GeneratorModule, [*yaml("generator", "physics-64"), *small, *own])
     assert VideoGenerator.from_pretrained(tmp_path / "g").decoder.config.layers == 8
+
+
+def test_motion_of_the_stage_is_learned_beside_pictures(tmp_path: Path) -> None:
+    counts = {"train": (2, 5), "pictures": (3, 1), "validation": (1, 5)}
+    small = [
+        f"--data.init_args.{name}.init_args.{key}={value}"
+        for name, (count, frames) in counts.items()
+        for key, value in (("count", count), ("frames", frames))
+    ]
+    small += [f"--data.init_args.{name}.init_args.compiled=false" for name in ("train", "pictures")]
+    stages = '[{"steps": 1, "latents": 2, "batch_size": 2, "pictures": 3}]'
+    small += [f"--data.init_args.stages={stages}", "--trainer.max_steps=2"]
+    small += [f"--data.init_args.cache_dir={tmp_path / 'tokens'}"]
+    small += [f"--trainer.default_root_dir={tmp_path}", f"--model.export_dir={tmp_path / 'g'}"]
+    run(GeneratorModule, [*yaml("generator", "stage-256"), *small])
+    with open(tmp_path / "g" / "training_data.csv") as file:
+        learned = [int(row["clips"]) for row in csv.DictReader(file)]
+    assert learned[-2:] == [2, 3]  # after what the model it goes on from had learned
 
 
 @pytest.mark.slow
