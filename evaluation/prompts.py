@@ -14,10 +14,11 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as functional
@@ -52,7 +53,7 @@ def evaluate(
     long_prompts: int = 64,
     long_frames: int = 300,
     drift: bool = False,
-    params: SamplingParams = SamplingParams(),
+    sampling: Mapping[str, Any] = {},
     real_clips: str | None = None,
     real_sources: str | None = None,
     size: int = 64,
@@ -61,7 +62,8 @@ def evaluate(
     """Measure a model of the physics world or a tokenizer alone; print and return the tables.
 
     Args:
-        params: how samples are drawn. The other arguments are those of `kinetoscope evaluate`.
+        sampling: settings of `SamplingParams` in place of the model's own, counted in frames. The
+            other arguments are those of `kinetoscope evaluate`.
 
     Raises:
         ValueError: fewer than 2 prompts, fewer than 9 frames, or a folder or model that cannot be
@@ -85,6 +87,7 @@ def evaluate(
         if real_clips:
             report |= real_tables(tokenizer, real_clips, frames, size, real_sources)
     if generator:
+        params = generator.params(**sampling)
         sampler = Sampler(generator, params)
         if not drift:
             report |= generator_tables(sampler, judge, prompts, frames, seed)

@@ -45,7 +45,7 @@ class VideoBatch:
         self,
         prompt: str | Sequence[str],
         seed: int | Sequence[int] = 0,
-        params: SamplingParams = SamplingParams(),
+        params: SamplingParams | None = None,
         init: Tensor | VideoCodes | None = None,
         undo: int = 1,
         **conditions: Any,

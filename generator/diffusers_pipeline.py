@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -27,7 +27,6 @@ from torch import Tensor
 from ..data.video.pixels import scaled_to_fill
 from ..tokenizer.checks import as_tensor
 from .pipeline import VideoGenerator
-from .sampling.params import SamplingParams
 
 OUTPUTS = ("np", "pt", "pil")
 LARGEST_SEED = 1 << 31
@@ -140,14 +139,12 @@ class VideoPipeline:
         if begin is not None and len(begin) > 1:
             begin = begin.repeat_interleave(num_videos_per_prompt, 0)
         prompts = [each for each in sentences for _ in range(num_videos_per_prompt)]
-        params = SamplingParams()
-        if guidance_scale is not None:
-            params = replace(params, guidance=guidance_scale)
+        guided = {} if guidance_scale is None else {"guidance": guidance_scale}
         video = self.model.generate(
             prompts,
             num_frames,
             _seeds(generator, len(prompts)),
-            params,
+            self.model.params(**guided),
             begin,
             callback,
             **conditions,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from torch import Tensor, nn
@@ -47,6 +48,10 @@ class VideoGenerator(OnHub, nn.Module):
         sound: turns codes of sound into samples, if the decoder draws some; the one whose codes it
             learned.
 
+    Attributes:
+        sampling: how codes are drawn where nobody says otherwise; a model's folder tells what suits
+            it.
+
     Raises:
         ValueError: parts that do not fit each other.
     """
@@ -63,6 +68,7 @@ class VideoGenerator(OnHub, nn.Module):
         self.tokenizer = tokenizer
         self.text = text
         self.sound = sound
+        self.sampling = SamplingParams()
         config = decoder.config
         block = config.block
         self.codebooks = Codebooks.of(tokenizer, config.codebooks // block**2, block)
@@ -92,7 +98,7 @@ class VideoGenerator(OnHub, nn.Module):
         prompt: str | Sequence[str],
         frames: int = 33,
         seed: int | Sequence[int] = 0,
-        params: SamplingParams = ...,
+        params: SamplingParams | None = ...,
         init: Tensor | VideoCodes | None = None,
         progress: Progress | None = None,
         sound: Literal[False] = False,
@@ -105,7 +111,7 @@ class VideoGenerator(OnHub, nn.Module):
         prompt: str | Sequence[str],
         frames: Sequence[int],
         seed: int | Sequence[int] = 0,
-        params: SamplingParams = ...,
+        params: SamplingParams | None = ...,
         init: Tensor | VideoCodes | None = None,
         progress: Progress | None = None,
         sound: Literal[False] = False,
@@ -118,7 +124,7 @@ class VideoGenerator(OnHub, nn.Module):
         prompt: str | Sequence[str],
         frames: int | Sequence[int] = 33,
         seed: int | Sequence[int] = 0,
-        params: SamplingParams = ...,
+        params: SamplingParams | None = ...,
         init: Tensor | VideoCodes | None = None,
         progress: Progress | None = None,
         *,
@@ -131,7 +137,7 @@ class VideoGenerator(OnHub, nn.Module):
         prompt: str | Sequence[str],
         frames: int | Sequence[int] = 33,
         seed: int | Sequence[int] = 0,
-        params: SamplingParams = SamplingParams(),
+        params: SamplingParams | None = None,
         init: Tensor | VideoCodes | None = None,
         progress: Progress | None = None,
         sound: bool = False,
@@ -146,7 +152,8 @@ class VideoGenerator(OnHub, nn.Module):
                 not grow with it.
             seed: of the first prompt; the next ones have seed + 1, seed + 2, ... and each gives
                 what it gives alone. Or one per prompt.
-            params: how codes are drawn.
+            params: how codes are drawn; `self.params(…)` makes them, and without them they are
+                `self.sampling`.
             init: how the videos begin, as in `session`; these frames count as part of F.
             progress: called with the number of frames that were just finished.
             sound: draw the sound too; what is returned is a pair then, of the videos and of their
@@ -186,7 +193,7 @@ class VideoGenerator(OnHub, nn.Module):
         self,
         prompt: str | Sequence[str],
         seed: int | Sequence[int] = 0,
-        params: SamplingParams = SamplingParams(),
+        params: SamplingParams | None = None,
         init: Tensor | VideoCodes | None = None,
         **conditions: Any,
     ) -> Iterator[Any]:
@@ -202,7 +209,7 @@ class VideoGenerator(OnHub, nn.Module):
         self,
         prompt: str | Sequence[str],
         seed: int | Sequence[int] = 0,
-        params: SamplingParams = SamplingParams(),
+        params: SamplingParams | None = None,
         init: Tensor | VideoCodes | None = None,
         undo: int = 1,
         weights: SamplingWeights | None = None,
@@ -215,7 +222,7 @@ class VideoGenerator(OnHub, nn.Module):
         Args:
             prompt: one or several sentences, one video each.
             seed: of the first video; the next ones have seed + 1, seed + 2, ... Or one per video.
-            params: how codes are drawn.
+            params: how codes are drawn, as in `generate`.
             init: a clip float [B or 1, 3, F, Y, X] in [-1, 1], F = 1 + a multiple of k, or
                 [3, F, Y, X]; a picture [3, Y, X], or one per video [B, 3, Y, X]; of PyTorch or
                 numpy; or codes. The videos begin with it (as the tokenizer shows it) and go on
@@ -251,13 +258,23 @@ class VideoGenerator(OnHub, nn.Module):
             text.values,
             text.given,
             seeds,
-            params,
+            self.sampling if params is None else params,
             features,
             undo=undo,
             weights=weights,
             sound=sound,
         )
         return VideoSession(self, prompts, engine, begin_TBG, sounds)
+
+    def params(self, **given: Any) -> SamplingParams:
+        """How codes are drawn with some settings in place of the model's own, by the names in
+        `SamplingParams`; windows and guided frames are counted in frames, as on the command line.
+
+        Raises:
+            ValueError: a value out of range.
+        """
+        asked = SamplingParams(**given).in_latents(self.decoder.config.frames_per_latent)
+        return replace(self.sampling, **{name: getattr(asked, name) for name in given})
 
     @own_settings()
     def features(self, name: str, value: Any, videos: int) -> Any:
@@ -342,7 +359,9 @@ class VideoGenerator(OnHub, nn.Module):
         """
         device = wanted_device()
         with own_settings():
-            generator = cls(*saved_model.load(find_folder(name, "generator"), size)).eval()
+            folder = find_folder(name, "generator")
+            generator = cls(*saved_model.load(folder, size)).eval()
+            generator.sampling = saved_model.read_sampling(folder)
         return generator.lighten(dtype, quantize).to(device)
 
     def lighten(self, dtype: str = "float32", quantize: str | None = None) -> Self:

@@ -7,22 +7,29 @@ two models is refused.
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..files.atomic import whole_folder
-from ..files.config_fields import shown
+from ..files.atomic import whole_folder, write_whole
+from ..files.config_fields import read_fields, shown
+from ..files.errors import UnreadableFile
+from ..files.json_file import read_object
 from ..files.model_folder import load_config, load_model, read_config, save_folder
 from ..tokenizer import VideoTokenizer
 from ..tokenizer.enlarge import with_patch
 from .conditions.text_encoder import TextEncoder
 from .model.decoder import Decoder, DecoderConfig
+from .sampling.params import SamplingParams
 from .sampling.quantize import has_lora, is_quantized
 
 if TYPE_CHECKING:
     from ..tokenizer.sound import SoundTokenizer
     from .pipeline import VideoGenerator
+
+SAMPLING = "sampling.json"  # as generation_config.json is for language models
 
 # most of a small model; stored in eight bits, which costs no bits per code
 TABLES = ("codes.full", "head.full", "sound.codes.full", "sound.head.full")
@@ -59,6 +66,22 @@ def load(folder: Path, size: int | None) -> Parts:
     return decoder, tokenizer, TextEncoder.from_pretrained(folder / "text"), sound
 
 
+def read_sampling(folder: Path) -> SamplingParams:
+    """How a model is drawn from unless somebody says otherwise: its folder may tell.
+
+    Raises:
+        UnreadableFile: naming the file and what is wrong in it.
+    """
+    file = folder / SAMPLING
+    if not file.exists():
+        return SamplingParams()
+    told = read_object(file)
+    try:
+        return read_fields(SamplingParams, told)
+    except ValueError as error:
+        raise UnreadableFile(f"'{file}': {error}") from error
+
+
 def save(generator: VideoGenerator, folder: str | os.PathLike[str], half: bool) -> None:
     """Write a model, see `VideoGenerator.save_pretrained`."""
     if is_quantized(generator.decoder):
@@ -75,7 +98,18 @@ def save(generator: VideoGenerator, folder: str | os.PathLike[str], half: bool) 
         generator.text.save_pretrained(beside, half)
     if generator.sound is not None:
         generator.sound.save_pretrained(Path(folder) / "sound", half)
+    _write_sampling(generator.sampling, Path(folder) / SAMPLING)
     save_folder(folder, config(generator), generator.decoder.state_dict(), half, TABLES)
+
+
+def _write_sampling(sampling: SamplingParams, file: Path) -> None:
+    """What differs from the usual settings; no file if nothing does."""
+    usual = asdict(SamplingParams())
+    own = {name: value for name, value in asdict(sampling).items() if value != usual[name]}
+    if own:
+        write_whole(file, json.dumps(own, indent=2) + "\n")
+    else:
+        file.unlink(missing_ok=True)
 
 
 def config(generator: VideoGenerator) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from ...files.output_path import FASTEST, SLOWEST
 from ...generator.conditions import CONDITIONS
+from ...generator.sampling.params import SamplingParams
 
 Precision = Literal["float32", "bfloat16"]
+COUNTS = ("window", "guidance_frames")
 MeasuredPrecision = Literal["float32", "bfloat16", "auto"]
 
 
@@ -26,6 +28,24 @@ def pictures() -> frozenset[str]:
     from ...data.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
     return VIDEO_SUFFIXES | IMAGE_SUFFIXES
+
+
+class Settings(dict[str, Any]):
+    """What is given of the settings of `SamplingParams`, windows and guided frames counted in
+    frames; the model's own hold for the others.
+
+    A parameter of this type becomes an option for each of them.
+    """
+
+    def check(self) -> Settings:
+        """Itself; ValueError, naming the option, for a value out of range."""
+        try:
+            SamplingParams(**self)
+        except ValueError as error:  # it begins with the name of the field
+            field, _, rest = str(error).partition(" ")
+            raise ValueError(f"--{field.replace('_', '-')} {rest}") from error
+        at_least_one({name.replace("_", "-"): self.get(name) for name in COUNTS})
+        return self
 
 
 class Conditions(dict[str, str]):

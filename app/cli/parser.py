@@ -12,7 +12,8 @@ from typing import Any, NoReturn, get_type_hints
 
 from ...generator.conditions import CONDITIONS
 from ...generator.conditions.text import Text
-from .options import Conditions
+from ...generator.sampling.params import SamplingParams
+from .options import Conditions, Settings
 
 PROMPT = Text.name
 
@@ -67,6 +68,9 @@ def _value(parameter: inspect.Parameter, values: Any) -> Any:
         except ValueError as error:  # it begins with the name of the field
             field, _, rest = str(error).partition(" ")
             raise UsageError(f"--{field.replace('_', '-')} {rest}") from error
+    if parameter.annotation is Settings:
+        chosen = {each.name: values[each.name] for each in fields(SamplingParams)}
+        return Settings({name: value for name, value in chosen.items() if value is not None})
     if parameter.annotation is Conditions:
         given = {option: values[option] for option in CONDITIONS if option != PROMPT}
         return Conditions({option: text for option, text in given.items() if text is not None})
@@ -78,7 +82,8 @@ def build_parser(name: str, function: Callable[..., Any]) -> Any:
 
     What can be given without its name in Python needs no name on the command line either. A
     parameter whose type is a dataclass becomes an option for each of its fields, explained by the
-    docstring of the dataclass; one of type `Conditions` an option for each condition.
+    docstring of the dataclass; one of type `Conditions` an option for each condition, and one of
+    type `Settings` an option for each setting of sampling.
     """
     import docstring_parser
     import jsonargparse
@@ -100,6 +105,8 @@ def build_parser(name: str, function: Callable[..., Any]) -> Any:
     for parameter in parameters:
         if is_dataclass(parameter.annotation):
             _add_fields(parser, parameter.annotation)
+        elif parameter.annotation is Settings:
+            _add_fields(parser, SamplingParams, of_the_model=True)
         elif parameter.annotation is Conditions:
             _add_conditions(parser)
         else:
@@ -108,19 +115,20 @@ def build_parser(name: str, function: Callable[..., Any]) -> Any:
     return parser
 
 
-def _add_fields(parser: Any, kind: Any) -> None:
-    """An option for each field of a dataclass."""
+def _add_fields(parser: Any, kind: Any, of_the_model: bool = False) -> None:
+    """An option for each field of a dataclass, without a default if the model has its own."""
     types = get_type_hints(kind)
     helps = _helps(kind)
     usual = kind()
     for each in fields(kind):
+        default, text = getattr(usual, each.name), helps[each.name]
+        if of_the_model:
+            text += f" (default: the model's own, or {default})" if default else ""
+            default = None
         field = inspect.Parameter(
-            each.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=getattr(usual, each.name),
-            annotation=types[each.name],
+            each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=types[each.name]
         )
-        _add_argument(parser, field, helps[each.name], positional=False)
+        _add_argument(parser, field, text, positional=False)
 
 
 def _add_conditions(parser: Any) -> None:

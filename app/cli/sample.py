@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from ...files.output_path import check_output, check_rate
-from ...generator.sampling.params import SamplingParams
 from ..provenance.options import Disclosure, Rules
 from ..runs.jobs import plan_jobs, read_prompts
-from .options import Conditions, MeasuredPrecision, at_least_one
+from .options import Conditions, MeasuredPrecision, Settings, at_least_one
 
 
 def sample(
@@ -21,7 +20,7 @@ def sample(
     frames: int = 33,
     seed: int | None = None,
     num_samples: int = 1,
-    sampling: SamplingParams = SamplingParams(),
+    sampling: Settings = Settings(),
     conditions: Conditions = Conditions(),
     disclosure: Disclosure = Disclosure(),
     rules: Rules = Rules(),
@@ -82,8 +81,8 @@ def sample(
         "scale": scale,
         "size": size,
     }
-    numbers |= {"window": sampling.window, "guidance-frames": sampling.guidance_frames}
     at_least_one(numbers)
+    sampling.check()
     sentences = [*(prompt or []), *(read_prompts(prompts) if prompts is not None else [])]
     jobs = plan_jobs(sentences, num_samples, seed, out, not disclosure.no_prompt, frames)
     places = [job.path for job in jobs]

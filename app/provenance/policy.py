@@ -167,7 +167,7 @@ class GuardedGenerator(VideoGenerator):
         self,
         prompt: str | Sequence[str],
         seed: int | Sequence[int] = 0,
-        params: SamplingParams = SamplingParams(),
+        params: SamplingParams | None = None,
         init: Tensor | VideoCodes | None = None,
         undo: int = 1,
         weights: SamplingWeights | None = None,

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ FILES = ("picture", "clip", "sound", "file")  # kinds of conditions that are giv
 class SampleOptions:
     """What all videos of a command share.
 
-    sampling: windows and guided frames are counted in frames here; conditions: by name, as text;
+    sampling: settings in place of the model's own, windows and guided frames counted in frames;
+    conditions: by name, as text;
     scale: pixels of the video per pixel of the model; adapter: a folder of adapters of the model;
     dtype, quantize: of `lighten`; size: of `VideoGenerator.from_pretrained`; disclosure: what the
     videos say about where they came from; rules: who is asked before anything is drawn; no_sound:
@@ -51,7 +52,7 @@ class SampleOptions:
     model: str
     frames: int
     fps: float
-    sampling: SamplingParams = field(default_factory=SamplingParams)
+    sampling: Mapping[str, Any] = field(default_factory=dict)
     conditions: Mapping[str, str] = field(default_factory=dict)
     scale: int | None = None
     device: str | None = None
@@ -100,7 +101,8 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
     _say(f"seed {jobs[0].seed}" + (f" to {jobs[-1].seed}" if len(jobs) > 1 else ""))
     progress = Progress(options.frames * len(jobs))
     frames: list[int] = []  # of the videos that are done
-    about = About(options, model, silenced=generator.sound is not None and not sound)
+    silenced = generator.sound is not None and not sound
+    about = About(options, generator.sampling, model, silenced)
     begin = time.monotonic()
     with contextlib.ExitStack() as leaving:
         stopped = leaving.enter_context(gentle_interrupt())
@@ -135,10 +137,10 @@ def _params(generator: GuardedGenerator, options: SampleOptions) -> SamplingPara
     """How codes are drawn, counted in latent frames."""
     config = generator.decoder.config
     longest = (config.max_distance - config.sinks + 1) * config.frames_per_latent
-    window = options.sampling.window
+    window = options.sampling.get("window")
     if window is not None and window > longest:
         raise ValueError(f"--window must be 1 to {longest} frames for this model; got {window}")
-    return options.sampling.in_latents(config.frames_per_latent)
+    return generator.params(**options.sampling)
 
 
 def _read_conditions(generator: GuardedGenerator, options: SampleOptions) -> dict[str, Any]:
@@ -246,12 +248,20 @@ class About:
     """What is to be said about all videos of a command.
 
     Args:
+        sampling: the model's own.
         fingerprint: of the model, before adapters and whatever makes it lighter.
         silenced: the model draws sound, and was told not to.
     """
 
-    def __init__(self, options: SampleOptions, fingerprint: str, silenced: bool = False) -> None:
+    def __init__(
+        self,
+        options: SampleOptions,
+        sampling: SamplingParams,
+        fingerprint: str,
+        silenced: bool = False,
+    ) -> None:
         self.options = options
+        self.sampling = sampling
         self.silenced = silenced
         self.fingerprint = fingerprint
         given = options.conditions.items()
@@ -262,8 +272,7 @@ class About:
         ]
 
     def video(self, job: Job) -> Generation:
-        sampling = self.options.sampling
-        chosen = {each.name: getattr(sampling, each.name) for each in fields(sampling)}
+        chosen = {**asdict(self.sampling), **self.options.sampling}
         chosen |= {
             name: Path(text).name if CONDITIONS[name].kind in FILES else text
             for name, text in self.options.conditions.items()

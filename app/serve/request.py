@@ -60,9 +60,6 @@ class VideoRequest:
     def from_json(cls, stored: Mapping[str, Any]) -> VideoRequest:
         return cls(**stored)
 
-    def params(self, frames_per_latent: int) -> SamplingParams:
-        return SamplingParams(**self.sampling).in_latents(frames_per_latent)
-
 
 def request_schema(model: ServedModel) -> type[BaseModel]:
     """The fields that a request may have, for the page that documents the interface and for the

@@ -271,7 +271,11 @@ def _is_file(name: str) -> bool:
 
 def _key(generator: GuardedGenerator, story: Storyboard, sound: bool) -> str:
     """What decides about the codes that a model draws."""
+    from ...generator.sampling.params import SamplingParams
+
     parts = [generator.id, str(generator.text.id), *(["sound"] if sound else [])]
+    if generator.sampling != SamplingParams():
+        parts.append(repr(generator.sampling))
     if story.adapter is not None:
         parts.append(file_fingerprint(Path(story.adapter) / WEIGHTS))
     return "-".join(parts)

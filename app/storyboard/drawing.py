@@ -19,7 +19,6 @@ from torch import Tensor
 
 from ...generator.conditions import CONDITIONS, Canvas
 from ...generator.conditions.base import Say
-from ...generator.sampling.params import SamplingParams
 from ...tokenizer import VideoCodes, frame_count
 from ..fields import parse_values
 from ..heard import codes_of, sound_codes
@@ -154,7 +153,7 @@ class Artist:
         self.stopped = stopped
         self.parse = parse
         self.k = generator.decoder.config.frames_per_latent
-        self.params = SamplingParams(**story.sampling).in_latents(self.k)
+        self.params = generator.params(**story.sampling)
 
     def codes(self, chain: Chain) -> Codes:
         """Those of all its segments, drawn where they are not there.

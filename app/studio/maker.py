@@ -279,7 +279,7 @@ class Maker:
                 f"frames: the {order.first} frames that are given count; ask for "
                 f"{order.first + 1} or more"
             )
-        params = settings.params().in_latents(k)
+        params = generator.params(**settings.sampling)
         prompts = [prompt] * settings.count
         sound = settings.sound and generator.sound is not None
         return generator.session(prompts, order.seeds, params, sound=sound, **values)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from ...files.model_folder import CONFIG, WEIGHTS, find_folder, load_config, shipped_models
+from ...generator.sampling.params import SamplingParams
 from ..fields import Field, condition_fields
 from ..heard import folder_sound_fps
 from ..provenance.options import Rules
@@ -82,6 +83,7 @@ class Models:
     def about(self, model: str) -> dict[str, Any]:
         """What a page asks of a model, as JSON has it."""
         from ...generator.model.config import DecoderConfig
+        from ...generator.saved_model import read_sampling
         from ...tokenizer import TokenizerConfig
 
         folder = find_folder(self.models[model], "generator")
@@ -92,7 +94,7 @@ class Models:
         return {
             "model": model,
             "fields": [field.to_json() for field in condition_fields(config)],
-            "sampling": sampling_controls(),
+            "sampling": sampling_controls(read_sampling(folder)),
             "sizes": sizes,
             "frames": FRAMES,
             "frames_per_latent": config.frames_per_latent,
@@ -135,16 +137,13 @@ class Models:
         return generator
 
 
-def sampling_controls() -> list[dict[str, Any]]:
-    """A control for each setting of `SamplingParams` that is a number or a word."""
+def sampling_controls(own: SamplingParams = SamplingParams()) -> list[dict[str, Any]]:
+    """A control for each setting that is a number or a word, with a model's own value."""
     import docstring_parser
-
-    from ...generator.sampling.params import SamplingParams
 
     docs = docstring_parser.parse(SamplingParams.__doc__ or "")
     helps = {param.arg_name: " ".join((param.description or "").split()) for param in docs.params}
     types = get_type_hints(SamplingParams)
-    usual = SamplingParams()
     controls = []
     for each in fields(SamplingParams):
         kind = types[each.name]
@@ -157,7 +156,7 @@ def sampling_controls() -> list[dict[str, Any]]:
                     "kind": "choice" if words else "number",
                     "choices": list(words),
                     "whole": kind is not float,
-                    "value": getattr(usual, each.name),
+                    "value": getattr(own, each.name),
                 }
             )
     return controls

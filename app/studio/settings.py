@@ -64,10 +64,6 @@ class Settings:
     def prompt(self) -> str:
         return str(self.conditions["prompt"])
 
-    def params(self) -> SamplingParams:
-        """Counted in frames; ValueError names the setting."""
-        return SamplingParams(**self.sampling)
-
     def names(self) -> dict[str, str]:
         """What the owners of given files call them, by the names of the conditions."""
         return {
@@ -160,7 +156,7 @@ def _check_sampling(settings: Settings, fields: list[Field]) -> None:
         ):
             kind = "a whole number" if control["whole"] else "a number"
             raise ValueError(f"{name}: it must be {kind}; got {value!r}")
-    settings.params()
+    SamplingParams(**settings.sampling)  # ValueError names the setting
 
 
 def _check_sound(settings: Settings, models: Models) -> None:

@@ -107,6 +107,7 @@ def _plan(
         "model": generator.id,
         "data": data,
         "sampling": asdict(settings.sampling),
+        "params": asdict(generator.params(**settings.sampling.settings)),
         "pixels": held_out.protocol.settings(),
         "captions": sorted(set(held_out.captions)),
         "actions": held_out.actions is not None,

@@ -9,8 +9,8 @@ Legend: B clips, F Y X frames and pixels.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from torch import Tensor
 from ...data.datasets.listed_video import Problem
 from ...data.video import read_clip, to_float, to_uint8
 from ...generator.pipeline import VideoGenerator
-from ...generator.sampling.params import SamplingParams
 from .held_out import HeldOut
 from .kept import file_stem, write_captions, write_exactly
 
@@ -32,13 +31,14 @@ ANY_WORD = "-"  # stands where a sentence is not looked at
 @dataclass(frozen=True)
 class Sampling:
     """How samples are made: `context` first frames of a clip are given, `samples` videos of each
-    clip, `length` frames long."""
+    clip, `length` frames long. `settings` are those of `SamplingParams` in place of the model's
+    own, counted in frames."""
 
     length: int
     context: int = 0
     samples: int = 1
     seed: int = 0
-    params: SamplingParams = SamplingParams()  # noqa: RUF009 (frozen)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self, frames_per_latent: int, frames: int) -> None:
         """ValueError for numbers that a model with so many frames per latent cannot have."""
@@ -156,7 +156,7 @@ def _draw(
 ) -> None:
     """Sample number `number` of the clips in these rows, and write it."""
     captions = [held_out.captions[row] for row in rows]
-    params = sampling.params
+    params = generator.params(**sampling.settings)
     if not captions[0]:
         captions = [ANY_WORD] * len(rows)
         params = replace(params, guidance=0.0)

@@ -28,6 +28,7 @@ from ..conditions.text_encoder import TextEncoder, fit_once
 from ..model.config import DecoderConfig, DecoderSize, check_shares
 from ..model.decoder import Decoder
 from ..pipeline import VideoGenerator
+from ..sampling.params import SamplingParams
 from ..tokens.data_modules import FolderTokens, ShardTokens, TokenDataModule
 from .batch_parts import Batch, Given, Sound, given_in, sound_in
 from .callbacks import SampleImages, TrainingMonitor
@@ -98,6 +99,8 @@ class GeneratorModule(pl.LightningModule):
         init_from: a model to start from (shipped name, folder or hub id) in place of fresh weights:
             its tokenizer, text encoder and sizes replace those given here.
         export_dir: folder to export to; `generator` in the log folder if not given.
+        sampling: how videos of the exported model are drawn where nobody says otherwise; None for
+            what `init_from` says, or the usual settings.
     """
 
     def __init__(
@@ -133,6 +136,7 @@ class GeneratorModule(pl.LightningModule):
         samples_every: int = 500,
         init_from: str | None = None,
         export_dir: str | None = None,
+        sampling: SamplingParams | None = None,
     ) -> None:
         super().__init__()
         check_shares(caption_dropout=caption_dropout, hidden_clips=hidden_clips, cooldown=cooldown)
@@ -181,6 +185,7 @@ class GeneratorModule(pl.LightningModule):
         self.ema_decay = ema_decay
         self.backend = backend
         self.export_dir = export_dir
+        self.sampling = start.sampling if sampling is None else sampling
         self.recompute = recompute
         self.lora = lora
         self.samples_every = samples_every
@@ -399,7 +404,9 @@ class GeneratorModule(pl.LightningModule):
     def generator(self, decoder: Decoder | None = None) -> VideoGenerator:
         """The whole model, as users load it."""
         decoder = decoder or self.averaged or self.model
-        return VideoGenerator(decoder, self.tokenizer, self.text, self._frozen[2])
+        generator = VideoGenerator(decoder, self.tokenizer, self.text, self._frozen[2])
+        generator.sampling = self.sampling
+        return generator
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._export()

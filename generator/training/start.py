@@ -14,6 +14,7 @@ from ..model.config import DecoderConfig, DecoderSize
 from ..model.decoder import Decoder, with_conditions, with_sound
 from ..model.sound_config import SoundConfig
 from ..pipeline import VideoGenerator
+from ..sampling.params import SamplingParams
 
 # name of the tokenizer of sound, and tokens for the sound of a latent frame
 SoundWanted = tuple[str, int | None]
@@ -28,6 +29,7 @@ class Start:
         codebooks: of the tokenizer, as the decoder reads them.
         config: of the decoder.
         decoder: whose weights to begin with; None for fresh ones.
+        sampling: how the model is drawn from where nobody says otherwise.
         base: name and id of the model that adapters belong to; empty for none.
     """
 
@@ -37,6 +39,7 @@ class Start:
     codebooks: Codebooks
     config: DecoderConfig
     decoder: Decoder | None = None
+    sampling: SamplingParams = SamplingParams()  # noqa: RUF009 (frozen)
     base: tuple[str, str] = ("", "")
 
 
@@ -112,6 +115,7 @@ def start_from(
         model.codebooks,
         decoder.config,
         decoder,
+        model.sampling,
         base=(name, model.id),
     )
 

@@ -17,11 +17,12 @@ from .pictures import to_clip
 PROMPT = "prompt"
 PICTURES = ("picture", "clip")
 MOST = 1 << 20
+OWN = -1  # of a number: that of the model
 CODES_NAMED = ("weights",)  # a mapping, which has no widget
 
 
 def setting_inputs() -> list[Any]:
-    """An input for each setting of sampling."""
+    """An input for each setting of sampling; a number that is left at -1 is the model's own."""
     helps = {
         told.arg_name: told.description
         for told in docstring_parser.parse(SamplingParams.__doc__ or "").params
@@ -38,9 +39,11 @@ def _setting(name: str, kind: Any, default: Any, tooltip: str | None) -> Any:
     if get_origin(kind) is Literal:
         return io.Combo.Input(name, options=list(get_args(kind)), default=default, tooltip=tooltip)
     if kind is float:
-        return io.Float.Input(name, default=default, min=0.0, max=100.0, step=0.05, tooltip=tooltip)
+        own = {"default": float(OWN), "min": float(OWN), "max": 100.0, "step": 0.05}
+        return io.Float.Input(name, **own, tooltip=f"{tooltip} {OWN}: the model's own.")
     if kind is int:
-        return io.Int.Input(name, default=default, min=0, max=MOST, tooltip=tooltip)
+        own = {"default": OWN, "min": OWN, "max": MOST}
+        return io.Int.Input(name, **own, tooltip=f"{tooltip} {OWN}: the model's own.")
     return io.Int.Input(name, optional=True, min=1, max=MOST, tooltip=tooltip)  # int or None
 
 

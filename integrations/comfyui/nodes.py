@@ -17,9 +17,8 @@ from kinetoscope.app.provenance.options import Disclosure
 from kinetoscope.app.provenance.policy import Gate, GuardedGenerator, load_policies
 from kinetoscope.app.provenance.writer import Signing
 from kinetoscope.data.video import VideoWriter, to_uint8
-from kinetoscope.generator import SamplingParams
 
-from .inputs import condition_inputs, condition_values, setting_inputs
+from .inputs import OWN, condition_inputs, condition_values, setting_inputs
 from .pictures import to_clip, to_pictures
 
 CATEGORY = "Kinetoscope"
@@ -91,10 +90,9 @@ class Sample(io.ComfyNode):
     ) -> io.NodeOutput:
         generator, name = model
         names = {each.id for each in setting_inputs()}
-        settings = {key: given[key] for key in names if given.get(key) is not None}
+        settings = {key: given[key] for key in names if given.get(key) not in (None, OWN)}
         rest = {key: value for key, value in given.items() if key not in names}
-        k = generator.decoder.config.frames_per_latent
-        params = SamplingParams(**settings).in_latents(k)
+        params = generator.params(**settings)
         values = condition_values(rest, generator, frames)
         bar = comfy.utils.ProgressBar(frames)
         video = generator.generate(prompt, frames, seed, params, progress=bar.update, **values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ....generator.sampling.params import SamplingParams
+from ..options import Settings
 from .options import DataOptions, NetworkOptions, RunOptions
 
 
@@ -24,7 +24,7 @@ def generator(
     context: int | None = None,
     samples: int = 1,
     seed: int = 0,
-    sampling: SamplingParams = SamplingParams(),
+    sampling: Settings = Settings(),
     memorisation: str | None = None,
     halves: int = 50,
     batch: int = 4,
@@ -75,7 +75,7 @@ def generator(
         chosen.context_frames if context is None else context,
         samples,
         seed,
-        sampling,
+        sampling.check(),
     )
     result = evaluate_generator(
         GeneratorSettings(

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from ....generator.sampling.params import SamplingParams
+from ..options import Settings
 
 
 def evaluate(
@@ -17,7 +18,7 @@ def evaluate(
     long_prompts: int = 64,
     long_frames: int = 300,
     drift: bool = False,
-    sampling: SamplingParams = SamplingParams(),
+    sampling: Settings = Settings(),
     real_clips: str | None = None,
     real_sources: str | None = None,
     size: int | None = None,
@@ -76,10 +77,11 @@ def evaluate(
     """
     if memorisation is not None:
         from ....evaluation.memorisation.replay import BY_HEART
-        from ....evaluation.memorisation.report import Settings, evaluate_memorisation
+        from ....evaluation.memorisation.report import Settings as Examination
+        from ....evaluation.memorisation.report import evaluate_memorisation
 
-        params = BY_HEART if sampling == SamplingParams() else sampling
-        settings = Settings(unseen, held_out, seed, prompts, sampling=params, network=network)
+        params = SamplingParams(**sampling.check()) if sampling else BY_HEART
+        settings = Examination(unseen, held_out, seed, prompts, sampling=params, network=network)
         evaluate_memorisation(model, memorisation, settings, json, sheet)
         return
     if any(each is not None for each in (unseen, sheet, network)):
@@ -103,7 +105,7 @@ def evaluate(
         long_prompts=long_prompts,
         long_frames=long_frames,
         drift=drift,
-        params=sampling,
+        sampling=sampling.check(),
         real_clips=real_clips,
         real_sources=real_sources,
         size=size or 64,

@@ -187,7 +187,7 @@ def start_session(
     values = parse_values(request.texts, canvas, lambda line: None)
     if request.uploads and video_id is not None:
         values |= load_values(place.upload_path(video_id))
-    params = request.params(model.frames_per_latent)
+    params = batch.generator.params(**request.sampling)
     return batch.session(request.prompt, request.seed, params, sound=request.sound, **values)
 
 

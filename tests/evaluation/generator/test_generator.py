@@ -20,11 +20,11 @@ from kinetoscope.evaluation.generator.measure import (
 )
 from kinetoscope.evaluation.generator.samples import Sampling
 from kinetoscope.evaluation.protocols import Protocol
-from kinetoscope.generator import SamplingParams, VideoGenerator
+from kinetoscope.generator import VideoGenerator
 from torch.nn import functional
 
 PROTOCOL = Protocol(frames=9)
-PARAMS = SamplingParams(guidance=1.5, temperature=1.0, min_p=0.0)
+SETTINGS = {"guidance": 1.5, "temperature": 1.0, "min_p": 0.0}
 Evaluate = Callable[..., dict[str, Any]]
 
 
@@ -52,7 +52,7 @@ def run(model: Path, data: Path, tmp_path: Path) -> Evaluate:
             "model": str(model),
             "out": str(tmp_path / out),
             "protocol": PROTOCOL,
-            "sampling": Sampling(9, params=PARAMS),
+            "sampling": Sampling(9, settings=SETTINGS),
             "halves": 0,
             "cache": str(tmp_path / "kept"),
             "device": "cpu",
@@ -93,8 +93,8 @@ def test_nothing_depends_on_the_batch_and_samples_are_kept_exactly(
     run: Evaluate, tmp_path: Path, i3d: str, model: Path
 ) -> None:
     networks = {"video": i3d}
-    one = run("one", batch=1, networks=networks, sampling=Sampling(18, params=PARAMS))
-    four = run("four", batch=4, networks=networks, sampling=Sampling(18, params=PARAMS))
+    one = run("one", batch=1, networks=networks, sampling=Sampling(18, settings=SETTINGS))
+    four = run("four", batch=4, networks=networks, sampling=Sampling(18, settings=SETTINGS))
     for name in ("bits per token", "extra bits per clip, another clip's caption"):
         assert one["generator"][name] == pytest.approx(four["generator"][name], rel=1e-4)
     assert one["fvd"] == pytest.approx(four["fvd"], rel=1e-4)
@@ -106,7 +106,7 @@ def test_nothing_depends_on_the_batch_and_samples_are_kept_exactly(
         )
     # a sample is what the model gives for this caption and seed
     generator = VideoGenerator.from_pretrained(model)
-    alone = to_uint8(generator.generate("cube", 18, 2, PARAMS))[0]
+    alone = to_uint8(generator.generate("cube", 18, 2, generator.params(**SETTINGS)))[0]
     assert torch.equal(read_clip(files[2]).video, alone)
     lengths = one["distance over the length"]
     assert list(lengths) == ["frames 1 to 9", "frames 10 to 18"]
@@ -117,7 +117,7 @@ def test_nothing_depends_on_the_batch_and_samples_are_kept_exactly(
 
 def test_predictions_go_on_from_given_frames(run: Evaluate, tmp_path: Path) -> None:
     # five frames are two latent frames of this model
-    result = run(sampling=Sampling(9, 5, 3, params=PARAMS))
+    result = run(sampling=Sampling(9, 5, 3, settings=SETTINGS))
     row = result["predictions"]
     assert row["psnr, best of 3"] > row["psnr"]
     assert row["ssim, best of 3"] >= row["ssim"]
@@ -157,7 +157,7 @@ def test_a_killed_run_goes_on_and_another_plan_is_refused(
         )
     assert run()["speed"] == {}
     with pytest.raises(ValueError, match=r"made with another sampling; name another folder"):
-        run(sampling=Sampling(9, seed=1, params=PARAMS))
+        run(sampling=Sampling(9, seed=1, settings=SETTINGS))
 
 
 def test_mistakes_name_the_way_out(run: Evaluate) -> None:
