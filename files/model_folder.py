@@ -45,9 +45,8 @@ def find_folder(name: str | os.PathLike[str], part: str) -> Path:
     """Return the folder with the config and weights of one `part` ("tokenizer", "generator") of a
     model.
 
-    `name` is a shipped name, such as "physics-64" or "stage-256/motion", a folder (of the part
-    itself or of a whole model), or an id on the Hugging Face hub. ValueError if it is none of these
-    or is a pickle.
+    `name` is a shipped name, such as "physics-64", a folder (of the part itself or of a whole
+    model), or an id on the Hugging Face hub. ValueError if it is none of these or is a pickle.
     """
     path = Path(name)
     if path.suffix.lower() in PICKLES:
@@ -60,9 +59,6 @@ def find_folder(name: str | os.PathLike[str], part: str) -> Path:
     shipped = shipped_models()
     if str(name) in shipped:
         return _part_of(shipped[str(name)], part)
-    first, _, inner = str(name).partition("/")
-    if first in shipped and (shipped[first] / inner).is_dir():  # a model in training
-        return _part_of(shipped[first] / inner, part)
     if path.exists():
         raise ValueError(f"{path} is a file; give the folder that holds {CONFIG} and {WEIGHTS}")
     if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(name)):

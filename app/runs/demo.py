@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from ...files.model_folder import find_folder
 from ..provenance.generation import public_name
 from .demo_page import Shown, write_page
 from .jobs import Job, plan_jobs, read_prompts
@@ -43,7 +44,7 @@ def _shown(jobs: Sequence[Job], options: SampleOptions) -> list[Shown]:
 
 def _suggested(model: str) -> list[str]:
     """The sentences that the model's folder suggests, or those of the package."""
-    suggested = Path(model) / "prompts.txt"
+    suggested = find_folder(model, "generator") / "prompts.txt"
     return read_prompts(
         suggested if suggested.is_file() else str(files("kinetoscope.configs") / "demo.txt")
     )
