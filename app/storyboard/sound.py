@@ -14,7 +14,8 @@ from torch import Tensor
 from ...data.video import probe
 from ...data.video.sound import read_sound, resample_sound
 from ...files.image_files import is_image
-from .plan import Chain, Plan
+from .located import Located
+from .plan import Chain, Plan, Span
 from .schema import Sound
 
 RATE = 48_000  # samples per second
@@ -30,15 +31,26 @@ ReadSound = Callable[..., Tensor]
 Heard = Callable[[Chain], tuple[Tensor, int] | None]  # samples [L] of a chain, and their rate
 
 
+def has_sound(path: Path) -> bool:
+    """Whether a clip that is shown is also heard."""
+    if path.is_dir() or is_image(path):
+        return False
+    return probe(path).has_audio
+
+
 class Sounds:
     """Reads files of sound and knows how long they are. Errors name the file.
 
     Args:
         read: as `read_sound`.
+        are_in: as `has_sound`.
     """
 
-    def __init__(self, read: ReadSound = read_sound) -> None:
+    def __init__(
+        self, read: ReadSound = read_sound, are_in: Callable[[Path], bool] = has_sound
+    ) -> None:
         self._read = read
+        self.are_in = are_in
         self._seconds: dict[Path, float] = {}
 
     def seconds(self, path: Path) -> float:
@@ -50,13 +62,6 @@ class Sounds:
     def read(self, path: Path, seconds: float) -> Tensor:
         """Its first seconds."""
         return self._read(path, RATE, seconds, stereo=True)
-
-
-def has_sound(path: Path) -> bool:
-    """Whether a clip that is shown is also heard."""
-    if path.is_dir() or is_image(path):
-        return False
-    return probe(path).has_audio
 
 
 def mixed(
@@ -77,20 +82,22 @@ def mixed(
     spoken: list[tuple[float, float]] = []
     is_heard = False
     if story.narration is not None:
-        spoken.append(_speak(voices, story.narration, 0.0, sounds, say, plan))
+        with Located(None, "narration").blamed():
+            spoken.append(_speak(voices, story.narration, 0.0, sounds, say, plan))
         is_heard = True
     for span in plan.spans:
         start = span.first / plan.fps
         shot = span.shot
-        if shot.show is not None and shot.hears and has_sound(shot.show):
-            clip = sounds.read(shot.show, (span.frames + span.tail) / plan.fps)
+        clip = _of_clip(span, plan, sounds)
+        if clip is not None:
             _add(voices, clip, start)
             spoken.append((start, start + clip.shape[1] / RATE))
             is_heard = True
         if shot.narration is None:
             continue
         is_heard = True
-        begin, end = _speak(voices, shot.narration, start, sounds, say, plan)
+        with shot.at("narration").blamed():
+            begin, end = _speak(voices, shot.narration, start, sounds, say, plan)
         frame = 1 / plan.fps  # by which shots are rounded
         if any(begin < other[1] - frame and other[0] < end - frame for other in spoken):
             shot.at("narration").fail("it begins while something else is still spoken or heard")
@@ -100,7 +107,8 @@ def mixed(
         voices += drawn * _ducking(length, spoken)
         is_heard = True
     if story.music is not None:
-        voices += _music(story.music, length, spoken, sounds)
+        with Located(None, "music").blamed():
+            voices += _music(story.music, length, spoken, sounds)
         is_heard = True
     if not is_heard:
         return None
@@ -109,6 +117,17 @@ def mixed(
         say(f"the sound was too loud by a factor of {peak / FULL:.2f}; all of it is made softer")
         voices *= FULL / peak
     return voices
+
+
+def _of_clip(span: Span, plan: Plan, sounds: Sounds) -> Tensor | None:
+    """The sound of the clip that a shot shows; None if it has none, or it shall not be heard."""
+    shot = span.shot
+    if shot.show is None or not shot.hears:
+        return None
+    with shot.at("show").blamed():
+        if not sounds.are_in(shot.show):
+            return None
+        return sounds.read(shot.show, (span.frames + span.tail) / plan.fps)
 
 
 def _drawn(plan: Plan, length: int, heard: Heard) -> Tensor | None:

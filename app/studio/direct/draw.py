@@ -7,18 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from ....data.video import read_clip, to_uint8
 from ....files.atomic import write_whole
-from ....generator.conditions import Canvas
-from ....generator.conditions.base import Say
-from ...decode_apart import decode_apart, sound_apart
-from ...limited_process import Limits
 from ...provenance.writer import Signing
 from ...storyboard.compose import Composer, Watching
 from ...storyboard.plan import Chain, Segment, Span
@@ -27,6 +22,7 @@ from ..gallery import FOLDER_SHOTS
 from ..live import Channel
 from ..pictures import poster
 from .order import StoryOrder
+from .reading import reading_apart
 from .story import poster_path
 
 if TYPE_CHECKING:
@@ -52,9 +48,8 @@ class StoryDrawing:
             generator = maker.models.load(settings.model, settings.adapter, settings.size)
         watching = Watching(order.notes.append, self._drew, self._wrote, order.stop.is_set)
         folder = maker.gallery.folder / FOLDER_SHOTS
-        parse = partial(_parsed, limits=maker.limits)
-        read = partial(sound_apart, limits=maker.limits)
-        self.composer = Composer(story, folder, generator, watching, parse, read)
+        reading = reading_apart(maker.limits)
+        self.composer = Composer(story, folder, generator, watching, reading)
         self.signing = Signing(maker.disclosure, order.notes.append)
         self.shown = 0  # pictures that the pages were sent
 
@@ -168,10 +163,6 @@ class StoryDrawing:
             "notes": order.notes,
         }
         self.gallery.add(record, poster(middle))
-
-
-def _parsed(texts: Mapping[str, str], canvas: Canvas, say: Say, limits: Limits) -> dict[str, Any]:
-    return decode_apart(texts, canvas, limits, say=say)
 
 
 def _chains(span: Span) -> list[Chain]:
