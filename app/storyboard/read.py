@@ -167,9 +167,11 @@ class Reader:
         if kinds == ["say"]:
             return self._drawn(shot, keys, fields)
         if "page" in keys:
+            if "sound" in keys:
+                keys["sound"].fail("a page has no sound; leave this out")
             return dataclasses.replace(shot, page=keys["page"].whole("page", 1, 10_000))
-        hears = "sound" not in keys or keys["sound"].choice("sound", ("on", "off")) == "on"
-        return dataclasses.replace(shot, show=self.find(keys["show"], "show"), hears=hears)
+        show = self.find(keys["show"], "show")
+        return dataclasses.replace(shot, show=show, hears=_hears(keys))
 
     def _drawn(self, shot: Shot, keys: dict[str, Located], fields: Sequence[Field]) -> Shot:
         """A shot with what its sentence and conditions say."""
@@ -189,9 +191,7 @@ class Reader:
                 )
             except ValueError as error:
                 keys[key].fail(str(error).replace(f"{field.name}:", f"{key}:", 1))
-        hears = True
-        if "sound" in keys and "sound" not in [field.name for field in fields]:
-            hears = keys["sound"].choice("sound", ("on", "off")) == "on"
+        is_condition = "sound" in [field.name for field in fields]
         texts = read_values(fields, raw)
         if shot.join.kind == "continue" and Init.name in texts:
             keys[PICTURE].fail("a shot that continues has its beginning already; leave this out")
@@ -202,7 +202,7 @@ class Reader:
             conditions=texts,
             seed=keys["seed"].whole("seed", 0, LARGEST_SEED - 1) if "seed" in keys else None,
             then=_several(keys.get("then"), _beat),
-            hears=hears,
+            hears=is_condition or _hears(keys),
         )
 
     def _sound(self, given: Located, what: str) -> Sound:
@@ -323,13 +323,17 @@ def _pointers(keys: dict[str, Located]) -> tuple[Pointer, ...]:
 
 
 def _inset(given: Located) -> Inset:
-    keys = given.keys("inset", ("say", "box", "at", "for", "seed"))
+    keys = given.keys("inset", ("say", "box", "at", "for", "seed", "sound"))
     say = _words(_needed(given, keys, "inset", "say"), "say")
     left, top, width, height = _needed(given, keys, "inset", "box").numbers("box", 4, 0, 1)
     if not (width and height and left + width <= 1 and top + height <= 1):
         keys["box"].fail("box is left, top, width and height, which must end inside the picture")
     seed = keys["seed"].whole("seed", 0, LARGEST_SEED - 1) if "seed" in keys else None
-    return Inset(say, (left, top, width, height), *_span(keys), seed, given)
+    return Inset(say, (left, top, width, height), *_span(keys), seed, given, _hears(keys))
+
+
+def _hears(keys: dict[str, Located]) -> bool:
+    return "sound" not in keys or keys["sound"].choice("sound", ("on", "off")) == "on"
 
 
 def _check_order(story: Storyboard) -> None:

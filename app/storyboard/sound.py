@@ -5,8 +5,9 @@ Legend: L samples; sounds are float [2, L] in [-1, 1].
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -130,28 +131,47 @@ def _of_clip(span: Span, plan: Plan, sounds: Sounds) -> Tensor | None:
         return sounds.read(shot.show, (span.frames + span.tail) / plan.fps)
 
 
+class _Part(NamedTuple):
+    """What is heard of a chain: from a frame of the video on, so many frames, and the seconds in
+    which it fades out at its end."""
+
+    chain: Chain
+    first: int
+    frames: int
+    fade: float
+
+
+def _parts(plan: Plan) -> Iterator[_Part]:
+    """What is heard of the shots, and of the clips that lie on them, that a model drew."""
+    for span, after in zip(plan.spans, [*plan.spans[1:], None]):
+        if span.chain is not None and span.shot.hears:
+            goes_on = after is not None and after.chain is span.chain
+            fade = 0.0 if goes_on else max(EDGE, span.tail / plan.fps)  # cut off, or blending out
+            yield _Part(span.chain, span.first, span.frames + span.tail, fade)
+        for laid in span.insets:
+            if laid.inset.hears:
+                yield _Part(laid.chain, laid.first, laid.frames, EDGE)
+
+
 def _drawn(plan: Plan, length: int, heard: Heard) -> Tensor | None:
-    """The sound of the shots that a model drew, each where it is seen; None if there is none."""
+    """The sound of what a model drew, each where it is seen; None if there is none."""
     track = torch.zeros(2, length)
     is_heard = False
     chains: dict[int, tuple[Tensor, int] | None] = {}
-    for span, after in zip(plan.spans, [*plan.spans[1:], None]):
-        if span.chain is None or not span.shot.hears:
-            continue
-        if id(span.chain) not in chains:
-            chains[id(span.chain)] = heard(span.chain)
-        sound = chains[id(span.chain)]
+    for part in _parts(plan):
+        if id(part.chain) not in chains:
+            chains[id(part.chain)] = heard(part.chain)
+        sound = chains[id(part.chain)]
         if sound is None:
             continue
         is_heard = True
         (samples, rate) = sound
-        first = round((span.first - span.chain.start) / plan.fps * rate)
-        count = round((span.frames + span.tail) / plan.fps * rate)
+        first = round((part.first - part.chain.start) / plan.fps * rate)
+        count = round(part.frames / plan.fps * rate)
         piece = resample_sound(samples[first : first + count], rate, RATE)
-        if after is None or after.chain is not span.chain:  # it is cut off, or blends out
-            edge = min(len(piece), round(max(EDGE, span.tail / plan.fps) * RATE))
-            piece[len(piece) - edge :] *= torch.linspace(1, 0, edge)
-        _add(track, piece.expand(2, -1), span.first / plan.fps)
+        edge = min(len(piece), round(part.fade * RATE))
+        piece[len(piece) - edge :] *= torch.linspace(1, 0, edge)
+        _add(track, piece.expand(2, -1), part.first / plan.fps)
     return track if is_heard else None
 
 

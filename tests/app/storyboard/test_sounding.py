@@ -10,6 +10,7 @@ from kinetoscope.app.storyboard.compose import Composer
 from kinetoscope.data.video import probe
 from kinetoscope.data.video.sound import read_sound, resample_sound
 from kinetoscope.generator import VideoGenerator
+from PIL import Image
 
 from .conftest import Compose, tone
 
@@ -74,6 +75,36 @@ def test_it_is_softer_while_somebody_speaks(
     assert 0.25 < soft[during].std() / loud[during].std() < 0.45
     later = slice(round(1.5 * RATE), round(1.9 * RATE))
     assert soft[later].std() / loud[later].std() > 0.9
+
+
+def test_a_clip_that_is_laid_on_a_picture_is_heard_while_it_is_seen(
+    composer: Compose, folder: Path, sounding: VideoGenerator, tmp_path: Path
+) -> None:
+    Image.new("RGB", (96, 64)).save(tmp_path / "x.png")
+    tone(tmp_path / "voice.wav", (0.0, 1.4))  # a silent one, to hear the rest
+
+    def told(more: str, whole: str = "") -> torch.Tensor | None:
+        inset = (
+            "{say: a red ball, box: [0.5, 0.5, 0.4, 0.4], at: 1 s, for: 1.084 s"  # 13 frames
+            f"{more}}}"
+        )
+        shots = f"shots:\n- {{show: x.png, for: 3 s, inset: {inset}}}\n"
+        return composed(composer(f"seed: 3\nfps: 12\n{whole}{shots}", folder), tmp_path / "a.mp4")
+
+    drawn = sounding.generate("a red ball", 13, seed=3, sound=True)[1][0]
+    found = told("")
+    assert found is not None
+    assert found[: RATE - 1000].abs().max() < 0.01
+    assert likeness(found[RATE:], drawn) > 0.9
+    assert found[RATE + len(drawn) + 1000 :].abs().max() < 0.01
+    soft = told("", "narration: voice.wav\n")
+    assert soft is not None
+    (during, later) = (
+        slice(round(begin * RATE), round(end * RATE)) for begin, end in ((1.05, 1.35), (1.85, 2.0))
+    )
+    shares = [float(soft[part].std() / found[part].std()) for part in (during, later)]
+    assert 0.25 < shares[0] / shares[1] < 0.45
+    assert told(", sound: off") is None
 
 
 def test_another_rate_is_silent_and_that_is_said(
