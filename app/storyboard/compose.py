@@ -46,7 +46,7 @@ AT_ONCE = 24  # pictures that are handed to the encoder together
 
 @dataclass
 class Watching:
-    """What a caller wants to hear: lines, the pixels of latent frames, how many pictures of the
+    """What a caller wants to hear: lines, latent frames that are drawn, how many pictures of the
     video are written; and whether it wants no more."""
 
     say: Callable[[str], None] = print

@@ -13,6 +13,7 @@ from ...generator.conditions.init import Init
 from ...generator.conditions.text import Text
 from ...generator.sampling.params import SamplingParams
 from ..fields import Field, condition_fields, read_values
+from ..heard import folder_sound_fps
 from ..runs.jobs import LARGEST_SEED
 from .located import Located, from_yaml
 from .schema import (
@@ -65,7 +66,7 @@ def read_file(path: str | Path) -> Storyboard:
             given.fail(f"{what}: '{place}' does not exist; files are looked for beside '{path}'")
         return place
 
-    return Reader(find, fields_of).storyboard(from_yaml(path))
+    return Reader(find, fields_of, rate_of).storyboard(from_yaml(path))
 
 
 def fields_of(model: str) -> Sequence[Field]:
@@ -76,17 +77,31 @@ def fields_of(model: str) -> Sequence[Field]:
     return condition_fields(load_config(find_folder(model, "generator"), DecoderConfig.from_dict))
 
 
+def rate_of(model: str) -> float | None:
+    """Frames per second that a model draws sound for; None if it draws none."""
+    from ...files.model_folder import find_folder
+
+    return folder_sound_fps(find_folder(model, "generator"))
+
+
 class Reader:
     """Turns values into a storyboard.
 
     Args:
         find: the file that a value names.
         fields: of a model; asked once, if anything is drawn.
+        rate: of a model, as `rate_of`: what `model_fps` is where it is not given.
     """
 
-    def __init__(self, find: Find, fields: Fields) -> None:
+    def __init__(
+        self,
+        find: Find,
+        fields: Fields,
+        rate: Callable[[str], float | None] = lambda model: None,
+    ) -> None:
         self.find = find
         self.fields = fields
+        self.rate = rate
 
     def storyboard(self, root: Located) -> Storyboard:
         """ValueError names the place of what is wrong."""
@@ -98,13 +113,15 @@ class Reader:
             table["shots"].fail(f"there may be {MOST_SHOTS} shots; got {len(given)}")
         model = table["model"].text("model") if "model" in table else Storyboard.model
         fields: Sequence[Field] = ()
+        settings = self._settings(table)
         if any(_draws(shot) for shot in given):
             fields = self._fields(table.get("model", root), model)
+            settings.setdefault("model_fps", self.rate(model) or Storyboard.model_fps)
         story = Storyboard(
             tuple(self._shot(shot, fields) for shot in given),
             model=model,
             sampling=_sampling(table.get("sampling")),
-            **self._settings(table),
+            **settings,
         )
         _check_order(story)
         return story

@@ -1,5 +1,6 @@
 """Shots of a model that draws sound are heard."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from kinetoscope.app.provenance.options import Disclosure
 from kinetoscope.app.provenance.writer import Signing
 from kinetoscope.app.storyboard.compose import Composer
+from kinetoscope.app.storyboard.read import read_file
 from kinetoscope.data.video import probe
 from kinetoscope.data.video.sound import read_sound, resample_sound
 from kinetoscope.generator import VideoGenerator
@@ -113,9 +115,22 @@ def test_another_rate_is_silent_and_that_is_said(
     told: list[str] = []
     made = composer("model_fps: 24\nshots:\n- {say: a ball, for: 1 s}\n", folder, say=told.append)
     assert composed(made, tmp_path / "a.mp4") is None
+    assert read_file(tmp_path / "story.yaml").model_fps == 24
     assert told[0] == (
         "the shots are silent: this model draws sound for 12 frames a second, and model_fps is 24"
     )
+
+
+def test_the_rate_is_that_of_the_sound(sounding: VideoGenerator, tmp_path: Path) -> None:
+    folder = tmp_path / "faster"
+    sounding.save_pretrained(folder, half=False)
+    config = folder / "sound" / "config.json"
+    told = json.loads(config.read_text())
+    told["rate"] *= 2
+    config.write_text(json.dumps(told))
+    story = tmp_path / "story.yaml"
+    story.write_text(f"model: {folder}\nshots:\n- {{say: a ball, for: 1 s}}\n")
+    assert read_file(story).model_fps == 24
 
 
 def test_sound_at_another_rate_is_the_same_sound() -> None:
