@@ -3,18 +3,19 @@ becomes tensors, which is all that anybody else opens.
 
     ending = file_ending(content)  # ".png"; None for what is no picture, video or sound
     values = decode_apart({"init": "uploads/0.png"}, Canvas(64, 64, 12, 33, 4), Limits())
+    for picture in pictures_apart("uploads/0.mp4", 24, 12.0, Limits()): ...
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..generator.conditions import CONDITIONS, Canvas
 from ..generator.conditions.base import Say
 from .fields import FILES, parse_values
-from .limited_process import Limits, run_apart
+from .limited_process import Limits, run_apart, stream_apart
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -136,6 +137,29 @@ def sound_apart(
     return samples
 
 
+def pictures_apart(
+    path: str | Path, count: int, fps: float, limits: Limits = Limits()
+) -> Iterator[Tensor]:
+    """The same as `read_pictures`, a few pictures at a time.
+
+    Raises:
+        ValueError: it cannot be read, or not within the limits.
+    """
+    check_media(Path(path))
+    for tensors in stream_apart(_seen, (str(path), count, fps), limits):
+        yield from tensors["pictures"].unbind(1)
+
+
+def has_sound_apart(path: str | Path, limits: Limits = Limits()) -> bool:
+    """The same as `has_sound`.
+
+    Raises:
+        ValueError: it cannot be read, or not within the limits.
+    """
+    check_media(Path(path))
+    return bool(run_apart(_has_sound, (str(path),), limits)["is_heard"])
+
+
 # ---- what the other process does ----
 
 
@@ -163,7 +187,7 @@ def _begun(path: str, say: Say) -> Mapping[str, Tensor]:
             look()
             return {}
         except (OSError, ValueError) as error:
-            errors.append(str(error).replace(path, THE_FILE))
+            errors.append(_nameless(error, path))
     raise ValueError(errors[0])
 
 
@@ -173,4 +197,30 @@ def _heard(path: str, rate: int, seconds: float, stereo: bool, say: Say) -> Mapp
     try:
         return {"samples": read_sound(path, rate, seconds, stereo)}
     except (OSError, ValueError) as error:
-        raise ValueError(str(error).replace(path, THE_FILE)) from error
+        raise ValueError(_nameless(error, path)) from error
+
+
+def _seen(path: str, count: int, fps: float) -> Iterator[Mapping[str, Tensor]]:
+    from .storyboard.given import picture_chunks
+
+    try:
+        for chunk in picture_chunks(Path(path), count, fps):
+            yield {"pictures": chunk}
+    except (OSError, ValueError) as error:
+        raise ValueError(_nameless(error, path)) from error
+
+
+def _has_sound(path: str, say: Say) -> Mapping[str, Tensor]:
+    import torch
+
+    from .storyboard.sound import has_sound
+
+    try:
+        return {"is_heard": torch.tensor(has_sound(Path(path)))}
+    except (OSError, ValueError) as error:
+        raise ValueError(_nameless(error, path)) from error
+
+
+def _nameless(error: Exception, path: str) -> str:
+    """What went wrong, without the place of the file on this machine."""
+    return str(error).replace(f"'{path}'", THE_FILE).replace(path, THE_FILE)

@@ -38,7 +38,7 @@ def main() -> None:
                 page.goto(address)
                 page.wait_for_selector("body[data-open=true]")
                 print(f"{time.monotonic() - begin:.1f} s until the page can be used")
-                page.get_by_role("button", name="Make", exact=True).click()
+                page.locator("#make").get_by_role("button", name="Make", exact=True).click()
                 page.wait_for_selector("#screen canvas[data-frame]")
                 print(f"{time.monotonic() - begin:.1f} s until the first picture")
                 page.wait_for_selector(".card")

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
 from ...files.atomic import write_whole
 from ...training.progress import INTERRUPTED, Progress, duration, gentle_interrupt
 from ..provenance.options import Disclosure, Rules
@@ -17,12 +15,13 @@ from ..provenance.policy import Gate, load_policies
 from ..provenance.writer import Signing
 from ..storyboard.compose import Composer, Watching, load_generator
 from ..storyboard.located import from_json
-from ..storyboard.read import Reader, fields_of, read_file
+from ..storyboard.read import Reader, fields_of, rate_of, read_file
 from ..storyboard.slides.story import SlideOptions, slide_story, story_text
 from ..storyboard.stopped import Stopped
 from ..storyboard.times import shown
 
 if TYPE_CHECKING:
+    from ..heard import Drawn
     from ..storyboard.drawing import Shelf
     from ..storyboard.located import Located
     from ..storyboard.plan import Segment
@@ -94,7 +93,7 @@ def _story(path: Path, options: ComposeOptions) -> Storyboard:
     if options.story_out is not None:
         write_whole(options.story_out, story_text(table, options.story_out.parent))
         _say(f"the storyboard is in {options.story_out}: change it there, and compose that")
-    return Reader(_found, fields_of).storyboard(from_json(table))
+    return Reader(_found, fields_of, rate_of).storyboard(from_json(table))
 
 
 def _found(given: Located, what: str) -> Path:
@@ -124,7 +123,7 @@ class _Shown:
         if missing:
             self.progress = Progress(sum(each.last - each.first for each in missing))
 
-    def drew(self, segment: Segment, pixels: Tensor) -> None:
+    def drew(self, segment: Segment, latent: Drawn) -> None:
         if self.progress is not None:
             self.progress.update(1)
 

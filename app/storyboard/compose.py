@@ -18,23 +18,23 @@ import torch
 from torch import Tensor
 
 from ...data.video import to_uint8
-from ...data.video.sound import read_sound
 from ...data.video.tracks import add_tracks
 from ...files.fingerprint import file_fingerprint
 from ...files.model_folder import WEIGHTS
-from ..fields import FILES, parse_values
+from ..fields import FILES
 from ..heard import is_rate, sound_fps
 from ..provenance.generation import Generation, Ingredient, public_name
 from ..provenance.generation import Shot as ToldShot
 from ..provenance.writer import GeneratedVideoWriter, Signing
-from .drawing import Artist, Parse, Shelf, Watch
+from .drawing import Artist, Shelf, Watch
 from .font import Font
 from .frames import Film, Picture
 from .given import GivenPictures, own_size, plain_video
 from .plan import Chain, Model, Plan, make_plan
+from .reading import Reading
 from .schema import Storyboard
 from .slides.pages import FPS as SLIDES_FPS
-from .sound import RATE, ReadSound, Sounds, mixed
+from .sound import RATE, Sounds, mixed
 from .subtitles import chapters_of, cues_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ AT_ONCE = 24  # pictures that are handed to the encoder together
 
 @dataclass
 class Watching:
-    """What a caller wants to hear: lines, the pixels of latent frames, how many pictures of the
+    """What a caller wants to hear: lines, latent frames that are drawn, how many pictures of the
     video are written; and whether it wants no more."""
 
     say: Callable[[str], None] = print
@@ -63,8 +63,7 @@ class Composer:
         folder: where drawn shots are kept.
         generator: the model, with its policy; None if nothing is drawn.
         watching: who is told.
-        parse: reads what is given beside the sentences.
-        read: reads sounds.
+        reading: reads the files that the storyboard names.
 
     Raises:
         ValueError: a shot that cannot be, or that the policy does not allow.
@@ -76,26 +75,32 @@ class Composer:
         folder: Path,
         generator: GuardedGenerator | None,
         watching: Watching,
-        parse: Parse = parse_values,
-        read: ReadSound = read_sound,
+        reading: Reading = Reading(),
     ) -> None:
         self.story = story
         self.generator = generator
         self.watching = watching
-        self.sounds = Sounds(read)
+        self.reading = reading
+        self.sounds = Sounds(reading.sound, reading.has_sound)
         self.artist: Artist | None = None
         model = None
         if generator is not None:
             shelf = Shelf(folder, generator, self._draws_sound(generator))
             self.artist = Artist(
-                generator, story, shelf, watching.say, watching.drawn, watching.stopped, parse
+                generator,
+                story,
+                shelf,
+                watching.say,
+                watching.drawn,
+                watching.stopped,
+                reading.values,
             )
             model = Model(
                 _key(generator, story, shelf.sound), generator.decoder.config.frames_per_latent
             )
         fps = story.fps or (SLIDES_FPS if story.slides is not None else story.model_fps)
         self.plan: Plan = make_plan(story, fps, self.sounds.seconds, model, self._allowed)
-        self.size = story.size or own_size(story) or self._model_size()
+        self.size = story.size or own_size(story, reading.pictures) or self._model_size()
 
     def _draws_sound(self, generator: GuardedGenerator) -> bool:
         """Whether the shots that are drawn are heard too."""
@@ -176,7 +181,7 @@ class Composer:
     def compose(self, out: Path, signing: Signing) -> str:
         """Write the video; returns a note about its credentials."""
         font = Font(self.story.font)
-        given = GivenPictures(self.story, self.plan.fps, self.size)
+        given = GivenPictures(self.story, self.plan.fps, self.size, self.reading.pictures)
         burns = self.story.captions != "track"
         film = Film(self.plan, self.size, self.decoded, given, font, burns)
         sound = mixed(self.plan, self.sounds, self.watching.say, self.heard)

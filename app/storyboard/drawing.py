@@ -21,7 +21,7 @@ from ...generator.conditions import CONDITIONS, Canvas
 from ...generator.conditions.base import Say
 from ...tokenizer import VideoCodes, frame_count
 from ..fields import parse_values
-from ..heard import codes_of, sound_codes
+from ..heard import Drawn, codes_of, drawn, sound_codes
 from .plan import Chain, Segment
 from .schema import Storyboard
 from .stopped import Stopped
@@ -54,7 +54,7 @@ class Codes(NamedTuple):
 
 
 Parse = Callable[[Mapping[str, str], Canvas, Say], dict[str, Any]]
-Watch = Callable[[Segment, Tensor], None]  # is shown the pixels of a latent frame that was drawn
+Watch = Callable[[Segment, Drawn], None]  # is shown a latent frame that was drawn
 
 
 class Shelf:
@@ -184,22 +184,22 @@ class Artist:
         there = [*before, *([] if begun is None else [begun])]
         past = Codes.joined(there) if there else None
         session, later = self._session(segment, past, values)
-        drawn = [] if begun is None else [begun]
+        parts = [] if begun is None else [begun]
         kept = time.monotonic()
-        for codes, pixels in self._grow(session, later, 0 if past is None else past.latents):
-            drawn.append(codes)
+        for codes, chunk in self._grow(session, later, 0 if past is None else past.latents):
+            parts.append(codes)
             if self.watch is not None:
-                self.watch(segment, pixels)
-            count = segment.first + sum(part.latents for part in drawn)
+                self.watch(segment, drawn(chunk))
+            count = segment.first + sum(part.latents for part in parts)
             if count >= segment.last:
                 break
             stopping = self.stopped()
             if stopping or time.monotonic() - kept > KEEP_EVERY:
-                self.shelf.keep(segment, Codes.joined(drawn), begun=True)
+                self.shelf.keep(segment, Codes.joined(parts), begun=True)
                 kept = time.monotonic()
             if stopping:
                 raise Stopped
-        return Codes.joined(drawn)
+        return Codes.joined(parts)
 
     def _session(
         self, segment: Segment, past: Codes | None, values: dict[str, Any]
@@ -219,8 +219,9 @@ class Artist:
 
     def _grow(
         self, session: VideoSession, later: Mapping[str, Any], skip: int
-    ) -> Iterator[tuple[Codes, Tensor]]:
-        """Codes and pixels of the latent frames that come after those of the past."""
+    ) -> Iterator[tuple[Codes, Any]]:
+        """Codes of the latent frames that come after those of the past, and what the session gave
+        with each."""
         grid = self.generator.decoder.config.grid
         for number, chunk in enumerate(session):
             if number + 1 == skip:
@@ -230,7 +231,5 @@ class Artist:
                 continue
             codes_BG = session.engine.past[-1]
             pictures = self.generator.codebooks.give(codes_BG.unflatten(1, (1, *grid))).cpu()
-            if session.sound:
-                yield Codes(pictures, sound_codes(session).cpu()), chunk[0]
-            else:
-                yield Codes(pictures), chunk
+            sound = sound_codes(session).cpu() if session.sound else None
+            yield Codes(pictures, sound), chunk

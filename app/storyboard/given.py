@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from ...data.video import VideoWriter, clip_rate, iterate_frames, read_clip
+from ...data.video import VideoWriter, iterate_frames, read_clip
 from ...files.image_files import is_image
 from .plan import Span
-from .schema import Storyboard
+from .schema import Shot, Storyboard
 from .slides.pages import Slides
 
 NOT_DRAWN = "put together from given pictures; no model drew any of it"
+AT_ONCE = 4  # pictures of a clip that are held
+ANY_FPS = 12.0  # where only the first picture counts
+
+ReadPictures = Callable[[Path, int, float], Iterator[Tensor]]
+
+
+def picture_chunks(path: Path, count: int, fps: float) -> Iterator[Tensor]:
+    """Pictures of a file, uint8 [3, f, y, x]: the one of a still picture, or the first ones of a
+    clip, a few at a time.
+
+    Args:
+        count: of a clip, at most.
+        fps: at which a clip is read.
+    """
+    if is_still(path):
+        yield read_clip(path, background="black").video[:, :1]
+    else:
+        yield from iterate_frames(path, frames=count, fps=fps, chunk=AT_ONCE)
+
+
+def read_pictures(path: Path, count: int, fps: float) -> Iterator[Tensor]:
+    """The same one by one, uint8 [3, y, x]."""
+    for chunk in picture_chunks(path, count, fps):
+        yield from chunk.unbind(1)
 
 
 class GivenPictures:
@@ -22,11 +45,19 @@ class GivenPictures:
 
     Args:
         size: height and width that a page of the slides fits into.
+        read: as `read_pictures`.
     """
 
-    def __init__(self, story: Storyboard, fps: float, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        story: Storyboard,
+        fps: float,
+        size: tuple[int, int],
+        read: ReadPictures = read_pictures,
+    ) -> None:
         self.fps = fps
         self.size = size
+        self.read = read
         self.slides = None if story.slides is None else Slides(story.slides)
 
     def __call__(self, span: Span) -> Iterator[Tensor]:
@@ -39,15 +70,8 @@ class GivenPictures:
             yield self.slides.picture(shot.page - 1, self.size)
             return
         assert shot.show is not None
-        try:
-            if is_still(shot.show):
-                yield read_clip(shot.show, background="black").video[:, 0]
-                return
-            count = span.frames + span.tail
-            for chunk in iterate_frames(shot.show, frames=count, fps=self.fps, chunk=4):
-                yield from torch.unbind(chunk, dim=1)
-        except ValueError as error:
-            shot.at("show").fail(str(error))
+        with shot.at("show").blamed():
+            yield from self.read(shot.show, span.frames + span.tail, self.fps)
 
 
 def is_still(path: Path) -> bool:
@@ -60,14 +84,22 @@ def plain_video(path: Path, fps: float) -> VideoWriter:
     return VideoWriter(path, fps, {"comment": NOT_DRAWN})
 
 
-def own_size(story: Storyboard) -> tuple[int, int] | None:
+def own_size(story: Storyboard, read: ReadPictures = read_pictures) -> tuple[int, int] | None:
     """Height and width, both even, of the first thing that is shown; None if nothing is."""
     if story.slides is not None:
         with Slides(story.slides) as slides:
             return slides.video_size()
     for shot in story.shots:
         if shot.show is not None:
-            fps = None if is_still(shot.show) else clip_rate(shot.show, 12.0)
-            height, width = read_clip(shot.show, frames=1, fps=fps).video.shape[2:]
+            height, width = _first(shot, read).shape[1:]
             return height + height % 2, width + width % 2
     return None
+
+
+def _first(shot: Shot, read: ReadPictures) -> Tensor:
+    """The first picture of what a shot shows."""
+    assert shot.show is not None
+    with shot.at("show").blamed():
+        for picture in read(shot.show, 1, ANY_FPS):
+            return picture
+    shot.at("show").fail("there is no picture in it")

@@ -6,8 +6,9 @@ a key.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
@@ -31,6 +32,15 @@ class Located:
     def fail(self, message: str) -> NoReturn:
         """ValueError, in one line, that begins with the place."""
         raise ValueError(f"{self.where}: {message}")
+
+    @contextlib.contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Mistakes that are found in this block, such as a file that cannot be read, are said with
+        the place."""
+        try:
+            yield
+        except ValueError as error:
+            self.fail(str(error))
 
     @property
     def kind(self) -> str:

@@ -187,7 +187,8 @@ class _Planner:
             first = shot.length.seconds(self.fps)
         else:
             assert shot.narration is not None
-            first = shot.narration.at + self.seconds(shot.narration.file)
+            with shot.at("narration").blamed():
+                first = shot.narration.at + self.seconds(shot.narration.file)
         return [first, *(beat.length.seconds(self.fps) for beat in shot.then)]
 
     def _draw(self, chain: Chain, number: int, shot: Shot, ends: list[int]) -> None:

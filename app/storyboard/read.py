@@ -13,6 +13,7 @@ from ...generator.conditions.init import Init
 from ...generator.conditions.text import Text
 from ...generator.sampling.params import SamplingParams
 from ..fields import Field, condition_fields, read_values
+from ..heard import folder_sound_fps
 from ..runs.jobs import LARGEST_SEED
 from .located import Located, from_yaml
 from .schema import (
@@ -65,7 +66,7 @@ def read_file(path: str | Path) -> Storyboard:
             given.fail(f"{what}: '{place}' does not exist; files are looked for beside '{path}'")
         return place
 
-    return Reader(find, fields_of).storyboard(from_yaml(path))
+    return Reader(find, fields_of, rate_of).storyboard(from_yaml(path))
 
 
 def fields_of(model: str) -> Sequence[Field]:
@@ -76,17 +77,31 @@ def fields_of(model: str) -> Sequence[Field]:
     return condition_fields(load_config(find_folder(model, "generator"), DecoderConfig.from_dict))
 
 
+def rate_of(model: str) -> float | None:
+    """Frames per second that a model draws sound for; None if it draws none."""
+    from ...files.model_folder import find_folder
+
+    return folder_sound_fps(find_folder(model, "generator"))
+
+
 class Reader:
     """Turns values into a storyboard.
 
     Args:
         find: the file that a value names.
         fields: of a model; asked once, if anything is drawn.
+        rate: of a model, as `rate_of`: what `model_fps` is where it is not given.
     """
 
-    def __init__(self, find: Find, fields: Fields) -> None:
+    def __init__(
+        self,
+        find: Find,
+        fields: Fields,
+        rate: Callable[[str], float | None] = lambda model: None,
+    ) -> None:
         self.find = find
         self.fields = fields
+        self.rate = rate
 
     def storyboard(self, root: Located) -> Storyboard:
         """ValueError names the place of what is wrong."""
@@ -98,13 +113,15 @@ class Reader:
             table["shots"].fail(f"there may be {MOST_SHOTS} shots; got {len(given)}")
         model = table["model"].text("model") if "model" in table else Storyboard.model
         fields: Sequence[Field] = ()
+        settings = self._settings(table)
         if any(_draws(shot) for shot in given):
             fields = self._fields(table.get("model", root), model)
+            settings.setdefault("model_fps", self.rate(model) or Storyboard.model_fps)
         story = Storyboard(
             tuple(self._shot(shot, fields) for shot in given),
             model=model,
             sampling=_sampling(table.get("sampling")),
-            **self._settings(table),
+            **settings,
         )
         _check_order(story)
         return story
@@ -167,9 +184,11 @@ class Reader:
         if kinds == ["say"]:
             return self._drawn(shot, keys, fields)
         if "page" in keys:
+            if "sound" in keys:
+                keys["sound"].fail("a page has no sound; leave this out")
             return dataclasses.replace(shot, page=keys["page"].whole("page", 1, 10_000))
-        hears = "sound" not in keys or keys["sound"].choice("sound", ("on", "off")) == "on"
-        return dataclasses.replace(shot, show=self.find(keys["show"], "show"), hears=hears)
+        show = self.find(keys["show"], "show")
+        return dataclasses.replace(shot, show=show, hears=_hears(keys))
 
     def _drawn(self, shot: Shot, keys: dict[str, Located], fields: Sequence[Field]) -> Shot:
         """A shot with what its sentence and conditions say."""
@@ -189,9 +208,7 @@ class Reader:
                 )
             except ValueError as error:
                 keys[key].fail(str(error).replace(f"{field.name}:", f"{key}:", 1))
-        hears = True
-        if "sound" in keys and "sound" not in [field.name for field in fields]:
-            hears = keys["sound"].choice("sound", ("on", "off")) == "on"
+        is_condition = "sound" in [field.name for field in fields]
         texts = read_values(fields, raw)
         if shot.join.kind == "continue" and Init.name in texts:
             keys[PICTURE].fail("a shot that continues has its beginning already; leave this out")
@@ -202,7 +219,7 @@ class Reader:
             conditions=texts,
             seed=keys["seed"].whole("seed", 0, LARGEST_SEED - 1) if "seed" in keys else None,
             then=_several(keys.get("then"), _beat),
-            hears=hears,
+            hears=is_condition or _hears(keys),
         )
 
     def _sound(self, given: Located, what: str) -> Sound:
@@ -323,13 +340,17 @@ def _pointers(keys: dict[str, Located]) -> tuple[Pointer, ...]:
 
 
 def _inset(given: Located) -> Inset:
-    keys = given.keys("inset", ("say", "box", "at", "for", "seed"))
+    keys = given.keys("inset", ("say", "box", "at", "for", "seed", "sound"))
     say = _words(_needed(given, keys, "inset", "say"), "say")
     left, top, width, height = _needed(given, keys, "inset", "box").numbers("box", 4, 0, 1)
     if not (width and height and left + width <= 1 and top + height <= 1):
         keys["box"].fail("box is left, top, width and height, which must end inside the picture")
     seed = keys["seed"].whole("seed", 0, LARGEST_SEED - 1) if "seed" in keys else None
-    return Inset(say, (left, top, width, height), *_span(keys), seed, given)
+    return Inset(say, (left, top, width, height), *_span(keys), seed, given, _hears(keys))
+
+
+def _hears(keys: dict[str, Located]) -> bool:
+    return "sound" not in keys or keys["sound"].choice("sound", ("on", "off")) == "on"
 
 
 def _check_order(story: Storyboard) -> None:

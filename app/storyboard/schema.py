@@ -80,7 +80,8 @@ class Pointer:
 
 @dataclass(frozen=True)
 class Inset:
-    """A clip of the model's that is laid on a picture, `box` its left, top, width and height."""
+    """A clip of the model's that is laid on a picture, `box` its left, top, width and height;
+    `hears`: its sound is heard, if the model draws some."""
 
     say: str
     box: Box
@@ -88,6 +89,7 @@ class Inset:
     seconds: float | None
     seed: int | None
     where: Located
+    hears: bool = True
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ Legend: L samples; sounds are float [2, L] in [-1, 1].
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,7 +15,8 @@ from torch import Tensor
 from ...data.video import probe
 from ...data.video.sound import read_sound, resample_sound
 from ...files.image_files import is_image
-from .plan import Chain, Plan
+from .located import Located
+from .plan import Chain, Plan, Span
 from .schema import Sound
 
 RATE = 48_000  # samples per second
@@ -30,15 +32,26 @@ ReadSound = Callable[..., Tensor]
 Heard = Callable[[Chain], tuple[Tensor, int] | None]  # samples [L] of a chain, and their rate
 
 
+def has_sound(path: Path) -> bool:
+    """Whether a clip that is shown is also heard."""
+    if path.is_dir() or is_image(path):
+        return False
+    return probe(path).has_audio
+
+
 class Sounds:
     """Reads files of sound and knows how long they are. Errors name the file.
 
     Args:
         read: as `read_sound`.
+        are_in: as `has_sound`.
     """
 
-    def __init__(self, read: ReadSound = read_sound) -> None:
+    def __init__(
+        self, read: ReadSound = read_sound, are_in: Callable[[Path], bool] = has_sound
+    ) -> None:
         self._read = read
+        self.are_in = are_in
         self._seconds: dict[Path, float] = {}
 
     def seconds(self, path: Path) -> float:
@@ -50,13 +63,6 @@ class Sounds:
     def read(self, path: Path, seconds: float) -> Tensor:
         """Its first seconds."""
         return self._read(path, RATE, seconds, stereo=True)
-
-
-def has_sound(path: Path) -> bool:
-    """Whether a clip that is shown is also heard."""
-    if path.is_dir() or is_image(path):
-        return False
-    return probe(path).has_audio
 
 
 def mixed(
@@ -77,20 +83,22 @@ def mixed(
     spoken: list[tuple[float, float]] = []
     is_heard = False
     if story.narration is not None:
-        spoken.append(_speak(voices, story.narration, 0.0, sounds, say, plan))
+        with Located(None, "narration").blamed():
+            spoken.append(_speak(voices, story.narration, 0.0, sounds, say, plan))
         is_heard = True
     for span in plan.spans:
         start = span.first / plan.fps
         shot = span.shot
-        if shot.show is not None and shot.hears and has_sound(shot.show):
-            clip = sounds.read(shot.show, (span.frames + span.tail) / plan.fps)
+        clip = _of_clip(span, plan, sounds)
+        if clip is not None:
             _add(voices, clip, start)
             spoken.append((start, start + clip.shape[1] / RATE))
             is_heard = True
         if shot.narration is None:
             continue
         is_heard = True
-        begin, end = _speak(voices, shot.narration, start, sounds, say, plan)
+        with shot.at("narration").blamed():
+            begin, end = _speak(voices, shot.narration, start, sounds, say, plan)
         frame = 1 / plan.fps  # by which shots are rounded
         if any(begin < other[1] - frame and other[0] < end - frame for other in spoken):
             shot.at("narration").fail("it begins while something else is still spoken or heard")
@@ -100,7 +108,8 @@ def mixed(
         voices += drawn * _ducking(length, spoken)
         is_heard = True
     if story.music is not None:
-        voices += _music(story.music, length, spoken, sounds)
+        with Located(None, "music").blamed():
+            voices += _music(story.music, length, spoken, sounds)
         is_heard = True
     if not is_heard:
         return None
@@ -111,28 +120,58 @@ def mixed(
     return voices
 
 
+def _of_clip(span: Span, plan: Plan, sounds: Sounds) -> Tensor | None:
+    """The sound of the clip that a shot shows; None if it has none, or it shall not be heard."""
+    shot = span.shot
+    if shot.show is None or not shot.hears:
+        return None
+    with shot.at("show").blamed():
+        if not sounds.are_in(shot.show):
+            return None
+        return sounds.read(shot.show, (span.frames + span.tail) / plan.fps)
+
+
+class _Part(NamedTuple):
+    """What is heard of a chain: from a frame of the video on, so many frames, and the seconds in
+    which it fades out at its end."""
+
+    chain: Chain
+    first: int
+    frames: int
+    fade: float
+
+
+def _parts(plan: Plan) -> Iterator[_Part]:
+    """What is heard of the shots, and of the clips that lie on them, that a model drew."""
+    for span, after in zip(plan.spans, [*plan.spans[1:], None]):
+        if span.chain is not None and span.shot.hears:
+            goes_on = after is not None and after.chain is span.chain
+            fade = 0.0 if goes_on else max(EDGE, span.tail / plan.fps)  # cut off, or blending out
+            yield _Part(span.chain, span.first, span.frames + span.tail, fade)
+        for laid in span.insets:
+            if laid.inset.hears:
+                yield _Part(laid.chain, laid.first, laid.frames, EDGE)
+
+
 def _drawn(plan: Plan, length: int, heard: Heard) -> Tensor | None:
-    """The sound of the shots that a model drew, each where it is seen; None if there is none."""
+    """The sound of what a model drew, each where it is seen; None if there is none."""
     track = torch.zeros(2, length)
     is_heard = False
     chains: dict[int, tuple[Tensor, int] | None] = {}
-    for span, after in zip(plan.spans, [*plan.spans[1:], None]):
-        if span.chain is None or not span.shot.hears:
-            continue
-        if id(span.chain) not in chains:
-            chains[id(span.chain)] = heard(span.chain)
-        sound = chains[id(span.chain)]
+    for part in _parts(plan):
+        if id(part.chain) not in chains:
+            chains[id(part.chain)] = heard(part.chain)
+        sound = chains[id(part.chain)]
         if sound is None:
             continue
         is_heard = True
         (samples, rate) = sound
-        first = round((span.first - span.chain.start) / plan.fps * rate)
-        count = round((span.frames + span.tail) / plan.fps * rate)
+        first = round((part.first - part.chain.start) / plan.fps * rate)
+        count = round(part.frames / plan.fps * rate)
         piece = resample_sound(samples[first : first + count], rate, RATE)
-        if after is None or after.chain is not span.chain:  # it is cut off, or blends out
-            edge = min(len(piece), round(max(EDGE, span.tail / plan.fps) * RATE))
-            piece[len(piece) - edge :] *= torch.linspace(1, 0, edge)
-        _add(track, piece.expand(2, -1), span.first / plan.fps)
+        edge = min(len(piece), round(part.fade * RATE))
+        piece[len(piece) - edge :] *= torch.linspace(1, 0, edge)
+        _add(track, piece.expand(2, -1), part.first / plan.fps)
     return track if is_heard else None
 
 

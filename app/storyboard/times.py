@@ -15,7 +15,8 @@ AMOUNT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)")
 SECONDS = ("", "s", "sec", "second", "seconds")
 UNITS = {**dict.fromkeys(SECONDS, 1.0), "ms": 1e-3, "m": 60.0, "min": 60.0}
 FRAMES = ("f", "frame", "frames")
-EXAMPLES = "such as 2.5 s, 1:02.5 or 33 frames"
+EXAMPLES = "such as 2.5 s or 1:02.5"
+OR_FRAMES = "such as 2.5 s, 1:02.5 or 33 frames"
 DEFAULT_JOIN = 0.5  # seconds
 JOINS: tuple[JoinKind, ...] = ("cut", "continue", "fade", "crossfade")
 
@@ -54,7 +55,7 @@ def read_length(given: Located, what: str) -> Length:
         if count % 1 or not 1 <= count <= MOST_FRAMES:
             given.fail(f"{what} must be 1 to {MOST_FRAMES} whole frames; got {text}")
         return Length(count, "frames")
-    return Length(_checked(given, what, text, above_zero=True))
+    return Length(_checked(given, what, text, above_zero=True, examples=OR_FRAMES))
 
 
 def read_seconds(given: Located, what: str, above_zero: bool = False) -> float:
@@ -62,10 +63,12 @@ def read_seconds(given: Located, what: str, above_zero: bool = False) -> float:
     return _checked(given, what, given.text(what).lower(), above_zero)
 
 
-def _checked(given: Located, what: str, text: str, above_zero: bool) -> float:
+def _checked(
+    given: Located, what: str, text: str, above_zero: bool, examples: str = EXAMPLES
+) -> float:
     seconds = seconds_of(text)
     if seconds is None:
-        given.fail(f"{what} must be a time {EXAMPLES}; got '{text}'")
+        given.fail(f"{what} must be a time {examples}; got '{text}'")
     if seconds > LONGEST or (above_zero and seconds <= 0):
         given.fail(f"{what} must be above 0 and at most 24 hours; got '{text}'")
     return seconds

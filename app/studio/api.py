@@ -121,13 +121,13 @@ class StudioVideos:
             raise wrong_field("seed", message)
         check_policy(self.offered.gate, request.prompt, client)
         self._check_files(request, contents, model)
-        settings = self._settings(request, contents, model)
         with self._lock:
             known = self._retries.get(retry_key) if retry_key is not None else None
             if known is not None and (before := self.get(client, known)) is not None:
                 return before
             try:
-                order = self.maker.order(settings)
+                self.maker.make_room(sum(map(len, contents.values())))
+                order = self.maker.order(self._settings(request, contents, model))
             except NoRoom as error:
                 raise ApiError(503, str(error), code="queue_full", retry_after=30) from None
             if retry_key is not None:

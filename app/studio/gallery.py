@@ -219,13 +219,21 @@ class Gallery:
         self.rule = rule
         write_whole(self.folder / SETTINGS, to_json(asdict(rule), indent=1))
 
-    def make_room(self) -> list[str]:
-        """Before something is made: the videos that have gone, if the gallery was full.
+    def make_room(self, more: int = 0) -> list[str]:
+        """Before something is made or given: the videos that have gone, if the gallery was full.
+
+        Args:
+            more: bytes that are about to come.
 
         Raises:
-            ValueError: it is full, and the rule is to stop.
+            ValueError: it is full, and the rule is to stop; or it could never hold so much.
         """
-        limit = self.rule.limit_gb * GIGABYTE
+        limit = self.rule.limit_gb * GIGABYTE - more
+        if limit <= 0:
+            raise ValueError(
+                f"a file of {more / 10**6:.3g} MB is more than the {self.rule.limit_gb:g} GB that "
+                "the gallery may take; raise the limit"
+            )
         if self.bytes_used() < limit:
             return []
         self.empty_bin()

@@ -45,6 +45,7 @@ HEADERS = {
 }
 API = "/v1/"
 OURS = ("", "none", "same-origin")  # values of Sec-Fetch-Site
+ONCE = (b"host", b"origin", b"sec-fetch-site", b"authorization")  # headers that decide
 
 
 class Guard:
@@ -70,6 +71,10 @@ class Guard:
             return
         headers = {key.decode("latin-1"): v.decode("latin-1") for key, v in scope["headers"]}
         send = _with_headers(send)
+        names = [name for name, _ in scope["headers"]]
+        if any(names.count(name) > 1 for name in ONCE):
+            await _answer(scope, send, 400, "a header is given twice")
+            return
         if self._opens_the_page(scope):
             await _answer(scope, send, 303, "", self._signed_in(headers))
             return

@@ -112,8 +112,12 @@ class Maker:
         waiting = sum(not order.ended for order in list(self.orders.values()))
         if waiting >= MOST_WAITING:
             raise NoRoom(f"{waiting} orders wait already; let some of them end first")
+        self.make_room()
+
+    def make_room(self, more: int = 0) -> None:
+        """See that so many bytes more have room in the gallery; `NoRoom` if they have none."""
         try:
-            has_less = self.gallery.make_room()
+            has_less = self.gallery.make_room(more)
         except ValueError as error:
             raise NoRoom(str(error)) from None
         if has_less:

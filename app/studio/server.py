@@ -6,8 +6,10 @@ by the command that started the studio.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Collection, Iterator
@@ -38,6 +40,7 @@ from .settings import LONGEST_NAME, read_settings
 PAGE = Path(__file__).with_name("page")
 MOST_JSON = 1 << 20  # bytes of a request that is no file
 MOST_AT_ONCE = 200  # videos of one listing
+PATIENCE = 60.0  # seconds without a byte of a request that is under way
 
 
 def create_app(
@@ -92,15 +95,29 @@ async def _mistake(request: Request, error: Exception) -> Response:
 
 async def _json(request: Request) -> Any:
     """The body of a request; ValueError if it is no JSON or too long."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_JSON:
-            raise HTTPException(413, f"a request may have {MOST_JSON >> 20} MiB")
+    message = f"a request may have {MOST_JSON >> 20} MiB"
+    body = b"".join([chunk async for chunk in _chunks(request, MOST_JSON, message)])
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
         raise ValueError("the request is no JSON") from None
+
+
+async def _chunks(request: Request, most: int, message: str) -> AsyncIterator[bytes]:
+    """The body of a request of at most so many bytes, as long as it goes on coming."""
+    stream = request.stream().__aiter__()
+    size = 0
+    while True:
+        try:
+            chunk = await asyncio.wait_for(anext(stream), PATIENCE)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise HTTPException(408, "the request stopped in its middle; send it again") from None
+        size += len(chunk)
+        if size > most:
+            raise HTTPException(413, message)
+        yield chunk
 
 
 def _add_page(app: FastAPI) -> None:
@@ -129,14 +146,12 @@ def _add_making(app: FastAPI, maker: Maker, models: Models, gallery: Gallery) ->
     @app.post("/api/files")
     async def upload(request: Request, name: str) -> dict[str, str]:
         """Keep a file that is given to a condition; its name in the gallery is its content's."""
-        size = 0
+        message = f"a file may have {MOST_UPLOADED // 10**6} MB; cut or shrink it"
         with tempfile.TemporaryFile() as held:
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > MOST_UPLOADED:
-                    raise HTTPException(413, f"a file may have {MOST_UPLOADED // 10**6} MB")
+            async for chunk in _chunks(request, MOST_UPLOADED, message):
                 held.write(chunk)
             await run_in_threadpool(_look, held, name, maker.limits)
+            await run_in_threadpool(maker.make_room, held.seek(0, os.SEEK_END))
             held.seek(0)
             parts: Iterator[bytes] = iter(lambda: held.read(1 << 20), b"")
             kept = await run_in_threadpool(gallery.keep, parts, name)

@@ -1,32 +1,31 @@
 """Draw what a storyboard's order asks for, on the thread that draws everything.
 
-Legend: f frames of a latent frame.
+Pages see and hear each shot: what is drawn now, or what was drawn before if one shot is asked for.
+
+Legend: l samples.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from ....data.video import read_clip, to_uint8
+from ....data.video import read_clip
 from ....files.atomic import write_whole
-from ....generator.conditions import Canvas
-from ....generator.conditions.base import Say
-from ...decode_apart import decode_apart, sound_apart
-from ...limited_process import Limits
+from ...heard import Drawn
 from ...provenance.writer import Signing
 from ...storyboard.compose import Composer, Watching
-from ...storyboard.plan import Chain, Segment, Span
+from ...storyboard.plan import Chain, Plan, Segment, Span
 from ...storyboard.stopped import Stopped
 from ..gallery import FOLDER_SHOTS
 from ..live import Channel
 from ..pictures import poster
 from .order import StoryOrder
+from .reading import reading_apart
 from .story import poster_path
 
 if TYPE_CHECKING:
@@ -52,11 +51,11 @@ class StoryDrawing:
             generator = maker.models.load(settings.model, settings.adapter, settings.size)
         watching = Watching(order.notes.append, self._drew, self._wrote, order.stop.is_set)
         folder = maker.gallery.folder / FOLDER_SHOTS
-        parse = partial(_parsed, limits=maker.limits)
-        read = partial(sound_apart, limits=maker.limits)
-        self.composer = Composer(story, folder, generator, watching, parse, read)
+        reading = reading_apart(maker.limits)
+        self.composer = Composer(story, folder, generator, watching, reading)
         self.signing = Signing(maker.disclosure, order.notes.append)
         self.shown = 0  # pictures that the pages were sent
+        self.heard = _heard_segments(self.composer.plan)
 
     def run(self) -> None:
         """Draw; raises Stopped if the order is cancelled."""
@@ -115,24 +114,53 @@ class StoryDrawing:
             pictures = list(self._pictures(chain, chain.segments[-1].shot))
             write_whole(path, poster(pictures[len(pictures) // 2][:, None]))
 
+    def _first_frame(self, chain: Chain, shot: int) -> int:
+        """Of a shot, in its chain."""
+        first = min(segment.first for segment in chain.segments if segment.shot == shot)
+        return 0 if first == 0 else 1 + (first - 1) * self._k
+
     def _pictures(self, chain: Chain, shot: int) -> Iterator[Tensor]:
         """Those of one shot of a chain, uint8 [3, y, x]."""
-        first = min(segment.first for segment in chain.segments if segment.shot == shot)
-        skip = 0 if first == 0 else 1 + (first - 1) * self._k
+        skip = self._first_frame(chain, shot)
         for number, picture in enumerate(self.composer.decoded(chain)):
             if number >= skip:
                 yield picture
 
     def _show(self, chain: Chain, shot: int) -> None:
-        for picture in self._pictures(chain, shot):
+        """Show a shot that was drawn before, with a second of its sound at a time."""
+        samples_l = None
+        if any(s.key in self.heard for s in chain.segments if s.shot == shot):
+            found = self.composer.heard(chain)
+            samples_l = None if found is None else found[0]
+        at_once = round(self.order.settings.fps)
+        skip = self._first_frame(chain, shot)
+        for number, picture in enumerate(self._pictures(chain, shot)):
+            if samples_l is not None and number % at_once == 0:
+                first = (skip + number) * self._samples
+                self._sound(samples_l[first : first + at_once * self._samples])
             self._send(picture)
 
-    def _drew(self, segment: Segment, pixels_13fYX: Tensor) -> None:
+    def _drew(self, segment: Segment, latent: Drawn) -> None:
         """A latent frame has been drawn."""
-        for picture in to_uint8(pixels_13fYX[0]).cpu().unbind(1):
+        if latent.samples is not None and segment.key in self.heard:
+            self._sound(latent.samples[0])
+        for picture in latent.pixels[0].unbind(1):
             self._send(picture)
         self.order.done = min(self.order.frames, self.order.done + self._k)
         self.tell()
+
+    @property
+    def _samples(self) -> int:
+        """Of a frame."""
+        assert self.composer.generator is not None
+        return self.composer.generator.samples_per_frame
+
+    def _sound(self, samples_l: Tensor) -> None:
+        """Send what is heard from the next picture on."""
+        assert self.composer.generator is not None
+        first = self.shown * self._samples
+        heard = samples_l[:, None].numpy()
+        self.channel.sound(self.order.number, first, heard, self.composer.generator.sound_rate)
 
     def _send(self, picture_3yx: Tensor) -> None:
         pixels = picture_3yx.permute(1, 2, 0).numpy()
@@ -170,8 +198,16 @@ class StoryDrawing:
         self.gallery.add(record, poster(middle))
 
 
-def _parsed(texts: Mapping[str, str], canvas: Canvas, say: Say, limits: Limits) -> dict[str, Any]:
-    return decode_apart(texts, canvas, limits, say=say)
+def _heard_segments(plan: Plan) -> set[str]:
+    """The hashes of what is heard, if the model draws sound."""
+    heard = set()
+    for span in plan.spans:
+        own = [] if span.chain is None or not span.shot.hears else span.chain.segments
+        heard.update(segment.key for segment in own if segment.shot == span.number)
+        for laid in span.insets:
+            if laid.inset.hears:
+                heard.update(segment.key for segment in laid.chain.segments)
+    return heard
 
 
 def _chains(span: Span) -> list[Chain]:

@@ -65,7 +65,7 @@ def read_story(raw: Any, models: Models, gallery: Gallery) -> Storyboard:
     located = from_json(raw)
     if isinstance(raw, Mapping) and isinstance(raw.get("model"), str):
         models.check(raw["model"], None)
-    return Reader(find, models.fields).storyboard(located)
+    return Reader(find, models.fields, models.sound_fps).storyboard(located)
 
 
 def poster_path(gallery: Gallery, piece: str) -> Path:

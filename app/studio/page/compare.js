@@ -49,6 +49,7 @@ export function makeCompare() {
 
   function follow() {
     const [first, second] = films;
+    if (!second) return; // it was closed, and one more event of its videos comes
     if (Math.abs(first.currentTime - second.currentTime) > DRIFT) {
       second.currentTime = Math.min(first.currentTime, second.duration || 0);
     }
@@ -67,7 +68,7 @@ export function makeCompare() {
     by("both").textContent = "Play";
   }
 
-  by("both").addEventListener("click", () => (films[0].paused ? play() : pause()));
+  by("both").addEventListener("click", () => (films[0]?.paused ? play() : pause()));
   range.addEventListener("input", () => {
     pause();
     for (const film of films) film.currentTime = (range.value / 1000) * (film.duration || 0);

@@ -101,6 +101,14 @@ shots:
             "sampling: {temperature: -1}\nshots:\n  - say: a\n    for: 1\n",
             "line 1: temperature must be 0 (the likeliest code) or more; got -1",
         ),
+        (
+            "shots:\n  - say: a\n    for: 1\n    caption: {text: b, for: 9 frames}\n",
+            "line 4: for must be a time such as 2.5 s or 1:02.5; got '9 frames'",
+        ),
+        (
+            "slides: story.yaml\nshots:\n  - page: 1\n    for: 1\n    sound: off\n",
+            "line 5: a page has no sound; leave this out",
+        ),
         ("model: nowhere-9\nshots:\n  - say: a\n    for: 1\n", "line 1: "),
         ("shots: &a\n  - *a\n", "line 1: "),
     ],

@@ -1,5 +1,6 @@
 """Shots of a model that draws sound are heard."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,11 @@ import torch
 from kinetoscope.app.provenance.options import Disclosure
 from kinetoscope.app.provenance.writer import Signing
 from kinetoscope.app.storyboard.compose import Composer
+from kinetoscope.app.storyboard.read import read_file
 from kinetoscope.data.video import probe
 from kinetoscope.data.video.sound import read_sound, resample_sound
 from kinetoscope.generator import VideoGenerator
+from PIL import Image
 
 from .conftest import Compose, tone
 
@@ -76,15 +79,58 @@ def test_it_is_softer_while_somebody_speaks(
     assert soft[later].std() / loud[later].std() > 0.9
 
 
+def test_a_clip_that_is_laid_on_a_picture_is_heard_while_it_is_seen(
+    composer: Compose, folder: Path, sounding: VideoGenerator, tmp_path: Path
+) -> None:
+    Image.new("RGB", (96, 64)).save(tmp_path / "x.png")
+    tone(tmp_path / "voice.wav", (0.0, 1.4))  # a silent one, to hear the rest
+
+    def told(more: str, whole: str = "") -> torch.Tensor | None:
+        inset = (
+            "{say: a red ball, box: [0.5, 0.5, 0.4, 0.4], at: 1 s, for: 1.084 s"  # 13 frames
+            f"{more}}}"
+        )
+        shots = f"shots:\n- {{show: x.png, for: 3 s, inset: {inset}}}\n"
+        return composed(composer(f"seed: 3\nfps: 12\n{whole}{shots}", folder), tmp_path / "a.mp4")
+
+    drawn = sounding.generate("a red ball", 13, seed=3, sound=True)[1][0]
+    found = told("")
+    assert found is not None
+    assert found[: RATE - 1000].abs().max() < 0.01
+    assert likeness(found[RATE:], drawn) > 0.9
+    assert found[RATE + len(drawn) + 1000 :].abs().max() < 0.01
+    soft = told("", "narration: voice.wav\n")
+    assert soft is not None
+    (during, later) = (
+        slice(round(begin * RATE), round(end * RATE)) for begin, end in ((1.05, 1.35), (1.85, 2.0))
+    )
+    shares = [float(soft[part].std() / found[part].std()) for part in (during, later)]
+    assert 0.25 < shares[0] / shares[1] < 0.45
+    assert told(", sound: off") is None
+
+
 def test_another_rate_is_silent_and_that_is_said(
     composer: Compose, folder: Path, tmp_path: Path
 ) -> None:
     told: list[str] = []
     made = composer("model_fps: 24\nshots:\n- {say: a ball, for: 1 s}\n", folder, say=told.append)
     assert composed(made, tmp_path / "a.mp4") is None
+    assert read_file(tmp_path / "story.yaml").model_fps == 24
     assert told[0] == (
         "the shots are silent: this model draws sound for 12 frames a second, and model_fps is 24"
     )
+
+
+def test_the_rate_is_that_of_the_sound(sounding: VideoGenerator, tmp_path: Path) -> None:
+    folder = tmp_path / "faster"
+    sounding.save_pretrained(folder, half=False)
+    config = folder / "sound" / "config.json"
+    told = json.loads(config.read_text())
+    told["rate"] *= 2
+    config.write_text(json.dumps(told))
+    story = tmp_path / "story.yaml"
+    story.write_text(f"model: {folder}\nshots:\n- {{say: a ball, for: 1 s}}\n")
+    assert read_file(story).model_fps == 24
 
 
 def test_sound_at_another_rate_is_the_same_sound() -> None:

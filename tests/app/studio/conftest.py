@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +71,15 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 class Served:
     """A studio that listens on a port, for a browser."""
 
-    def __init__(self, folder: Path, *models: str) -> None:
+    def __init__(self, folder: Path, *models: str, adapters: Sequence[str] = ()) -> None:
         import uvicorn
 
         self.channel = Channel()
         self.gallery = Gallery(folder)
         self.place: Place = listen(None, None)
-        app = create_app(self.gallery, Models(models), self.place.hosts, channel=self.channel)
+        app = create_app(
+            self.gallery, Models(models, adapters), self.place.hosts, channel=self.channel
+        )
         self.server = uvicorn.Server(
             uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
         )

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from kinetoscope.generator import VideoGenerator
 
 from .conftest import PHONE, WIDE, Open, Served
 
@@ -154,3 +155,22 @@ def test_a_storyboard_with_sound_and_words_is_opened_from_its_video(
     assert shot(page, 1).get_by_label("Caption").input_value() == "one ball"
     assert shot(page, 1).get_by_label("Camera").input_value() == "pans left"
     assert shot(page, 1).get_by_text("talk.wav").is_visible()
+
+
+def test_a_shot_is_heard_while_it_is_drawn(
+    open_page: Open, sounding: VideoGenerator, tmp_path: Any
+) -> None:
+    sounding.save_pretrained(tmp_path / "sounding", half=False)
+    studio = Served(tmp_path / "gallery", str(tmp_path / "sounding"))
+    try:
+        page = open_page(studio.address)
+        begin(page)
+        assert shot(page, 1).get_by_label("Sound", exact=True).input_value() == ""
+        write(page, 1, "a red ball", "49 frames")
+        assert not page.locator("#sound").is_visible()
+        shot(page, 1).get_by_role("button", name="Draw this shot").click()
+        page.get_by_role("button", name="Sound on").click()
+        page.wait_for_function("() => document.getElementById('sound').dataset.played > 24_000")
+        is_drawn(page, 1)
+    finally:
+        studio.end()

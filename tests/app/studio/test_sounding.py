@@ -34,6 +34,20 @@ def heard(path: Path, drawn: Tensor) -> None:
     assert likeness > 0.9
 
 
+def sent_sound(studio: Studio, order: int, frames: int) -> Tensor:
+    """What the pages were sent of so many frames of an order, silence where nothing came."""
+    channel = studio.client.app.state.maker.channel  # type: ignore[attr-defined]
+    found = torch.zeros(frames * 2000)
+    for message in channel.sounds:
+        (number, rate, channels, first) = struct.unpack(">IIBI", message.content[5:18])
+        assert (rate, channels) == (24_000, 1)
+        if number == order:
+            samples = torch.from_numpy(np.frombuffer(message.content[18:], "<i2") / 32767)
+            assert not found[first : first + len(samples)].any()  # none comes twice
+            found[first : first + len(samples)] = samples
+    return found
+
+
 def test_the_video_and_the_page_have_the_sound_that_python_draws(
     studio: Studio, sounding: VideoGenerator
 ) -> None:
@@ -43,15 +57,8 @@ def test_the_video_and_the_page_have_the_sound_that_python_draws(
     for video, drawn in zip(order["videos"], sounds):
         assert probe(studio.gallery.path(video)).has_audio
         heard(studio.gallery.path(video), drawn)
-    channel = studio.client.app.state.maker.channel  # type: ignore[attr-defined]
-    sent = b""
-    for message in channel.sounds:
-        (number, rate, channels, first) = struct.unpack(">IIBI", message.content[5:18])
-        assert (number, rate, channels) == (order["order"], 24_000, 1)
-        assert first == len(sent) // 2
-        sent += message.content[18:]
-    found = torch.from_numpy(np.frombuffer(sent, "<i2") / 32767)
-    assert found.shape == sounds[0].shape and (found - sounds[0]).abs().max() < 1e-3
+    found = sent_sound(studio, order["order"], 7)
+    assert (found - sounds[0]).abs().max() < 1e-3
 
 
 def test_what_goes_on_sounds_as_a_longer_video_would_have(
@@ -102,3 +109,32 @@ def test_a_page_knows_which_models_draw_sound(studio: Studio) -> None:
         for model in ("sounding", "physics-64")
     }
     assert told == {"sounding": True, "physics-64": False}
+
+
+def test_shots_are_heard_while_they_are_drawn(studio: Studio, sounding: VideoGenerator) -> None:
+    ball = BALL["prompt"]
+    story = {
+        "model": "sounding",
+        "seed": 3,
+        "shots": [
+            {"say": ball, "for": "9 frames", "sound": "off"},
+            {"say": ball, "for": "9 frames", "seed": 4},
+            {"say": ball, "for": "8 frames", "seed": 4, "join": "continue"},
+        ],
+    }
+
+    def heard_of(**more: Any) -> Tensor:
+        answer = studio.client.post("/api/story/orders", json={"story": story, **more})
+        assert answer.status_code == 201, answer.text
+        order = studio.wait(answer.json()["order"])
+        assert order["error"] == ""
+        return sent_sound(studio, order["order"], 26)
+
+    drawn = sounding.generate(ball, 17, seed=4, sound=True)[1][0]
+    whole = heard_of()
+    assert not whole[: 9 * 2000].any()
+    assert (whole[9 * 2000 :] - drawn).abs().max() < 1e-3
+    again = heard_of(only=3)  # it is there already, and is seen and heard again
+    assert (again[: 8 * 2000] - drawn[9 * 2000 :]).abs().max() < 1e-3
+    assert not again[8 * 2000 :].any()
+    assert not heard_of(only=1).any()

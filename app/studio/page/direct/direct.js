@@ -94,7 +94,7 @@ export async function makeDirect() {
   // ---- shots ----
 
   function shotOf(value) {
-    const shot = makeShot(value, about.fields, {
+    const shot = makeShot(value, about, {
       change: changed,
       draw: () => order({ only: shots.indexOf(shot) + 1 }),
       redo: () => {

@@ -49,14 +49,23 @@ function joinControl() {
   };
 }
 
+const SOUND = {
+  name: "sound",
+  kind: "choice",
+  choices: ["off"],
+  none: "on",
+  help: "whether what the model draws is heard in this shot",
+};
+
 // What a shot may have besides its sentence: [key, field].
-function further(fields) {
+function further({ fields, sound }) {
   const conditions = fields.filter(({ name }) => !["prompt", "init"].includes(name));
   const init = fields.find(({ name }) => name === "init");
   return [
     ["camera", { name: "camera", kind: "sentence", help: "how the camera moves, such as pans left" }],
     ...(init ? [["picture", { ...init, label: "Picture", help: "what the shot begins with" }]] : []),
     ...conditions.map((field) => [field.name, field]),
+    ...(sound && !fields.some(({ name }) => name === "sound") ? [["sound", SOUND]] : []),
     ["title", { name: "title", kind: "sentence", help: "large letters over the shot" }],
     ["caption", { name: "caption", kind: "sentence", help: "a line at the bottom" }],
     [
@@ -72,7 +81,8 @@ function further(fields) {
 }
 
 // `on` is called: change(), draw(), redo(), move(step), remove(), copy().
-export function makeShot(value, fields, on) {
+// `about` is what the studio says of the model.
+export function makeShot(value, about, on) {
   const says = control({
     name: "say",
     label: "Sentence",
@@ -94,7 +104,7 @@ export function makeShot(value, fields, on) {
   length.input.replaceWith(time);
   length.element.querySelector(".help").textContent = "seconds, or such as 33 frames";
   const join = joinControl();
-  const others = new Map(further(fields).map(([key, field]) => [key, control(field)]));
+  const others = new Map(further(about).map(([key, field]) => [key, control(field)]));
   let kept = {}; // keys that this page has no control for, such as `then` of a file
   let piece = null;
   let version = 0; // counts changes
