@@ -20,7 +20,7 @@ test-all: lint types  ## the same with the slow tests
 	$(BIN)/python -m pytest -q --durations=15 -m "not gpu"
 
 soak: $(VENV)/.developing  ## damaged files, kills and full disks by the thousand; takes hours
-	KINETOSCOPE_SOAK=1 $(BIN)/python -m pytest -q --durations=15 -m soak
+	KINETOSCOPE_SOAK=1 $(BIN)/python -m pytest -q --durations=15 -m soak $(TESTS)
 
 lint: $(VENV)/.developing
 	$(BIN)/ruff check .

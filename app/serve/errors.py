@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-KINDS = {
-    400: "invalid_request_error",
+KINDS = {  # what is not here is an invalid_request_error, or from 500 on a server_error
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
     408: "timeout_error",
     409: "conflict_error",
-    413: "invalid_request_error",
-    421: "invalid_request_error",
     429: "rate_limit_error",
     503: "overloaded_error",
 }
@@ -45,7 +42,8 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
     def body(self) -> dict[str, Any]:
-        kind = KINDS.get(self.status, "server_error")
+        others = "server_error" if self.status >= 500 else "invalid_request_error"
+        kind = KINDS.get(self.status, others)
         told = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
         return {"error": told}
 

@@ -1,8 +1,9 @@
 """What a request asks for: read, checked, and kept with the video.
 
 Names are those of OpenAI's clients (`prompt`, `model`, `seconds`, `size`, `input_reference`), our
-own (`frames`, `fps`, `seed`, the settings of sampling) and those of the model's conditions. The
-settings of sampling come from `SamplingParams`, the conditions from their classes.
+own (`frames`, `fps`, `seed`, the settings of sampling), those of the model's conditions, and some
+of other servers. The settings of sampling come from `SamplingParams`, the conditions from their
+classes.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from ...generator.sampling.params import SamplingParams
 from ..fields import read_values
 from ..heard import is_rate
 from .errors import ApiError, wrong_field
+from .other_servers import ALIASES, REFERENCES, in_our_words, other_fields, unknown_field
 from .served_model import ServedModel
 
 FRAMES = 33
 RATE = 12.0
 LONGEST_PROMPT = 2000
 REFERENCE = "input_reference"  # OpenAI's name of the picture or clip that a video goes on from
-ALIASES = {"num_frames": "frames", "guidance_scale": "guidance"}  # of other servers
 SAMPLING = tuple(each.name for each in fields(SamplingParams))
 
 
@@ -92,7 +93,9 @@ def request_schema(model: ServedModel) -> type[BaseModel]:
         kind = str | dict[str, str] if each.is_file else str | int | float | list[float]
         known.setdefault(each.name, (kind | None, _optional(each.help)))
     for name, ours in ALIASES.items():
-        known[name] = (known[ours][0], _optional(f"another name of {ours}"))
+        if ours in known:
+            known[name] = (known[ours][0], _optional(f"another name of {ours}"))
+    known = other_fields() | known
     return create_model("CreateVideo", __config__=ConfigDict(extra="forbid"), **known)
 
 
@@ -109,11 +112,7 @@ def read_request(
         ApiError: 400, naming the field.
     """
     given = _typed(raw, schema)
-    for alias, name in ALIASES.items():
-        if alias in given and name in given:
-            raise wrong_field(alias, f"give {name} or {alias}, not both")
-        if alias in given:
-            given[name] = given.pop(alias)
+    in_our_words(given, model.sound_fps is not None)
     if given.pop("model", None) not in (None, model.name):
         message = f"this server draws with '{model.name}' only"
         raise ApiError(404, message, "model", "model_not_found")
@@ -160,8 +159,7 @@ def _typed(raw: Mapping[str, Any], schema: type[BaseModel]) -> dict[str, Any]:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
-            message = f"there is no field '{name[:100]}'; see /docs for those that there are"
-            raise ApiError(400, message, name[:100], "unknown_field") from None
+            raise unknown_field(name) from None
         raise wrong_field(name, f"{name}: {first['msg']}") from None
     return {name: value for name, value in read.model_dump().items() if value is not None}
 
@@ -234,4 +232,4 @@ def _texts(given: dict[str, Any], files: Mapping[str, str], model: ServedModel) 
 
 def condition_of(name: str) -> str:
     """The condition that a file of this name is for."""
-    return Init.name if name == REFERENCE else name
+    return Init.name if name in REFERENCES else name

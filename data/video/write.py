@@ -221,8 +221,11 @@ class _Video:
         self.container.close()
 
     def close(self) -> None:
+        """Give the encoder's memory back now: the writer may be in a cycle of references, which
+        the garbage collector finds late."""
         with contextlib.suppress(av.FFmpegError):
             self.container.close()
+        del self.container, self.stream, self.sound
 
 
 class _Pictures:

@@ -10,6 +10,11 @@ from starlette.exceptions import HTTPException
 from ..errors import ApiError, wrong_field
 from ..logs import log
 
+WAYS_OUT = {
+    404: "there is no such address; see /docs for those that there are",
+    405: "this address does not take this method; see /docs for those that it takes",
+}
+
 
 def add_errors(app: FastAPI) -> None:
     """All errors in one shape."""
@@ -29,7 +34,7 @@ def add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
-        return answer(ApiError(error.status_code, str(error.detail)))
+        return answer(ApiError(error.status_code, WAYS_OUT.get(error.status_code, error.detail)))
 
     @app.exception_handler(Exception)
     async def broken(_: Request, error: Exception) -> JSONResponse:

@@ -23,7 +23,8 @@ from ...decode_apart import KNOWN, decode_apart, file_ending
 from ...fields import Field
 from ...limited_process import Limits
 from ..errors import ApiError, wrong_field
-from ..request import REFERENCE, condition_of
+from ..other_servers import REFERENCES, from_json, unfolded
+from ..request import condition_of
 
 VALUES = "values.safetensors"
 DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w=.+-]*)*;base64,")
@@ -89,12 +90,21 @@ def take_files(
     Raises:
         ApiError: 400.
     """
-    rest = dict(raw)
-    contents = {condition_of(name): content for name, content in files.items()}
+    rest = unfolded(raw)
+    contents: dict[str, bytes] = {}
+
+    def take(name: str, content: bytes) -> None:
+        if condition_of(name) in contents:
+            raise wrong_field(name, f"{name}: it is given twice; send one file for it")
+        contents[condition_of(name)] = content
+
+    for name, content in files.items():
+        take(name, content)
     for field in fields:
-        for name in {field.name, *([REFERENCE] if field.name == Init.name else [])}:
-            if field.is_file and name in rest:
-                contents[field.name] = from_data_url(name, rest.pop(name))
+        for name in (field.name, *(REFERENCES if field.name == Init.name else ())):
+            given = rest.pop(name, None) if field.is_file else None
+            if given is not None:
+                take(name, from_data_url(name, given))
     takes = {field.name for field in fields if field.is_file}
     for name in contents:
         if name not in takes:
@@ -104,13 +114,14 @@ def take_files(
 
 
 def from_data_url(name: str, given: Any) -> bytes:
-    """The content of a field of JSON: a data: URL, or OpenAI's {"image_url": one}.
+    """The content of a field: a data: URL, or OpenAI's {"image_url": one}.
 
     Raises:
         ApiError: 400. Nothing is fetched from other addresses.
     """
+    given = from_json(given)
     if isinstance(given, Mapping):
-        given = given.get("image_url")
+        given = given.get("image_url", given.get("video_url"))
     start = DATA_URL.match(given[:200]) if isinstance(given, str) else None
     if start is None:
         message = f"{name}: send a file of a form, or a URL such as data:image/png;base64,…"

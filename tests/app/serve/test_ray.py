@@ -17,7 +17,7 @@ from kinetoscope.app.serve.store.database import Database
 from kinetoscope.app.serve.store.queue import VideoQueue
 
 from .conftest import free_port
-from .test_kills import check_delivered, wait_for_all
+from .load.crowd import check_delivered, wait_for_all
 
 HERE = "127.0.0.1"
 

@@ -28,6 +28,7 @@ Numbers = Callable[[Tensor], list[int]]
 Picture = Callable[[int], Tensor]
 NAMES = ["a.mp4", "a.mov", "a.mkv", "a.webm", "a.gif", "a.webp", "frames/%03d.png"]
 VIDEOS = NAMES[:4]
+STATM = Path("/proc/self/statm")
 
 
 @pytest.fixture
@@ -191,6 +192,28 @@ def test_a_file_in_the_way_is_replaced_as_a_whole(tmp_path: Path, film: Tensor) 
         assert path.read_text() == "the old one"
     assert probe(path).frames == 30
     assert os.listdir(tmp_path) == ["a.webm"]
+
+
+@pytest.mark.skipif(not STATM.exists(), reason="memory is read as Linux tells it")
+def test_an_encoder_does_not_outlive_its_video(tmp_path: Path) -> None:
+    """A writer may be in a cycle of references, which Python finds late, and an encoder holds the
+    memory of dozens of frames."""
+    black = torch.zeros(3, 1, 256, 256, dtype=torch.uint8)
+    writers = []
+    begin = 0
+    for number in range(24):
+        writer = VideoWriter(tmp_path / f"{number}.mp4", 12)
+        with writer:
+            writer.write(black)
+        writers.append(writer)
+        if number == 3:
+            begin = memory()
+    assert memory() - begin < 32e6
+
+
+def memory() -> int:
+    """Bytes that this process holds."""
+    return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.parametrize("name", NAMES)
