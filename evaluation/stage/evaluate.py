@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...data.worlds.stage.judge.pixels import PixelJudge
@@ -10,24 +11,58 @@ from ...data.worlds.stage.judge.sound import SoundJudge
 from ...data.worlds.stage.scene import STYLES, StageConfig
 from ...files.model_folder import find_folder
 from ...generator.pipeline import VideoGenerator
+from ...generator.sampling.params import SamplingParams
 from ...tokenizer import VideoTokenizer
 from ...tokenizer.sound import SoundTokenizer
-from .round_trip import ORDER, RoundTrip
-from .rows import Measure, Progress, format_row, measure_row
+from . import colour_names, minute, sizes, strength
+from .asked import ByHand, OfScenes
+from .colour_names import ColourNames, OfColours
+from .cuts import Cuts
+from .minute import Minute
+from .obedience import ORDER, Obedience
+from .round_trip import SEED, RoundTrip
+from .rows import Measure, Progress, Summary, format_row, measure_row
+from .sizes import Sizes
 from .sound_trip import SoundTrip
+from .strength import OfSpeeds, Strength
 from .words import Words
 
+ONE = StageConfig(max_objects=1, hold_out=True, then=0.0)
+WEATHER = StageConfig(styles=("shaded",), weathers=("rain", "snow", "fog"), places=("open",))
+LOOKS = StageConfig(styles=STYLES[1:], weathers=("clear",))
 WORLDS = {
+    "round-trip-of-1-object": StageConfig(max_objects=1),
     "round-trip": StageConfig(max_objects=2),
     "round-trip-of-3-and-4-objects": StageConfig(min_objects=3, max_objects=4),
-    "round-trip-of-weather": StageConfig(
-        styles=("shaded",), weathers=("rain", "snow", "fog"), places=("open",)
-    ),
-    "round-trip-of-styles": StageConfig(styles=STYLES[1:], weathers=("clear",)),
+    "round-trip-of-weather": WEATHER,
+    "round-trip-of-styles": LOOKS,
 }
 SOUND = "sound"
 WORDS = {"words-of-pictures": 1, "words-of-clips": 33}  # by the frames of a clip
-ROWS = (*WORLDS, SOUND, *WORDS)
+TEXT = {
+    "text-of-1-object": ONE,
+    "text-of-2-objects": StageConfig(min_objects=2, max_objects=2, hold_out=True),
+    "text-of-3-and-4-objects": StageConfig(min_objects=3, max_objects=4, hold_out=True),
+    "weather": replace(WEATHER, max_objects=1, hold_out=True, then=0.0),
+    "styles": replace(LOOKS, max_objects=1, hold_out=True, then=0.0),
+    "held-out-looks": StageConfig(max_objects=1, only_held_out=True, then=0.0),
+    "camera": replace(ONE, moving_camera=1.0),
+    "then": replace(ONE, moving_objects=1.0, then=1.0),
+}
+BY_HAND = {"sentences-of-1-object": 1, "sentences": 4}  # by the most objects of a sentence
+OTHERS = ("strength", "colour-names", "cuts", "minute", "sizes")
+ROWS = (*WORLDS, SOUND, *WORDS, *TEXT, *BY_HAND, *OTHERS)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What measures a row, all that its numbers depend on, what is made of its numbers, and what
+    draws the clips that failed, if anything does."""
+
+    measure: Measure
+    settings: dict[str, str | int]
+    summary: Summary | None = None
+    failures: Callable[[Progress, Path], int] | None = None
 
 
 def evaluate(
@@ -37,10 +72,11 @@ def evaluate(
     size: int = 128,
     seed: int = 0,
     out: str = "outputs/evaluation",
+    params: SamplingParams = SamplingParams(),
 ) -> dict[str, Progress]:
     """Measure and print the rows of a model of the stage, one after another.
 
-    Args: those of `kinetoscope evaluate`.
+    Args: those of `kinetoscope evaluate`; params: how clips are drawn.
 
     Raises:
         ValueError: an unknown row, or a model that cannot be used.
@@ -52,31 +88,68 @@ def evaluate(
     folder = Path(out) / Path(model).name
     report = {}
     for name in names:
-        measure, settings = _measure(name, model, size, seed)
-        progress = measure_row(name, folder, settings, clips, measure)
-        print(format_row(name, progress, ORDER), flush=True)
-        if isinstance(measure, RoundTrip):
+        row = _row(name, model, size, seed, params)
+        progress = measure_row(name, folder, row.settings, clips, row.measure)
+        print(format_row(name, progress, ORDER, row.summary), flush=True)
+        if row.failures is not None:
             sheet = folder / f"{name}-failures.png"
-            if measure.failures(progress, sheet):
+            if row.failures(progress, sheet):
                 print(f"\nclips that failed: {sheet}")
         print()
         report[name] = progress
     return report
 
 
-def _measure(name: str, model: str, size: int, seed: int) -> tuple[Measure, dict[str, str | int]]:
-    """What measures a row, and all that its numbers depend on."""
+def _row(name: str, model: str, size: int, seed: int, params: SamplingParams) -> Row:
     if name == SOUND:
         hearing = sound_tokenizer(model)
         settings: dict[str, str | int] = {"model": hearing.id if hearing else "none", "seed": seed}
-        return SoundTrip(SoundJudge.from_pretrained(), hearing, seed), settings
+        return Row(SoundTrip(SoundJudge.from_pretrained(), hearing, seed), settings)
+    if name in WORLDS:
+        tokenizer = VideoTokenizer.from_pretrained(model)
+        trip = RoundTrip(PixelJudge.from_pretrained(), tokenizer, WORLDS[name], size, seed)
+        settings = {"model": tokenizer.id, "size": size, "seed": seed}
+        return Row(trip, settings, failures=trip.failures)
+    generator = VideoGenerator.from_pretrained(model)
+    settings = {"model": generator.id, "size": size, "seed": seed}
     if name in WORDS:
-        generator = VideoGenerator.from_pretrained(model)
-        settings = {"model": generator.id, "size": size, "seed": seed}
-        return Words(generator, WORDS[name], size, seed), settings
-    tokenizer = VideoTokenizer.from_pretrained(model)
-    trip = RoundTrip(PixelJudge.from_pretrained(), tokenizer, WORLDS[name], size, seed)
-    return trip, {"model": tokenizer.id, "size": size, "seed": seed}
+        return Row(Words(generator, WORDS[name], size, seed), settings)
+    settings["sampling"] = str(params)
+    return _drawn_row(name, model, generator, size, seed, params, settings)
+
+
+def _drawn_row(
+    name: str,
+    model: str,
+    generator: VideoGenerator,
+    size: int,
+    seed: int,
+    params: SamplingParams,
+    settings: dict[str, str | int],
+) -> Row:
+    """A row of clips that the generator draws."""
+    judge = PixelJudge.from_pretrained()
+    first = SEED + seed
+    by_hand = ByHand(BY_HAND[name]) if name in BY_HAND else None
+    asked = by_hand or {
+        "strength": OfSpeeds(first),
+        "colour-names": OfColours(first),
+        "minute": OfScenes(minute.CONFIG, first, minute.FRAMES),
+    }.get(name, OfScenes(TEXT.get(name, ONE), first))
+    clips = Obedience(judge, generator, asked, params, size, seed)
+    if name == "strength":
+        return Row(Strength(clips), settings, strength.summary)
+    if name == "colour-names":
+        return Row(ColourNames(clips), settings, colour_names.summary)
+    if name == "minute":
+        return Row(Minute(clips), settings)
+    if name == "cuts":
+        return Row(Cuts(clips), settings)
+    if name == "sizes":
+        large = VideoGenerator.from_pretrained(model, size=sizes.LARGE)
+        other = Obedience(judge, large, asked, params, sizes.LARGE, seed)
+        return Row(Sizes(clips, other), settings, sizes.summary)
+    return Row(clips, settings, failures=clips.failures)
 
 
 def sound_tokenizer(model: str) -> SoundTokenizer | None:

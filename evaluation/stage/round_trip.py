@@ -7,6 +7,7 @@ Shapes: B clips, F frames, Y X pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -96,3 +97,16 @@ class RoundTrip:
         path.parent.mkdir(parents=True, exist_ok=True)
         contact_sheet(list(seen), texts).save(path)
         return len(numbers)
+
+
+@torch.inference_mode()
+def stage_256(video: Tensor) -> Tensor:
+    """Clips uint8 [B, 3, F, Y, X] after the tokenizer of stage-256, which the judge learns to
+    read."""
+    tokenizer = _shipped()
+    return to_uint8(tokenizer.decode(tokenizer.encode(to_float(video))))
+
+
+@cache
+def _shipped() -> VideoTokenizer:
+    return VideoTokenizer.from_pretrained("stage-256")

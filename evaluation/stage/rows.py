@@ -25,13 +25,15 @@ class Progress:
     """What is known of a row.
 
     settings: all that the numbers depend on; clips: how many are measured; votes: by column and
-    attribute; failures: seeds of clips that failed in the last column alone.
+    attribute; failures: numbers of clips that failed; numbers: by column and name what was measured
+    of each clip and is no vote.
     """
 
     settings: dict[str, str | int]
     clips: int = 0
     votes: dict[str, Votes] = field(default_factory=dict)
     failures: list[int] = field(default_factory=list)
+    numbers: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     def add(self, column: str, votes: dict[str, list[bool]]) -> None:
         """Count the votes of one clip."""
@@ -40,6 +42,10 @@ class Progress:
             right, asked = table.setdefault(name, [0, 0])
             table[name] = [right + sum(values), asked + len(values)]
 
+    def measured(self, column: str, name: str, value: float) -> None:
+        """Keep a number of one clip."""
+        self.numbers.setdefault(column, {}).setdefault(name, []).append(value)
+
     def shares(self) -> dict[str, dict[str, float]]:
         """Share of right votes by column and attribute."""
         return {
@@ -47,6 +53,9 @@ class Progress:
             for column, table in self.votes.items()
         }
 
+
+Summary = Callable[[dict[str, dict[str, list[float]]]], dict[str, float]]
+"""What the numbers of all clips come to, by what it is called."""
 
 Measure = Callable[[Progress, range], None]
 """Measures the clips of some numbers and adds them."""
@@ -90,16 +99,26 @@ def _found(path: Path, settings: dict[str, str | int]) -> Progress:
     return Progress(settings)
 
 
-def format_row(name: str, progress: Progress, order: Sequence[str] = ()) -> str:
-    """A table in Markdown: attributes down, columns across, and how often each was asked for."""
+def format_row(
+    name: str, progress: Progress, order: Sequence[str] = (), summary: Summary | None = None
+) -> str:
+    """A table in Markdown: attributes down, columns across, and how often each was asked for; then
+    what `summary` makes of the numbers."""
+    lines = [f"{name}, {progress.clips} clips", ""]
+    if progress.votes:
+        lines += _table(progress, order)
+    if summary is not None:
+        lines += [f"{words}: {value:.3g}" for words, value in summary(progress.numbers).items()]
+    return "\n".join(lines)
+
+
+def _table(progress: Progress, order: Sequence[str]) -> list[str]:
     shares = progress.shares()
     columns = list(shares)
     first = progress.votes[columns[0]]
     names = [*[n for n in order if n in first], *[n for n in first if n not in order]]
-    lines = [f"{name}, {progress.clips} clips", ""]
-    lines.append(f"| attribute | {' | '.join(columns)} | asked |")
-    lines.append("|---" * (len(columns) + 2) + "|")
+    lines = [f"| attribute | {' | '.join(columns)} | asked |", "|---" * (len(columns) + 2) + "|"]
     for attribute in names:
         values = [f"{100 * shares[column].get(attribute, 0.0):.1f} %" for column in columns]
         lines.append(f"| {attribute} | {' | '.join(values)} | {first[attribute][1]} |")
-    return "\n".join(lines)
+    return lines

@@ -69,9 +69,8 @@ def evaluate(
             default the tokenizer's own latents, so nothing is downloaded.
         json: a file for the tables.
         rows: of a model of the stage, which rows to measure, one after another, with commas
-            between them: round-trip, round-trip-of-3-and-4-objects, round-trip-of-weather,
-            round-trip-of-styles, sound, words-of-pictures, words-of-clips. All by default. A row
-            goes on where it was stopped.
+            between them. All by default; an unknown one is answered with their names. A row goes on
+            where it was stopped.
         out: of a model of the stage, the folder of its results and of pictures of clips that
             failed.
     """
@@ -93,7 +92,7 @@ def evaluate(
 
         logging.basicConfig(level=logging.INFO, format="%(message)s")
         names = None if rows is None else [name.strip() for name in rows.split(",")]
-        measure_rows(model, names, prompts, size or 128, seed, out)
+        measure_rows(model, names, prompts, size or 128, seed, out, sampling)
         return
     from ....evaluation.prompts import evaluate as measure
 

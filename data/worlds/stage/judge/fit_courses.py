@@ -1,7 +1,7 @@
-"""The second stage of making the judge of pictures: what happens in the course of a clip.
+"""The third stage of making the judge of pictures: what happens in the course of a clip.
 
 The networks for objects, pairs and the camera learn from the tracks that the finished FrameNet
-makes, so they know its errors.
+makes, with looks from close-ups, so they know its errors.
 
 Shapes: B clips, F frames, N object slots, K courses, D features.
 """
@@ -21,7 +21,7 @@ from ..captions.observe import facts
 from ..drawing.render import BACKDROP, render
 from ..sample import sample_scenes
 from ..scene import Scenes, StageConfig
-from .fit_frames import spoil
+from .fit_frames import RENDERED, spoil
 from .network import CourseNet
 from .pixels import CAMERA_WORDS, COURSE_WORDS, READ_FRAMES, PixelJudge
 from .reading import NO_SECOND
@@ -31,11 +31,13 @@ log = logging.getLogger(__name__)
 SEED = 600_000_000  # none of the seeds that models train on
 CLIPS_AT_ONCE = 8
 NEAR_TOUCH = 1  # frames around a touch that may be taken for it
-WORLDS = tuple(StageConfig(max_objects=most, moving_objects=0.9, then=0.3) for most in (2, 3, 2, 4))
+WORLDS = tuple(StageConfig(max_objects=most, moving_objects=0.9, then=0.3) for most in (1, 2))
 Rows = dict[str, Tensor]
 
 
-def collect(judge: PixelJudge, clips: int, size: int, first_seed: int = SEED) -> dict[str, Rows]:
+def collect(
+    judge: PixelJudge, clips: int, compiled: bool = False, first_seed: int = SEED
+) -> dict[str, Rows]:
     """Courses of objects, pairs and cameras with what they show, of clips half of which are
     spoiled."""
     generator = torch.Generator().manual_seed(2)
@@ -43,7 +45,7 @@ def collect(judge: PixelJudge, clips: int, size: int, first_seed: int = SEED) ->
     for index, begin in enumerate(range(first_seed, first_seed + clips, CLIPS_AT_ONCE)):
         seeds = range(begin, min(begin + CLIPS_AT_ONCE, first_seed + clips))
         scenes = sample_scenes(seeds, READ_FRAMES, WORLDS[index % len(WORLDS)])
-        video, truth = render(scenes, size)
+        video, truth = render(scenes, RENDERED, compiled=compiled)
         pictures = spoil(video.transpose(1, 2).flatten(0, 1).float() / 127.5 - 1, generator)
         video = ((pictures + 1) * 127.5).round().to(torch.uint8)
         look = judge.look(video.unflatten(0, (len(scenes), -1)).transpose(1, 2))

@@ -6,24 +6,27 @@ Shapes: B clips, F frames, M frames of any clips, N object slots, Y X places of 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
 import torch.nn.functional as functional
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..drawing.render import Truth, render
 from ..sample import sample_scenes
 from ..scene import Scenes, StageConfig
-from .network import FrameNet
+from .network import FrameNet, resized
 from .targets import HIDDEN, frame_rows, object_maps, object_rows
 
 log = logging.getLogger(__name__)
 SEED = 500_000_000  # none of the seeds that models train on
 CLIPS_AT_ONCE = 32
-# Taken in turn, so that crowds are as well known as single objects.
-WORLDS = tuple(StageConfig(max_objects=most, other_colours=0.15) for most in (2, 4, 1, 3))
+RENDERED = 128  # pixels of each side of what is rendered
+EACH = 2  # frames of a clip
+RUN = 5  # frames of a clip that go through a tokenizer; every second one is kept
+# Taken in turn: single objects more often than two.
+WORLDS = tuple(StageConfig(max_objects=most, other_colours=0.15) for most in (1, 1, 2))
 Rows = dict[str, Tensor]
 
 
@@ -35,22 +38,44 @@ def moments(scenes: Scenes, frames: Tensor) -> Scenes:
     return replace(scenes, **{name: getattr(scenes, name)[rows, frames] for name in names})
 
 
-def rendered_frames(clips: int, each: int, size: int, first_seed: int) -> Iterator[Rows]:
-    """`each` frames of every clip, with all targets: pictures uint8 [M, 3, size, size]."""
+def rendered_frames(
+    clips: int,
+    first_seed: int = SEED,
+    through: Callable[[Tensor], Tensor] | None = None,
+    compiled: bool = False,
+) -> Iterator[Rows]:
+    """A few frames of every clip with all targets: pictures uint8 [M, 3, RENDERED, RENDERED].
+
+    Args:
+        through: what a tokenizer makes of clips uint8 [B, 3, 5, Y, X]. Frames that follow one
+            another go through it, so that its errors are those of moving pictures; without it
+            frames are taken from all over the clip.
+    """
     for index, begin in enumerate(range(first_seed, first_seed + clips, CLIPS_AT_ONCE)):
         seeds = range(begin, min(begin + CLIPS_AT_ONCE, first_seed + clips))
         scenes = sample_scenes(seeds, 33, WORLDS[index % len(WORLDS)])
         generator = torch.Generator().manual_seed(begin)
-        order = torch.rand(len(seeds), 33, generator=generator).argsort(1)
-        some = moments(scenes, order[:, :each].sort(1).values)
-        video, truth = render(some, size)
-        pictures = video.transpose(1, 2).flatten(0, 1)
-        yield {"pictures": pictures, **frame_targets(some, truth)}
+        if through is None:
+            order = torch.rand(len(seeds), 33, generator=generator).argsort(1)
+            frames = order[:, :EACH].sort(1).values
+        else:
+            start = torch.randint(33 - RUN + 1, (len(seeds), 1), generator=generator)
+            frames = start + torch.arange(RUN)
+        some = moments(scenes, frames)
+        video, truth = render(some, RENDERED, compiled=compiled)
+        if through is not None:
+            video = through(video)
+        rows = {"pictures": video.transpose(1, 2).flatten(0, 1), **frame_targets(some, truth)}
+        if through is not None:
+            kept = torch.arange(len(rows["pictures"])).view(len(seeds), RUN)[:, ::2].flatten()
+            rows = {name: value[kept] for name, value in rows.items()}
+        yield rows
 
 
 def frame_targets(scenes: Scenes, truth: Truth, slots: int = 4) -> Rows:
     """All that FrameNet learns, as rows of M frames; `slots` objects whatever the scenes have."""
-    maps = object_maps(scenes, truth)
+    regions = truth.regions[..., 1::2, 1::2]  # of the size at which FrameNet sees them
+    maps = object_maps(scenes, replace(truth, regions=regions))
     rows = {}
     for name, value in object_rows(scenes).items():
         missing = slots - value.shape[1]
@@ -125,26 +150,39 @@ def frame_losses(net: FrameNet, x_M3YX: Tensor, wanted: Rows) -> dict[str, Tenso
     return losses
 
 
-def fit_frames(net: FrameNet, data: Rows, steps: int, batch: int = 32, rate: float = 3e-3) -> None:
-    """Train on rows of rendered frames."""
+def fit_frames(
+    net: FrameNet, size: int, data: Rows, steps: int, batch: int = 32, rate: float = 3e-3
+) -> None:
+    """Train on rows of rendered frames, resized to `size`."""
     generator = torch.Generator().manual_seed(1)
+    for step, descend in descents(net, steps, rate):
+        rows = torch.randint(len(data["pictures"]), (batch,), generator=generator)
+        wanted = {name: value[rows] for name, value in data.items()}
+        pictures = spoil(resized(wanted.pop("pictures"), size), generator)
+        losses = frame_losses(net, pictures.contiguous(memory_format=torch.channels_last), wanted)
+        descend(sum(losses.values(), torch.zeros(())))
+        if step % 100 == 0 or step == steps - 1:
+            said = " ".join(f"{name} {value.item():.3f}" for name, value in losses.items())
+            log.info("frames %d: %s", step, said)
+
+
+def descents(
+    net: nn.Module, steps: int, rate: float
+) -> Iterator[tuple[int, Callable[[Tensor], None]]]:
+    """The number of each step, and what takes it for a loss."""
     optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, rate, total_steps=steps, pct_start=0.1
     )
-    net.train()
-    for step in range(steps):
-        rows = torch.randint(len(data["pictures"]), (batch,), generator=generator)
-        wanted = {name: value[rows] for name, value in data.items()}
-        pictures = spoil(wanted.pop("pictures").float() / 127.5 - 1, generator)
-        pictures = pictures.contiguous(memory_format=torch.channels_last)
-        losses = frame_losses(net, pictures, wanted)
+
+    def descend(loss: Tensor) -> None:
         optimizer.zero_grad()
-        sum(losses.values(), torch.zeros(())).backward()
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        if step % 100 == 0 or step == steps - 1:
-            said = " ".join(f"{name} {value.item():.3f}" for name, value in losses.items())
-            log.info("frames %d: %s", step, said)
+
+    net.train()
+    for step in range(steps):
+        yield step, descend
     net.eval()

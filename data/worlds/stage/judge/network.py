@@ -5,6 +5,7 @@ Facts of these networks
   says whether an object is there, where that object's centre lies, and what the object is (as in
   Panoptic-DeepLab, Cheng et al. 2020); for the whole picture ground, light, weather, style, place
   and the pose of the camera. It never sees two frames at once.
+- CloseUpNet (`close_ups`) reads the look of each object that FrameNet found, from nearer.
 - CourseNet reads one course in time: of an object, of a pair of objects, or of the camera. It sees
   no picture, and a clip can have any number of frames.
 
@@ -56,6 +57,8 @@ class PixelJudgeConfig:
     LIMITS: ClassVar = {
         "size": (16, 1024),
         "channels": (8, 4096),
+        "near": (8, 1024),
+        "near_channels": (8, 4096),
         "course_channels": (1, 4096),
         "centre": (0, 1),
         "min_pixels": (1, 1 << 20),
@@ -65,6 +68,8 @@ class PixelJudgeConfig:
 
     size: int = 64  # pictures of another size are resized to this
     channels: tuple[int, int, int] = (32, 64, 96)
+    near: int = 48  # pixels a side of a close-up of an object
+    near_channels: tuple[int, int, int] = (32, 64, 96)
     course_channels: int = 64
     centre: float = 0.3  # the least value of a peak in the map of middles
     min_pixels: int = 6  # places of the map; fewer are a stain, not an object
@@ -145,6 +150,14 @@ class CourseNet(nn.Module):
         most = torch.where(valid_KF[..., None], x, -1e4).amax(1)
         whole = functional.gelu(self.middle(torch.cat([mean, most], -1)))
         return self.each(functional.gelu(x)), self.whole(whole)
+
+
+def resized(frames_M3YX: Tensor, size: int) -> Tensor:
+    """uint8 frames as networks see them: in [-1, 1], of `size` pixels a side."""
+    x = frames_M3YX.float() / 127.5 - 1
+    if x.shape[-2:] != (size, size):
+        x = functional.interpolate(x, (size, size), mode="bilinear", antialias=True)
+    return x
 
 
 def _conv(inside: int, outside: int, stride: int = 1) -> nn.Sequential:

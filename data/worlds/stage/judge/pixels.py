@@ -2,8 +2,8 @@
 
 It never sees a caption, a code or a scene. It scores clips without a known scene, such as
 reconstructions and generated clips, so an object counts only if it lasts: enough pixels in enough
-of the frames. Three steps: objects of single frames (`network`, `detect`), their courses in time
-(`tracks`), and what a small network reads from those.
+of the frames. Four steps: objects of single frames (`network`, `detect`), their looks from near
+(`close_ups`), their courses in time (`tracks`), and what a small network reads from those.
 
 Legend: B clips, F frames, M = B * F, Y X pixels, T tracks.
 """
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from .....files.config_fields import read_fields
@@ -26,14 +25,16 @@ from .....files.errors import UnreadableFile
 from .....files.model_folder import WEIGHTS, load_config, load_model, save_folder
 from ..captions.facts import Facts
 from ..scene import CAMERAS, DIRECTIONS, MOTIONS, SPEEDS
-from .detect import find_objects
-from .network import POSE, CourseNet, FrameNet, PixelJudgeConfig
+from .close_ups import CloseUpNet
+from .detect import Found, find_objects
+from .network import POSE, CourseNet, FrameNet, PixelJudgeConfig, resized
 from .reading import NO_SECOND, Reading, SeenThing, Touch, score
 from .tracks import COURSE_FEATURES, PAIR_FEATURES, Tracks, make_tracks, pair_features
 
 SHIPPED = "stage-judge"
 MIN_FRAMES = 2  # one frame shows no motion
 READ_FRAMES = 33  # in these every motion and every move of the camera shows
+NEAR_FRAME = 128  # pixels a side of the frames that close-ups are cut from
 CHUNK = 132  # frames per forward pass
 COURSE_WORDS = (len(MOTIONS), NO_SECOND + 1, len(DIRECTIONS), len(SPEEDS))
 CAMERA_WORDS = (len(CAMERAS), len(SPEEDS))
@@ -57,6 +58,7 @@ class PixelJudge(nn.Module):
         self.config = config = config or PixelJudgeConfig()
         width = config.course_channels
         self.frame = FrameNet(config)
+        self.near = CloseUpNet(config.near_channels)
         self.course = CourseNet(COURSE_FEATURES, width, 3, sum(COURSE_WORDS))
         self.pair = CourseNet(PAIR_FEATURES, width, 1, 1)
         self.camera = CourseNet(POSE, width, 1, sum(CAMERA_WORDS))
@@ -93,8 +95,11 @@ class PixelJudge(nn.Module):
     def look(self, video: Tensor) -> Look:
         """The tracks of clips, and what holds for each clip as a whole."""
         B, F = len(video), video.shape[2]
-        maps, rows = self.frame(self.pictures(video))
+        frames = video.transpose(1, 2).flatten(0, 1)
+        seen = resized(frames, self.config.size)
+        maps, rows = self.frame(seen.contiguous(memory_format=torch.channels_last))
         found = find_objects(maps, self.config)
+        self._look_closer(resized(frames, NEAR_FRAME), found)
         pose = rows.pop("pose").unflatten(0, (B, F))
         scene = {name: x.log_softmax(-1).unflatten(0, (B, F)).mean(1) for name, x in rows.items()}
         tracks = [
@@ -103,13 +108,17 @@ class PixelJudge(nn.Module):
         ]
         return Look(tracks, pose, scene)
 
-    def pictures(self, video: Tensor) -> Tensor:
-        """Frames [M, 3, size, size] in [-1, 1], as FrameNet sees them."""
-        frames = video.transpose(1, 2).flatten(0, 1).float() / 127.5 - 1
-        size = (self.config.size, self.config.size)
-        if frames.shape[-2:] != size:
-            frames = functional.interpolate(frames, size, mode="bilinear", antialias=True)
-        return frames.contiguous(memory_format=torch.channels_last)
+    def _look_closer(self, x_M3YX: Tensor, found: list[Found]) -> None:
+        """Read shape, material and colour of all objects again, from close-ups, in place."""
+        counts = [len(some) for some in found]
+        if not sum(counts):
+            return
+        frame = torch.arange(len(found)).repeat_interleave(torch.tensor(counts))
+        boxes = torch.cat([some.box for some in found])
+        words = self.near.read(x_M3YX, frame, boxes, self.config.near)
+        for name, chances in words.items():
+            for some, own in zip(found, chances.split(counts)):
+                some.chances[name] = own
 
     def _read(self, video: Tensor) -> list[Reading]:
         look = self.look(video)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
+from ..captions.attributes import Attributes
 from ..captions.facts import UNKNOWN, Facts, Thing
 from ..colours import BASIC
 from ..scene import (
@@ -143,6 +144,34 @@ def agreement(reading: Reading, truth: Facts) -> dict[str, list[bool]]:
     votes["objects"] = [all(all(values) for values in looks)]
     votes["all"] = [all(all(values) for values in votes.values())]
     return dict(votes)
+
+
+def obeyed(reading: Reading, said: Attributes) -> dict[str, list[bool]]:
+    """Which words of a sentence a clip shows: one vote for each word that is said.
+
+    "count" is right if as many things are seen as are named, "direction" and "speed" are those of
+    first motions, "looks" is right if the words of looks of all things and their count are, "all"
+    if all words are.
+    """
+    pairs = matched(reading, said.things)
+    votes: dict[str, list[bool]] = defaultdict(list)
+    for thing, seen in zip(said.things, pairs):
+        for name, value in thing_votes(thing, seen).items():
+            if value is not None:
+                votes[name].append(value)
+        for name, unsaid in (("direction", 0), ("speed", UNKNOWN)):
+            wanted = getattr(thing.deeds[0], name) if thing.deeds else unsaid
+            if wanted != unsaid:
+                votes[name].append(seen is not None and getattr(seen, name) == wanted)
+    votes["count"].append(len(reading.things) == len(said.things))
+    for name in SCENE_WORDS:
+        wanted = getattr(said, name)
+        if wanted != UNKNOWN:
+            votes[name].append(getattr(reading, name) == wanted)
+    looks = [votes[name] for name in ("colour", "shape", "material", "size", "count")]
+    votes["looks"] = [all(all(values) for values in looks)]
+    votes["all"] = [all(all(values) for values in votes.values())]
+    return {name: values for name, values in votes.items() if values}
 
 
 def _touching(reading: Reading, pairs: Sequence[SeenThing | None]) -> set[frozenset[int]]:

@@ -1,0 +1,111 @@
+"""Whether clips that a generator draws show what their sentences say, by the judge.
+
+Beside them stand, where there are such scenes, renders of the true scenes after the tokenizer, read
+by the same judge: more than that no generator can reach.
+
+Shapes: B clips, F frames, Y X pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...data.video import to_float, to_uint8
+from ...data.video.contact_sheet import contact_sheet
+from ...data.worlds.stage.captions import Attributes
+from ...data.worlds.stage.drawing.render import render
+from ...data.worlds.stage.judge.pixels import READ_FRAMES, PixelJudge
+from ...data.worlds.stage.judge.reading import Reading, obeyed
+from ...data.worlds.stage.scene import Scenes
+from ...generator.pipeline import VideoGenerator
+from ...generator.sampling.params import SamplingParams
+from ...tokenizer import VideoTokenizer
+from .asked import Asked
+from .rows import Progress
+
+GENERATED, CEILING = "generated", "ceiling"
+ORDER = ("colour", "shape", "material", "size", "motion", "direction", "speed", "count")
+ORDER = (*ORDER, "ground", "time", "weather", "style", "place", "camera", "looks", "all")
+
+
+class Obedience:
+    """Measures clips of sentences.
+
+    Args:
+        asked: the sentences of some numbers, what they say, and their scenes if there are any.
+        size: pixels a side of the renders for the ceiling.
+        seed: clip n is drawn with seed + n.
+    """
+
+    def __init__(
+        self,
+        judge: PixelJudge,
+        generator: VideoGenerator,
+        asked: Callable[[Sequence[int]], Asked],
+        params: SamplingParams = SamplingParams(),
+        size: int = 128,
+        seed: int = 0,
+    ) -> None:
+        self.judge = judge
+        self.generator = generator
+        self.asked = asked
+        self.params = params
+        self.size = size
+        self.seed = seed
+
+    def __call__(self, progress: Progress, numbers: range) -> None:
+        """Add the votes of the clips of these numbers."""
+        asked = self.asked(list(numbers))
+        columns = {GENERATED: self.judge.read(self.drawn(asked, list(numbers)))}
+        if asked.scenes is not None:
+            video = rendered(asked.scenes, self.size, self.generator.tokenizer)
+            columns[CEILING] = self.judge.read(video)
+        for row, number in enumerate(numbers):
+            for column, readings in columns.items():
+                votes = obeyed(readings[row], asked.said[row])
+                progress.add(column, votes)
+                if column == GENERATED and not votes["all"][0]:
+                    progress.failures.append(number)
+
+    def drawn(self, asked: Asked, numbers: Sequence[int], frames: int = READ_FRAMES) -> Tensor:
+        """Clips uint8 [B, 3, F, Y, X] of the sentences."""
+        seeds = [self.seed + number for number in numbers]
+        video = self.generator.generate(asked.captions, frames, seeds, self.params)
+        return to_uint8(video)
+
+    def failures(self, progress: Progress, path: Path, most: int = 12) -> int:
+        """Write a contact sheet (PNG) of the first clips that failed, each with its sentence and
+        what is wrong; returns how many it shows."""
+        numbers = progress.failures[:most]
+        if not numbers:
+            return 0
+        asked = self.asked(numbers)
+        seen = self.drawn(asked, numbers)
+        read = self.judge.read(seen)
+        texts = [
+            f"{text}: {missed(reading, said)}"
+            for text, reading, said in zip(asked.captions, read, asked.said)
+        ]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        contact_sheet(list(seen), texts).save(path)
+        return len(numbers)
+
+
+def missed(reading: Reading, said: Attributes) -> str:
+    """The words of a sentence that were not seen, and the reading."""
+    wrong = [name for name, values in obeyed(reading, said).items() if not all(values)]
+    named = ", ".join(name for name in wrong if name not in ("looks", "all"))
+    return f"not {named}; read {reading}"
+
+
+@torch.inference_mode()
+def rendered(scenes: Scenes, size: int, tokenizer: VideoTokenizer | None) -> Tensor:
+    """Renders, after the tokenizer if there is one, uint8 [B, 3, F, Y, X]."""
+    video = render(scenes, size)[0]
+    if tokenizer is None:
+        return video
+    return to_uint8(tokenizer.decode(tokenizer.encode(to_float(video))))
