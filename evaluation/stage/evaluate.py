@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ...data.worlds.stage.judge.pixels import PixelJudge
 from ...data.worlds.stage.judge.sound import SoundJudge
@@ -72,11 +73,12 @@ def evaluate(
     size: int = 128,
     seed: int = 0,
     out: str = "outputs/evaluation",
-    params: SamplingParams = SamplingParams(),
+    sampling: Mapping[str, Any] = {},
 ) -> dict[str, Progress]:
     """Measure and print the rows of a model of the stage, one after another.
 
-    Args: those of `kinetoscope evaluate`; params: how clips are drawn.
+    Args: those of `kinetoscope evaluate`; sampling: settings of `SamplingParams` in place of the
+    model's own.
 
     Raises:
         ValueError: an unknown row, or a model that cannot be used.
@@ -88,7 +90,7 @@ def evaluate(
     folder = Path(out) / Path(model).name
     report = {}
     for name in names:
-        row = _row(name, model, size, seed, params)
+        row = _row(name, model, size, seed, sampling)
         progress = measure_row(name, folder, row.settings, clips, row.measure)
         print(format_row(name, progress, ORDER, row.summary), flush=True)
         if row.failures is not None:
@@ -100,7 +102,7 @@ def evaluate(
     return report
 
 
-def _row(name: str, model: str, size: int, seed: int, params: SamplingParams) -> Row:
+def _row(name: str, model: str, size: int, seed: int, sampling: Mapping[str, Any]) -> Row:
     if name == SOUND:
         hearing = sound_tokenizer(model)
         settings: dict[str, str | int] = {"model": hearing.id if hearing else "none", "seed": seed}
@@ -114,6 +116,7 @@ def _row(name: str, model: str, size: int, seed: int, params: SamplingParams) ->
     settings = {"model": generator.id, "size": size, "seed": seed}
     if name in WORDS:
         return Row(Words(generator, WORDS[name], size, seed), settings)
+    params = generator.params(**sampling)
     settings["sampling"] = str(params)
     return _drawn_row(name, model, generator, size, seed, params, settings)
 

@@ -92,7 +92,7 @@ def evaluate(
 
         logging.basicConfig(level=logging.INFO, format="%(message)s")
         names = None if rows is None else [name.strip() for name in rows.split(",")]
-        measure_rows(model, names, prompts, size or 128, seed, out, sampling)
+        measure_rows(model, names, prompts, size or 128, seed, out, sampling.check())
         return
     from ....evaluation.prompts import evaluate as measure
 
