@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
 
+from ..rendered import RenderedClips
 from .captions import Attributes, describe
 from .render import render
 from .scene import PhysicsConfig, Scenes, sample_scenes
@@ -44,12 +44,10 @@ def physics_batch(
     }
 
 
-class PhysicsClips(IterableDataset[dict[str, Any]]):
-    """Yields whole batches {"video", "foreground", "caption"}, for DataLoader(batch_size=None).
+class PhysicsClips(RenderedClips):
+    """Clips of the physics world, see `RenderedClips`.
 
     Args:
-        batches: number of batches in all; batch i has the seeds first_seed + i * batch_size and up,
-            so a resumed run can continue with `start_batch`.
         compiled: render through torch.compile.
     """
 
@@ -64,28 +62,5 @@ class PhysicsClips(IterableDataset[dict[str, Any]]):
         start_batch: int = 0,
         compiled: bool = False,
     ) -> None:
-        super().__init__()
-        if batches < 1 or batch_size < 1:
-            raise ValueError(
-                f"batches and batch_size must be at least 1; got {batches} and {batch_size}"
-            )
-        self.batches = batches
-        self.batch_size = batch_size
-        self.frames = frames
-        self.size = size
-        self.config = config
-        self.first_seed = first_seed
-        self.start_batch = start_batch
-        self.compiled = compiled
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        worker = get_worker_info()
-        offset, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        for index in range(self.start_batch + offset, self.start_batch + self.batches, step):
-            begin = self.first_seed + index * self.batch_size
-            seeds = range(begin, begin + self.batch_size)
-            batch = physics_batch(seeds, self.frames, self.size, self.config, self.compiled)
-            yield {key: batch[key] for key in ("video", "foreground", "caption")}
+        render = partial(physics_batch, frames=frames, size=size, config=config, compiled=compiled)
+        super().__init__(render, batches, batch_size, first_seed, start_batch)

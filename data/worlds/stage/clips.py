@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
 
+from ..rendered import RenderedClips
 from .captions import describe
 from .drawing.render import BACKDROP, render
 from .sample import sample_scenes, uniforms
@@ -72,17 +72,12 @@ def _crops(seeds: range, video: Tensor, foreground: Tensor, crop: int) -> tuple[
     return torch.stack(videos), torch.stack(masks)
 
 
-class StageClips(IterableDataset[dict[str, Any]]):
-    """Yields whole batches {"video", "foreground", "caption"}: for DataLoader(batch_size=None).
+class StageClips(RenderedClips):
+    """Clips of the stage, see `RenderedClips`.
 
     Args:
-        batches: how many before it ends; batch i holds the seeds first_seed + i * batch_size and
-            up, so a resumed run can go on with `start_batch`.
         size, crop: side of the render, and of the window of it that is given out (None: all of it).
         compiled: render through torch.compile.
-
-    Raises:
-        ValueError: batches or batch_size below 1.
     """
 
     def __init__(
@@ -97,31 +92,7 @@ class StageClips(IterableDataset[dict[str, Any]]):
         compiled: bool = False,
         crop: int | None = None,
     ) -> None:
-        super().__init__()
-        if batches < 1 or batch_size < 1:
-            raise ValueError(
-                f"batches and batch_size must be at least 1; got {batches} and {batch_size}"
-            )
-        self.batches = batches
-        self.batch_size = batch_size
-        self.frames = frames
-        self.size = size
-        self.config = config
-        self.first_seed = first_seed
-        self.start_batch = start_batch
-        self.compiled = compiled
-        self.crop = crop
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        worker = get_worker_info()
-        offset, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        for index in range(self.start_batch + offset, self.start_batch + self.batches, step):
-            begin = self.first_seed + index * self.batch_size
-            seeds = range(begin, begin + self.batch_size)
-            batch = stage_batch(
-                seeds, self.frames, self.size, self.config, self.compiled, self.crop
-            )
-            yield {key: batch[key] for key in ("video", "foreground", "caption")}
+        render = partial(
+            stage_batch, frames=frames, size=size, config=config, compiled=compiled, crop=crop
+        )
+        super().__init__(render, batches, batch_size, first_seed, start_batch)
