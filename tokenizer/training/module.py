@@ -7,17 +7,13 @@ alone.
 
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from ...training.guard import Guard
 from ...training.logged_pictures import log_picture
 from ...training.optimizer import MuonAdamW, total_steps, warm_cosine
 from ..blocks import StackConfig
@@ -27,8 +23,8 @@ from ..metrics import CodeUsage, calm_rate, psnr, ssim, still_cells
 from ..model import VideoTokenizer
 from ..quantizer import QuantizerConfig
 from .adversarial import Adversary
+from .averaged_module import AveragedModule
 from .collapse import check_usage
-from .ledger_data_module import WithLedger
 from .losses import LossWeights, calm_loss, reconstruction_loss
 from .perceptual import PerceptualLoss
 from .pictures import as_image, reconstruction_grid
@@ -41,7 +37,7 @@ def to_float(video: Tensor) -> Tensor:
     return video.float() / 127.5 - 1
 
 
-class TokenizerModule(pl.LightningModule):
+class TokenizerModule(AveragedModule):
     """Fits a `VideoTokenizer`; at every checkpoint and at the end exports a folder for
     `from_pretrained`, in float16.
 
@@ -84,6 +80,9 @@ class TokenizerModule(pl.LightningModule):
         decoder: with `init_from`, another decoder, such as a deeper one.
         export_dir: folder to export to; `tokenizer` in the log folder if not given.
     """
+
+    part = "tokenizer"
+    model: VideoTokenizer
 
     def __init__(
         self,
@@ -135,12 +134,13 @@ class TokenizerModule(pl.LightningModule):
         self.warmup_steps = warmup_steps
         self.weight_decay = weight_decay
         self.quantizer_warmup = 0.0 if init_from else quantizer_warmup
-        self.ema_decay = ema_decay
+        # averaging would round weights that must not change
+        self.ema_decay = 0.0 if decoder_only else ema_decay
         self.whitening_batches = whitening_batches
         self.grid_every = grid_every
         self.usage_every = usage_every
         self.export_dir = export_dir
-        self.init_from = init_from
+        self.base = init_from
         if init_from is None:
             self.model = VideoTokenizer(tokenizer)
         else:
@@ -196,13 +196,6 @@ class TokenizerModule(pl.LightningModule):
         }
 
     # ---- set-up ----
-
-    def configure_callbacks(self) -> list[Callback]:
-        # averaging would round weights that must not change
-        if not self.ema_decay or self.decoder_only:
-            return [Guard()]
-        # averaging buffers would round the integer tables of the quantizer down
-        return [Guard(), EMAWeightAveraging(decay=self.ema_decay, use_buffers=False)]
 
     def configure_optimizers(self) -> Any:
         others = [self.adversary.parameter_group(self.discriminator_lr)] if self.adversary else []
@@ -351,44 +344,5 @@ class TokenizerModule(pl.LightningModule):
     @rank_zero_only
     def _show(self, grid: Tensor) -> None:
         name = "reconstructions"
-        folder = self._log_dir() / name
+        folder = self.log_folder / name
         log_picture(self.trainer.loggers, name, as_image(grid), self.global_step, folder)
-
-    # ---- export ----
-
-    def _log_dir(self) -> Path:
-        return Path(self.trainer.log_dir or self.trainer.default_root_dir)
-
-    @property
-    def export_folder(self) -> Path:
-        return Path(self.export_dir or self._log_dir() / "tokenizer")
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # by now the averaging callback has put its weights under "state_dict"
-        if self.trainer.is_global_zero:
-            averaged = VideoTokenizer(self.model.config)
-            prefix = "model."
-            weights = {
-                k.removeprefix(prefix): v
-                for k, v in checkpoint["state_dict"].items()
-                if k.startswith(prefix)
-            }
-            averaged.load_state_dict(weights)
-            averaged.save_pretrained(self.export_folder)
-            self._save_ledger()
-
-    def on_fit_end(self) -> None:
-        # The end of training makes the averaged weights those of the module. A finished run that is
-        # asked for again has no such end.
-        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, EMAWeightAveraging):
-                callback.on_train_end(self.trainer, self)
-        if self.trainer.is_global_zero:
-            self.model.save_pretrained(self.export_folder)
-            self._save_ledger()
-
-    def _save_ledger(self) -> None:
-        """What was learned from, beside the model, if the data module knows it."""
-        data = getattr(self.trainer, "datamodule", None)
-        if isinstance(data, WithLedger):
-            data.save_training_data(self.export_folder, self.init_from)

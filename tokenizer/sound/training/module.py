@@ -5,19 +5,15 @@ validation should also measure apart from others.
 """
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from ....training.guard import Guard
 from ....training.optimizer import MuonAdamW, total_steps, warm_cosine
 from ...metrics import CodeUsage
-from ...training.ledger_data_module import WithLedger
+from ...training.averaged_module import AveragedModule
 from ..config import SoundTokenizerConfig
 from ..model import SoundTokenizer
 from ..spectra import mel_distance, si_sdr
@@ -31,7 +27,7 @@ def to_float(sound: Tensor) -> Tensor:
     return sound.float() / 32768 if sound.dtype == torch.int16 else sound
 
 
-class SoundTokenizerModule(pl.LightningModule):
+class SoundTokenizerModule(AveragedModule):
     """Fits a `SoundTokenizer`; at every checkpoint and at the end exports a folder for
     `from_pretrained`, in float16.
 
@@ -56,6 +52,9 @@ class SoundTokenizerModule(pl.LightningModule):
         init_from: a sound tokenizer to start from (shipped name, folder or hub id).
         export_dir: where to export to; `sound` in the log folder if not given.
     """
+
+    part = "sound"
+    model: SoundTokenizer
 
     def __init__(
         self,
@@ -107,12 +106,6 @@ class SoundTokenizerModule(pl.LightningModule):
         self.export_dir = export_dir
         codes = self.model.codebook_size
         self.usage = [CodeUsage(codes) for _ in range(self.model.rates)]
-
-    def configure_callbacks(self) -> list[Callback]:
-        if not self.ema_decay:
-            return [Guard()]
-        # averaging buffers would round the integer tables of the quantizer down
-        return [Guard(), EMAWeightAveraging(decay=self.ema_decay, use_buffers=False)]
 
     def configure_optimizers(self) -> Any:
         optimizer = MuonAdamW(self.model, self.lr, self.muon_lr, self.weight_decay)
@@ -183,36 +176,3 @@ class SoundTokenizerModule(pl.LightningModule):
         """Log a mean over everything, and one over sounds of this kind."""
         for key in (name, f"{name}_{batch['kind']}") if "kind" in batch else (name,):
             self.log(key, value, batch_size=size, sync_dist=True)
-
-    # ---- what a run leaves behind ----
-
-    @property
-    def export_folder(self) -> Path:
-        log_dir = Path(self.trainer.log_dir or self.trainer.default_root_dir)
-        return Path(self.export_dir or log_dir / "sound")
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # by now the averaging callback has put its weights under "state_dict"
-        if self.trainer.is_global_zero:
-            averaged = SoundTokenizer(self.model.config)
-            prefix = "model."
-            weights = {
-                key.removeprefix(prefix): value
-                for key, value in checkpoint["state_dict"].items()
-                if key.startswith(prefix)
-            }
-            averaged.load_state_dict(weights)
-            averaged.save_pretrained(self.export_folder)
-            self._save_ledger()
-
-    def on_fit_end(self) -> None:
-        # and here the averaged weights are those of the module
-        if self.trainer.is_global_zero:
-            self.model.save_pretrained(self.export_folder)
-            self._save_ledger()
-
-    def _save_ledger(self) -> None:
-        """What was learned from, beside the model, if the data module knows it."""
-        data = getattr(self.trainer, "datamodule", None)
-        if isinstance(data, WithLedger):
-            data.save_training_data(self.export_folder, None)
