@@ -255,7 +255,8 @@ def test_an_end_hands_back_what_runs(run_server, make_settings):
 def test_videos_of_many_clients_are_drawn_in_one_batch(server):
     ids: list[str] = []
     threads = [
-        threading.Thread(target=lambda: ids.append(server.make(frames=41)["id"])) for _ in range(6)
+        threading.Thread(target=lambda: ids.append(server.make(frames=81, size="12x8")["id"]))
+        for _ in range(6)
     ]
     for thread in threads:
         thread.start()
