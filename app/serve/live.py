@@ -22,6 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from ..fields import read_values
 from .api.queued_videos import check_policy
 from .errors import ApiError, wrong_field
+from .json_object import read_object
 from .request import read_request
 from .server_state import ServerState
 from .store.keys import Client
@@ -187,13 +188,10 @@ async def _message(socket: WebSocket) -> dict[str, Any]:
         ApiError: it is no JSON object, or too long.
     """
     text = await socket.receive_text()
-    try:
-        found = json.loads(text) if len(text) <= LONGEST_MESSAGE else None
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise ApiError(400, "a message must be a JSON object", code="invalid_json")
-    return found
+    if len(text) > LONGEST_MESSAGE:
+        message = f"a message may have at most {LONGEST_MESSAGE} letters; got {len(text)}"
+        raise ApiError(400, message, code="invalid_json")
+    return read_object(text, "the message")
 
 
 async def _tell(socket: WebSocket, about: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@ client is in them."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -14,4 +15,5 @@ def log(event: str, message: str | None = None, **facts: Any) -> None:
     line: dict[str, Any] = {"time": round(time.time(), 3), "event": event}
     if message is not None:
         line["message"] = message
-    print(json.dumps(line | facts), file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # nobody reads any more, and videos go on
+        print(json.dumps(line | facts), file=sys.stderr, flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
 from typing import Any
@@ -81,7 +82,8 @@ def run_server(settings: ServeSettings, host: str, port: int) -> int:
         ws_max_size=LONGEST_FRAME,
     )
     server = uvicorn.Server(config)
-    server.run(sockets=[listening])
+    with contextlib.suppress(KeyboardInterrupt):  # which is how it ends, and so does SIGTERM
+        server.run(sockets=[listening])
     return 0 if server.started else 1
 
 

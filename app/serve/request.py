@@ -27,6 +27,7 @@ from .served_model import ServedModel
 
 FRAMES = 33
 RATE = 12.0
+LONGEST = 10**6  # seconds
 LONGEST_PROMPT = 2000
 REFERENCE = "input_reference"  # OpenAI's name of the picture or clip that a video goes on from
 SAMPLING = tuple(each.name for each in fields(SamplingParams))
@@ -183,8 +184,9 @@ def _frames(given: dict[str, Any], fps: float) -> int:
     if frames is not None and seconds is not None:
         raise wrong_field("seconds", "give frames or seconds, not both")
     if seconds is not None:
-        if not 0 < seconds <= 10**6:
-            raise wrong_field("seconds", f"seconds must be above 0; got {seconds:g}")
+        if not 0 < seconds <= LONGEST:
+            message = f"seconds must be above 0 and at most {LONGEST}; got {seconds:g}"
+            raise wrong_field("seconds", message)
         return max(1, round(seconds * fps))
     if frames is not None and frames < 1:
         raise wrong_field("frames", f"frames must be at least 1; got {frames}")

@@ -26,6 +26,7 @@ from ..heard import is_rate, sound_fps
 from ..provenance.generation import Generation, Ingredient, public_name
 from ..provenance.generation import Shot as ToldShot
 from ..provenance.writer import GeneratedVideoWriter, Signing
+from .checks import check_given
 from .drawing import Artist, Shelf, Watch
 from .font import Font
 from .frames import Film, Picture
@@ -101,6 +102,9 @@ class Composer:
         fps = story.fps or (SLIDES_FPS if story.slides is not None else story.model_fps)
         self.plan: Plan = make_plan(story, fps, self.sounds.seconds, model, self._allowed)
         self.size = story.size or own_size(story, reading.pictures) or self._model_size()
+        with story.at("font").blamed():
+            self.font = Font(story.font)
+        check_given(story, self.size, self.font, self.sounds, reading.pictures)
 
     def _draws_sound(self, generator: GuardedGenerator) -> bool:
         """Whether the shots that are drawn are heard too."""
@@ -180,10 +184,9 @@ class Composer:
 
     def compose(self, out: Path, signing: Signing) -> str:
         """Write the video; returns a note about its credentials."""
-        font = Font(self.story.font)
         given = GivenPictures(self.story, self.plan.fps, self.size, self.reading.pictures)
         burns = self.story.captions != "track"
-        film = Film(self.plan, self.size, self.decoded, given, font, burns)
+        film = Film(self.plan, self.size, self.decoded, given, self.font, burns)
         sound = mixed(self.plan, self.sounds, self.watching.say, self.heard)
         cues = cues_of(self.plan)
         with tempfile.TemporaryDirectory() as folder:

@@ -55,19 +55,19 @@ class GivenPictures:
         size: tuple[int, int],
         read: ReadPictures = read_pictures,
     ) -> None:
+        self.slides = story.slides
         self.fps = fps
         self.size = size
         self.read = read
-        self.slides = None if story.slides is None else Slides(story.slides)
 
     def __call__(self, span: Span) -> Iterator[Tensor]:
         """Pictures uint8 [3, y, x] of a shot; a still one comes once."""
         shot = span.shot
         if shot.page is not None:
             assert self.slides is not None
-            if shot.page > len(self.slides):
-                shot.at("page").fail(f"there is no page {shot.page}; there are {len(self.slides)}")
-            yield self.slides.picture(shot.page - 1, self.size)
+            with Slides(self.slides) as slides:
+                picture = slides.picture(shot.page - 1, self.size)
+            yield picture
             return
         assert shot.show is not None
         with shot.at("show").blamed():
@@ -87,16 +87,16 @@ def plain_video(path: Path, fps: float) -> VideoWriter:
 def own_size(story: Storyboard, read: ReadPictures = read_pictures) -> tuple[int, int] | None:
     """Height and width, both even, of the first thing that is shown; None if nothing is."""
     if story.slides is not None:
-        with Slides(story.slides) as slides:
+        with story.at("slides").blamed(), Slides(story.slides) as slides:
             return slides.video_size()
     for shot in story.shots:
         if shot.show is not None:
-            height, width = _first(shot, read).shape[1:]
+            height, width = first_picture(shot, read).shape[1:]
             return height + height % 2, width + width % 2
     return None
 
 
-def _first(shot: Shot, read: ReadPictures) -> Tensor:
+def first_picture(shot: Shot, read: ReadPictures) -> Tensor:
     """The first picture of what a shot shows."""
     assert shot.show is not None
     with shot.at("show").blamed():

@@ -121,6 +121,7 @@ class Reader:
             tuple(self._shot(shot, fields) for shot in given),
             model=model,
             sampling=_sampling(table.get("sampling")),
+            where=root,
             **settings,
         )
         _check_order(story)

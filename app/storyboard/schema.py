@@ -26,6 +26,7 @@ from .located import Located
 
 JoinKind = Literal["cut", "continue", "fade", "crossfade"]
 Captions = Literal["burned", "track", "both"]
+NOWHERE = Located(None, "the storyboard")
 NARRATION = "narration"  # a shot that is as long as its narration
 Box = tuple[float, float, float, float]  # left, top, width, height
 
@@ -160,6 +161,12 @@ class Storyboard:
     slides: Path | None = None
     narration: Sound | None = None
     music: Sound | None = None
+    where: Located = NOWHERE
+
+    def at(self, key: str) -> Located:
+        """Where a key of the whole stands."""
+        table = self.where.value
+        return table.get(key, self.where) if isinstance(table, dict) else self.where
 
     @property
     def draws(self) -> bool:

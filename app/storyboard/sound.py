@@ -15,7 +15,6 @@ from torch import Tensor
 from ...data.video import probe
 from ...data.video.sound import read_sound, resample_sound
 from ...files.image_files import is_image
-from .located import Located
 from .plan import Chain, Plan, Span
 from .schema import Sound
 
@@ -83,7 +82,7 @@ def mixed(
     spoken: list[tuple[float, float]] = []
     is_heard = False
     if story.narration is not None:
-        with Located(None, "narration").blamed():
+        with story.at("narration").blamed():
             spoken.append(_speak(voices, story.narration, 0.0, sounds, say, plan))
         is_heard = True
     for span in plan.spans:
@@ -108,7 +107,7 @@ def mixed(
         voices += drawn * _ducking(length, spoken)
         is_heard = True
     if story.music is not None:
-        with Located(None, "music").blamed():
+        with story.at("music").blamed():
             voices += _music(story.music, length, spoken, sounds)
         is_heard = True
     if not is_heard:

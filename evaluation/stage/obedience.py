@@ -28,6 +28,7 @@ from .asked import Asked
 from .rows import Progress
 
 GENERATED, CEILING = "generated", "ceiling"
+SHOWN = 12  # clips on the sheet of failures
 ORDER = ("colour", "shape", "material", "size", "motion", "direction", "speed", "count")
 ORDER = (*ORDER, "ground", "time", "weather", "style", "place", "camera", "looks", "all")
 
@@ -56,11 +57,13 @@ class Obedience:
         self.params = params
         self.size = size
         self.seed = seed
+        self.failed: dict[int, Tensor] = {}  # clips that were drawn in this run
 
     def __call__(self, progress: Progress, numbers: range) -> None:
         """Add the votes of the clips of these numbers."""
         asked = self.asked(list(numbers))
-        columns = {GENERATED: self.judge.read(self.drawn(asked, list(numbers)))}
+        drawn = self.drawn(asked, list(numbers))
+        columns = {GENERATED: self.judge.read(drawn)}
         if asked.scenes is not None:
             video = rendered(asked.scenes, self.size, self.generator.tokenizer)
             columns[CEILING] = self.judge.read(video)
@@ -70,6 +73,8 @@ class Obedience:
                 progress.add(column, votes)
                 if column == GENERATED and not votes["all"][0]:
                     progress.failures.append(number)
+                    if len(self.failed) < SHOWN:
+                        self.failed[number] = drawn[row]
 
     def drawn(self, asked: Asked, numbers: Sequence[int], frames: int = READ_FRAMES) -> Tensor:
         """Clips uint8 [B, 3, F, Y, X] of the sentences."""
@@ -77,18 +82,20 @@ class Obedience:
         video = self.generator.generate(asked.captions, frames, seeds, self.params)
         return to_uint8(video)
 
-    def failures(self, progress: Progress, path: Path, most: int = 12) -> int:
+    def failures(self, progress: Progress, path: Path) -> int:
         """Write a contact sheet (PNG) of the first clips that failed, each with its sentence and
-        what is wrong; returns how many it shows."""
-        numbers = progress.failures[:most]
+        what is wrong; returns how many it shows. Those of an earlier run are drawn again."""
+        numbers = progress.failures[:SHOWN]
         if not numbers:
             return 0
+        missing = [number for number in numbers if number not in self.failed]
+        if missing:
+            self.failed |= zip(missing, self.drawn(self.asked(missing), missing))
         asked = self.asked(numbers)
-        seen = self.drawn(asked, numbers)
-        read = self.judge.read(seen)
+        seen = torch.stack([self.failed[number] for number in numbers])
         texts = [
-            f"{text}: {missed(reading, said)}"
-            for text, reading, said in zip(asked.captions, read, asked.said)
+            f"{text} - {missed(reading, said)}"
+            for text, reading, said in zip(asked.captions, self.judge.read(seen), asked.said)
         ]
         path.parent.mkdir(parents=True, exist_ok=True)
         contact_sheet(list(seen), texts).save(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from typing import Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,10 +11,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from ..errors import ApiError, wrong_field
+from ..json_object import read_object
 from ..store.keys import Client
 from .service import ShownVideo, VideoService
 
 MOST_FIELDS = 100
+RANGE = re.compile(r"\s*(\d{1,18})-(\d{0,18})\s*|\s*-\d{1,18}\s*", re.ASCII)
 POLL_AFTER = "500"  # milliseconds after which a client that waits should ask again
 
 
@@ -76,8 +78,12 @@ def make_router(service: VideoService) -> APIRouter:
         if video.status != "completed":
             message = f"the video is {video.status}; its content comes when it is completed"
             raise ApiError(409, message, "video_id", "video_not_ready")
-        name = f"{video.id}.mp4"
-        return FileResponse(service.path(video.id), media_type="video/mp4", filename=name)
+        path = service.path(video.id)
+        if not path.is_file():
+            message = "the file of this video is no longer here; ask for the video again"
+            raise ApiError(404, message, "video_id", "not_found")
+        _check_range(request.headers.get("range"))
+        return FileResponse(path, media_type="video/mp4", filename=f"{video.id}.mp4")
 
     @router.post("/videos/{video_id}/cancel")
     def cancel(video_id: str, request: Request) -> dict[str, Any]:
@@ -107,17 +113,24 @@ def make_router(service: VideoService) -> APIRouter:
     return router
 
 
+def _check_range(header: str | None) -> None:
+    """Refuse a Range that is none, in the one shape of errors."""
+    if header is None:
+        return
+    (unit, _, ranges) = header.partition("=")
+    found = [RANGE.fullmatch(each) for each in ranges.split(",")]
+    is_right = unit.strip().lower() == "bytes" and all(
+        each and not (each[2] and int(each[2]) < int(each[1])) for each in found
+    )
+    if not is_right:
+        raise wrong_field("Range", f"Range must be such as bytes=0-99; got '{header[:40]}'")
+
+
 async def _read_body(request: Request) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The fields of JSON or of a form, and the files of a form."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        try:
-            raw = json.loads(await request.body())
-        except (ValueError, RecursionError):
-            raise ApiError(400, "the body is no JSON", code="invalid_json") from None
-        if not isinstance(raw, dict):
-            raise ApiError(400, "the body must be a JSON object", code="invalid_json")
-        return raw, {}
+        return read_object(await request.body(), "the body"), {}
     if kind not in ("multipart/form-data", "application/x-www-form-urlencoded"):
         message = "send application/json or multipart/form-data"
         raise ApiError(400, message, "Content-Type", "invalid_value")

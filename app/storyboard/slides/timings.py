@@ -47,7 +47,7 @@ def read_timings(path: Path, slides: Slides) -> list[Change]:
         raise ValueError(f"the file of timings '{path}' does not exist")
     changes: list[Change] = []
     for number, line in enumerate(decode_text(path).splitlines(), 1):
-        content = line.partition("#")[0].split(maxsplit=2)
+        content = line.partition("#")[0].strip().split(maxsplit=2)
         if not content:
             continue
         where = f"{path.name}, line {number}"

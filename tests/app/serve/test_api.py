@@ -3,6 +3,8 @@ and draws with a debug model."""
 
 import base64
 import io
+import os
+import sys
 import threading
 import time
 import warnings
@@ -96,6 +98,15 @@ def test_ranges_of_a_video(server):
     assert part.headers["content-range"] == f"bytes 10-19/{len(whole.content)}"
     beyond = server.client.get(place, headers={"Range": "bytes=99999999-"})
     assert beyond.status_code == 416
+    for header in ("bytes=x", "bytes=9-2", "items=0-1", "bytes=", "bytes=0-1,x"):
+        wrong = server.client.get(place, headers={"Range": header})
+        message = f"Range must be such as bytes=0-99; got '{header}'"
+        assert wrong.json()["error"]["message"] == message
+    for header in ("bytes=0-", "bytes=-5", "bytes=0-1, 4-5"):
+        assert server.client.get(place, headers={"Range": header}).status_code == 206
+    server.state.video_path(video["id"]).unlink()
+    gone = server.client.get(place)
+    assert gone.status_code == 404 and "ask for the video again" in gone.json()["error"]["message"]
 
 
 def test_a_video_is_cancelled_in_its_middle(server):
@@ -196,6 +207,13 @@ def test_bodies_that_are_none(server):
     assert send(b"{", "application/json").json()["error"]["code"] == "invalid_json"
     assert send(b"[1]", "application/json").json()["error"]["code"] == "invalid_json"
     assert send(b"[" * 50_000, "application/json").json()["error"]["code"] == "invalid_json"
+    half = send(b'{"prompt": "a \\ud83d", "frames": 1}', "application/json")
+    assert (
+        half.status_code == 400 and "write the letter in UTF-8" in half.json()["error"]["message"]
+    )
+    whole = send(b'{"prompt": "a \\ud83d\\ude00", "frames": 1}', "application/json")
+    assert whole.json()["prompt"] == "a \N{GRINNING FACE}"
+    assert len(server.client.get("/v1/videos").json()["data"]) == 1
     assert send(b"<x/>", "text/xml").status_code == 400
     assert send(b"--x\r\nrubbish", "multipart/form-data; boundary=x").status_code == 400
     assert send(b"", "multipart/form-data").status_code == 400
@@ -216,6 +234,13 @@ def test_health_metrics_and_pages(server):
     assert server.client.get("/v1/models").json()["data"][0]["id"] == "debug-8"
 
 
+def test_a_log_that_nobody_reads_any_more_stops_nothing(server, monkeypatch):
+    (reading, writing) = os.pipe()
+    os.close(reading)
+    monkeypatch.setattr(sys, "stderr", os.fdopen(writing, "w", buffering=1))
+    assert server.wait(server.make(frames=1)["id"])["status"] == "completed"
+
+
 def test_an_end_hands_back_what_runs(run_server, make_settings):
     first = run_server(grace=0.0)
     long = first.make(frames=1000, seed=1)
@@ -230,7 +255,8 @@ def test_an_end_hands_back_what_runs(run_server, make_settings):
 def test_videos_of_many_clients_are_drawn_in_one_batch(server):
     ids: list[str] = []
     threads = [
-        threading.Thread(target=lambda: ids.append(server.make(frames=41)["id"])) for _ in range(6)
+        threading.Thread(target=lambda: ids.append(server.make(frames=81, size="12x8")["id"]))
+        for _ in range(6)
     ]
     for thread in threads:
         thread.start()

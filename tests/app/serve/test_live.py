@@ -112,7 +112,7 @@ def test_other_sites_cannot_watch(server):
 
 def test_a_watcher_that_is_behind_is_waited_for_and_others_go_on(server):
     """Nothing piles up: the worker draws a little ahead and then rests."""
-    with watch(server, max_queue=2) as socket:
+    with watch(server, max_queue=2, close_timeout=1) as socket:
         send(socket, prompt="a red ball rolls", size="960x640")
         done = server.wait(server.make(frames=9)["id"])
         assert done["status"] == "completed"

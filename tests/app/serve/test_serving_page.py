@@ -46,3 +46,4 @@ def test_the_commands_of_the_page_do_what_it_says(tmp_path, monkeypatch, running
         (code,) = blocks("py")
         exec(code.replace("http://localhost:8000", server.url), {})
         assert read_clip("ball.mp4").video.shape[1] == 33
+        assert server.stop() == 0

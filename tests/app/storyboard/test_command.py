@@ -99,6 +99,9 @@ def test_slides_change_at_the_pauses_of_a_voice(
     words = ["--voice", "talk.wav", "--timings", "slides.timings.txt", *SMALL]
     assert main(["compose", "slides.pdf", *words]) == 0
     assert abs(changes_of(Path("slides.mp4"))[0] - 2.0) <= 1 / 24
+    words += ["--out", "again.mp4", "--story-out", "again.yaml"]
+    assert main(["compose", "slides.pdf", *words]) == 0
+    assert f"chapter: {TITLES[1]}\n" in Path("again.yaml").read_text(encoding="utf-8")
 
     assert main(["compose", "talk.yaml"]) == 0  # the storyboard that was written
     assert abs(changes_of(Path("talk.mp4"))[0] - 1.25) <= 1 / 24

@@ -12,8 +12,9 @@ from kinetoscope.app.storyboard.read import read_file
 from kinetoscope.app.storyboard.stopped import Stopped
 from kinetoscope.generator import SamplingParams, VideoGenerator
 from kinetoscope.tokenizer import VideoCodes
+from PIL import Image
 
-from .conftest import Compose
+from .conftest import Compose, tone, write_pdf
 
 STORY = """
 seed: 5
@@ -170,3 +171,48 @@ def test_a_sentence_that_is_too_long_is_named_with_its_line(composer: Compose) -
         ValueError, match=r"^story.yaml, line 3: .* 12 tokens; the model takes 6. Shorten it$"
     ):
         composer("shots:\n  - {say: a a a a a a a a a a a a, for: 1 s}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "shots:\n- {say: a, for: 1}\n- {say: a, for: 1, title: 漢}\n",
+            "line 4: the font",
+        ),
+        ("shots:\n- {say: a, for: 1, caption: 😀}\n", "line 3: the font DejaVuSans.ttf has no"),
+        ("shots:\n- {say: a, for: 1, narration: no.wav}\n", "line 3: 'no.wav' has no sound"),
+        ("music: no.wav\nshots:\n- {say: a, for: 1}\n", "line 2: 'no.wav' has no sound"),
+        ("narration: no.wav\nshots:\n- {say: a, for: 1}\n", "line 2: 'no.wav' has no sound"),
+        ("font: no.wav\nshots:\n- {say: a, for: 1}\n", "line 2: 'no.wav' is no font"),
+        ("subtitles: no.wav\nshots:\n- {say: a, for: 1}\n", "line 2: 'no.wav' "),
+        (
+            "slides: no.wav\nshots:\n- {say: a, for: 1}\n",
+            "line 2: 'no.wav' cannot be read as",
+        ),
+        (
+            "slides: two.pdf\nshots:\n- {say: a, for: 1}\n- {page: 3, for: 1}\n",
+            "line 5: there is no page 3; there are 2",
+        ),
+        (
+            "size: [64, 64]\nshots:\n- {say: a, for: 1}\n- {show: talk.wav, for: 1}\n",
+            "line 5: 'talk.wav' has no video stream",
+        ),
+        (
+            "shots:\n- {say: a, for: 1}\n- {say: a, for: 1, title: " + "words " * 99 + "}\n",
+            "does not fit into the picture; shorten it",
+        ),
+    ],
+)
+def test_a_mistake_is_found_before_anything_is_drawn(
+    composer: Compose, tmp_path: Path, text: str, message: str
+) -> None:
+    Image.new("RGB", (16, 16)).save(tmp_path / "no.png")
+    (tmp_path / "no.png").rename(tmp_path / "no.wav")
+    tone(tmp_path / "talk.wav", (300, 0.5))
+    write_pdf(tmp_path / "two.pdf", ["one", "two"])
+    with pytest.raises(ValueError) as error:
+        composer(text)
+    found = str(error.value).replace(f"{tmp_path}/", "")
+    assert found.startswith("story.yaml, line ") and message in found
+    assert not (tmp_path / "shots").exists()

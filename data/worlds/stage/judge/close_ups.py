@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..colours import BASIC
 from ..scene import MATERIALS, SHAPES
+from .network import conv
 
 LOOK_HEADS = {"shape": len(SHAPES), "material": len(MATERIALS), "colour": len(BASIC) + 1}
 AROUND = 1.4  # side of the square, in larger sides of the object's box
@@ -30,13 +31,13 @@ class CloseUpNet(nn.Module):
         a, b, c = channels
         self.layers = nn.Sequential(
             nn.PixelUnshuffle(2),
-            _conv(12, a),
-            _conv(a, a),
-            _conv(a, b, stride=2),
-            _conv(b, b),
-            _conv(b, c, stride=2),
-            _conv(c, c),
-            _conv(c, c),
+            conv(12, a),
+            conv(a, a),
+            conv(a, b, stride=2),
+            conv(b, b),
+            conv(b, c, stride=2),
+            conv(c, c),
+            conv(c, c),
         )
         # a maximum keeps what shows at one place only: an edge, a highlight, a stripe
         self.words = nn.Sequential(
@@ -80,9 +81,3 @@ def close_ups(
         x_M3YX[frame_K], grid, padding_mode="border", align_corners=False
     )
     return functional.avg_pool2d(points, 2)
-
-
-def _conv(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inside, outside, 3, stride, padding=1), nn.GroupNorm(8, outside), nn.GELU()
-    )

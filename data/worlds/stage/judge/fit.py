@@ -54,14 +54,14 @@ def held_out(
         yield render(scenes, fit_frames.RENDERED, compiled=compiled)[0], facts(scenes)
 
 
-def main() -> None:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", required=True, help="folder of the new weights")
     parser.add_argument("--init-from", help="folder of a judge whose training goes on")
     parser.add_argument("--frames", help="folder of rendered frames; kept for the next run")
-    parser.add_argument("--frame-clips", type=int, default=12288, help="clips of single frames")
+    parser.add_argument("--frame-clips", type=int, default=16384, help="clips of single frames")
     parser.add_argument("--trip-clips", type=int, default=3072, help="those after a tokenizer")
     parser.add_argument(
         "--through",
@@ -69,7 +69,7 @@ def main() -> None:
         help="function of clips uint8 [B, 3, 5, Y, X] that gives them after a tokenizer",
     )
     parser.add_argument("--frame-steps", type=int, default=6000)
-    parser.add_argument("--close-up-steps", type=int, default=4000)
+    parser.add_argument("--close-up-steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=32, help="frames of a step")
     parser.add_argument("--rate", type=float, default=2.5e-3, help="highest learning rate")
     parser.add_argument("--half", action="store_true", help="bfloat16, where it is faster")
@@ -77,7 +77,11 @@ def main() -> None:
     parser.add_argument("--course-clips", type=int, default=2048, help="whole clips")
     parser.add_argument("--course-steps", type=int, default=2000)
     parser.add_argument("--check-clips", type=int, default=256, help="held-out clips, or 0")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = _options()
     logging.basicConfig(level=logging.INFO, format="%(relativeCreated)7d ms  %(message)s")
     begin = time.monotonic()
     torch.manual_seed(0)
@@ -88,7 +92,10 @@ def main() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=options.half):
             steps, rate = options.frame_steps, options.rate
             fit_frames.fit_frames(judge.frame, config.size, data, steps, options.batch, rate)
+            judge.save_pretrained(options.out)  # so that a run that is stopped can go on from here
             fit_close_ups.fit_close_ups(judge.near, config.near, data, options.close_up_steps)
+            judge.save_pretrained(options.out)
+    judge.eval()
     if options.course_steps:
         _fit_courses(judge, options.course_clips, options.course_steps, options.compiled)
     judge.save_pretrained(options.out)

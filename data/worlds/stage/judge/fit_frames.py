@@ -170,6 +170,8 @@ def descents(
     net: nn.Module, steps: int, rate: float
 ) -> Iterator[tuple[int, Callable[[Tensor], None]]]:
     """The number of each step, and what takes it for a loss."""
+    if steps < 1:
+        return
     optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, rate, total_steps=steps, pct_start=0.1

@@ -83,13 +83,13 @@ class FrameNet(nn.Module):
     def __init__(self, config: PixelJudgeConfig) -> None:
         super().__init__()
         a, b, c = config.channels
-        self.enter = nn.Sequential(nn.PixelUnshuffle(2), _conv(12, a), _conv(a, a))
-        self.down1 = nn.Sequential(_conv(a, b, stride=2), _conv(b, b))
-        self.down2 = nn.Sequential(_conv(b, c, stride=2), _conv(c, c), _conv(c, c))
+        self.enter = nn.Sequential(nn.PixelUnshuffle(2), conv(12, a), conv(a, a))
+        self.down1 = nn.Sequential(conv(a, b, stride=2), conv(b, b))
+        self.down2 = nn.Sequential(conv(b, c, stride=2), conv(c, c), conv(c, c))
         self.up1 = nn.Conv2d(c, b, 1)
-        self.mix1 = nn.Sequential(_conv(b, b), _conv(b, b))
+        self.mix1 = nn.Sequential(conv(b, b), conv(b, b))
         self.up2 = nn.Conv2d(b, a, 1)
-        self.mix2 = _conv(a, 2 * a)
+        self.mix2 = conv(a, 2 * a)
         self.pixels = nn.Conv2d(2 * a, sum(PIXEL_HEADS.values()), 1)
         grid = (config.size // 8) ** 2
         self.squeeze = nn.Sequential(
@@ -160,7 +160,11 @@ def resized(frames_M3YX: Tensor, size: int) -> Tensor:
     return x
 
 
-def _conv(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
+def conv(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
+    """A layer of 3 x 3; batch norm costs a processor little beside other norms, and nothing more
+    than a scale once it is trained."""
     return nn.Sequential(
-        nn.Conv2d(inside, outside, 3, stride, padding=1), nn.GroupNorm(8, outside), nn.GELU()
+        nn.Conv2d(inside, outside, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(outside),
+        nn.ReLU(),
     )

@@ -77,7 +77,10 @@ class PixelJudge(nn.Module):
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write `config.json` and half-precision `model.safetensors` into `folder`."""
-        weights = {name: tensor.half() for name, tensor in self.state_dict().items()}
+        weights = {
+            name: tensor.half() if tensor.is_floating_point() else tensor
+            for name, tensor in self.state_dict().items()
+        }
         save_folder(folder, asdict(self.config), weights)
 
     @torch.inference_mode()
