@@ -1,5 +1,5 @@
-"""What a storyboard gives is looked at before anything is drawn: drawing may take hours, and a letter
-that the font lacks should not be found after it."""
+"""What a storyboard gives is looked at before anything is drawn: drawing may take hours, and a
+letter that the font lacks should not be found after it."""
 
 from __future__ import annotations
 

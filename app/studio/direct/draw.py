@@ -200,7 +200,7 @@ class StoryDrawing:
 
 def _heard_segments(plan: Plan) -> set[str]:
     """The hashes of what is heard, if the model draws sound."""
-    heard = set()
+    heard: set[str] = set()
     for span in plan.spans:
         own = [] if span.chain is None or not span.shot.hears else span.chain.segments
         heard.update(segment.key for segment in own if segment.shot == span.number)

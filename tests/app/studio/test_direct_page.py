@@ -174,3 +174,39 @@ def test_a_shot_is_heard_while_it_is_drawn(
         is_drawn(page, 1)
     finally:
         studio.end()
+
+
+def test_the_keyboard_is_enough_and_every_control_has_a_name(open_page: Open) -> None:
+    page = open_page()
+    begin(page)
+    shot(page, 1).get_by_role("button", name="Remove").click()
+    shot(page, 1).get_by_text("More of this shot").click()
+    page.locator("#direct summary").filter(has_text="The whole video").click()
+    page.get_by_role("button", name="Direct", exact=True).focus()
+    reached = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        named = page.evaluate(
+            """() => {
+                const it = document.activeElement;
+                if (!it.closest('#direct')) return null;
+                const help = document.getElementById(it.getAttribute('aria-describedby'));
+                const name = it.getAttribute('aria-label') || it.labels?.[0]?.textContent
+                    || it.textContent.trim();
+                return [name, it.title || help?.textContent || it.tagName === 'SUMMARY'];
+            }"""
+        )
+        if named is not None:
+            reached.append(named)
+    assert all(name and told for name, told in reached), reached
+    assert {
+        *("Add a shot", "Draw all shots", "Make the video", "Copy", "Remove", "Sentence"),
+        *("Length", "Begins", "Camera", "Picture", "Title", "Caption", "Narration", "Chapter"),
+        *("Draw this shot", "Another take", "Model", "Music", "Captions"),
+    } <= {name for name, _ in reached}
+    shot(page, 1).get_by_label("Sentence").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("a green cylinder falls")
+    shot(page, 1).get_by_role("button", name="Draw this shot").focus()
+    page.keyboard.press("Enter")
+    is_drawn(page, 1)
