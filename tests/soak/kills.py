@@ -1,10 +1,10 @@
 """Kills a command at random moments, or fills its disk, and runs it again: what stands under a name
 is whole, and in the end everything is as if nothing had happened.
 
-    python kills.py COMMAND FOLDER SIGTERM|SIGKILL|ENOSPC COUNT SEED
+    python kills.py COMMAND FOLDER SIGTERM|SIGKILL|SIGTERM,SIGKILL|ENOSPC COUNT SEED
 
-FOLDER holds the inputs. Prints a JSON object: how the tries ended, how many were stopped while a
-file was being written, and everything that was wrong.
+FOLDER holds the inputs; COUNT is that of each signal. Prints a JSON object: how the tries ended,
+how many were stopped while a file was being written, and everything that was wrong.
 """
 
 import json
@@ -222,8 +222,9 @@ def main(name: str, root: Path, how: str, count: int, seed: int) -> dict[str, An
             for turn in range(count):
                 tries.fill(turn, size)
     else:
-        for turn in range(count):
-            tries.kill(signal.Signals[how], turn)
+        for name_of_signal in how.split(","):
+            for turn in range(count):
+                tries.kill(signal.Signals[name_of_signal], turn)
     told = {"command": name, "how": how, "seconds": round(tries.seconds, 2), "tries": count}
     return told | {
         "statuses": {str(status): n for status, n in sorted(tries.statuses.items())},

@@ -1,10 +1,11 @@
-"""Reads damaged copies of a file in a process of its own: what comes back must be an answer or one
+"""Reads damaged copies of files in a process of its own: what comes back must be an answer or one
 line that says what is wrong.
 
-    python mutants.py KIND FILE FIRST COUNT
+    python mutants.py FIRST COUNT KIND FILE [KIND FILE …]
 
-Prints a JSON object: how many were read, how many were refused, every error that is no refusal,
-every mutant that took too long, and the peak of memory in megabytes. A crash shows in the status.
+Prints a JSON object a line for each file: how many were read, how many were refused, every error
+that is no refusal, every mutant that took too long, and the peak of memory in megabytes. A crash
+shows in the status, and is of the file that has no line.
 """
 
 import json
@@ -113,8 +114,10 @@ def main(kind: str, file: Path, first: int, count: int) -> dict[str, object]:
     read = refused = 0
 
     KINDS[kind](file)  # the sound one, so that all that has to be imported is
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is that of this file
     most = status("VmSize:") + MORE_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    (before, highest) = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (most, highest))
 
     signal.signal(signal.SIGALRM, too_long)
     for seed in range(first, first + count):
@@ -137,6 +140,7 @@ def main(kind: str, file: Path, first: int, count: int) -> dict[str, object]:
             finally:
                 signal.alarm(0)
             break
+    resource.setrlimit(resource.RLIMIT_AS, (before, highest))
     file.write_bytes(content)  # another kind of mutants may read it
     return {"read": read, "refused": refused, "peak": status("VmHWM:") / 2**20, **found}
 
@@ -154,4 +158,6 @@ def status(name: str) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:5]))))
+    (first, count) = map(int, sys.argv[1:3])
+    for kind, file in zip(sys.argv[3::2], sys.argv[4::2], strict=True):
+        print(json.dumps(main(kind, Path(file), first, count)), flush=True)
