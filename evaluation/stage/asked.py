@@ -5,7 +5,7 @@ The sentences by hand lie in `sentences.txt`, each with the words that it names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -50,6 +50,10 @@ class Asked:
     captions: list[str]
     said: list[Attributes]
     scenes: Scenes | None = None
+
+
+Questions = Callable[[Sequence[int]], Asked]
+"""Numbers of clips to what is asked of each."""
 
 
 class OfScenes:
@@ -97,7 +101,7 @@ def _sentence(line: str) -> tuple[str, Attributes]:
         if len(kinds) != 1:
             raise ValueError(f"'{word}' is no word of a scene; it stands in: {line}")
         said[kinds[0]] = SCENE[kinds[0]].index(word)
-    return text, Attributes(things, **said)
+    return text, Attributes(things, **said)  # type: ignore[arg-type]
 
 
 def _thing(slot: int, words: Sequence[str]) -> Thing:

@@ -16,7 +16,7 @@ from ...generator.sampling.params import SamplingParams
 from ...tokenizer import VideoTokenizer
 from ...tokenizer.sound import SoundTokenizer
 from . import colour_names, minute, sizes, strength
-from .asked import ByHand, OfScenes
+from .asked import ByHand, OfScenes, Questions
 from .colour_names import ColourNames, OfColours
 from .cuts import Cuts
 from .minute import Minute
@@ -132,13 +132,7 @@ def _drawn_row(
 ) -> Row:
     """A row of clips that the generator draws."""
     judge = PixelJudge.from_pretrained()
-    first = SEED + seed
-    by_hand = ByHand(BY_HAND[name]) if name in BY_HAND else None
-    asked = by_hand or {
-        "strength": OfSpeeds(first),
-        "colour-names": OfColours(first),
-        "minute": OfScenes(minute.CONFIG, first, minute.FRAMES),
-    }.get(name, OfScenes(TEXT.get(name, ONE), first))
+    asked = _questions(name, SEED + seed)
     clips = Obedience(judge, generator, asked, params, size, seed)
     if name == "strength":
         return Row(Strength(clips), settings, strength.summary)
@@ -153,6 +147,18 @@ def _drawn_row(
         other = Obedience(judge, large, asked, params, sizes.LARGE, seed)
         return Row(Sizes(clips, other), settings, sizes.summary)
     return Row(clips, settings, failures=clips.failures)
+
+
+def _questions(name: str, first_seed: int) -> Questions:
+    if name in BY_HAND:
+        return ByHand(BY_HAND[name])
+    if name == "strength":
+        return OfSpeeds(first_seed)
+    if name == "colour-names":
+        return OfColours(first_seed)
+    if name == "minute":
+        return OfScenes(minute.CONFIG, first_seed, minute.FRAMES)
+    return OfScenes(TEXT.get(name, ONE), first_seed)
 
 
 def sound_tokenizer(model: str) -> SoundTokenizer | None:

@@ -8,7 +8,7 @@ Shapes: B clips, F frames, Y X pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -24,13 +24,15 @@ from ...data.worlds.stage.scene import Scenes
 from ...generator.pipeline import VideoGenerator
 from ...generator.sampling.params import SamplingParams
 from ...tokenizer import VideoTokenizer
-from .asked import Asked
+from .asked import Asked, Questions
 from .rows import Progress
 
 GENERATED, CEILING = "generated", "ceiling"
 SHOWN = 12  # clips on the sheet of failures
-ORDER = ("colour", "shape", "material", "size", "motion", "direction", "speed", "count")
-ORDER = (*ORDER, "ground", "time", "weather", "style", "place", "camera", "looks", "all")
+ORDER = (
+    *("colour", "shape", "material", "size", "motion", "direction", "speed", "count"),
+    *("objects", "ground", "time", "weather", "style", "place", "camera", "looks", "all"),
+)
 
 
 class Obedience:
@@ -46,7 +48,7 @@ class Obedience:
         self,
         judge: PixelJudge,
         generator: VideoGenerator,
-        asked: Callable[[Sequence[int]], Asked],
+        asked: Questions,
         params: SamplingParams = SamplingParams(),
         size: int = 128,
         seed: int = 0,
