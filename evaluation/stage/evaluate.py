@@ -81,7 +81,7 @@ def _measure(name: str, model: str, size: int, seed: int) -> tuple[Measure, dict
 
 def sound_tokenizer(model: str) -> SoundTokenizer | None:
     """That of the model, or the one that ships by itself; None if there is neither."""
-    for name in (model, "sound-24k"):
+    for name in (model, "stage-256"):
         try:
             folder = find_folder(name, "sound")
         except ValueError:
