@@ -16,14 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...data.ledger.card import save_training_data
-from ...data.ledger.content import KnownContents
-from ...data.ledger.rows import LedgerRow
-from ...data.ledger.sources import ledger_of_files, rendered_row
 from .config import SoundTokenizerConfig
 from .model import SoundTokenizer
 from .training.solve import solve
-from .training.sounds import made_up_sounds, pieces_of, read_folder
+from .training.sounds import note_sounds, sounds_to_learn
 
 log = logging.getLogger(__name__)
 AT_ONCE = 32  # sounds whose levels are measured together
@@ -40,19 +36,6 @@ def levels_of(tokenizer: SoundTokenizer, waves_BL: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def real_sounds(root: Path, seconds: float, frames: int) -> tuple[Tensor, list[LedgerRow]]:
-    """Pieces `[B, L]` of the files of a folder, and what the ledger says of them; files that are
-    struck out are left out."""
-    sounds = read_folder(root, seconds)
-    paths = list(sounds)
-    rows, left_out = ledger_of_files(root, dict(enumerate(paths)), KnownContents(None))
-    kept = [sounds[path] for row, path in enumerate(paths) if row not in left_out]
-    pieces = [pieces_of(wave, frames) for wave in kept]
-    if not sum(map(len, pieces)):
-        raise ValueError(f"{root} has no file with {frames / 12:.1f} seconds of sound")
-    return torch.cat(pieces), rows
-
-
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -61,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", required=True, help="folder of the tokenizer")
     parser.add_argument("--real-root", type=Path, help="folder of videos or sound files")
     parser.add_argument("--real-seconds", type=float, default=30.0, help="of each file")
-    parser.add_argument("--clips", type=int, default=512, help="made-up sounds")
+    parser.add_argument("--clips", type=int, default=640, help="made-up sounds")
     parser.add_argument("--frames", type=int, default=17, help="of each sound, of 2,000 samples")
     parser.add_argument("--codes", type=int, default=default.codes_per_latent, help="of a latent")
     parser.add_argument("--bits", type=int, default=default.code_bits, help="of a code")
@@ -69,16 +52,13 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(relativeCreated)7d ms  %(message)s")
     torch.manual_seed(0)
     config = SoundTokenizerConfig(codes_per_latent=options.codes, code_bits=options.bits)
-    waves = made_up_sounds(range(options.clips), options.frames)
-    learned = [rendered_row("sounds of the stage", options.clips)]
-    if options.real_root:
-        real, rows = real_sounds(options.real_root, options.real_seconds, options.frames)
-        waves = torch.cat([waves, real])
-        learned += rows
+    waves, learned = sounds_to_learn(
+        options.clips, options.frames, options.real_root, options.real_seconds
+    )
     log.info("%d sounds", len(waves))
     tokenizer = solve(config, levels_of(SoundTokenizer(config), waves))
     tokenizer.save_pretrained(options.out)
-    save_training_data(Path(options.out), learned)
+    note_sounds(Path(options.out), learned)
     log.info("%d components of a block, in %s", tokenizer.config.components, options.out)
 
 

@@ -21,9 +21,6 @@ class BlockCodes(nn.Module):
     """`predict` [P, D], `basis` [D, M], `points` [M, R], the levels of each component, and which
     bits of which code say them: `bits`, `code` and `shift` [M]."""
 
-    predict: Tensor
-    basis: Tensor
-    points: Tensor
     bits: Tensor
     code: Tensor
     shift: Tensor
@@ -35,9 +32,9 @@ class BlockCodes(nn.Module):
         past = config.past * config.bands
         basis = torch.linalg.qr(torch.randn(size, config.components))[0].contiguous()
         bits, code, shift = even_layout(config)
-        self.register_buffer("predict", torch.zeros(past + 1, size))
-        self.register_buffer("basis", basis)
-        self.register_buffer("points", torch.linspace(-3, 3, MOST_LEVELS).repeat(len(bits), 1))
+        self.predict = _solved(torch.zeros(past + 1, size))
+        self.basis = _solved(basis)
+        self.points = _solved(torch.linspace(-3, 3, MOST_LEVELS).repeat(len(bits), 1))
         self.register_buffer("bits", bits)
         self.register_buffer("code", code)
         self.register_buffer("shift", shift)
@@ -62,6 +59,11 @@ class BlockCodes(nn.Module):
         points_MR = self.points
         component_BM = points_MR[torch.arange(len(points_MR), device=digit_BM.device), digit_BM]
         return self.predicted(past_BP) + component_BM @ self.basis.T
+
+
+def _solved(values: Tensor) -> nn.Parameter:
+    """A number of the model that no gradient changes."""
+    return nn.Parameter(values, requires_grad=False)
 
 
 def even_layout(config: SoundTokenizerConfig) -> tuple[Tensor, Tensor, Tensor]:

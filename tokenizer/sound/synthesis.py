@@ -23,7 +23,7 @@ ROUNDS = 8  # of making the noise even
 PITCHES = 4  # a tone has a multiple of this many periods in a latent
 AROUND = 8  # frequencies to each side that are a peak's neighbours
 REACH = 3  # frequencies to each side that belong to a peak
-PROMINENCE = 0.25  # natural logarithm of amplitude above the neighbours
+PROMINENCE = 1.0  # natural logarithm of amplitude above the neighbours
 LOUDEST = 1.0  # natural logarithm of amplitude
 GATE = 1.5 * FLOOR  # amplitudes below are silence
 
