@@ -1,4 +1,4 @@
-"""What a sound tokenizer keeps: `python benchmarks/sound.py [--model sound-24k] [--real FOLDER]`.
+"""What a sound tokenizer keeps: `python benchmarks/sound.py [--model stage-256] [--real FOLDER]`.
 
 - On sound of the stage that it was not trained on: mel distance and SI-SDR, what the judge hears in
   renders and after the round trip (strikes, materials), and what is left in silence.
@@ -32,14 +32,13 @@ CODECS = (("libopus", "ogg", 6_000), ("libopus", "ogg", 12_000), ("aac", "adts",
 LONGEST_LAG = 4_000  # samples that a codec may be late by
 
 
-def bits_per_second(tokenizer: SoundTokenizer, rate: int) -> float:
-    codes = tokenizer.config.codes_per_latent * rate * RATE / tokenizer.config.latent_samples
+def bits_per_second(tokenizer: SoundTokenizer) -> float:
+    codes = tokenizer.config.codes_per_latent * RATE / tokenizer.config.latent_samples
     return codes * math.log2(tokenizer.codebook_size)
 
 
-def round_trip(tokenizer: SoundTokenizer, wave: Tensor, rate: int) -> Tensor:
-    codes = tokenizer.encode(wave)
-    return tokenizer.decode(codes.prefix(rate) if tokenizer.rates > 1 else codes)
+def round_trip(tokenizer: SoundTokenizer, wave: Tensor) -> Tensor:
+    return tokenizer.decode(tokenizer.encode(wave))
 
 
 def through_codec(wave: Tensor, codec: str, container: str, rate: int) -> tuple[Tensor, float]:
@@ -87,15 +86,10 @@ def stage_rows(tokenizer: SoundTokenizer, clips: int) -> None:
     print(f"stage: {clips} clips of {FRAMES} frames, {int(silent.sum())} of them silent")
     print("| sound | bits/s | mel dB | SI-SDR dB | strikes F | materials | silence dBFS |")
     print("|---|---|---|---|---|---|---|")
-    rows = [("render", 0.0, wave)]
-    for rate in range(1, tokenizer.rates + 1):
-        rows.append(
-            (
-                f"tokenizer, {rate} codebooks",
-                bits_per_second(tokenizer, rate),
-                round_trip(tokenizer, wave, rate),
-            )
-        )
+    rows = [
+        ("render", 0.0, wave),
+        ("tokenizer", bits_per_second(tokenizer), round_trip(tokenizer, wave)),
+    ]
     for name, bits, heard_wave in rows:
         found = score(judge.read(heard_wave), truth)
         level = heard_wave[silent].square().mean(1).sqrt().amax() if silent.any() else 0.0
@@ -120,10 +114,8 @@ def real_rows(tokenizer: SoundTokenizer, folder: Path, seconds: float) -> None:
     print(f"real: {len(waves)} files, {sum(map(len, waves)) / RATE:.0f} seconds")
     print("| sound | bits/s | mel dB | SI-SDR dB |")
     print("|---|---|---|---|")
-    for rate in range(1, tokenizer.rates + 1):
-        pairs = [(round_trip(tokenizer, wave[None], rate)[0], wave) for wave in waves]
-        name = f"tokenizer, {rate} codebooks"
-        print(row(name, [bits_per_second(tokenizer, rate)] * len(pairs), pairs))
+    pairs = [(round_trip(tokenizer, wave[None])[0], wave) for wave in waves]
+    print(row("tokenizer", [bits_per_second(tokenizer)] * len(pairs), pairs))
     for codec, container, bit_rate in CODECS:
         coded = [(through_codec(wave, codec, container, bit_rate), wave) for wave in waves]
         bits = [bits for (_, bits), _ in coded]
@@ -154,7 +146,7 @@ def speed(tokenizer: SoundTokenizer) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="sound-24k")
+    parser.add_argument("--model", default="stage-256")
     parser.add_argument("--real", type=Path, help="folder of videos or sound files")
     parser.add_argument("--clips", type=int, default=256)
     parser.add_argument("--seconds", type=float, default=30.0, help="of each file at most")

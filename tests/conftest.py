@@ -163,24 +163,15 @@ def sound_tokenizer() -> SoundTokenizer:
     torch.manual_seed(4)
     config = SoundTokenizerConfig(
         codes_per_latent=4,
+        code_bits=4,
         window=1000,
         hop=500,
-        windows=(500, 1000),
-        bands=(6, 8),
-        width=8,
-        wide=12,
-        encoder=((1, 2), (1,)),
-        decoder=((1, 2), (1,)),
-        taps=3,
-        tones=6,
-        noises=3,
-        quantizer=QuantizerConfig("FSQ", {"levels": [5, 3]}),
+        bands=8,
+        block=4,
+        components=2,
     )
     tokenizer = SoundTokenizer(config)
-    for layer in (tokenizer.loudness, tokenizer.mix):
-        nn.init.normal_(layer.weight, std=0.1)
-        nn.init.constant_(layer.bias, 0.5)
-    tokenizer.quantizer.project.weight.data.mul_(4)
+    tokenizer.codes.predict[-1] = 4.0
     return tokenizer.eval()
 
 

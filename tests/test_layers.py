@@ -24,7 +24,7 @@ BELOW = {
 }
 ALSO = {  # what feeds the training of tokenizers
     "tokenizer/training/*data_module.py": ("data",),
-    "tokenizer/sound/training/data_module.py": ("data",),
+    "tokenizer/sound/training/sounds.py": ("data",),
 }
 
 ROOMS = {  # libraries, and where they may be imported
@@ -38,7 +38,7 @@ ROOMS = {  # libraries, and where they may be imported
     ),
     ("argparse", "jsonargparse"): (
         "app/**/*.py",
-        "*/__main__.py",
+        "**/__main__.py",
         "training/cli.py",
         "data/worlds/physics/judge/fit.py",
         "data/worlds/stage/judge/fit.py",

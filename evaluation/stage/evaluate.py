@@ -163,7 +163,7 @@ def _questions(name: str, first_seed: int) -> Questions:
 
 def sound_tokenizer(model: str) -> SoundTokenizer | None:
     """That of the model, or the one that ships by itself; None if there is neither."""
-    for name in (model, "sound-24k"):
+    for name in (model, "stage-256"):
         try:
             folder = find_folder(name, "sound")
         except ValueError:

@@ -71,7 +71,7 @@ class SoundConfig:
                 f"{tokenizer.rates}; train one with a single one"
             )
         codes = tokenizer.config.codes_per_latent
-        return cls.sized(codes, tokenizer.codebook_size, tokenizer.quantizer.levels, tokens)
+        return cls.sized(codes, tokenizer.codebook_size, tokenizer.levels_of_codes, tokens)
 
     @classmethod
     def sized(

@@ -316,9 +316,8 @@ def _sound_of(model: dict[str, Any]) -> SoundConfig:
         if name.startswith("runs/") and not folder.exists()
         else load_config(find_folder(name, "sound"), SoundTokenizerConfig.from_dict)
     )
-    levels = tuple(config.quantizer.args["levels"])
-    codes = config.codes_per_latent
-    return SoundConfig.sized(codes, prod(levels), levels, model.get("sound_tokens"))
+    sizes = config.codes_per_latent, config.codebook_size, config.levels
+    return SoundConfig.sized(*sizes, model.get("sound_tokens"))
 
 
 def _there(name: str | None, part: str) -> str:

@@ -178,7 +178,7 @@ SOUND_EDITS = {
     "whether it has sound is neither true nor false": set_("sound", "yes"),
     "which this model never has": set_("sound", False),
     "the codes of its sound are missing": drop("codes.sounds"),
-    "there are 0 to 14": replace("codes.sounds", lambda codes: codes + 15),
+    "there are 0 to 15": replace("codes.sounds", lambda codes: codes + 15),
     "its codes go from -1": replace("codes.sounds", lambda codes: codes.clamp(max=0) - 1),
     "remembers 5 frames, and the sound of 4": replace("codes.sounds", lambda codes: codes[1:]),
     "its codes are of shape": replace("codes.sounds", lambda codes: codes[..., :1].contiguous()),

@@ -1,4 +1,4 @@
-"""Sound to discrete codes and back: `SoundTokenizer.from_pretrained("sound-24k").encode(wave)`."""
+"""Sound to discrete codes and back: `SoundTokenizer.from_pretrained("stage-256").encode(wave)`."""
 
 from ..codes import SoundCodes
 from .config import SoundTokenizerConfig

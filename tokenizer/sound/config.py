@@ -1,10 +1,11 @@
 """The sizes of a sound tokenizer."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ...files.config_fields import read_fields
-from ..quantizer import QuantizerConfig
+
+LARGEST_CODE = 16  # bits
 
 
 @dataclass(frozen=True)
@@ -12,13 +13,14 @@ class SoundTokenizerConfig:
     """Sizes of a sound tokenizer.
 
     rate: samples per second. frame_samples: samples of one video frame; frames_per_latent: frames
-        of every latent but the first, which is one frame. codes_per_latent: time steps of a latent
-        that have a code (or one of each codebook).
-    hop: samples from one fine step to the next; window: of the waveform that each adds.
-    windows, bands: samples of the past whose spectrum a fine step sees, and bands of each.
-    width, wide: channels of the fine and of the coarse steps. encoder, decoder: dilations of the
-        blocks, of the fine and of the coarse steps each. taps: steps that a block looks at.
-    tones, noises: fixed sines and bands of noise that the decoder mixes.
+        of every latent but the first, which is one frame.
+    hop: samples of a step; window: samples whose spectrum a step sees, and rise: those at its end
+        over which its weight falls, by which encoding looks ahead of the step.
+    bands: of the spectrum. block: steps that are coded together; past: decoded steps from which
+        those of a block are predicted.
+    codes_per_latent: codes, the same number of each block; code_bits: bits of a code.
+    components: numbers of a block that are rounded, at most 64 levels each.
+    exponent: amplitudes are rounded on this power of theirs, so that loud bands are finer.
     """
 
     LIMITS: ClassVar = {
@@ -26,59 +28,60 @@ class SoundTokenizerConfig:
         "frame_samples": (1, 1 << 20),
         "frames_per_latent": (1, 64),
         "codes_per_latent": (1, 4096),
-        "window": (1, 1 << 16),
+        "code_bits": (1, LARGEST_CODE),
         "hop": (1, 1 << 16),
-        "width": (1, 1 << 14),
-        "wide": (1, 1 << 14),
-        "encoder": (1, 1 << 12),
-        "decoder": (1, 1 << 12),
-        "taps": (1, 63),
-        "expand": (1, 64),
+        "window": (1, 1 << 16),
+        "rise": (1, 1 << 16),
+        "bands": (2, 4096),
+        "block": (1, 4096),
+        "past": (1, 64),
+        "components": (1, 4096),
+        "exponent": (0.01, 1),
     }
 
     rate: int = 24_000
     frame_samples: int = 2_000
     frames_per_latent: int = 4
-    codes_per_latent: int = 16
-    hop: int = 125
-    window: int = 500
-    windows: tuple[int, ...] = (500, 2000)
-    bands: tuple[int, ...] = (48, 96)
-    width: int = 96
-    wide: int = 152
-    encoder: tuple[tuple[int, ...], tuple[int, ...]] = ((1, 2, 4), (1, 2))
-    decoder: tuple[tuple[int, ...], tuple[int, ...]] = ((1, 2, 4, 8), (1, 2, 4))
-    taps: int = 5
-    tones: int = 160
-    noises: int = 24
-    expand: int = 2
-    quantizer: QuantizerConfig = field(
-        default_factory=lambda: QuantizerConfig("FSQ", {"levels": [8, 8, 8, 5, 5]})
-    )
+    codes_per_latent: int = 96
+    code_bits: int = 14
+    hop: int = 250
+    window: int = 1_000
+    rise: int = 250
+    bands: int = 96
+    block: int = 8
+    past: int = 2
+    components: int = 96
+    exponent: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in ("encoder", "decoder"):  # JSON and YAML give lists
-            fine, coarse = getattr(self, name)
-            object.__setattr__(self, name, (tuple(fine), tuple(coarse)))
-        object.__setattr__(self, "windows", tuple(self.windows))
-        object.__setattr__(self, "bands", tuple(self.bands))
-        if len(self.windows) != len(self.bands) or min(self.windows, default=0) < self.hop:
+        for name, (low, high) in self.LIMITS.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} must be from {low} to {high}; got {getattr(self, name)}")
+        if self.latent_samples % (self.hop * self.block):
             raise ValueError(
-                f"windows and bands need as many numbers, and windows at least a hop, {self.hop}; "
-                f"got {self.windows} and {self.bands}"
+                f"a latent has {self.latent_samples} samples, which must be a multiple of hop x "
+                f"block, {self.hop} x {self.block}"
             )
-        for name in ("rate", "frame_samples", "frames_per_latent", "codes_per_latent", "hop"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
-        if self.window < self.hop or self.window % self.hop:
+        if self.codes_per_latent % self.blocks:
             raise ValueError(
-                f"window must be a multiple of hop, {self.hop}, and at least that; got "
-                f"{self.window}"
+                f"codes_per_latent must be a multiple of the {self.blocks} blocks of a latent; "
+                f"got {self.codes_per_latent}"
             )
-        if self.latent_samples % (self.codes_per_latent * self.hop):
+        if self.window % 2 or self.window < 2 * self.hop:
             raise ValueError(
-                f"a latent has {self.latent_samples} samples, which must be a multiple of "
-                f"codes_per_latent x hop, {self.codes_per_latent} x {self.hop}"
+                f"window must be even and at least two hops, {2 * self.hop}; got {self.window}"
+            )
+        if self.rise >= self.window or self.rise > self.lead_in:
+            raise ValueError(
+                f"rise must be below window={self.window} and at most the {self.lead_in} samples "
+                f"that go before the first frame; got {self.rise}"
+            )
+        if self.past > self.block:
+            raise ValueError(f"past must be at most block={self.block}; got {self.past}")
+        if self.components > self.block * self.bands:
+            raise ValueError(
+                f"components must be at most block x bands, {self.block * self.bands}; got "
+                f"{self.components}"
             )
 
     @property
@@ -92,9 +95,22 @@ class SoundTokenizerConfig:
         return self.frame_samples * (self.frames_per_latent - 1)
 
     @property
-    def steps_per_code(self) -> int:
-        """Fine steps of a coarse one."""
-        return self.latent_samples // self.codes_per_latent // self.hop
+    def blocks(self) -> int:
+        """Blocks of a latent."""
+        return self.latent_samples // (self.hop * self.block)
+
+    @property
+    def codes_per_block(self) -> int:
+        return self.codes_per_latent // self.blocks
+
+    @property
+    def codebook_size(self) -> int:
+        return 1 << self.code_bits
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Inner structure of a code, fastest first: its bits."""
+        return (2,) * self.code_bits
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "SoundTokenizerConfig":

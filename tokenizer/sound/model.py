@@ -3,8 +3,7 @@
 A latent of sound goes with a latent of video: the first is that of one frame, before which go
 zeros to make it whole, and every later one is that of `frames_per_latent` frames.
 
-Legend: B batch, L samples, T latents, K codes of a latent, Q codebooks, q those that are kept.
-Indices are `[B, T, K]`, or `[B, T, K, Q]` if Q > 1.
+Legend: B batch, L samples, T latents, K codes of a latent. Indices are `[B, T, K]`.
 """
 
 import dataclasses
@@ -36,19 +35,23 @@ class SoundTokenizer(SoundNetwork):
 
     @property
     def codebook_size(self) -> int:
-        return self.quantizer.codebook_size
+        return self.config.codebook_size
+
+    @property
+    def levels_of_codes(self) -> tuple[int, ...]:
+        """Inner structure of a code, fastest first: its bits."""
+        return self.config.levels
 
     @property
     def rates(self) -> int:
-        """Q, the codebooks of a step: any number of them from 1 to Q, coarse to fine, can be
-        decoded."""
-        return self.quantizer.rates
+        """Codebooks of a code: one."""
+        return 1
 
     @property
     def id(self) -> str:
         """Short hash of config and weights; codes carry it, so that no other tokenizer reads
         them by mistake."""
-        probes = (self.quantizer.norm.weight, self.out_norm.weight)
+        probes = (self.codes.basis, self.codes.points)
         marks = marks_of(self, probes)
         if self._id is None or self._id[0] != marks:
             config = dataclasses.asdict(self.config)
@@ -98,40 +101,38 @@ class SoundTokenizer(SoundNetwork):
         tensors, batch first: safetensors saves it as it is.
         """
         check_wave(wave_chunk)
+        size = self.config.latent_samples
         past = dict(state)
         if "waiting" in past:
             wave = torch.cat([past.pop("waiting"), wave_chunk], dim=1)
-        else:
-            wave = functional.pad(wave_chunk, (self.config.lead_in, 0))
-        complete = wave.shape[1] // self.config.latent_samples * self.config.latent_samples
-        steps = self.config.codes_per_latent
-        codebooks = (self.rates,) if self.rates > 1 else ()
-        if complete:
+        else:  # encoding looks ahead by a rise
+            wave = functional.pad(wave_chunk, (self.config.lead_in - self.config.rise, 0))
+        complete = wave.shape[1] // size * size
+        indices = [wave.new_zeros(len(wave), 0, self.config.codes_per_latent, dtype=torch.int64)]
+        for latent in wave[:, :complete].unflatten(1, (-1, size)).unbind(1):
             new_past: State = {}
-            x_BNC = self._encode_samples(wave[:, :complete], past, new_past)
-            indices = self.quantizer(x_BNC[:, :, None, None])[1][:, :, 0, 0]
-            indices = indices.unflatten(1, (-1, steps))
-            past = own(new_past)
-        else:
-            shape = (len(wave), 0, steps, *codebooks)
-            indices = torch.zeros(shape, dtype=torch.int64, device=wave.device)
-        return indices, past | own({"waiting": wave[:, complete:]})
+            indices.append(self.encode_latent(latent, past, new_past)[:, None])
+            past = new_past
+        return torch.cat(indices, dim=1), own(past | {"waiting": wave[:, complete:]})
 
     @torch.no_grad()
     def decode_step(self, indices: Tensor, state: State) -> tuple[Tensor, State]:
-        """Decode the next latents, indices `[B, t, K]` or `[B, t, K, q]`; `{}` is the state
-        before them.
+        """Decode the next latents, indices `[B, t, K]`; `{}` is the state before them.
 
         Returns samples `[B, l]` in [-1, 1], where the very first latent gives those of one frame,
         and the new state.
         """
         self._check_indices(indices)
-        new_state: State = {}
-        vectors = self.code_vectors(indices.flatten(1, 2))
-        wave = self._decode_vectors(vectors, state, new_state).clamp(-1, 1)
+        waves = []
+        past = state
+        for codes in indices.unbind(1):
+            new_past: State = {}
+            waves.append(self.decode_latent(codes, past, new_past).clamp(-1, 1))
+            past = new_past
+        wave = torch.cat(waves, dim=1)
         if not state:
             wave = wave[:, self.config.lead_in :]
-        return wave, own(new_state)
+        return wave, own(past)
 
     def stream_encode(self, wave_chunks: Iterable[Tensor]) -> Iterator[Tensor]:
         """Chunks of samples `[B, l]`, any l, to chunks of indices `[B, t, K]` at bounded memory.
@@ -143,10 +144,13 @@ class SoundTokenizer(SoundNetwork):
             indices, state = self.encode_step(chunk, state)
             if indices.shape[1]:
                 yield indices
-        waiting = state["waiting"] if state else None
-        if waiting is not None and waiting.shape[1]:
-            missing = self.config.latent_samples - waiting.shape[1]
-            yield self.encode_step(waiting.new_zeros(len(waiting), missing), state)[0]
+        if not state:
+            return
+        waiting = state["waiting"]
+        size = self.config.latent_samples
+        latents = -(-(waiting.shape[1] + self.config.rise) // size)
+        missing = latents * size - waiting.shape[1]
+        yield self.encode_step(waiting.new_zeros(len(waiting), missing), state)[0]
 
     def stream_decode(self, code_chunks: Iterable[Tensor]) -> Iterator[Tensor]:
         """Chunks of indices `[B, t, K]`, any t, to chunks of samples `[B, l]` at bounded memory:
@@ -173,12 +177,10 @@ class SoundTokenizer(SoundNetwork):
         save_folder(folder, config, self.state_dict(), half)
 
     def _check_indices(self, indices: Tensor) -> None:
-        K, Q = self.config.codes_per_latent, self.rates
-        right = indices.dim() == 3 if Q == 1 else indices.dim() == 4 and indices.shape[3] <= Q
-        if not right or indices.shape[1] < 1 or indices.shape[2] != K:
-            wanted = f"[B, t, {K}]" if Q == 1 else f"[B, t, {K}, q] with q from 1 to {Q}"
+        K = self.config.codes_per_latent
+        if indices.dim() != 3 or indices.shape[1] < 1 or indices.shape[2] != K:
             raise ValueError(
-                f"indices must be {wanted}, and t at least 1; got shape {list(indices.shape)}"
+                f"indices must be [B, t, {K}], and t at least 1; got shape {list(indices.shape)}"
             )
         low, high = indices.aminmax()
         if low < 0 or high >= self.codebook_size:

@@ -1,4 +1,4 @@
-"""What training of pictures and of sound has in common: averaged weights, and their export."""
+"""Averaged weights of a training, and their export."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Training of sound tokenizers by Lightning CLI."""
+"""Making of sound tokenizers: everything is solved for, nothing needs a gradient."""
