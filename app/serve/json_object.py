@@ -20,13 +20,13 @@ def read_object(content: str | bytes, what: str) -> dict[str, Any]:
         ApiError: 400.
     """
     try:
-        found = json.loads(content)
+        text = content if isinstance(content, str) else content.decode("utf-8-sig")
+        found = json.loads(text)
     except (ValueError, RecursionError):
         raise ApiError(400, f"{what} is no JSON", code="invalid_json") from None
     if not isinstance(found, dict):
         raise ApiError(400, f"{what} must be a JSON object", code="invalid_json")
-    half = HALF_A_PAIR if isinstance(content, str) else HALF_A_PAIR.encode()
-    if half in content.lower():  # rare, and looking at everything takes time
+    if HALF_A_PAIR in text.lower():  # rare, and looking at everything takes time
         try:
             json.dumps(found, ensure_ascii=False).encode()
         except UnicodeEncodeError:
