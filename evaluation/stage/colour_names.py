@@ -84,6 +84,7 @@ class ColourNames:
         wanted = to_lab(rgb_table())
         for column, video in columns.items():
             for said, colour in zip(asked.said, seen_colours(clips.judge, video)):
+                progress.add(column, {"object seen": [colour is not None]})
                 if said.things and colour is not None:
                     name = wanted[said.things[0].colour]
                     progress.measured(column, DISTANCE, float((to_lab(colour) - name).norm()))

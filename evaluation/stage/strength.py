@@ -74,6 +74,7 @@ class Strength:
         }
         for column, video in columns.items():
             for said, steps in zip(asked.said, longest_steps(clips.judge, video)):
+                progress.add(column, {"object seen": [steps is not None]})
                 if said.things and said.things[0].deeds and steps is not None:
                     progress.measured(column, WORDS, said.things[0].deeds[0].speed)
                     progress.measured(column, STEPS, steps)
@@ -100,6 +101,7 @@ def summary(numbers: dict[str, dict[str, list[float]]]) -> dict[str, float]:
     return {
         f"rank correlation, {column}": rank_correlation(kept[WORDS], kept[STEPS])
         for column, kept in numbers.items()
+        if len(kept[WORDS]) > 1
     }
 
 

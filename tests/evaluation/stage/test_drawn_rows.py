@@ -142,6 +142,7 @@ def test_ranks_of_what_is_faster_agree() -> None:
     progress = Progress({})
     Strength(row)(progress, range(2))
     assert len(progress.numbers[GENERATED]["length of steps"]) == 2
+    assert progress.votes[GENERATED]["object seen"] == [2, 2]
     numbers = {"a": {"speed that is said": [0.0, 1.0], "length of steps": [0.1, 0.2]}}
     assert summary(numbers) == {"rank correlation, a": pytest.approx(1.0)}
 

@@ -127,11 +127,11 @@ def _frames(options: argparse.Namespace) -> fit_frames.Rows:
     parts = []
     for kind, (clips, through, first) in wanted.items():
         for begin in range(first, first + clips, PART):
-            path = Path(options.frames or "", f"{kind}-{begin}.safetensors")
+            count = min(PART, first + clips - begin)
+            path = Path(options.frames or "", f"{kind}-{begin}-{count}.safetensors")
             if options.frames and path.is_file():
                 parts.append(load_tensors(path)[0])
                 continue
-            count = min(PART, first + clips - begin)
             rows = list(fit_frames.rendered_frames(count, begin, through, options.compiled))
             parts.append({name: torch.cat([row[name] for row in rows]) for name in rows[0]})
             if options.frames:
