@@ -6,8 +6,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kinetoscope.data.worlds.stage.sound import sound
+from kinetoscope.data.worlds.stage.sound.made_up import made_up_scenes
 from kinetoscope.tokenizer import latent_count
 from kinetoscope.tokenizer.sound import SoundCodes, SoundTokenizer, SoundTokenizerConfig
+from kinetoscope.tokenizer.sound.spectra import mel_distance
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -150,3 +153,15 @@ def test_config_mistakes_are_named() -> None:
         SoundTokenizerConfig(code_bits=20)
     with pytest.raises(ValueError, match=r"is not a field|is missing"):
         SoundTokenizerConfig.from_dict({"quantizer": {}, "colour": 3})
+
+
+def test_the_shipped_one_keeps_blows_and_silence() -> None:
+    shipped = SoundTokenizer.from_pretrained("stage-256")
+    silent = torch.zeros(1, 10_000)
+    assert not shipped.decode(shipped.encode(silent)).any()
+    wave = sound(made_up_scenes(range(3_000_000, 3_000_008), 13))
+    codes = shipped.encode(wave)
+    assert codes.indices.shape == (8, 4, shipped.config.codes_per_latent)
+    streamed = torch.cat(list(shipped.stream_encode(wave.split(3_001, dim=1))), dim=1)
+    assert torch.equal(streamed, codes.indices)
+    assert float(mel_distance(shipped.decode(codes), wave).mean()) < 4
