@@ -1,4 +1,4 @@
-"""Makes a sound tokenizer in about a minute on one core.
+"""Makes a sound tokenizer in a few minutes on one core.
 
     python -m kinetoscope.tokenizer.sound --out FOLDER [--real-root FOLDER]
 

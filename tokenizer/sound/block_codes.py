@@ -93,5 +93,4 @@ def layout(wanted: list[int], codes: int, code_bits: int) -> tuple[list[int], li
         bits = min(want, left[number])
         result.append((bits, number, code_bits - left[number]))
         left[number] -= bits
-    bits, code, shift = (list(column) for column in zip(*result))
-    return bits, code, shift
+    return [row[0] for row in result], [row[1] for row in result], [row[2] for row in result]
