@@ -186,7 +186,7 @@ class TokenDataModule(TokenData):
         self.ledger = ledger_of_source(self.train, contents, self.require_licence)
         if self.validation is not None:
             ledger_of_source(self.validation, contents, self.require_licence)
-        if self.picture_source is not None:
+        if self.picture_source is not None and any(stage.pictures for stage in self.stages):
             self.ledger += ledger_of_source(self.picture_source, contents, self.require_licence)
             self.pictures = self._tokens(self._suited(self.picture_source, module), module)
         train = self._suited(self.train, module)
