@@ -21,6 +21,8 @@ from kinetoscope.generator.tokens.prepare import Work, prepare
 from kinetoscope.generator.training.lora import LoraSize
 from kinetoscope.generator.training.module import DecoderSize
 from kinetoscope.tokenizer.sound import SoundTokenizer
+from kinetoscope.tokenizer.sound.__main__ import levels_of
+from kinetoscope.tokenizer.sound.training.solve import solve
 from torch import Tensor
 
 RATE = 24_000
@@ -280,9 +282,13 @@ def test_a_folder_of_silent_videos_teaches_no_sound(
 
 @pytest.mark.slow
 def test_eight_clips_are_learned_by_heart(
-    hearing: str, fresh: Any, tmp_path: Path, parts: dict[str, str]
+    sound_tokenizer: SoundTokenizer, fresh: Any, tmp_path: Path, parts: dict[str, str]
 ) -> None:
     """Given its sentence, the likeliest sound is that of the clip, code for code in most places."""
+    waves = torch.stack([sound_of(number) for number in range(8)])
+    hearing = str(tmp_path / "hearing")
+    tokenizer = solve(sound_tokenizer.config, levels_of(sound_tokenizer, waves))
+    tokenizer.save_pretrained(hearing, half=False)
     for number in range(8):
         write(tmp_path / "films" / f"{number}.mp4", number)
     source = FolderSource(str(tmp_path / "films"), FRAMES, 16, 12.0, 1, held_out=0)
