@@ -24,6 +24,7 @@ from kinetoscope.app.runs.jobs import Job
 from kinetoscope.app.runs.kept_frames import KeptFrames
 from kinetoscope.data.video import even_timing, probe, read_clip, read_metadata, write_video
 from kinetoscope.data.video.contact_sheet import caption_grid
+from kinetoscope.generator import SamplingParams
 from kinetoscope.tokenizer.codes import CodesFile
 from kinetoscope.training.progress import Progress
 from PIL import Image
@@ -279,7 +280,7 @@ class Drawn:
 def test_frames_are_written_as_they_are_drawn(here: Path, grid: bool) -> None:
     jobs = [Job("a red ball", 0, here / "a.mp4"), Job("a cube", 1, here / "b.mp4")]
     options = sample.SampleOptions("tiny", 37, 12.0)
-    about = sample.About(options, "0123456789ab")
+    about = sample.About(options, SamplingParams(), "0123456789ab")
     signing = Signing(Disclosure(), print)
     progress = Progress(74)
     stream = Drawn(12)

@@ -284,7 +284,10 @@ def test_the_documentation_is_a_page_of_its_own(studio: Studio) -> None:
     body = schema["paths"]["/v1/videos"]["post"]["requestBody"]["content"]["application/json"]
     fields = body["schema"]["properties"]
     assert {"prompt", "frames", "init", "guidance"} <= set(fields)
-    assert fields["model"]["description"] == "one of debug, physics-64; the first by default"
+    assert (
+        fields["model"]["description"]
+        == "one of debug, physics-64, stage-256; the first by default"
+    )
 
 
 def test_other_sites_cannot_use_it_and_a_request_has_a_size(studio: Studio) -> None:

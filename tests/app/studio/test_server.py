@@ -220,7 +220,7 @@ def test_a_made_up_condition_is_a_field_of_the_page_and_a_part_of_the_request(
     moody: Path, tmp_path: Path
 ) -> None:
     for studio in open_studio(tmp_path / "gallery", Models([str(moody)])):
-        assert studio.client.get("/api/models").json()["models"] == ["moody", "physics-64"]
+        assert studio.client.get("/api/models").json()["models"][:2] == ["moody", "physics-64"]
         about = studio.client.get("/api/models/moody").json()
         field = {each["name"]: each for each in about["fields"]}["mood"]
         assert (field["help"], field["kind"]) == (Mood.help, "choice")
