@@ -73,11 +73,13 @@ def sound_fps(generator: VideoGenerator) -> float | None:
 
 
 def folder_sound_fps(folder: Path) -> float | None:
-    """The same of the folder of a model, from its configs alone."""
-    from ..files.model_folder import CONFIG, load_config
+    """The same of the folder of a model, from its configs alone. A tokenizer of sound may lie there
+    before the model draws any."""
+    from ..files.model_folder import load_config
+    from ..generator.model.config import DecoderConfig
     from ..tokenizer.sound import SoundTokenizerConfig
 
-    if not (folder / SOUND / CONFIG).is_file():
+    if not load_config(folder, DecoderConfig.from_dict).sound.codes:
         return None
     config = load_config(folder / SOUND, SoundTokenizerConfig.from_dict)
     return config.rate / config.frame_samples

@@ -7,6 +7,7 @@ address, and presses Make at once. Needs Playwright and Chromium (CHROMIUM names
 busy machine the seconds of processor time tell more than those of the clock.
 """
 
+import argparse
 import os
 import resource
 import shutil
@@ -22,6 +23,7 @@ PATIENCE = 300_000  # milliseconds
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()

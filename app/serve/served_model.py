@@ -48,8 +48,8 @@ class ServedModel:
         patch = int(read_config(folder / "tokenizer")["patch"])
         return cls(
             Path(model).name,
-            config.grid[0] * patch,
-            config.grid[1] // config.codebooks * patch,
+            config.grid[0] * config.block * patch,
+            config.grid[1] * config.block * patch,
             config.frames_per_latent,
             (config.max_distance - config.sinks + 1) * config.frames_per_latent,
             tuple(condition_fields(config)),

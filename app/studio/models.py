@@ -89,7 +89,7 @@ class Models:
         folder = find_folder(self.models[model], "generator")
         config = load_config(folder, DecoderConfig.from_dict)
         patch = load_config(folder / "tokenizer", TokenizerConfig.from_dict).patch
-        height = config.grid[0] * patch
+        height = config.grid[0] * config.block * patch
         sizes = [height * times for times in TIMES if times == 1 or height * times <= LARGEST]
         return {
             "model": model,

@@ -97,5 +97,10 @@ def test_the_page_shows_the_settings_of_the_model(model: Path):
     assert (values["guidance"], values["temperature"], values["min_p"]) == (1.0, 0.0, 0.1)
 
 
+def test_the_page_knows_the_size_of_a_model_of_several_codes_a_cell():
+    about = Models([], []).about("stage-256")
+    assert about["sizes"][0] == VideoGenerator.from_pretrained("stage-256").size[0]
+
+
 def test_training_goes_on_with_them(model: Path):
     assert start_from(str(model), {}, None, None).sampling == OWN

@@ -81,7 +81,9 @@ export async function makeForm() {
     return offered.filter(({ name }) => makesSense[name] ?? true);
   }
 
-  function build() {
+  // Make the form of a model. What was written into the one before stays, but for what that model
+  // itself had put there.
+  function build(before = about) {
     const written = Object.fromEntries(
       Object.entries(controls).map(([name, each]) => [name, each.read()]),
     );
@@ -99,7 +101,9 @@ export async function makeForm() {
     given.hidden = further.length === 0;
     given.querySelector("small").textContent = further.map(({ label }) => label.toLowerCase()).join(", ");
     for (const [name, value] of Object.entries(written)) {
-      if (value !== null && name !== "size") controls[name]?.write(value);
+      const own = before.sampling.find((each) => each.name === name)?.value;
+      const isOwn = own !== undefined && own !== null && String(own) === String(value);
+      if (value !== null && name !== "size" && !isOwn) controls[name]?.write(value);
     }
     controls.model.input.addEventListener("change", changeModel);
   }
@@ -114,8 +118,9 @@ export async function makeForm() {
 
   async function changeModel() {
     try {
+      const before = about;
       about = await api.about(controls.model.read());
-      build();
+      build(before);
     } catch (error) {
       complain(error);
     }

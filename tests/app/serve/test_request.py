@@ -28,6 +28,13 @@ def test_a_model_is_known_by_its_config(model, generator: VideoGenerator):
     assert model.sizes()[:2] == ["12x8", "24x16"]
 
 
+def test_a_model_that_draws_several_codes_a_cell_is_known_as_well():
+    served = ServedModel.read("stage-256")
+    generator = VideoGenerator.from_pretrained("stage-256")
+    assert (served.height, served.width) == generator.size
+    assert (served.sound_fps is None) == (generator.sound is None)
+
+
 def test_names_of_ours_and_of_openai(model):
     (request, priority) = read(model, frames="9", fps=10, seed=5, guidance="1.5", priority=2)
     assert (request.frames, request.fps, request.seed, priority) == (9, 10.0, 5, 2)

@@ -111,6 +111,22 @@ def test_a_model_and_an_adapter_are_chosen(open_page: Open, choices: Served) -> 
     page.context.close()
 
 
+def test_a_model_brings_settings_of_its_own(open_page: Open, choices: Served) -> None:
+    page = open_page(choices.address)
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    form = page.locator("#make")
+    own = VideoGenerator.from_pretrained("stage-256").sampling
+    form.get_by_label("Top k").fill("7")
+    form.get_by_label("Model").select_option("stage-256")
+    page.wait_for_function(
+        "(value) => [...document.querySelectorAll('#make input')].some((i) => i.value === value)",
+        arg=str(own.min_p),
+    )
+    assert float(form.get_by_label("Guidance", exact=True).input_value()) == own.guidance
+    assert form.get_by_label("Top k").input_value() == "7"  # what somebody wrote stays
+    page.context.close()
+
+
 def test_a_full_gallery_says_what_to_do(open_page: Open, choices: Served) -> None:
     page = open_page(choices.address)
     first = record(choices, make(page, "red ball", frames=5))
