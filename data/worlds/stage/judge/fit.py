@@ -72,7 +72,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--close-up-steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=32, help="frames of a step")
     parser.add_argument("--rate", type=float, default=2.5e-3, help="highest learning rate")
-    parser.add_argument("--half", action="store_true", help="bfloat16, where it is faster")
     parser.add_argument("--compiled", action="store_true", help="render with torch.compile")
     parser.add_argument("--course-clips", type=int, default=2048, help="whole clips")
     parser.add_argument("--course-steps", type=int, default=2000)
@@ -89,12 +88,11 @@ def main() -> None:
     config = judge.config
     if options.frame_steps or options.close_up_steps:
         data = _frames(options)
-        with torch.autocast("cpu", torch.bfloat16, enabled=options.half):
-            steps, rate = options.frame_steps, options.rate
-            fit_frames.fit_frames(judge.frame, config.size, data, steps, options.batch, rate)
-            judge.save_pretrained(options.out)  # so that a run that is stopped can go on from here
-            fit_close_ups.fit_close_ups(judge.near, config.near, data, options.close_up_steps)
-            judge.save_pretrained(options.out)
+        steps, rate = options.frame_steps, options.rate
+        fit_frames.fit_frames(judge.frame, config.size, data, steps, options.batch, rate)
+        judge.save_pretrained(options.out)  # so that a run that is stopped can go on from here
+        fit_close_ups.fit_close_ups(judge.near, config.near, data, options.close_up_steps)
+        judge.save_pretrained(options.out)
     judge.eval()
     if options.course_steps:
         _fit_courses(judge, options.course_clips, options.course_steps, options.compiled)
