@@ -35,6 +35,7 @@ FORMAT = "kinetoscope-codes"
 FORMAT_VERSION = 2
 LARGEST_COUNT = 2**31 - 1  # of frames, and of pixels along a side
 LARGEST_FPS = 1e6
+LARGEST_RATE = 1 << 20  # samples per second
 LARGEST_CELL = 256  # frames, and pixels along a side, of one code
 AT_ONCE = 1 << 20  # bytes that are read at once for the checksum
 SOUND = "sound"  # name of the tensor, and beginning of the keys of its metadata
@@ -45,6 +46,11 @@ def check_counts(num_frames: int, height: int, width: int, fps: float) -> None:
     for name, count in (("num_frames", num_frames), ("height", height), ("width", width)):
         whole(count, name, (1, LARGEST_COUNT))
     number(fps, "fps", (0, LARGEST_FPS))
+
+
+def about_sound(samples: int, rate: int, tokenizer: str) -> dict[str, str]:
+    """What a file tells of its sound; see `SoundCodes`."""
+    return {"samples": str(samples), "rate": str(rate), "tokenizer": tokenizer}
 
 
 def check_grid(shape: tuple[int, ...], num_frames: int, height: int, width: int) -> None:
@@ -135,6 +141,13 @@ class CodesFile:
         check_grid(self.shape, self.num_frames, self.height, self.width)
         if self.sound_shape and (len(self.sound_shape) not in (3, 4) or 0 in self.sound_shape):
             raise ValueError(f"codes of sound of shape {list(self.sound_shape)}")
+        if self.sound_shape:
+            if self.sound_shape[0] != self.shape[0]:
+                raise ValueError(f"{self.shape[0]} videos with {self.sound_shape[0]} sounds")
+            if "tokenizer" not in self.sound:
+                raise ValueError("'tokenizer' of the sound is missing")
+            whole(int(self.sound["samples"]), "samples of sound", (1, LARGEST_COUNT))
+            whole(int(self.sound["rate"]), "samples a second", (1, LARGEST_RATE))
 
     def read(self, begin: int = 0, end: int | None = None) -> Tensor:
         """The codes of latent frames `begin` to `end`, int64 `[B, t, H, W]`. UnreadableFile if the
@@ -144,14 +157,14 @@ class CodesFile:
         with safe_open(self.path, framework="pt") as file:
             return self._codes(file.get_slice("indices")[:, begin:end])
 
-    def read_sound(self) -> Tensor | None:
-        """The codes of the sound, int64 `[B, T, K]` or `[B, T, K, Q]`, if there are any; errors are
-        those of `read`."""
+    def read_sound(self, begin: int = 0, end: int | None = None) -> Tensor | None:
+        """The codes of the sound of latent frames `begin` to `end`, int64 `[B, t, K]` or
+        `[B, t, K, Q]`, if there are any; errors are those of `read`."""
         self._check_whole()
         if not self.sound_shape:
             return None
         with safe_open(self.path, framework="pt") as file:
-            return self._codes(file.get_tensor(SOUND))
+            return self._codes(file.get_slice(SOUND)[:, begin:end])
 
     def _codes(self, stored: Tensor) -> Tensor:
         if stored.numel() and int(stored.min()) < 0:
@@ -179,8 +192,8 @@ class CodesFile:
 
 
 class CodesWriter:
-    """A context manager that writes codes slice by slice at bounded memory; `finish` gives the file
-    its name.
+    """A context manager that writes codes slice by slice at bounded memory, those of the pictures
+    before those of the sound; `finish` gives the file its name.
 
     How many slices there are is known last but stands first in a safetensors file: room is left for
     the header.
@@ -222,6 +235,7 @@ class CodesWriter:
             "model": model,
         }
         self.shape: tuple[int, ...] = ()
+        self.sound_shape: tuple[int, ...] = ()
         self._whole = whole_file(self.path)
         self._file: IO[bytes] | None = None
         self._room = 0
@@ -240,22 +254,30 @@ class CodesWriter:
             longest = self._header(1 << 60, self._told(1 << 60, {}), (1 << 60,) * 4)
             self._room = -(-(len(longest) + ROOM_FOR_SOUND) // 8) * 8
             self._file.write(bytes(8 + self._room))
-        elif B != 1 or (B, *cell) != (self.shape[0], *self.shape[2:]):
-            raise ValueError(
-                f"slices must continue one video; got shape {[*indices.shape]} after "
-                f"{[*self.shape]}"
-            )
+        else:
+            _check_continues(indices, self.shape)
+        if self.sound_shape:
+            raise ValueError("codes of pictures come before those of the sound")
         self._file.write(_bytes(indices))
         self.shape = (B, self.shape[1] + T, *cell)
 
-    def finish(
-        self, num_frames: int, sound: Tensor | None = None, about: Mapping[str, str] | None = None
-    ) -> None:
+    def write_sound(self, indices: Tensor) -> None:
+        """Append codes of the sound, `[1, t, K]` or `[1, t, K, Q]`, after all those of the
+        pictures; those of several videos must come in one slice."""
+        if self._file is None or not self.shape:
+            raise ValueError("codes of sound come after those of the pictures")
+        B, T, *cell = indices.shape
+        if self.sound_shape:
+            _check_continues(indices, self.sound_shape)
+            T += self.sound_shape[1]
+        self._file.write(_bytes(indices))
+        self.sound_shape = (B, T, *cell)
+
+    def finish(self, num_frames: int, about: Mapping[str, str] | None = None) -> None:
         """Publish the file, of a video of `num_frames` frames.
 
         Args:
-            sound: codes of its sound, `[B, T, K]` or `[B, T, K, Q]`.
-            about: what is told of the sound; see `SoundCodes`.
+            about: what is told of the sound, if there is any; see `about_sound`.
         """
         if self._file is None or not self.shape:
             raise ValueError(f"there are no codes to write to {self.path}")
@@ -263,12 +285,11 @@ class CodesWriter:
         width = int(self.metadata["width"])
         check_counts(num_frames, height, width, 0)
         check_grid(self.shape, num_frames, height, width)
-        shape = () if sound is None else tuple(sound.shape)
-        if sound is not None:
-            self._file.write(_bytes(sound))
+        if bool(about) != bool(self.sound_shape):
+            raise ValueError("codes of sound come with what they are of, and nothing without them")
         told = self._told(num_frames, about or {})
-        told["checksum"] = self._checksum(told, shape)
-        header = self._header(self.shape[1], told, shape)
+        told["checksum"] = self._checksum(told, self.sound_shape)
+        header = self._header(self.shape[1], told, self.sound_shape)
         if len(header) > self._room:
             raise ValueError(f"too much is told of the sound in {self.path}")
         self._file.seek(0)
@@ -312,6 +333,15 @@ class CodesWriter:
 
 
 ROOM_FOR_SOUND = 1024  # bytes of what is told of it
+
+
+def _check_continues(indices: Tensor, shape: tuple[int, ...]) -> None:
+    """ValueError unless codes go on where those of this shape ended."""
+    B, _, *cell = indices.shape
+    if B != 1 or (B, *cell) != (shape[0], *shape[2:]):
+        raise ValueError(
+            f"slices must continue one video; got shape {[*indices.shape]} after {[*shape]}"
+        )
 
 
 def _bytes(codes: Tensor) -> bytes:

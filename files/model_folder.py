@@ -48,6 +48,18 @@ def find_folder(name: str | os.PathLike[str], part: str) -> Path:
     `name` is a shipped name, such as "physics-64", a folder (of the part itself or of a whole
     model), or an id on the Hugging Face hub. ValueError if it is none of these or is a pickle.
     """
+    return _part_of(_found(name, "adapter" if part == "adapter" else "model"), part)
+
+
+def find_part(name: str | os.PathLike[str], part: str) -> Path | None:
+    """The folder of one `part` inside that of a whole model, for a part that not every model has;
+    None if this one has none. `name` and errors are as in `find_folder`."""
+    folder = _found(name) / part
+    is_there = (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file()
+    return folder if is_there else None
+
+
+def _found(name: str | os.PathLike[str], what: str = "model") -> Path:
     path = Path(name)
     if path.suffix.lower() in PICKLES:
         raise ValueError(
@@ -55,14 +67,16 @@ def find_folder(name: str | os.PathLike[str], part: str) -> Path:
             "instead"
         )
     if path.is_dir():
-        return _part_of(path, part)
+        return path
     shipped = shipped_models()
     if str(name) in shipped:
-        return _part_of(shipped[str(name)], part)
+        return shipped[str(name)]
     if path.exists():
         raise ValueError(f"{path} is a file; give the folder that holds {CONFIG} and {WEIGHTS}")
     if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(name)):
-        return _part_of(_download(str(name)), part)
+        return _download(str(name))
+    if what != "model":
+        raise ValueError(f"unknown {what} {str(name)!r}; give a folder or a hub id (owner/name)")
     known = ", ".join(shipped) or "none in this installation"
     raise ValueError(
         f"unknown model {str(name)!r}; shipped models: {known}; or give a folder or a hub id "

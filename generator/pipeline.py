@@ -370,7 +370,7 @@ class VideoGenerator(OnHub, nn.Module):
 
         Args:
             dtype: "float32" or "bfloat16", of the decoder's weights, of what it computes, and of
-                the window's memory.
+                the window's memory; on a CPU bfloat16 is that of weights and products alone.
             quantize: "int8" for eight bits per weight of the decoder's linear layers.
         """
         lighten(self.decoder, dtype, quantize)

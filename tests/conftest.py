@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from kinetoscope.data.video import write_video
+from kinetoscope.data.video import formats, write_video
 from kinetoscope.data.worlds.physics.captions import (
     CAMERA_WORDS,
     COLOUR_WORDS,
@@ -42,6 +42,21 @@ def no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_encoder() -> Iterator[None]:
+    """H.264 in a quick way, at the same quality in more bytes: most of the time that writing a
+    video takes is the search for a smaller file. Tests of written pixels take `usual_encoder`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(formats.BRIEF, "preset", "superfast")
+        yield
+
+
+@pytest.fixture
+def usual_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """H.264 as it is written for people."""
+    monkeypatch.delitem(formats.BRIEF, "preset")
 
 
 # ---- the command line ----

@@ -2,6 +2,7 @@
 rooms."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -18,7 +19,16 @@ BELOW = {
     "tokenizer": ("files", "training"),
     "generator": ("files", "training", "data", "tokenizer"),
     "evaluation": ("files", "training", "data", "tokenizer", "generator"),
-    "app": ("files", "training", "data", "tokenizer", "generator", "evaluation", "configs"),
+    "app": (
+        "files",
+        "training",
+        "data",
+        "tokenizer",
+        "generator",
+        "evaluation",
+        "configs",
+        "pretrained",
+    ),
     "configs": (),
     "pretrained": (),
 }
@@ -55,9 +65,14 @@ def modules() -> list[Path]:
     return [path for package in BELOW for path in sorted((ROOT / package).rglob("*.py"))]
 
 
-def imports(path: Path) -> Iterator[str]:
+@functools.cache
+def imports(path: Path) -> list[str]:
     """Full names of all that a file imports, inside functions too, those of ours without
     `kinetoscope.`."""
+    return list(found(path))
+
+
+def found(path: Path) -> Iterator[str]:
     package = path.relative_to(ROOT).parent.parts
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -70,7 +85,7 @@ def imports(path: Path) -> Iterator[str]:
             )
 
 
-def forbidden(path: Path, names: Iterator[str] | list[str]) -> list[str]:
+def forbidden(path: Path, names: list[str]) -> list[str]:
     """Those of the names that a file of ours must not import."""
     place = path.relative_to(ROOT).as_posix()
     package = place.split("/")[0]

@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..files.codes_file import LARGEST_COUNT, LARGEST_FPS, CodesFile, CodesWriter
+from ..files.codes_file import (
+    LARGEST_COUNT,
+    LARGEST_FPS,
+    LARGEST_RATE,
+    CodesFile,
+    CodesWriter,
+    about_sound,
+)
 from ..files.config_fields import number, whole
 from ..files.errors import UnreadableFile
 
@@ -60,21 +67,16 @@ class SoundCodes:
         _check_type(self.indices)
         samples = whole(self.num_samples, "num_samples", (1, LARGEST_COUNT))
         object.__setattr__(self, "num_samples", samples)
-        object.__setattr__(self, "rate", whole(self.rate, "rate", (1, 1 << 20)))
+        object.__setattr__(self, "rate", whole(self.rate, "rate", (1, LARGEST_RATE)))
 
     @property
     def rates(self) -> int:
         """How many codebooks there are per step: 1, or Q."""
         return self.indices.shape[-1] if self.indices.dim() == 4 else 1
 
-    def first(self, latents: int) -> "SoundCodes | None":
-        """The sound of the first `latents` latent frames; None if there is none."""
-        held = self.indices.shape[1]
-        if latents >= held:
-            return self
-        if latents < 1:
-            return None
-        samples = max(1, self.num_samples * latents // held)
+    def first(self, latents: int, samples: int) -> "SoundCodes":
+        """The sound of the first `latents` latent frames, which have so many samples."""
+        samples = min(samples, self.num_samples)
         return replace(self, indices=self.indices[:, :latents].contiguous(), num_samples=samples)
 
     def prefix(self, rate: int) -> "SoundCodes":
@@ -97,7 +99,8 @@ class VideoCodes:
         unknown;
     tokenizer: the id of the tokenizer that wrote the codes and the only one that can read them;
     model: the name under which it was loaded, if known, for people to read;
-    sound: codes of the sound that belongs to the videos, if there are any.
+    sound: codes of the sound that belongs to the videos, if there are any: `[B, T, K]`, those of
+        latent frame t beside those of its pictures.
     """
 
     indices: Tensor
@@ -145,6 +148,20 @@ class VideoCodes:
             else replace(self, indices=self.indices[..., :rate].contiguous())
         )
 
+    def first(self, latents: int, frames_per_latent: int) -> "VideoCodes":
+        """The first `latents` latent frames, and the sound of the frames that they hold. (Codes
+        from a later one on are no video: the first latent frame is one image.) ValueError if that
+        many are not there."""
+        held = self.indices.shape[1]
+        if not 1 <= latents <= held:
+            raise ValueError(f"latents must be from 1 to {held}, which are there; got {latents}")
+        frames = min(self.num_frames, frame_count(latents, frames_per_latent))
+        sound = self.sound
+        if sound is not None:  # as long as the video
+            sound = sound.first(latents, max(1, sound.num_samples * frames // self.num_frames))
+        indices = self.indices[:, :latents].contiguous()
+        return replace(self, indices=indices, num_frames=frames, sound=sound)
+
     def scaled(self, ratio: int) -> "VideoCodes":
         """The same codes as those of a video `ratio` times as high and wide, for a tokenizer with
         patches as many times as wide that shares these codes. ValueError if ratio is below 1."""
@@ -158,13 +175,12 @@ class VideoCodes:
         size = (self.height, self.width)
         with CodesWriter(path, *size, self.fps, self.tokenizer, self.model) as writer:
             writer.write(self.indices)
-            if self.sound is None:
-                writer.finish(self.num_frames)
-            else:
+            about = None
+            if self.sound is not None:
                 sound = self.sound
-                about = {"samples": str(sound.num_samples), "rate": str(sound.rate)}
-                about["tokenizer"] = sound.tokenizer
-                writer.finish(self.num_frames, sound.indices, about)
+                writer.write_sound(sound.indices)
+                about = about_sound(sound.num_samples, sound.rate, sound.tokenizer)
+            writer.finish(self.num_frames, about)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "VideoCodes":

@@ -62,7 +62,19 @@ class TrainingCLI(LightningCLI):
 
     Checkpoints are written whole, `--ckpt_path last` takes the newest whole one of a folder, and
     SIGUSR1 or SIGTERM ends a run with a checkpoint.
+
+    Args:
+        asked: the first word of the command line. If it is a subcommand, the others get no parser,
+            for making one takes as long as parsing.
     """
+
+    def __init__(self, *args: Any, asked: str, **kwargs: Any) -> None:
+        self.asked = asked
+        super().__init__(*args, **kwargs)
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        known = LightningCLI.subcommands()
+        return {self.asked: known[self.asked]} if self.asked in known else known
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         trainer = super().instantiate_trainer(**kwargs)
@@ -231,7 +243,8 @@ def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None
     )
     try:
         check_here()
-        check_named_configs(sys.argv[1:] if args is None else args)
+        words = sys.argv[1:] if args is None else args
+        check_named_configs(words)
         with terminate_as_interrupt(), _telling_interrupts():
             cli = TrainingCLI(
                 module,
@@ -244,6 +257,7 @@ def run(module: type[pl.LightningModule], args: list[str] | None = None) -> None
                 trainer_class=RunTrainer,
                 save_config_callback=WholeConfig,
                 args=args,
+                asked=words[0] if words else "",
             )
         if cli.stop_in_time.stopped:
             sys.exit(AGAIN)

@@ -34,6 +34,8 @@ class Progress:
         clock: gives seconds.
         label: what the units belong to, written before them.
         unit: what is counted.
+        work: of all units together, in any measure, where some take longer than others; the time
+            left follows it.
 
     As a context manager it clears its line at the end.
     """
@@ -45,8 +47,11 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
         label: str = "",
         unit: str = "frame",
+        work: float | None = None,
     ) -> None:
         self.total = total
+        self.work = work
+        self.worked = 0.0
         self.clock = clock
         self.label = label
         self.unit = unit
@@ -64,9 +69,10 @@ class Progress:
     ) -> None:
         self.clear()
 
-    def update(self, units: int) -> None:
-        """Count so many more units as done."""
+    def update(self, units: int, work: float = 0.0) -> None:
+        """Count so many more units as done, and so much work."""
         self.done += units
+        self.worked += work
         now = self.clock()
         if now - self._drawn >= (REDRAW_SECONDS if self._redraws else LINE_SECONDS):
             self._drawn = now
@@ -74,13 +80,15 @@ class Progress:
 
     def text(self) -> str:
         """Such as "12/33 frames, 0.21 s per frame, 4 s left"."""
-        pace = (self.clock() - self._begin) / max(1, self.done)
+        spent = self.clock() - self._begin
+        pace = spent / max(1, self.done)
         of = f"/{self.total}" if self.total is not None else ""
-        left = (
-            f", {duration(pace * (self.total - self.done))} left"
-            if self.total and self.done < self.total
-            else ""
-        )
+        left = ""
+        if self.total and self.done < self.total:
+            seconds = pace * (self.total - self.done)
+            if self.work is not None and self.worked:
+                seconds = spent * (self.work / self.worked - 1)
+            left = f", {duration(seconds)} left"
         return f"{self.label}{self.done}{of} {self.unit}s, {pace:.3g} s per {self.unit}{left}"
 
     def clear(self) -> None:

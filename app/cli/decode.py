@@ -16,6 +16,7 @@ def decode(
     scale: int | None = None,
     dtype: Precision = "float32",
     device: str | None = None,
+    no_sound: bool = False,
 ) -> int:
     """Turn files of codes back into videos.
 
@@ -35,11 +36,13 @@ def decode(
         scale: enlarge every pixel so many times; by default small videos are made watchable.
         dtype: float32, or bfloat16 to compute in half precision, which is faster.
         device: such as cpu or cuda; by default a GPU if there is one.
+        no_sound: write silent videos, though the codes hold sound.
     """
     at_least_one({"rate": rate, "tile": tile, "scale": scale})
     plan = plan_files(codes, out, "codes", lambda: {".safetensors"}, ".mp4")
     from ..runs.codec import CodecOptions, decode
 
-    return decode(
-        plan, CodecOptions(rate=rate, tile=tile, scale=scale, dtype=dtype, device=device), tokenizer
+    options = CodecOptions(
+        rate=rate, tile=tile, scale=scale, dtype=dtype, device=device, no_sound=no_sound
     )
+    return decode(plan, options, tokenizer)

@@ -19,6 +19,7 @@ def encode(
     tile: int | None = None,
     dtype: Precision = "float32",
     device: str | None = None,
+    no_sound: bool = False,
 ) -> int:
     """Turn videos into files of codes.
 
@@ -44,13 +45,14 @@ def encode(
         dtype: float32, or bfloat16 to compute in half precision, which is faster and changes a few
             codes.
         device: such as cpu or cuda; by default a GPU if there is one.
+        no_sound: leave out the sound of videos, which a tokenizer that ships with one of sound
+            (stage-256) keeps for videos at its rate: --fps 12 makes it so.
     """
     at_least_one({"size": size, "max-frames": max_frames, "rate": rate, "tile": tile, "fps": fps})
     plan = plan_files(video, out, "videos", pictures, ".safetensors", fps)
     from ..runs.codec import CodecOptions, encode
 
-    return encode(
-        plan,
-        CodecOptions(size, max_frames, rate, tile, None, dtype, device, fps, background),
-        tokenizer,
+    options = CodecOptions(
+        size, max_frames, rate, tile, None, dtype, device, fps, background, no_sound
     )
+    return encode(plan, options, tokenizer)

@@ -20,6 +20,7 @@ def reconstruct(
     scale: int | None = None,
     dtype: Precision = "float32",
     device: str | None = None,
+    no_sound: bool = False,
 ) -> int:
     """Show what a tokenizer keeps of videos, side by side, and measure it.
 
@@ -48,6 +49,8 @@ def reconstruct(
         dtype: float32, or bfloat16 to compute in half precision, which is faster and changes a few
             codes.
         device: such as cpu or cuda; by default a GPU if there is one.
+        no_sound: write silent videos. A tokenizer that ships with one of sound (stage-256) lets
+            one hear what that keeps, of videos at its rate: --fps 12 makes it so.
     """
     at_least_one(
         {
@@ -60,10 +63,10 @@ def reconstruct(
         }
     )
     plan = plan_files(video, out, "videos", pictures, ".mp4", fps)
-    from ..runs.codec import CodecOptions, reconstruct
+    from ..runs.codec import CodecOptions
+    from ..runs.reconstruct import reconstruct
 
-    return reconstruct(
-        plan,
-        CodecOptions(size, max_frames, rate, tile, scale, dtype, device, fps, background),
-        tokenizer,
+    options = CodecOptions(
+        size, max_frames, rate, tile, scale, dtype, device, fps, background, no_sound
     )
+    return reconstruct(plan, options, tokenizer)

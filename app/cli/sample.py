@@ -7,6 +7,7 @@ from typing import Literal
 from ...files.output_path import check_output, check_rate
 from ..provenance.options import Disclosure, Rules
 from ..runs.jobs import plan_jobs, read_prompts
+from ..wanted_model import wanted_model
 from .options import Conditions, MeasuredPrecision, Settings, at_least_one
 
 
@@ -15,7 +16,7 @@ def sample(
     *,
     prompts: str | None = None,
     out: str = ".",
-    model: str = "physics-64",
+    model: str | None = None,
     adapter: str | None = None,
     frames: int = 33,
     seed: int | None = None,
@@ -48,9 +49,10 @@ def sample(
             as 'frames/%05d.png'; with --frames 1 also one picture, .png or .jpg), a folder for
             several, or a pattern such as 'out/{index}-{prompt}-{seed}.mp4'. Folders are made if
             needed.
-        model: a shipped model, a folder, or a hub id.
-        adapter: a folder of low-rank adapters that were trained on this model; they become part of
-            it.
+        model: a shipped model, a folder, or a hub id; by default that of the adapter, and
+            stage-256 without one.
+        adapter: a folder of low-rank adapters, which become part of the model that they were
+            trained on.
         frames: length of each video; any number, also far beyond the clips that the model was
             trained on.
         seed: a number; by default a random one, which is printed.
@@ -95,7 +97,7 @@ def sample(
     from ..runs.sample import SampleOptions, run
 
     options = SampleOptions(
-        model,
+        wanted_model(model, adapter),
         frames,
         fps,
         sampling,

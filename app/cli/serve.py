@@ -6,12 +6,13 @@ import os
 from typing import Literal
 
 from ..provenance.options import Disclosure, Rules
+from ..wanted_model import wanted_model
 from .options import Precision, at_least_one
 
 
 def serve(
     *,
-    model: str = "physics-64",
+    model: str | None = None,
     adapter: str | None = None,
     folder: str = "outputs/serve",
     host: str = "127.0.0.1",
@@ -38,8 +39,9 @@ def serve(
     --new-key makes.
 
     Args:
-        model: a shipped model, a folder, or a hub id.
-        adapter: a folder of low-rank adapters that were trained on this model.
+        model: a shipped model, a folder, or a hub id; by default that of the adapter, and
+            stage-256 without one.
+        adapter: a folder of low-rank adapters of the model.
         folder: where queue, uploads and finished videos lie.
         host: the address to listen on.
         port: the port to listen on; 0 for a free one.
@@ -82,7 +84,7 @@ def serve(
 
     settings = ServeSettings(
         folder,
-        model,
+        wanted_model(model, adapter),
         adapter,
         dtype,
         None if quantize == "none" else quantize,

@@ -3,68 +3,100 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib.resources import files
 from pathlib import Path
 
 from ...files.atomic import write_whole
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c1c20; --paper: #fbfbfa; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8e8ea; --paper: #17171b; } }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin-bottom: .3rem; }
-main { display: grid; gap: 1.6rem 1.2rem; margin-top: 1.6rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(16rem, 100%), 1fr)); }
-figure { margin: 0; } video { width: 100%; display: block; border-radius: 6px; background: #0008; }
-figcaption { margin-top: .4rem; overflow-wrap: anywhere; } small { opacity: .7; }
-code { font-size: .9em; overflow-wrap: anywhere; }
-"""
-ONLY_ITSELF = "default-src 'none'; media-src data:; style-src 'unsafe-inline'"
+LONG = 240  # frames; a longer video gets a row of its own
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A finished MP4, its sentence (None to keep it back) and its seed."""
+    """A finished MP4, its sentence (None to keep it back), its seed, whether it has sound, and its
+    frames."""
 
     path: Path
     prompt: str | None
     seed: int
+    has_sound: bool = False
+    frames: int = 0
 
 
-def write_page(path: Path, model: str, videos: Sequence[Shown]) -> None:
+@dataclass(frozen=True)
+class PageSection:
+    """Videos that belong together, their heading if they have one, and what there is to see."""
+
+    heading: str | None
+    about: str
+    videos: Sequence[Shown]
+
+
+def write_page(path: Path, model: str, sections: Sequence[PageSection]) -> None:
     """Write the page, or leave what is there as it is if that fails (OSError)."""
-    figures = "\n".join(_figure(video) for video in videos)
+    look = _part("demo.css")
+    script = _part("demo.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    allowed = (
+        "default-src 'none'; media-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'"
+    )
+    has_sound = any(video.has_sound for section in sections for video in section.videos)
+    heard = " They play without sound until you switch it on." if has_sound else ""
+    shown = "\n".join(_section(section) for section in sections)
     page = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{ONLY_ITSELF}">
+<meta http-equiv="Content-Security-Policy" content="{allowed}">
 <title>Videos by {escape(model)}</title>
-<style>{STYLE}</style>
+<style>
+{look}</style>
 </head>
 <body>
+<header>
 <h1>Videos by {escape(model)}</h1>
 <p>Every video was drawn by the model from the sentence below it; none is recorded. They come in the
-order in which they were asked for, each with the seed that was its turn.</p>
+order in which they were asked for, each with the seed that was its turn.{heard}</p>
+</header>
 <main>
-{figures}
+{shown}
 </main>
+<footer>
 <p>One more: <code>kinetoscope sample "a sentence of yours" --out mine.mp4</code></p>
+</footer>
+<script>{script}</script>
 </body>
 </html>
 """
     write_whole(path, page)
 
 
+def _part(name: str) -> str:
+    """Style or script of the page."""
+    return (files(__package__) / "page" / name).read_text("utf-8")
+
+
+def _section(section: PageSection) -> str:
+    heading = f"<h2>{escape(section.heading)}</h2>\n" if section.heading else ""
+    about = f"<p>{escape(section.about)}</p>\n" if section.about else ""
+    figures = "\n".join(_figure(video) for video in section.videos)
+    return f'<section>\n{heading}{about}<div class="videos">\n{figures}\n</div>\n</section>'
+
+
 def _figure(video: Shown) -> str:
     data = base64.b64encode(video.path.read_bytes()).decode()
     told = video.prompt or "a sentence that is kept back"
+    kind = ' class="long"' if video.frames > LONG else ""
+    switch = '<button type="button" hidden>Sound</button>' if video.has_sound else ""
     return (
-        f'<figure><video src="data:video/mp4;base64,{data}" aria-label="{escape(told)}" '
-        "autoplay muted loop playsinline controls></video>"
-        f"<figcaption>{escape(told)} <small>seed {video.seed}</small></figcaption></figure>"
+        f'<figure{kind}><video src="data:video/mp4;base64,{data}" aria-label="{escape(told)}" '
+        "muted loop playsinline controls></video>"
+        f"<figcaption><span>{escape(told)} <small>seed {video.seed}</small></span>{switch}"
+        "</figcaption></figure>"
     )

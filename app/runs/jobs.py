@@ -18,16 +18,26 @@ EXAMPLE = 'such as "a red ball rolls to the left"'
 
 @dataclass(frozen=True)
 class Job:
-    """One video to make."""
+    """One video to make; frames: None for as many as the command makes."""
 
     prompt: str
     seed: int
     path: Path
+    frames: int | None = None
 
 
 def read_prompts(path: str | Path) -> list[str]:
     """The sentences of a text file in UTF-8 or UTF-16, one per line; blank lines and lines that
     start with # do not count."""
+    lines = [line.strip() for line in read_lines(path)]
+    prompts = [line for line in lines if line and not line.startswith("#")]
+    if not prompts:
+        raise ValueError(f"'{path}' holds no prompts; write one sentence per line")
+    return prompts
+
+
+def read_lines(path: str | Path) -> list[str]:
+    """The lines of a text file in UTF-8 or UTF-16; ValueError if it is none."""
     try:
         content = Path(path).read_bytes()
     except FileNotFoundError:
@@ -36,11 +46,7 @@ def read_prompts(path: str | Path) -> list[str]:
         raise ValueError(
             f"'{path}' cannot be read as a text file with one prompt per line"
         ) from None
-    lines = decode_text(Path(path), content).splitlines()
-    prompts = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if not prompts:
-        raise ValueError(f"'{path}' holds no prompts; write one sentence per line")
-    return prompts
+    return decode_text(Path(path), content).splitlines()
 
 
 def plan_jobs(

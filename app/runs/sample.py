@@ -1,7 +1,4 @@
-"""The work behind `kinetoscope sample`: sentences to MP4 files, frame by frame.
-
-Legend: B videos of a batch, F Y X frames and pixels.
-"""
+"""The work behind `kinetoscope sample`: sentences to video files, batch by batch."""
 
 from __future__ import annotations
 
@@ -9,14 +6,11 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from ...data.video import to_uint8
 from ...data.video.formats import holds_sound
 from ...files.fingerprint import file_fingerprint
 from ...files.model_folder import WEIGHTS, UndrawnWeights
@@ -31,6 +25,7 @@ from ..provenance.policy import Gate, GuardedGenerator, load_policies
 from ..provenance.writer import GeneratedVideoWriter, Signing
 from .jobs import Job
 from .kept_frames import KeptFrames
+from .written_batch import Writers, WrittenBatch, count, work
 
 BATCH = 16  # videos made at once
 WATCHABLE = 256  # small videos are enlarged to about this many pixels
@@ -66,7 +61,8 @@ class SampleOptions:
 
 
 def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None = None) -> int:
-    """Make every video and, with `grid_out`, one of them all side by side; returns the exit status.
+    """Make every video and, with `grid_out`, one of them all side by side (which have one length
+    then); returns the exit status.
 
     Raises:
         ValueError: a setting, a prompt or `init` that the model cannot take.
@@ -99,38 +95,60 @@ def run(jobs: Sequence[Job], options: SampleOptions, grid_out: str | Path | None
         _check_sound(generator, jobs, options)
     generator.checked([job.prompt for job in jobs], given)  # all of them before the first is drawn
     _say(f"seed {jobs[0].seed}" + (f" to {jobs[-1].seed}" if len(jobs) > 1 else ""))
-    progress = Progress(options.frames * len(jobs))
+    lengths = [job.frames or options.frames for job in jobs]
+    if grid_out is not None and len(set(lengths)) > 1:
+        raise ValueError("videos of several lengths do not fit into one grid")
+    batches = [range(first, min(first + BATCH, len(jobs))) for first in range(0, len(jobs), BATCH)]
+    progress = _progress(lengths, batches, generator.decoder.config.frames_per_latent)
     frames: list[int] = []  # of the videos that are done
     silenced = generator.sound is not None and not sound
     about = About(options, generator.sampling, model, silenced)
+    rate = generator.sound_rate if sound else None
+    writers = _writers(options, about, signing, rate)
     begin = time.monotonic()
     with contextlib.ExitStack() as leaving:
         stopped = leaving.enter_context(gentle_interrupt())
         kept = None if grid_out is None else leaving.enter_context(KeptFrames())
-        for first in range(0, len(jobs), BATCH):
-            batch = jobs[first : first + BATCH]
+        for numbers in batches:
+            batch = [jobs[number] for number in numbers]
             prompts = [job.prompt for job in batch]
             session = generator.session(prompts, batch[0].seed, params, sound=sound, **given)
             batch = [replace(job, prompt=drawn) for job, drawn in zip(batch, session.prompts)]
-            started = time.monotonic()
-            rate = generator.sound_rate if sound else None
-            written = _write(session, batch, options, about, signing, progress, stopped, kept, rate)
-            seconds = (time.monotonic() - started) / len(batch)
-            progress.clear()
-            for job, writer in zip(batch, written):
-                count = _count(writer.frames)
-                print(f"{job.path}: {count}, seed {job.seed}, {seconds:.1f} s{writer.note}")
-                frames.append(writer.frames)
+            own = [lengths[number] for number in numbers]
+            files = WrittenBatch(batch, own, writers, progress, kept, rate)
+            frames += [writer.frames for writer in files.write(session, stopped)]
             if stopped():
                 break
         if kept is not None:
             grid = _write_grid(kept, jobs[: len(frames)], about, signing, Path(str(grid_out)))
-            print(f"{grid_out}: all of them, {_count(max(frames))}{grid.note}")
+            print(f"{grid_out}: all of them, {count(max(frames))}{grid.note}")
     _say(
         f"{len(frames)} of {len(jobs)} videos in {duration(time.monotonic() - begin)}"
         + ", interrupted" * stopped()
     )
     return INTERRUPTED if stopped() else signing.status
+
+
+def _progress(lengths: Sequence[int], batches: Sequence[range], k: int) -> Progress:
+    """Of all videos, drawn in these batches."""
+    needed = sum(work([lengths[number] for number in batch], k) for batch in batches)
+    return Progress(sum(lengths), work=needed)
+
+
+def _writers(options: SampleOptions, about: About, signing: Signing, rate: int | None) -> Writers:
+    """What makes the writer of a video.
+
+    Args:
+        rate: of the sound that is drawn, if any is.
+    """
+
+    def writer(job: Job, frames: int, side: int) -> GeneratedVideoWriter:
+        scale = options.scale or max(1, WATCHABLE // side)
+        own = rate if holds_sound(job.path) else None
+        told = about.video(job)
+        return signing.writer(job.path, options.fps, told, scale, sound_rate=own, frames=frames)
+
+    return writer
 
 
 def _params(generator: GuardedGenerator, options: SampleOptions) -> SamplingParams:
@@ -170,63 +188,6 @@ def _check_sound(generator: GuardedGenerator, jobs: Sequence[Job], options: Samp
             f"{mute[0]} has no place for sound, which is left out; a name that ends in .mp4 keeps "
             "it, and --no-sound saves the time"
         )
-
-
-def _write(
-    stream: Iterator[Any],
-    batch: Sequence[Job],
-    options: SampleOptions,
-    about: About,
-    signing: Signing,
-    progress: Progress,
-    stopped: Callable[[], bool],
-    kept: KeptFrames | None,
-    sound_rate: int | None,
-) -> list[GeneratedVideoWriter]:
-    """Write a batch of videos as they come, and return what has written them; nothing is held but
-    what was drawn last.
-
-    Args:
-        sound_rate: of the sound that comes with the pixels, if any does.
-    """
-    left = options.frames
-    with contextlib.ExitStack() as open_files:
-        writers: list[GeneratedVideoWriter] = []
-        for drawn in stream:
-            chunk_B3FYX, sound_BL = (drawn, None) if sound_rate is None else drawn
-            chunk = to_uint8(chunk_B3FYX[:, :, :left]).cpu()
-            if not writers:
-                scale = options.scale or max(1, WATCHABLE // min(chunk.shape[3:]))
-                for job in batch:
-                    rate = sound_rate if holds_sound(job.path) else None
-                    writer = signing.writer(
-                        job.path,
-                        options.fps,
-                        about.video(job),
-                        scale,
-                        sound_rate=rate,
-                        frames=options.frames,
-                    )
-                    writers.append(open_files.enter_context(writer))
-            for writer, video in zip(writers, chunk):
-                writer.write(video)
-            if sound_BL is not None:
-                _write_sound(writers, sound_BL, chunk.shape[2] / chunk_B3FYX.shape[2])
-            if kept is not None:
-                kept.write(chunk, is_first=left == options.frames)
-            left -= chunk.shape[2]
-            progress.update(chunk.shape[2] * len(batch))
-            if left == 0 or stopped():
-                break
-    return writers
-
-
-def _write_sound(writers: Sequence[GeneratedVideoWriter], sound_BL: Tensor, share: float) -> None:
-    """Append the sound of a latent frame, or the first part of it."""
-    length = round(share * sound_BL.shape[1])
-    for writer, samples_L in zip(writers, sound_BL):
-        if writer.has_sound:
-            writer.write_sound(samples_L[:length])
 
 
 def _write_grid(
@@ -310,10 +271,6 @@ def _hush_transformers() -> None:
     """No progress bars and reports of theirs between our lines, if it is imported later."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-
-
-def _count(frames: int) -> str:
-    return f"{frames} frame" + "s" * (frames != 1)
 
 
 def _say(text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from ...pretrained import DEFAULT_MODEL
 from ..provenance.options import Disclosure, Rules
 from .store.queue import QueueLimits
 from .webhooks.receiver import Webhook
@@ -36,7 +37,7 @@ class ServeSettings:
     """
 
     folder: str
-    model: str = "physics-64"
+    model: str = DEFAULT_MODEL
     adapter: str | None = None
     dtype: str = "float32"
     quantize: str | None = None

@@ -15,6 +15,7 @@ from ...generator.sampling.params import SamplingParams
 from ..fields import Field, condition_fields, read_values
 from ..heard import folder_sound_fps
 from ..runs.jobs import LARGEST_SEED
+from ..wanted_model import wanted_model
 from .located import Located, from_yaml
 from .schema import (
     NARRATION,
@@ -91,6 +92,7 @@ class Reader:
         find: the file that a value names.
         fields: of a model; asked once, if anything is drawn.
         rate: of a model, as `rate_of`: what `model_fps` is where it is not given.
+        wanted: the model that draws, by the model and the adapter that are named, if any are.
     """
 
     def __init__(
@@ -98,10 +100,12 @@ class Reader:
         find: Find,
         fields: Fields,
         rate: Callable[[str], float | None] = lambda model: None,
+        wanted: Callable[[str | None, str | None], str] = wanted_model,
     ) -> None:
         self.find = find
         self.fields = fields
         self.rate = rate
+        self.wanted = wanted
 
     def storyboard(self, root: Located) -> Storyboard:
         """ValueError names the place of what is wrong."""
@@ -111,9 +115,9 @@ class Reader:
         given = table["shots"].items("shots")
         if len(given) > MOST_SHOTS:
             table["shots"].fail(f"there may be {MOST_SHOTS} shots; got {len(given)}")
-        model = table["model"].text("model") if "model" in table else Storyboard.model
         fields: Sequence[Field] = ()
         settings = self._settings(table)
+        model = self._model(table, settings.get("adapter"))
         if any(_draws(shot) for shot in given):
             fields = self._fields(table.get("model", root), model)
             settings.setdefault("model_fps", self.rate(model) or Storyboard.model_fps)
@@ -126,6 +130,13 @@ class Reader:
         )
         _check_order(story)
         return story
+
+    def _model(self, table: dict[str, Located], adapter: str | None) -> str:
+        named = table["model"].text("model") if "model" in table else None
+        try:
+            return self.wanted(named, adapter)
+        except ValueError as error:
+            table["adapter"].fail(str(error))
 
     def _fields(self, place: Located, model: str) -> Sequence[Field]:
         try:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ...pretrained import DEFAULT_MODEL
 from .located import Located
 
 JoinKind = Literal["cut", "continue", "fade", "crossfade"]
@@ -147,7 +148,7 @@ class Storyboard:
     """
 
     shots: tuple[Shot, ...]
-    model: str = "physics-64"
+    model: str = DEFAULT_MODEL
     adapter: str | None = None
     model_size: int | None = None
     model_fps: float = 12.0

@@ -290,21 +290,14 @@ class Maker:
 
     def _past(self, settings: Settings, generator: VideoGenerator) -> VideoCodes:
         """The codes of the video that another one comes from, up to a frame."""
-        from ...tokenizer import VideoCodes, frame_count
+        from ...tokenizer import VideoCodes
 
         assert settings.origin is not None
         k = generator.decoder.config.frames_per_latent
         codes = VideoCodes.load(self.gallery.path(settings.origin.video, ".safetensors"))
         latents = (settings.origin.frame - 1) // k + 1
         height, width = generator.size
-        return dataclasses.replace(
-            codes,
-            indices=codes.indices[:, :latents].contiguous(),
-            num_frames=frame_count(latents, k),
-            height=height,
-            width=width,
-            sound=None if codes.sound is None else codes.sound.first(latents),
-        )
+        return dataclasses.replace(codes.first(latents, k), height=height, width=width)
 
     # ---- telling ----
 

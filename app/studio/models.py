@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 
 from ...files.model_folder import CONFIG, WEIGHTS, find_folder, load_config, shipped_models
 from ...generator.sampling.params import SamplingParams
+from ...pretrained import DEFAULT_MODEL
 from ..fields import Field, condition_fields
 from ..heard import folder_sound_fps
 from ..provenance.options import Rules
@@ -26,7 +27,7 @@ LARGEST = 512  # pixels
 
 
 class Models:
-    """What can be chosen.
+    """What can be chosen; the first is used where nobody chooses.
 
     Args:
         models: names, folders or hub ids beside those that ship.
@@ -46,7 +47,7 @@ class Models:
         rules: Rules = Rules(),
     ) -> None:
         shipped = [name for name, folder in shipped_models().items() if _is_generator(folder)]
-        self.models = _named([*models, *shipped])
+        self.models = _named([*models, DEFAULT_MODEL, *shipped])
         self.adapters = _named(adapters)
         self.device = device
         self.rules = rules
@@ -68,6 +69,35 @@ class Models:
             if name is not None and name not in known:
                 offered = ", ".join(known) or "none; start the studio with --adapters"
                 raise ValueError(f"{what}: there is no '{name}' here; there is {offered}")
+
+    def first(self, adapter: str | None) -> str:
+        """The model to draw with where nobody names one: that of the adapter, or else the first.
+
+        Raises:
+            ValueError: the model of the adapter is not offered here.
+        """
+        if adapter is None:
+            return next(iter(self.models))
+        from ...generator.training.lora import base_name
+
+        base = base_name(self.adapters[adapter])
+        for name, place in self.models.items():
+            if base == name or _is_same(place, base):
+                return name
+        raise ValueError(
+            f"adapter: '{adapter}' belongs to model '{base}', which is not offered here; start the "
+            "studio with --model and this model"
+        )
+
+    def models_of_adapters(self) -> dict[str, str | None]:
+        """Which of the models each adapter belongs to; None for one whose model is not offered."""
+        found: dict[str, str | None] = {}
+        for adapter in self.adapters:
+            try:
+                found[adapter] = self.first(adapter)
+            except ValueError:
+                found[adapter] = None
+        return found
 
     def fields(self, model: str) -> list[Field]:
         """What a model takes, from its config alone."""
@@ -165,6 +195,13 @@ def sampling_controls(own: SamplingParams = SamplingParams()) -> list[dict[str, 
 def _is_generator(folder: Path) -> bool:
     return (
         (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file() and (folder / "text").is_dir()
+    )
+
+
+def _is_same(place: str, other: str) -> bool:
+    """Whether both are one name, or one folder."""
+    return place == other or (
+        Path(other).is_dir() and Path(place).resolve() == Path(other).resolve()
     )
 
 

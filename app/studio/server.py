@@ -134,7 +134,7 @@ def _add_making(app: FastAPI, maker: Maker, models: Models, gallery: Gallery) ->
         labels = {name: label_of(condition) for name, condition in CONDITIONS.items()}
         return {
             "models": list(models.models),
-            "adapters": list(models.adapters),
+            "adapters": models.models_of_adapters(),
             "labels": labels,
         }
 

@@ -105,9 +105,10 @@ def read_settings(raw: Any, models: Models, gallery: Gallery) -> Settings:
     for name in raw:
         if name not in known:
             raise ValueError(f"{name}: unknown; a request has {', '.join(known)}")
-    model = raw.get("model") or next(iter(models.models), "")
     adapter = raw.get("adapter") or None
-    models.check(_word("model", model), adapter and _word("adapter", adapter))
+    named = raw.get("model") or next(iter(models.models))
+    models.check(_word("model", named), adapter and _word("adapter", adapter))
+    model = named if raw.get("model") else models.first(adapter)
     conditions = raw.get("conditions")
     if not isinstance(conditions, Mapping):
         raise ValueError('conditions: it must be an object such as {"prompt": "a red ball"}')

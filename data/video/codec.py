@@ -1,4 +1,4 @@
-"""Video files to files of codes and back, of any length at bounded memory.
+"""Video files to files of codes and back, with their sound, of any length at bounded memory.
 
 Reading, the network and writing overlap (see `prefetch`), and files are read and written in slices.
 Files appear under their name when they are complete; an error or Ctrl-C leaves nothing behind.
@@ -9,11 +9,8 @@ The tokenizer is an argument: anything with the few members of `Codec`, such as
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from types import EllipsisType
 from typing import Protocol, TypeVar
@@ -24,20 +21,23 @@ from torch import Tensor, nn
 from ...files.output_path import check_output
 from ...tokenizer.codes import CodesFile, CodesWriter
 from .allocator import return_large_buffers
+from .frame_source import FrameSource, frames_at_once
 from .pixels import WHITE, to_float, to_uint8
 from .prefetch import prefetch
-from .read import (
-    Timing,
-    even_timing,
-    iterate_frames,
-    probe,
-    read_clip,
+from .sound import has_track
+from .sound.coded import (
+    SoundCodec,
+    SoundInStep,
+    about_codes,
+    check_writer,
+    decoded_sound,
+    fits,
+    frame_rate,
+    sound_codes,
 )
 from .write import VideoWriter
 
 Item = TypeVar("Item")
-CHUNK_PIXELS = 1 << 20  # at most so many go through the tokenizer at once
-CHUNK_FRAMES = 32
 DEFAULT_FPS = 25.0  # of codes that do not know theirs
 
 
@@ -68,58 +68,6 @@ class Codec(Protocol):
     ) -> Iterator[Tensor]: ...
 
 
-@dataclass(frozen=True)
-class FrameSource:
-    """The frames of a file, scaled to `size` (shorter side), at most `max_frames` of them, sampled
-    at `fps` or at the file's own rate (see `even_timing`), transparent ones on `background`."""
-
-    path: str | Path
-    size: int | None = None
-    max_frames: int | None = None
-    fps: float | None = None
-    background: str = WHITE
-
-    @cached_property
-    def picture(self) -> tuple[int, int]:
-        """Height and width of the frames."""
-        video = read_clip(self.path, frames=1, size=self.size, fps=self.fps).video
-        height, width = video.shape[2:]
-        return height, width
-
-    @cached_property
-    def timing(self) -> Timing:
-        return even_timing(self.path, self.fps)
-
-    @property
-    def note(self) -> str:
-        """What somebody should know who did not ask for a rate, if anything."""
-        if self.fps is not None or self.timing.sampled is None:
-            return ""
-        return (
-            f"'{self.path}' has no constant frame rate; it is taken at {self.timing.fps:.3g} "
-            "frames a second, another fps can be asked for"
-        )
-
-    def length(self) -> int:
-        """About how many frames there are."""
-        info = probe(self.path, self.fps)
-        sampled = self.timing.sampled
-        frames = info.frames if sampled is None else max(1, round(info.seconds * sampled))
-        return min(frames, self.max_frames or sys.maxsize)
-
-    def chunks(self) -> Iterator[Tensor]:
-        """uint8 `[3, f, Y, X]`, fewer frames at once the larger they are."""
-        height, width = self.picture
-        yield from iterate_frames(
-            self.path,
-            frames=self.max_frames,
-            fps=self.timing.sampled,
-            size=self.size,
-            chunk=_frames_at_once(height, width),
-            background=self.background,
-        )
-
-
 def encode_file(
     tokenizer: Codec,
     path: str | Path,
@@ -135,11 +83,13 @@ def encode_file(
     model: str = "",
     notes: Mapping[str, str] | None = None,
     progress: Callable[[int], object] | None = None,
+    sound: SoundCodec | None = None,
 ) -> CodesFile:
     """Write the codes of a video or image of any length, and return what the file says about
     itself.
 
-    The codes are those of `tokenizer.encode` on the whole video.
+    The codes are those of `tokenizer.encode` on the whole video, and of `sound.encode` on the sound
+    of its frames: as long as they are, whatever the length of the track.
 
     Args:
         tokenizer: on the device where it shall work.
@@ -158,15 +108,18 @@ def encode_file(
         model: the name of the tokenizer, stored for those who read the file.
         notes: free key-value pairs stored in the file.
         progress: called with the number of frames that were finished since the last call.
+        sound: the tokenizer of the first sound track, if the file has one; None leaves it out.
 
     Raises:
-        ValueError: the video cannot be read, a number is out of range, or `out` cannot be written.
+        ValueError: the video cannot be read, a number is out of range, its frames are not as long
+            as those of `sound`, or `out` cannot be written.
         OSError: the disk is full.
     """
     out = check_output(out, ".safetensors")
     return_large_buffers()
     kept = first_codebooks(rate, tokenizer.rates, "this tokenizer")
     source = FrameSource(path, size, max_frames, fps, background)
+    sound = _checked_sound(sound, source)
     device = _device(tokenizer)
     frames = 0
 
@@ -189,8 +142,29 @@ def encode_file(
             if progress is not None:
                 told, news = frames, frames - told
                 progress(news)
-        writer.finish(frames)
+        about = None
+        if sound is not None:
+            for indices in sound_codes(sound, path, frames):
+                writer.write_sound(indices)
+            about = about_codes(sound, frames)
+        writer.finish(frames, about)
     return CodesFile.open(out)
+
+
+def _checked_sound(sound: SoundCodec | None, source: FrameSource) -> SoundCodec | None:
+    """The tokenizer of sound if there is sound. ValueError if its frames have another length."""
+    if sound is None:
+        return None
+    fps = source.timing.fps  # which says in its own words what is no video
+    if not has_track(source.path):
+        return None
+    if not fits(sound, fps):
+        wanted = frame_rate(sound)
+        raise ValueError(
+            f"'{source.path}' is read at {fps:.5g} frames a second, and its sound is kept at "
+            f"{wanted:g}; give fps={wanted:g}, or leave the sound out"
+        )
+    return sound
 
 
 def decode_file(
@@ -205,6 +179,7 @@ def decode_file(
     metadata: Mapping[str, object] | None = None,
     progress: Callable[[int], object] | None = None,
     stop: Callable[[], bool] | None = None,
+    sound: SoundCodec | None = None,
 ) -> int:
     """Write the video of a file of codes, and return its number of frames.
 
@@ -217,10 +192,12 @@ def decode_file(
         upscale: enlarge each pixel to a square of this many pixels.
         metadata: free key-value pairs stored in the file.
         stop: the video ends early, with the frames so far, once this returns True.
+        sound: the tokenizer that wrote the sound that the codes hold, if they hold any; None leaves
+            it out.
 
     Raises:
         ValueError: the codes cannot be read or are another tokenizer's, a number is out of range,
-            or `out` cannot be written.
+            or `out` cannot be written, or holds no sound.
         OSError: the disk is full.
     """
     out = check_output(out)
@@ -235,11 +212,16 @@ def decode_file(
         raise ValueError(
             f"'{path}' holds {file.shape[0]} videos; only files with one can be decoded to a file"
         )
+    if not file.sound_shape:
+        sound = None
+    if sound is not None:
+        check_writer(sound, file)
+    usual = DEFAULT_FPS if sound is None else frame_rate(sound)
     kept = first_codebooks(rate, file.rates, f"'{path}'")
     frames_per_latent = file.num_frames / file.shape[1]
 
     def slices() -> Iterator[Tensor]:
-        step = max(1, int(_frames_at_once(file.height, file.width) / frames_per_latent))
+        step = max(1, int(frames_at_once(file.height, file.width) / frames_per_latent))
         for begin in range(0, file.shape[1], step):
             indices = file.read(begin, begin + step)[kept]
             if not 0 <= indices.min() <= indices.max() < tokenizer.codebook_size:
@@ -255,13 +237,22 @@ def decode_file(
         tokenizer.stream_decode(slices(), file.height, file.width, tile), device, dtype
     )
     with (
-        VideoWriter(out, file.fps or DEFAULT_FPS, metadata, upscale) as writer,
+        VideoWriter(
+            out,
+            file.fps or usual,
+            metadata,
+            upscale,
+            sound_rate=None if sound is None else sound.config.rate,
+        ) as writer,
         closing(prefetch(map(shown, decoded))) as chunks,
     ):
+        heard = None if sound is None else SoundInStep(writer, decoded_sound(sound, file))
         for chunk in chunks:
             # the last group of frames may be filled up
             chunk = chunk[:, : file.num_frames - writer.frames]
             writer.write(chunk)
+            if heard is not None:
+                heard.catch_up()
             if progress is not None:
                 progress(chunk.shape[1])
             if stop is not None and stop():
@@ -270,6 +261,8 @@ def decode_file(
             raise ValueError(
                 f"'{path}' is damaged: {writer.frames} of its {file.num_frames} frames are there"
             )
+        if heard is not None:
+            heard.finish()
     return writer.frames
 
 
@@ -296,10 +289,6 @@ def first_codebooks(rate: int | None, rates: int, owner: str) -> tuple[EllipsisT
             f"{rate}"
         )
     return (...,) if rate is None or rates == 1 else (..., slice(rate))
-
-
-def _frames_at_once(height: int, width: int) -> int:
-    return min(CHUNK_FRAMES, max(1, CHUNK_PIXELS // (height * width)))
 
 
 def _device(tokenizer: Codec) -> torch.device:

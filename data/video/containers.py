@@ -159,6 +159,11 @@ class ContainerVideo:
         seconds = float(frame.duration * self.stream.time_base)
         return seconds if seconds and self.kind in HOLDING else 1 / self.rate
 
+    def begin(self) -> float:
+        """The second of the file's own clock at which its first picture appears."""
+        self._look()
+        return self._origin
+
     # ---- into the middle ----
 
     def _can_seek(self, head: list[Any]) -> bool:
@@ -217,6 +222,25 @@ class ContainerVideo:
     def _packet_times(self) -> list[float]:
         with open_container(self.path) as anew:
             return packet_times(anew.container, anew.stream, self.rate)
+
+
+def picture_begin(path: Path) -> float:
+    """The second of a file's own clock, by which its sound goes as well, at which its first picture
+    appears; 0 for a file without pictures."""
+    try:
+        stat = path.stat()
+    except OSError:  # whoever reads the file will say what is wrong with it
+        return 0.0
+    return _picture_begin(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _picture_begin(path: Path, size: int, modified: int) -> float:
+    try:
+        with open_container(path, threads=1) as video:
+            return video.begin()
+    except VideoError:
+        return 0.0
 
 
 def _ends_group(head: list[Any]) -> bool:

@@ -26,7 +26,7 @@ from ...data.worlds.stage.judge.pixels import PixelJudge
 from ...data.worlds.stage.sample import sample_scenes
 from ...data.worlds.stage.scene import TIMES, StageConfig
 from .asked import Asked
-from .obedience import CEILING, GENERATED, Obedience, rendered
+from .obedience import Obedience
 from .rows import Progress
 
 CONFIG = StageConfig(
@@ -75,14 +75,9 @@ class ColourNames:
     def __call__(self, progress: Progress, numbers: range) -> None:
         """Keep the distances of the pictures of these numbers, where an object is seen."""
         clips = self.clips
-        asked = clips.asked(list(numbers))
-        assert asked.scenes is not None
-        columns = {
-            GENERATED: clips.drawn(asked, list(numbers), FRAMES),
-            CEILING: rendered(asked.scenes, clips.size, clips.generator.tokenizer),
-        }
+        asked, videos = clips.shown(numbers, FRAMES)
         wanted = to_lab(rgb_table())
-        for column, video in columns.items():
+        for column, video in videos.items():
             for said, colour in zip(asked.said, seen_colours(clips.judge, video)):
                 progress.add(column, {"object seen": [colour is not None]})
                 if said.things and colour is not None:

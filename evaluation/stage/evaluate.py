@@ -15,16 +15,22 @@ from ...generator.pipeline import VideoGenerator
 from ...generator.sampling.params import SamplingParams
 from ...tokenizer import VideoTokenizer
 from ...tokenizer.sound import SoundTokenizer
-from . import colour_names, minute, sizes, strength
+from . import colour_names, sizes, strength
 from .asked import ByHand, OfScenes, Questions
 from .colour_names import ColourNames, OfColours
 from .cuts import Cuts
-from .minute import Minute
+from .long_videos import minute
+from .long_videos.hidden import OfReturns, Returns
+from .long_videos.minute import Minute
 from .obedience import ORDER, Obedience
+from .physics import measure as physics
+from .physics.measure import Physics
 from .round_trip import SEED, RoundTrip
 from .rows import Measure, Progress, Summary, format_row, measure_row
 from .sizes import Sizes
-from .sound_trip import SoundTrip
+from .sound import drawn
+from .sound.drawn import DrawnSound
+from .sound.trip import SoundTrip
 from .strength import OfSpeeds, Strength
 from .words import Words
 
@@ -51,8 +57,14 @@ TEXT = {
     "then": replace(ONE, moving_objects=1.0, then=1.0),
 }
 BY_HAND = {"sentences-of-1-object": 1, "sentences": 4}  # by the most objects of a sentence
-OTHERS = ("strength", "colour-names", "cuts", "minute", "sizes")
+SOUND_OUT = "sound-out"
+SCENES = {SOUND_OUT: drawn.CONFIG, "physics": physics.CONFIG}
+OTHERS = ("strength", "colour-names", "cuts", "minute", "return", *SCENES, "sizes")
 ROWS = (*WORLDS, SOUND, *WORDS, *TEXT, *BY_HAND, *OTHERS)
+
+
+class NotMeasurable(ValueError):
+    """A row that a model gives nothing to measure for."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +90,7 @@ def evaluate(
     """Measure and print the rows of a model of the stage, one after another.
 
     Args: those of `kinetoscope evaluate`; sampling: settings of `SamplingParams` in place of the
-    model's own.
+    model's own. A row that the model gives nothing to measure for is one line that says why.
 
     Raises:
         ValueError: an unknown row, or a model that cannot be used.
@@ -90,7 +102,11 @@ def evaluate(
     folder = Path(out) / Path(model).name
     report = {}
     for name in names:
-        row = _row(name, model, size, seed, sampling)
+        try:
+            row = _row(name, model, size, seed, sampling)
+        except NotMeasurable as reason:
+            print(f"{name}: {reason}\n", flush=True)
+            continue
         progress = measure_row(name, folder, row.settings, clips, row.measure)
         print(format_row(name, progress, ORDER, row.summary), flush=True)
         if row.failures is not None:
@@ -116,6 +132,8 @@ def _row(name: str, model: str, size: int, seed: int, sampling: Mapping[str, Any
     settings = {"model": generator.id, "size": size, "seed": seed}
     if name in WORDS:
         return Row(Words(generator, WORDS[name], size, seed), settings)
+    if name == SOUND_OUT and generator.sound is None:
+        raise NotMeasurable("this model draws no sound")
     params = generator.params(**sampling)
     settings["sampling"] = str(params)
     return _drawn_row(name, model, generator, size, seed, params, settings)
@@ -139,7 +157,14 @@ def _drawn_row(
     if name == "colour-names":
         return Row(ColourNames(clips), settings, colour_names.summary)
     if name == "minute":
-        return Row(Minute(clips), settings)
+        return Row(Minute(clips), settings | {"features": "judge"}, minute.summary)
+    if name == "return":
+        return Row(Returns(clips), settings)
+    if name == "physics":
+        return Row(Physics(clips), settings, physics.summary)
+    if name == SOUND_OUT:
+        hears = SoundJudge.from_pretrained()
+        return Row(DrawnSound(clips, hears), settings, drawn.summary)
     if name == "cuts":
         return Row(Cuts(clips), settings)
     if name == "sizes":
@@ -158,7 +183,9 @@ def _questions(name: str, first_seed: int) -> Questions:
         return OfColours(first_seed)
     if name == "minute":
         return OfScenes(minute.CONFIG, first_seed, minute.FRAMES)
-    return OfScenes(TEXT.get(name, ONE), first_seed)
+    if name == "return":
+        return OfReturns(first_seed)
+    return OfScenes((TEXT | SCENES).get(name, ONE), first_seed)
 
 
 def sound_tokenizer(model: str) -> SoundTokenizer | None:

@@ -64,11 +64,8 @@ class Obedience:
     def __call__(self, progress: Progress, numbers: range) -> None:
         """Add the votes of the clips of these numbers."""
         asked = self.asked(list(numbers))
-        drawn = self.drawn(asked, list(numbers))
-        columns = {GENERATED: self.judge.read(drawn)}
-        if asked.scenes is not None:
-            video = rendered(asked.scenes, self.size, self.generator.tokenizer)
-            columns[CEILING] = self.judge.read(video)
+        videos = self.videos(asked, list(numbers))
+        columns = {column: self.judge.read(video) for column, video in videos.items()}
         for row, number in enumerate(numbers):
             for column, readings in columns.items():
                 votes = obeyed(readings[row], asked.said[row])
@@ -76,7 +73,24 @@ class Obedience:
                 if column == GENERATED and not votes["all"][0]:
                     progress.failures.append(number)
                     if len(self.failed) < SHOWN:
-                        self.failed[number] = drawn[row]
+                        self.failed[number] = videos[GENERATED][row]
+
+    def shown(
+        self, numbers: Sequence[int], frames: int = READ_FRAMES
+    ) -> tuple[Asked, dict[str, Tensor]]:
+        """The sentences of these numbers, and their `videos`."""
+        asked = self.asked(list(numbers))
+        return asked, self.videos(asked, list(numbers), frames)
+
+    def videos(
+        self, asked: Asked, numbers: Sequence[int], frames: int = READ_FRAMES
+    ) -> dict[str, Tensor]:
+        """Clips uint8 [B, 3, F, Y, X] of the sentences, and beside them the ceiling, if they are of
+        known scenes: renders that went through the tokenizer."""
+        videos = {GENERATED: self.drawn(asked, numbers, frames)}
+        if asked.scenes is not None:
+            videos[CEILING] = rendered(asked.scenes, self.size, self.generator.tokenizer)
+        return videos
 
     def drawn(self, asked: Asked, numbers: Sequence[int], frames: int = READ_FRAMES) -> Tensor:
         """Clips uint8 [B, 3, F, Y, X] of the sentences."""

@@ -22,7 +22,7 @@ from ...data.worlds.stage.judge.pixels import PixelJudge
 from ...data.worlds.stage.sample import sample_scenes
 from ...data.worlds.stage.scene import SPEEDS, StageConfig
 from .asked import Asked
-from .obedience import CEILING, GENERATED, Obedience, rendered
+from .obedience import Obedience
 from .rows import Progress
 
 CONFIG = StageConfig(
@@ -66,13 +66,8 @@ class Strength:
     def __call__(self, progress: Progress, numbers: range) -> None:
         """Keep what was said and measured of the clips of these numbers, where both are known."""
         clips = self.clips
-        asked = clips.asked(list(numbers))
-        assert asked.scenes is not None
-        columns = {
-            GENERATED: clips.drawn(asked, list(numbers)),
-            CEILING: rendered(asked.scenes, clips.size, clips.generator.tokenizer),
-        }
-        for column, video in columns.items():
+        asked, videos = clips.shown(numbers)
+        for column, video in videos.items():
             for said, steps in zip(asked.said, longest_steps(clips.judge, video)):
                 progress.add(column, {"object seen": [steps is not None]})
                 if said.things and said.things[0].deeds and steps is not None:

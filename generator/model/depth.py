@@ -7,7 +7,7 @@ distance. Here the sum of the codes so far, each from a table of its own, comes 
 at every code. That sum says all that attention over two or three codes could find, so the blocks
 are SwiGLUs alone.
 
-Legend: Q codes of a cell, q those that are known, D model width; any number of cells before it.
+Legend: Q codes of a cell, D model width; any number of cells before it.
 """
 
 from __future__ import annotations
@@ -48,16 +48,17 @@ class DepthDecoder(nn.Module):
         self.seen = nn.Linear(config.dim, config.dim, bias=False)
         self.blocks = nn.ModuleList([DepthBlock(config) for _ in range(config.depth_layers)])
 
-    def step(self, state_D: Tensor, known_qD: Tensor) -> Tensor:
-        """The state `[..., D]` whose logits are those of code q.
+    def step(self, state_D: Tensor, code: int, before_D: Tensor | None) -> Tensor:
+        """The state `[..., D]` whose logits are those of a code.
 
         Args:
             state_D: of the decoder, normalised, [..., D].
-            known_qD: vectors of the first q codes, [..., q, D]; q may be 0.
+            code: which of the cell's, from 0.
+            before_D: the sum of the vectors of its codes before, [..., D]; None for the first.
         """
-        x_D = state_D + self.place[known_qD.shape[-2]]
-        if known_qD.shape[-2]:
-            x_D = x_D + self.seen(known_qD.sum(-2))
+        x_D = state_D + self.place[code]
+        if before_D is not None:
+            x_D = x_D + self.seen(before_D)
         return self._run(x_D)
 
     def forward(self, state_D: Tensor, codes_QD: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from .config import DecoderConfig
 
 EPSILON = 1e-6
+EPSILON_0 = torch.tensor(EPSILON, device="cpu")
 
 # (layer, queries and keys [B, L, N + M, K], values [B, L, M, K], sharpness [N, 1]) -> mixed values
 # [B, L, D]. Queries and keys are normalised and not yet rotated: where they stand and whom they see
@@ -43,7 +44,16 @@ class RMSNorm(torch.autograd.Function):
 
 
 def rms_norm(x: Tensor) -> Tensor:
-    return RMSNorm.apply(x) if torch.is_grad_enabled() else F.rms_norm(x, x.shape[-1:], eps=EPSILON)
+    if torch.is_grad_enabled():
+        return RMSNorm.apply(x)
+    if x.device.type != "cpu":
+        return F.rms_norm(x, x.shape[-1:], eps=EPSILON)
+    # the same in half as many operations: for a few tokens their number is what costs
+    length = torch.linalg.vector_norm(
+        x, dim=-1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32)
+    )
+    mean_square = torch.addcmul(EPSILON_0, length, length, value=1 / x.shape[-1])
+    return x * mean_square.rsqrt_().to(x.dtype)
 
 
 class CodeTable(nn.Module):

@@ -106,15 +106,15 @@ class ContinuousBatch:
         first = self.engines[0]
         states_RTD = first.decoder.step(x_RTD, ring.extend([place for _, place in inputs]))
         parts = states_RTD.split([engine.ring.rows for engine in self.engines])
-        lengths = [place_BT.shape[1] for place_BT in places]
-        reads = self._read(parts, lengths)
-        for engine, draft, place_BT in zip(self.engines, drafts, places):
-            draft.verify(place_BT, reads[engine])
+        asked = [draft.asked(place_BT) for draft, place_BT in zip(drafts, places)]
+        reads = self._read(parts, asked)
+        for engine, draft, place_BT, length in zip(self.engines, drafts, places, asked):
+            draft.verify(place_BT[:, :length], reads[engine])
 
     def _read(
         self, states: Sequence[Tensor], lengths: Sequence[int]
     ) -> dict[SamplingEngine, ReadLogits]:
-        """How each draft reads the states of its tokens, without those that are nowhere."""
+        """How each draft reads the states of its first tokens, so many as are asked for."""
         reads: dict[SamplingEngine, ReadLogits] = {}
         alike: dict[FramePart, list[tuple[SamplingEngine, int, Tensor]]] = {}
         for engine, states_RTD, length in zip(self.engines, states, lengths):

@@ -33,7 +33,7 @@ from .noise import FrameNoise
 from .params import SamplingParams
 
 # From the codes [B, T] of cells that are drawn already, coarse to fine, to the logits [B, T, V] of
-# the next ones.
+# the next ones. It is called once for each, in their order.
 ReadLogits = Callable[[Sequence[Tensor]], Tensor]
 
 # Up to about so many tokens a forward waits for its weights more than for its sums, so guesses cost
@@ -119,20 +119,37 @@ class FrameDraft:
             place_BT = place_BT[:, (place_BT < self.order.length).any(0)]
         return place_BT
 
+    def asked(self, place_BT: Tensor) -> int:
+        """How many of these tokens, the first ones, to read so that all codes that they predict
+        are drawn: the last token of a frame predicts none."""
+        if self.static:
+            return place_BT.shape[1]
+        predicts = (self.order.predicted_X[place_BT] < self.cells).any(0).tolist()
+        while predicts and not predicts[-1]:
+            predicts.pop()
+        return len(predicts)
+
     def tokens(self, place_BT: Tensor) -> Tensor:
         """What they carry, as rows of the table, int64 [B, T, Q]."""
         return self.ids_BIQ[self.rows_B1, self.order.carried_X[place_BT]]
 
     def verify(self, place_BT: Tensor, logits: ReadLogits) -> None:
-        """Draw the codes that these tokens predict, and see which of the tokens were right."""
-        cell_BT = self.order.predicted_X[place_BT]
-        step_BT = self.order.step_X[place_BT]
-        guess_BTQ = self.ids_BIQ[self.rows_B1, self.order.starts + cell_BT] - self.first_Q
-        drawn_BTQ, wrong_B1 = self._draw(cell_BT, step_BT, guess_BTQ, logits)
-        self.ids_BIQ[self.rows_B1, self.order.starts + cell_BT] = drawn_BTQ + self.first_Q
+        """Draw the codes that the tokens of this forward predict, and see which were right.
+
+        Args:
+            place_BT: those of its tokens that are read; there may be none.
+        """
         self.rounds_B += self.step_B < self.order.steps
         self.step_B += self.steps
-        self.step_B.clamp_(max=wrong_B1[:, 0] + 1).clamp_(max=self.order.steps)
+        if place_BT.shape[1]:
+            cell_BT = self.order.predicted_X[place_BT]
+            step_BT = self.order.step_X[place_BT]
+            entry_BT = self.order.starts + cell_BT
+            guess_BTQ = self.ids_BIQ[self.rows_B1, entry_BT] - self.first_Q
+            drawn_BTQ, wrong_B1 = self._draw(cell_BT, step_BT, guess_BTQ, logits)
+            self.ids_BIQ[self.rows_B1, entry_BT] = drawn_BTQ + self.first_Q
+            self.step_B.clamp_(max=wrong_B1[:, 0] + 1)
+        self.step_B.clamp_(max=self.order.steps)
 
     def _draw(
         self, cell_BT: Tensor, step_BT: Tensor, guess_BTQ: Tensor, logits: ReadLogits

@@ -91,7 +91,7 @@ class SamplingEngine:
         text = Features(text_BSE, text_mask_BS)
         self.conditioning = Conditioning(decoder, params, text, given)
         rows = self.conditioning.levels(0) * len(self.seeds)
-        arguments = rows, params.window, undo, table.dtype, table.device
+        arguments = rows, params.window, undo, self.weights.dtype, table.device
         self.ring = FrameRing(decoder.config, *arguments, backend or "matmul", self.static, sound)
         self.sinks = decoder.config.sinks
         self.remembered = self.ring.window + undo
@@ -236,7 +236,8 @@ class SamplingEngine:
     def _round(self, frame: FrameDraft) -> None:
         place_BT = frame.next_places()
         states_RTD = self._states(frame.tokens(place_BT), place_BT)
-        frame.verify(place_BT, self.read(states_RTD))
+        asked = frame.asked(place_BT)
+        frame.verify(place_BT[:, :asked], self.read(states_RTD[:, :asked]))
 
     def read(self, states_RTD: Tensor) -> ReadLogits:
         """Gives the logits [B, T, K] of the codes that tokens of the present part with these states
@@ -336,7 +337,7 @@ class SamplingEngine:
     def _run_prefix(self) -> None:
         self._forget_graphs()  # the prefix is another tensor
         prefix_RPD, mask_RP = self.conditioning.embed_prefix(self.levels)
-        self.decoder.step(prefix_RPD, self.ring.set_prefix(mask_RP))
+        self.decoder.step(prefix_RPD.to(self.weights.dtype), self.ring.set_prefix(mask_RP))
 
     @torch.inference_mode()
     def give(self, name: str, features: Features) -> None:

@@ -37,7 +37,7 @@ def block_seconds(decoder: Decoder, dtype: torch.dtype) -> float:
     device = decoder.no_text.device
     weights = [getattr(decoder.blocks[0], name).weight.to(dtype) for name in LINEARS]
     layers = [PackedLinear(weight_NK) for weight_NK in weights]
-    inputs = [torch.ones(1, TOKENS, weight_NK.shape[1]).to(weight_NK) for weight_NK in weights]
+    inputs = [torch.ones(1, TOKENS, weight_NK.shape[1], device=device) for weight_NK in weights]
     seconds: list[float] = []
     for _ in range(1 + TRIES):  # the first one also sets things up
         begin = time.perf_counter()

@@ -332,7 +332,8 @@ class FrameRing:
         return tensors | {"pushed_out": pushed_out, "counters": counters}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        kept = {name: tensor.to(self.kv.device, copy=True) for name, tensor in state.items()}
+        names = ("kv", "bare_keys", "hidden_prefix", "pushed_out")
+        kept = {name: state[name].to(self.kv, copy=True) for name in names}
         self.kv = kept["kv"]
         self.bare_keys = kept["bare_keys"]
         self.hidden_B1P = kept["hidden_prefix"]

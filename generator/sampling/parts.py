@@ -77,23 +77,22 @@ class FramePart:
             mix: what guidance makes of the states of `levels` rows of each video. Logits are linear
                 in them, so the head is needed only once.
         """
+        depth = self.depth
+        if depth is None:
+            return lambda drawn: self.heads[0](mix(states_RTD))
+        states_NBTD = states_RTD.unflatten(0, (levels, -1))  # N levels, which share the codes
+        before_BTD: Tensor | None = None
 
         def logits(drawn: Sequence[Tensor]) -> Tensor:
-            state_RTD = states_RTD
-            if self.depth is not None:
-                known_BTqD = self._vectors(drawn, len(states_RTD) // levels)
-                state_RTD = self.depth.step(states_RTD, known_BTqD.repeat(levels, 1, 1, 1))
-            return self.heads[len(drawn)](mix(state_RTD))
+            nonlocal before_BTD
+            code = len(drawn)
+            if code:
+                vectors_BTD = self.table_ID[drawn[-1] + self.codebook_size * (code - 1)]
+                before_BTD = vectors_BTD if before_BTD is None else before_BTD + vectors_BTD
+            state_NBTD = depth.step(states_NBTD, code, before_BTD)
+            return self.heads[code](mix(state_NBTD.flatten(0, 1)))
 
         return logits
-
-    def _vectors(self, drawn: Sequence[Tensor], videos: int) -> Tensor:
-        """Of the first codes of cells: of q times [B, T] codes, [B, T, q, D]."""
-        table_ID = self.table_ID
-        if not drawn:
-            return table_ID.new_zeros(videos, 1, 0, table_ID.shape[1])
-        K = self.codebook_size
-        return table_ID[torch.stack([codes + K * q for q, codes in enumerate(drawn)], -1)]
 
 
 class PartSampler:

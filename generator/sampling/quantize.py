@@ -32,20 +32,28 @@ FEW = 4
 
 
 class PackedLinear(nn.Module):
-    """`x @ weight.T` from a packed copy, where there is such a thing."""
+    """`x @ weight.T` from a packed copy, where there is such a thing.
+
+    Half precision is that of the products: what comes in is rounded, and what goes out has the type
+    of what came in.
+    """
 
     def __init__(self, weight_NK: Tensor) -> None:
         super().__init__()
         self.weight_NK = weight_NK
-        self.packed: Tensor | None = None
         self._pack()
 
     def _pack(self) -> None:
-        weight_NK = self.weight_NK
-        if weight_NK.device.type == "cpu" and packable(weight_NK.dtype):
-            self.packed = torch.ops.mkldnn._reorder_linear_weight(
-                weight_NK.detach().contiguous(), None
-            )
+        weight_NK = self.weight_NK.detach()
+        self.packed: Tensor | None = None
+        self.dtype = weight_NK.dtype
+        if weight_NK.device.type != "cpu":
+            return
+        if self.dtype == torch.bfloat16 and packable(torch.float32) and not packable(self.dtype):
+            self.dtype = torch.float32
+        if packable(self.dtype):
+            weight_NK = weight_NK.to(self.dtype).contiguous()
+            self.packed = torch.ops.mkldnn._reorder_linear_weight(weight_NK, None)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is packed, whose layout is oneDNN's own and cannot be copied or written."""
@@ -57,8 +65,10 @@ class PackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.packed is None:
-            return F.linear(x, self.weight_NK)
-        return torch.ops.mkldnn._linear_pointwise(x, self.packed, None, "none", [], "")
+            return F.linear(x.to(self.dtype), self.weight_NK).to(x.dtype)
+        rounded = x.to(self.dtype)
+        product = torch.ops.mkldnn._linear_pointwise(rounded, self.packed, None, "none", [], "")
+        return product.to(x.dtype)
 
 
 def packable(dtype: torch.dtype) -> bool:
@@ -68,6 +78,14 @@ def packable(dtype: torch.dtype) -> bool:
     return dtype == torch.float32 or (
         dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     )
+
+
+def state_dtype(decoder: Decoder) -> torch.dtype:
+    """Of states, keys and values while sampling. On a CPU half precision is for products alone:
+    whatever else is done takes as long in float32, and drafts agree more often."""
+    dtype = decoder.no_text.dtype
+    half_on_cpu = dtype == torch.bfloat16 and decoder.no_text.device.type == "cpu"
+    return torch.float32 if half_on_cpu and not has_lora(decoder) else dtype
 
 
 class Int8Linear(nn.Module):
@@ -86,13 +104,15 @@ class Int8Linear(nn.Module):
         self.register_buffer("scale_N", scale_N.to(weight_NK.dtype))
 
     def forward(self, x: Tensor) -> Tensor:
+        given = x.dtype
+        x = x.to(self.scale_N.dtype)
         few = x.dtype == torch.bfloat16 and x.device.type == "cpu" and x[..., 0].numel() <= FEW
         if few:
             out_MN = torch.ops.aten._weight_int8pack_mm(
                 x.flatten(0, -2), self.weight_NK, self.scale_N
             )
-            return out_MN.unflatten(0, x.shape[:-1])
-        return F.linear(x, self.weight_NK.to(x.dtype)) * self.scale_N
+            return out_MN.unflatten(0, x.shape[:-1]).to(given)
+        return (F.linear(x, self.weight_NK.to(x.dtype)) * self.scale_N).to(given)
 
 
 def pack(decoder: Decoder) -> Decoder:
@@ -105,7 +125,9 @@ def pack(decoder: Decoder) -> Decoder:
     if decoder.sound is not None and decoder.sound.depth is not None:
         packed.sound = _shallow(decoder.sound)
         packed.sound.depth = _shallow_depth(decoder.sound.depth)
-    _replace_linears(packed, lambda layer: PackedLinear(layer.weight))
+    _replace_linears(packed, _packed)
+    for depth in _depths(packed):
+        _replace(depth, ("seen",), _packed)
     return packed
 
 
@@ -114,7 +136,8 @@ def lighten(decoder: Decoder, dtype: str = "float32", quantize: str | None = Non
     trained.
 
     Args:
-        dtype: one of `DTYPES`, of all weights and of what is computed with them.
+        dtype: one of `DTYPES`, of all weights and of what is computed with them; on a CPU half
+            precision is that of products alone (`state_dtype`).
         quantize: "int8" for eight bits per weight of the linear layers, where nearly all weights of
             large models are.
 
@@ -150,6 +173,7 @@ class SamplingWeights:
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = pack(decoder)
+        self.dtype = state_dtype(decoder)
         config = decoder.config
         tables = decoder.head().split(config.codebook_size)
         self.picture = FramePart(
@@ -157,7 +181,7 @@ class SamplingWeights:
             first=0,
             codebook_size=config.codebook_size,
             codes=config.codebooks,
-            table_ID=decoder.table(),
+            table_ID=decoder.table().to(self.dtype),
             heads=tuple(PackedLinear(table_KD) for table_KD in tables),
             depth=self.decoder.depth,
             stream=PICTURE_STREAM,
@@ -174,7 +198,7 @@ class SamplingWeights:
             first=self.decoder.order.length,
             codebook_size=self.decoder.config.sound.vocab_size,
             codes=sound.books,
-            table_ID=sound.table(),
+            table_ID=sound.table().to(self.dtype),
             heads=(head,) * sound.books,
             depth=sound.depth,
             stream=SOUND_STREAM,
@@ -185,13 +209,28 @@ def _replace_linears(decoder: Decoder, make: Callable[[nn.Linear], nn.Module]) -
     """In every block, but for layers that have eight bits already, or adapters beside them."""
     parts: list[tuple[nn.Module, tuple[str, ...]]]
     parts = [(block, LINEARS) for block in decoder.blocks]
-    for depth in (decoder.depth, None if decoder.sound is None else decoder.sound.depth):
-        if depth is not None:
-            parts += [(block, DEPTH_LINEARS) for block in depth.blocks]
+    for depth in _depths(decoder):
+        parts += [(block, DEPTH_LINEARS) for block in depth.blocks]
     for block, names in parts:
-        for name in names:
-            if type(layer := getattr(block, name)) is nn.Linear:
-                setattr(block, name, make(layer))
+        _replace(block, names, make)
+
+
+def _replace(
+    module: nn.Module, names: tuple[str, ...], make: Callable[[nn.Linear], nn.Module]
+) -> None:
+    for name in names:
+        if type(layer := getattr(module, name)) is nn.Linear:
+            setattr(module, name, make(layer))
+
+
+def _packed(layer: nn.Linear) -> PackedLinear:
+    return PackedLinear(layer.weight)
+
+
+def _depths(decoder: Decoder) -> list[DepthDecoder]:
+    """What draws the codes of a cell, and those of a token of sound, if they have several."""
+    depths = (decoder.depth, None if decoder.sound is None else decoder.sound.depth)
+    return [depth for depth in depths if depth is not None]
 
 
 def _shallow_depth(depth: DepthDecoder) -> DepthDecoder:

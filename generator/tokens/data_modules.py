@@ -152,8 +152,8 @@ class TokenDataModule(TokenData):
 
     Args:
         train, validation: sources of clips.
-        pictures: a source of clips of one frame, for stages that have pictures; without it they are
-            the first frames of `train`.
+        pictures: a source of clips of one frame, for stages that have pictures, which teach no
+            sound; without it they are the first frames of `train`.
         stages: lengths and batch sizes, one after another.
         cache_dir: folder for codes and caption states.
         seed: seed of the shuffling.
@@ -188,7 +188,9 @@ class TokenDataModule(TokenData):
             ledger_of_source(self.validation, contents, self.require_licence)
         if self.picture_source is not None and any(stage.pictures for stage in self.stages):
             self.ledger += ledger_of_source(self.picture_source, contents, self.require_licence)
-            self.pictures = self._tokens(self._suited(self.picture_source, module), module)
+            most = module.text.most_tokens(module.config.max_text)
+            pictures = self._fitting(self.picture_source, module.text, most)
+            self.pictures = self._tokens(pictures, module, silent=True)
         train = self._suited(self.train, module)
         validation = self.validation and self._suited(self.validation, module)
         tokens = self._tokens(train, module)
@@ -196,9 +198,10 @@ class TokenDataModule(TokenData):
         shown = validation or train
         return tokens, kept_back, shown.clips(range(min(SAMPLES, len(shown))))["caption"]
 
-    def _tokens(self, source: ClipSource, module: Any) -> Tokens:
+    def _tokens(self, source: ClipSource, module: Any, silent: bool = False) -> Tokens:
+        sound = None if silent else module.sound
         return build_tokens(
-            source, module.tokenizer, module.text, self.cache_dir, module.codebooks, module.sound
+            source, module.tokenizer, module.text, self.cache_dir, module.codebooks, sound
         )
 
     def _suited(self, source: ClipSource, module: Any) -> ClipSource:

@@ -57,3 +57,9 @@ def sound_in(batch: Batch, draw: Uniform | None = None, dropout: float = 0.0) ->
     if draw is not None:
         silent_B = silent_B | (draw(len(silent_B)) < dropout)
     return batch["sound"], silent_B
+
+
+def audible(sound: Sound) -> Tensor:
+    """1 for every code of sound of clips that are not silent, 0 for the others, [B, T, K]."""
+    codes_BTK, silent_B = sound
+    return (~silent_B).float()[:, None, None].expand(codes_BTK.shape)

@@ -114,15 +114,12 @@ def load_adapter(
         ValueError: the folder holds no adapter, a damaged one, or that of another model. The
             generator is as it was then.
     """
-    place = find_folder(folder, "adapter")
-    if "vocab_size" in read_config(place):
-        raise ValueError(f"'{folder}' holds a model and no adapter; give it as the model")
-    config = load_config(place, partial(read_fields, AdapterConfig))
+    place, config = _read_adapter(folder)
     check_plain(generator)
     if config.base_id != generator.id:
         raise ValueError(
             f"the adapter in '{folder}' belongs to model {shown(config.base)} "
-            f"({shown(config.base_id)[1:-1]}), and this one is {generator.id}"
+            f"({shown(config.base_id)[1:-1]}), and this one is {generator.id}; draw with the former"
         )
     decoder = generator.decoder
     device = generator.decoder.no_text.device
@@ -132,6 +129,28 @@ def load_adapter(
     decoder.to(device).eval()
     if merge:
         merge_lora(decoder)
+
+
+def base_name(folder: str | os.PathLike[str]) -> str:
+    """What the training of an adapter called its model; ValueError for what is no adapter."""
+    return _read_adapter(folder)[1].base
+
+
+def base_model(folder: str | os.PathLike[str]) -> str:
+    """Name, folder or hub id of the model that an adapter belongs to, where it can be found.
+
+    Raises:
+        ValueError: the folder holds no adapter, or its model is not to be found.
+    """
+    base = base_name(folder)
+    try:
+        find_folder(base, "generator")
+    except ValueError as error:
+        raise ValueError(
+            f"the adapter in '{folder}' belongs to model {shown(base)}, which is not to be found "
+            f"here; name the place where it is now as the model (--model): {error}"
+        ) from error
+    return base
 
 
 def check_plain(generator: VideoGenerator) -> None:
@@ -145,6 +164,14 @@ def check_plain(generator: VideoGenerator) -> None:
             "an adapter belongs to weights in float32: load the model without dtype and quantize, "
             "then the adapter, then call lighten(dtype, quantize)"
         )
+
+
+def _read_adapter(folder: str | os.PathLike[str]) -> tuple[Path, AdapterConfig]:
+    """Where an adapter lies, and what its folder says of it."""
+    place = find_folder(folder, "adapter")
+    if "vocab_size" in read_config(place):
+        raise ValueError(f"'{folder}' holds a model and no adapter; give it as the model")
+    return place, load_config(place, partial(read_fields, AdapterConfig))
 
 
 def _lora_shapes(decoder: Decoder, rank: int) -> dict[str, tuple[int, ...]]:

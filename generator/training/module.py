@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,12 @@ from ..model.decoder import Decoder
 from ..pipeline import VideoGenerator
 from ..sampling.params import SamplingParams
 from ..tokens.data_modules import FolderTokens, ShardTokens, TokenDataModule
-from .batch_parts import Batch, Given, Sound, given_in, sound_in
+from .batch_parts import Batch, Sound, audible, given_in, sound_in
 from .callbacks import SampleImages, TrainingMonitor
-from .flaws import ContextFlaws, disturb, uniform
+from .flaws import ContextFlaws, Uniform, disturb, uniform
 from .fsdp import divide, gather, recompute_blocks
-from .linear_loss import linear_loss
 from .lora import LoraSize, add_lora, save_adapter
+from .nats import Clips, Nats, nats_of
 from .start import fresh_start, start_from
 from .token_weights import TokenLoss
 
@@ -284,7 +284,7 @@ class GeneratorModule(pl.LightningModule):
         hidden = draw(B, 1, 1, 1) < self.hidden_clips
         corrupt = hidden & (draw(*codes_BTHW.shape[:4]) < draw(B, 1, 1, 1))
         given = given_in(batch, self.config, draw)
-        sound = sound_in(batch, draw, self.sound_dropout) if self.learns_sound else None
+        sound = self._sound_in(batch, draw)
         past = codes_BTHW
         if self.flaws.clips:
 
@@ -298,8 +298,10 @@ class GeneratorModule(pl.LightningModule):
             corrupt = corrupt | dark[..., None, None]
         weight_BTG = self.loss.weights(codes_BTHW, batch["objects"])
         picked_N, weight_N = self.loss.pick(weight_BTG, draw(1))
-        (summed, nats), heard = self._nats(
-            self.model, codes_BTHW, past, text, mask, given, corrupt, picked_N, weight_N, sound
+        listened = (None, None) if sound is None else self.loss.pick_sound(audible(sound), draw(1))
+        clips = Clips(codes_BTHW, past, text, mask, given, corrupt, sound)
+        (summed, nats), heard = nats_of(
+            self.model, clips, self.backend, (picked_N, weight_N), listened
         )
         total = weight_BTG.sum() * self.config.codebooks
         if self._trainer and ranks > 1:
@@ -316,9 +318,20 @@ class GeneratorModule(pl.LightningModule):
             cell_nats = nats if self.config.codebooks == 1 else nats.mean(-1)
             bits = (cell_nats.flatten() * alike_N).sum() / alike_N.sum() / math.log(2)
             self.log("train/bits_per_token", bits, prog_bar=True)
-        return loss if heard is None else loss + self.loss.sound * self._sound_loss(heard, sound)
+        if heard is not None:
+            return loss + self.loss.sound * self._sound_loss(heard, sound)
+        if self.learns_sound:  # several processes wait for a gradient of every weight
+            assert self.model.sound is not None
+            loss = loss + 0.0 * sum(weight.sum() for weight in self.model.sound.parameters())
+        return loss
 
-    def _sound_loss(self, heard: tuple[Tensor, Tensor], sound: Sound | None) -> Tensor:
+    def _sound_in(self, batch: Batch, draw: Uniform | None = None) -> Sound | None:
+        """None where no sound is learned, and for batches of pictures, which have none."""
+        if not self.learns_sound or "sound" not in batch:
+            return None
+        return sound_in(batch, draw, self.sound_dropout)
+
+    def _sound_loss(self, heard: Nats, sound: Sound | None) -> Tensor:
         """Mean nats of the codes of sound of clips that have some."""
         assert sound is not None
         codes_BTK, silent_B = sound
@@ -328,44 +341,6 @@ class GeneratorModule(pl.LightningModule):
         loss = heard[0] / count.clamp(min=1)
         self.log("train/sound_loss", loss, sync_dist=True)
         return loss
-
-    def _nats(
-        self,
-        model: Decoder,
-        codes_BTHW: Tensor,
-        past_BTHW: Tensor,
-        text: Tensor,
-        mask: Tensor,
-        given: Given | None = None,
-        corrupt: Tensor | None = None,
-        only_N: Tensor | None = None,
-        weight_N: Tensor | None = None,
-        sound: Sound | None = None,
-    ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor] | None]:
-        """The weighted sum of nats, and the nats of each code `[B, T, G]`, or of some cells `[N]`;
-        with several codebooks `[B, T, G, Q]` or `[N, Q]`. Of the sound, if there is one, the sum of
-        nats of clips that are not silent, and the nats of each code `[B, T, K]`.
-
-        Each code is predicted from the cells before it in `past` and the codes of its own cell.
-        """
-        codes = codes_BTHW.flatten(2, 3)
-        codes = codes if only_N is None else codes.flatten(0, 2)[only_N]
-        inputs: dict[str, Any] = {
-            "given": given,
-            "corrupt_mask": corrupt,
-            "within": codes_BTHW,
-            "backend": self.backend,
-            "only_N": only_N,
-            "read": partial(linear_loss, codes=codes, weights=weight_N),
-        }
-        if sound is None:
-            return model(past_BTHW, text, mask, **inputs), None
-        codes_BTK, silent_B = sound
-        weights = (~silent_B).float()[:, None, None].expand(codes_BTK.shape)
-        inputs |= {"sound_BTX": codes_BTK, "silent_B": silent_B}
-        inputs["read_sound"] = partial(linear_loss, codes=codes_BTK, weights=weights)
-        picture, heard = model(past_BTHW, text, mask, **inputs)
-        return picture, heard
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
@@ -382,11 +357,12 @@ class GeneratorModule(pl.LightningModule):
         text = batch["text"]
         mask = batch["text_mask"]
         given = given_in(batch, self.config)
-        sound = sound_in(batch) if self.learns_sound else None
-        other = text.roll(1, 0), mask.roll(1, 0)
-        (_, nats), heard = self._nats(model, codes, codes, text, mask, given, sound=sound)
+        sound = self._sound_in(batch)
+        clips = Clips(codes, codes, text, mask, given, sound=sound)
+        (_, nats), heard = nats_of(model, clips, self.backend)
         bits_BTG = nats.flatten(2) / math.log(2)
-        (_, swapped), _ = self._nats(model, codes, codes, *other, given, sound=sound)
+        other = replace(clips, text=text.roll(1, 0), mask=mask.roll(1, 0))
+        (_, swapped), _ = nats_of(model, other, self.backend)
         swapped_BTG = swapped.flatten(2) / math.log(2)
         values = {"bits_per_token": bits_BTG.mean()}
         values |= {f"bits_frame_{t}": bits for t, bits in enumerate(bits_BTG.mean((0, 2)))}

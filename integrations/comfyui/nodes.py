@@ -17,6 +17,7 @@ from kinetoscope.app.provenance.options import Disclosure
 from kinetoscope.app.provenance.policy import Gate, GuardedGenerator, load_policies
 from kinetoscope.app.provenance.writer import Signing
 from kinetoscope.data.video import VideoWriter, to_uint8
+from kinetoscope.pretrained import DEFAULT_MODEL
 
 from .inputs import OWN, condition_inputs, condition_values, setting_inputs
 from .pictures import to_clip, to_pictures
@@ -39,7 +40,7 @@ class LoadModel(io.ComfyNode):
             inputs=[
                 io.String.Input(
                     "model",
-                    default="physics-64",
+                    default=DEFAULT_MODEL,
                     tooltip="a shipped name, a folder, or an id on the Hugging Face hub",
                 ),
                 io.Int.Input(

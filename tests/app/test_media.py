@@ -2,7 +2,6 @@
 their exit status and a table what was left out."""
 
 import csv
-import gc
 import logging
 import os
 import weakref
@@ -22,6 +21,7 @@ from kinetoscope.app.runs import sample
 from kinetoscope.app.runs.file_plan import plan_files
 from kinetoscope.app.runs.jobs import Job
 from kinetoscope.app.runs.kept_frames import KeptFrames
+from kinetoscope.app.runs.written_batch import WrittenBatch
 from kinetoscope.data.video import even_timing, probe, read_clip, read_metadata, write_video
 from kinetoscope.data.video.contact_sheet import caption_grid
 from kinetoscope.generator import SamplingParams
@@ -272,7 +272,6 @@ class Drawn:
             self.alive.append(weakref.ref(chunk))
             yield chunk
             del chunk
-            gc.collect()
             self.most = max(self.most, sum(ref() is not None for ref in self.alive))
 
 
@@ -282,14 +281,12 @@ def test_frames_are_written_as_they_are_drawn(here: Path, grid: bool) -> None:
     options = sample.SampleOptions("tiny", 37, 12.0)
     about = sample.About(options, SamplingParams(), "0123456789ab")
     signing = Signing(Disclosure(), print)
-    progress = Progress(74)
+    writers = sample._writers(options, about, signing, None)
     stream = Drawn(12)
     with KeptFrames() as kept:
         grid_of = kept if grid else None
-        never = lambda: False  # noqa: E731
-        written = sample._write(
-            iter(stream), jobs, options, about, signing, progress, never, grid_of, None
-        )
+        batch = WrittenBatch(jobs, [37, 37], writers, Progress(74), grid_of)
+        written = batch.write(iter(stream), lambda: False)
         assert [writer.frames for writer in written] == [37, 37]
         assert stream.most <= 1
         assert sorted(os.listdir(here)) == ["a.mp4", "b.mp4"]

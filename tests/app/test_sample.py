@@ -1,6 +1,7 @@
 """The `kinetoscope` command: what it writes and prints, and how it ends when something is wrong."""
 
 import errno
+import io
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import torch
 from kinetoscope.app.cli.main import COMMANDS, load, main
 from kinetoscope.app.cli.parser import build_parser
 from kinetoscope.app.runs.jobs import plan_jobs, read_prompts
+from kinetoscope.app.runs.written_batch import STEP, work
 from kinetoscope.data.video import VideoWriter, probe, read_clip, read_metadata, to_float, to_uint8
 from kinetoscope.generator import (
     Decoder,
@@ -282,7 +284,7 @@ def test_a_video_goes_on_from_a_clip(
 def test_ctrl_c_keeps_the_frames_so_far(
     here: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(progress: Progress, frames: int) -> None:
+    def interrupt(progress: Progress, frames: int, work: float) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(Progress, "update", interrupt)
@@ -336,30 +338,6 @@ def test_models_that_do_not_fit_are_refused(
         assert main(["sample", "a ball", "-m", str(tmp_path / name), "-o", "ball.mp4"]) == 2
         assert message in capsys.readouterr().err.splitlines()[-1]
     assert os.listdir(here) == []
-
-
-def test_the_demo_writes_a_video_per_sentence_and_a_grid(here: Path, model: Path) -> None:
-    (here / "list.txt").write_text("a red ball\na blue cube\n")
-    assert (
-        main(
-            ["demo", "--prompts", "list.txt", "-m", str(model), "--frames", "2", "-o", "made/demo"]
-        )
-        == 0
-    )
-    assert sorted(os.listdir("made/demo")) == [
-        "01-a-red-ball-0.mp4",
-        "02-a-blue-cube-1.mp4",
-        "grid.mp4",
-        "index.html",
-    ]
-    page = Path("made/demo/index.html").read_text("utf-8")
-    assert page.count("<video") == 2 and "a blue cube <small>seed 1" in page
-
-
-def test_the_demo_has_sentences_of_its_own() -> None:
-    from kinetoscope.app.runs.demo import _suggested
-
-    assert 4 <= len(_suggested("physics-64")) <= 16
 
 
 def test_seeds_count_up_and_random_ones_differ(tmp_path: Path) -> None:
@@ -434,6 +412,18 @@ def test_unknown_words_are_said_once(
     said = [line for line in capsys.readouterr().err.splitlines() if "may not know" in line]
     assert len(said) == 1
     assert "红色, xxxx, xxxxx" in said[0] and said[0].endswith("and 5 more")
+
+
+def test_the_time_left_follows_the_work_and_not_the_frames() -> None:
+    """A short and a long video in one batch: frames come fast at first and slowly later."""
+    needed = work([33, 65], k=4)
+    assert needed == STEP * 17 + 9 + 17
+    times = iter([0.0, 4.0, 4.0])
+    progress = Progress(98, io.StringIO(), clock=lambda: next(times), work=needed)
+    progress.update(66, work=9 * (STEP + 2))
+    left = 8 * (STEP + 1) * 4 / (9 * (STEP + 2))
+    assert progress.text().endswith(f", {duration(left)} left")
+    assert duration(left) != duration(4 / 66 * 32)
 
 
 def test_progress_speaks_of_frames_and_time() -> None:

@@ -19,7 +19,7 @@ from kinetoscope.evaluation.codecs import CODECS, Kept, fits, within_budget
 from kinetoscope.evaluation.protocols import Protocol
 from torch import Tensor
 
-PROTOCOL = Protocol(frames=9, size=16)
+PROTOCOL = Protocol(frames=9, size=16, network_size=32)
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

@@ -18,7 +18,7 @@ FRAMES = 4
 RATE = 24_000
 FPS = 8
 # MS-SSIM needs 176 pixels
-PROTOCOL = Protocol(frames=FRAMES, size=176)
+PROTOCOL = Protocol(frames=FRAMES, size=176, network_size=32)
 
 
 class Classifier(nn.Module):

@@ -16,7 +16,7 @@ from torch import Tensor
 PROMPTS = ["a red ball rolls", "a blue cube falls"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def plain(generator: VideoGenerator) -> Tensor:
     """What is drawn where nothing has been set."""
     return generator.generate(PROMPTS, 9, seed=3)

@@ -12,20 +12,32 @@ import torch
 from kinetoscope.files.tensors import load_tensors, save_tensors
 from kinetoscope.generator import SamplingParams, VideoGenerator
 from kinetoscope.generator.saved_session import BEFORE, checksum
+from kinetoscope.generator.session import VideoSession
 from torch import Tensor
 
 Tensors = dict[str, Tensor]
 About = dict[str, Any]
 
 
-@pytest.fixture
-def saved(generator: VideoGenerator, tmp_path: Path) -> Path:
-    """A guided session of one video, six latent frames old, so that its window has moved on."""
-    session = generator.session("a red ball", seed=3)
-    for _ in range(6):
+def file_of(session: VideoSession, latents: int, folder: Path) -> bytes:
+    """What is saved of a session after so many latent frames."""
+    for _ in range(latents):
         next(session)
-    session.save(tmp_path / "session.safetensors")
-    return tmp_path / "session.safetensors"
+    session.save(folder / "session.safetensors")
+    return (folder / "session.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def six_latents(generator: VideoGenerator, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A guided session of one video, six latent frames old, so that its window has moved on."""
+    return file_of(generator.session("a red ball", seed=3), 6, tmp_path_factory.mktemp("saved"))
+
+
+@pytest.fixture
+def saved(six_latents: bytes, tmp_path: Path) -> Path:
+    path = tmp_path / "session.safetensors"
+    path.write_bytes(six_latents)
+    return path
 
 
 def edit(path: Path, change: Callable[[About, Tensors], None], honest: bool = True) -> None:
@@ -164,14 +176,18 @@ def test_guidance_that_has_ended_is_saved(generator: VideoGenerator, tmp_path: P
 # ---- sound ----
 
 
-@pytest.fixture
-def heard(sounding: VideoGenerator, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def five_latents(sounding: VideoGenerator, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A session of two videos with sound, five latent frames old."""
     session = sounding.session(["a red ball", "a blue cube"], seed=3, sound=True)
-    for _ in range(5):
-        next(session)
-    session.save(tmp_path / "session.safetensors")
-    return tmp_path / "session.safetensors"
+    return file_of(session, 5, tmp_path_factory.mktemp("heard"))
+
+
+@pytest.fixture
+def heard(five_latents: bytes, tmp_path: Path) -> Path:
+    path = tmp_path / "session.safetensors"
+    path.write_bytes(five_latents)
+    return path
 
 
 SOUND_EDITS = {

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from kinetoscope.files.codes_file import about_sound
 from kinetoscope.files.errors import UnreadableFile
 from kinetoscope.tokenizer import VideoCodes, frame_count, latent_count
 from kinetoscope.tokenizer.codes import CodesFile, CodesWriter, SoundCodes
@@ -159,6 +160,64 @@ def test_sound_is_kept_beside_the_picture(tmp_path: Path, sounding: VideoCodes) 
     assert load_file(path).keys() == {"indices", "sound"}  # a safetensors file like any other
     dataclasses.replace(sounding, sound=None).save(path)
     assert VideoCodes.load(path).sound is None
+
+
+def test_sound_is_written_and_read_in_slices(tmp_path: Path, sounding: VideoCodes) -> None:
+    path = tmp_path / "codes.safetensors"
+    sound = sounding.sound
+    assert sound is not None
+    with CodesWriter(path, 32, 40, 12, "abc", "physics-64") as writer:
+        with pytest.raises(ValueError, match="come after those of the pictures"):
+            writer.write_sound(sound.indices)
+        writer.write(sounding.indices)
+        for part in sound.indices.split([1, 2], dim=1):
+            writer.write_sound(part)
+        with pytest.raises(ValueError, match="slices must continue one video"):
+            writer.write_sound(sound.indices[:, :, :3])
+        with pytest.raises(ValueError, match="pictures come before those of the sound"):
+            writer.write(sounding.indices)
+        with pytest.raises(ValueError, match="come with what they are of"):
+            writer.finish(9)
+        writer.finish(9, about_sound(18_000, 24_000, "ear"))
+    assert content(VideoCodes.load(path)) == content(sounding)
+    read = CodesFile.open(path).read_sound(1, 3)
+    assert read is not None and torch.equal(read, sound.indices[:, 1:3])
+
+
+def test_the_first_latents_have_the_sound_of_their_frames(sounding: VideoCodes) -> None:
+    """Nine frames of 2,000 samples, four frames a latent."""
+    assert sounding.sound is not None
+    for latents, frames in ((1, 1), (2, 5), (3, 9)):
+        first = sounding.first(latents, 4)
+        assert first.num_frames == frames and first.sound is not None
+        assert first.sound.num_samples == 2_000 * frames
+        assert torch.equal(first.indices, sounding.indices[:, :latents])
+        assert torch.equal(first.sound.indices, sounding.sound.indices[:, :latents])
+    assert dataclasses.replace(sounding, sound=None).first(2, 4).sound is None
+    for latents in (0, 4):
+        with pytest.raises(ValueError, match=f"from 1 to 3, which are there; got {latents}"):
+            sounding.first(latents, 4)
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ({"samples": "many", "rate": "24000", "tokenizer": "ear"}, "invalid literal"),
+        ({"samples": "0", "rate": "24000", "tokenizer": "ear"}, "samples of sound must be"),
+        ({"samples": "9", "rate": "-1", "tokenizer": "ear"}, "samples a second must be"),
+        ({"samples": "9", "rate": "24000"}, "'tokenizer'"),
+    ],
+)
+def test_a_header_that_no_sound_can_have_is_refused(
+    tmp_path: Path, sounding: VideoCodes, about: dict[str, str], message: str
+) -> None:
+    path = tmp_path / "codes.safetensors"
+    with CodesWriter(path, 32, 40) as writer:
+        writer.write(sounding.indices)
+        writer.write_sound(torch.zeros(1, 3, 16, dtype=torch.int64))
+        writer.finish(9, about)
+    with pytest.raises(UnreadableFile, match=f"damaged header .*{message}"):
+        CodesFile.open(path)
 
 
 def write_before(path: Path, codes: VideoCodes, **changes: str) -> None:

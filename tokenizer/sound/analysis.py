@@ -15,6 +15,7 @@ from torch import Tensor
 from .spectra import BREAK
 
 FLOOR = 1e-4  # amplitude of a band that counts as silence
+GATE = 1.5 * FLOOR  # amplitudes below are not heard
 
 
 def band_levels(wave_BL: Tensor, window: int, rise: int, hop: int, bands: int, rate: int) -> Tensor:
@@ -51,3 +52,18 @@ def band_weights(window: int, bands: int, rate: int) -> Tensor:
     nearest = (place[:, None] - torch.arange(bands)).abs().argmin(0)
     weights[nearest[empty], empty.nonzero()[:, 0]] = 1e-3
     return weights / weights.sum(1, keepdim=True)
+
+
+def warped(levels: Tensor, exponent: float) -> Tensor:
+    """Natural logarithms of amplitudes to a power of them, over the exponent."""
+    return (exponent * levels).exp() / exponent
+
+
+def unwarped(levels: Tensor, exponent: float) -> Tensor:
+    """The inverse of `warped`, not below FLOOR."""
+    return (exponent * levels).clamp_min(math.exp(exponent * math.log(FLOOR))).log() / exponent
+
+
+def warped_amplitude(amplitude: float, exponent: float) -> float:
+    """The warped level of one amplitude."""
+    return amplitude**exponent / exponent

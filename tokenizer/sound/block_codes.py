@@ -5,6 +5,9 @@ components, and each component is rounded to one of a few levels of its own (sca
 a transform with a finite number of levels, as in FSQ, Mentzer et al. 2023; levels after Lloyd 1982
 and Max 1960). Every number here is solved for by `training.solve`; nothing needs a gradient.
 
+A block in which nothing can be heard has the same codes whatever came before it, all SILENT, so
+that silence is easy to predict, and is always decoded as the same silence.
+
 Legend: B batch, D levels of a block, P levels of the past and a one, M components, R levels of a
 component at most, N codes of a block.
 """
@@ -12,9 +15,11 @@ component at most, N codes of a block.
 import torch
 from torch import Tensor, nn
 
+from .analysis import FLOOR, GATE, warped_amplitude
 from .config import SoundTokenizerConfig
 
 MOST_LEVELS = 64  # of a component
+SILENT = 0
 
 
 class BlockCodes(nn.Module):
@@ -44,21 +49,32 @@ class BlockCodes(nn.Module):
         return past_BP @ self.predict[:-1] + self.predict[-1]
 
     def encode(self, block_BD: Tensor, past_BP: Tensor) -> Tensor:
-        """Codes int64 `[B, N]` of a block."""
+        """Codes int64 `[B, N]` of a block, all SILENT where no level of it can be heard."""
         component_BM = (block_BD - self.predicted(past_BP)) @ self.basis
         count_M = 1 << self.bits
         unused = torch.arange(MOST_LEVELS, device=count_M.device) >= count_M[:, None]
         distance = (component_BM[..., None] - self.points).abs()
         digit_BM = distance.masked_fill(unused, torch.inf).argmin(2)
         codes = digit_BM.new_zeros(len(digit_BM), self.config.codes_per_block)
-        return codes.index_add_(1, self.code, digit_BM << self.shift)
+        codes.index_add_(1, self.code, digit_BM << self.shift)
+        # what sounds and happens to have the codes of silence gets those nearest to them
+        codes[:, -1] += (codes == SILENT).all(1)
+        return codes.masked_fill(silent(block_BD, self.config)[:, None], SILENT)
 
     def decode(self, codes_BN: Tensor, past_BP: Tensor) -> Tensor:
         """Codes to the levels of their block, `[B, D]`."""
         digit_BM = (codes_BN[:, self.code] >> self.shift) & ((1 << self.bits) - 1)
         points_MR = self.points
         component_BM = points_MR[torch.arange(len(points_MR), device=digit_BM.device), digit_BM]
-        return self.predicted(past_BP) + component_BM @ self.basis.T
+        block_BD = self.predicted(past_BP) + component_BM @ self.basis.T
+        silent_B = (codes_BN == SILENT).all(1)
+        silence = warped_amplitude(FLOOR, self.config.exponent)
+        return block_BD.masked_fill(silent_B[:, None], silence)
+
+
+def silent(block_BD: Tensor, config: SoundTokenizerConfig) -> Tensor:
+    """In which blocks nothing can be heard, bool `[B]`."""
+    return (block_BD <= warped_amplitude(GATE, config.exponent)).all(1)
 
 
 def _solved(values: Tensor) -> nn.Parameter:

@@ -10,13 +10,11 @@ Legend: B batch, L samples, S steps, K bands, N codes of a latent, D levels of a
 the past.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from ..blocks import State
-from .analysis import FLOOR, band_levels
+from .analysis import FLOOR, band_levels, unwarped, warped, warped_amplitude
 from .block_codes import BlockCodes
 from .config import SoundTokenizerConfig
 from .past import with_past
@@ -66,19 +64,8 @@ class SoundNetwork(nn.Module):
         """Levels of the last decoded steps `[B, P]`; before the first there is silence."""
         if "levels" in state:
             return state["levels"]
-        silence = warped(torch.tensor(FLOOR).log(), self.config.exponent)
-        count = self.config.past * self.config.bands
-        return silence.to(like.device).expand(len(like), count)
+        silence = warped_amplitude(FLOOR, self.config.exponent)
+        return like.new_full((len(like), self.config.past * self.config.bands), silence)
 
     def _after(self, block_BD: Tensor) -> Tensor:
         return block_BD[:, block_BD.shape[1] - self.config.past * self.config.bands :]
-
-
-def warped(levels: Tensor, exponent: float) -> Tensor:
-    """Natural logarithms of amplitudes to a power of them, over the exponent."""
-    return (exponent * levels).exp() / exponent
-
-
-def unwarped(levels: Tensor, exponent: float) -> Tensor:
-    """The inverse of `warped`, not below FLOOR."""
-    return (exponent * levels).clamp_min(math.exp(exponent * math.log(FLOOR))).log() / exponent

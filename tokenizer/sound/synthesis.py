@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..blocks import State
-from .analysis import FLOOR, band_weights
+from .analysis import GATE, band_weights
 from .past import with_past
 
 PERIOD = 4  # latents
@@ -25,7 +25,6 @@ AROUND = 8  # frequencies to each side that are a peak's neighbours
 REACH = 3  # frequencies to each side that belong to a peak
 PROMINENCE = 1.0  # natural logarithm of amplitude above the neighbours
 LOUDEST = 1.0  # natural logarithm of amplitude
-GATE = 1.5 * FLOOR  # amplitudes below are silence
 
 
 class Synthesis(nn.Module):

@@ -62,10 +62,13 @@ def read_story(raw: Any, models: Models, gallery: Gallery) -> Storyboard:
         except ValueError as error:
             given.fail(str(error))
 
+    def wanted(model: str | None, folder: str | None) -> str:
+        return model or models.first(None if folder is None else raw["adapter"])
+
     located = from_json(raw)
     if isinstance(raw, Mapping) and isinstance(raw.get("model"), str):
         models.check(raw["model"], None)
-    return Reader(find, models.fields, models.sound_fps).storyboard(located)
+    return Reader(find, models.fields, models.sound_fps, wanted).storyboard(located)
 
 
 def poster_path(gallery: Gallery, piece: str) -> Path:

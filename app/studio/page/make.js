@@ -47,7 +47,7 @@ export async function makeForm() {
       {
         name: "adapter",
         kind: "choice",
-        choices: adapters,
+        choices: Object.keys(adapters),
         none: "none",
         help: "what was taught to the model later, such as a thing or a style",
       },
@@ -77,7 +77,7 @@ export async function makeForm() {
         help: "whether it is drawn with the pictures; without it another video comes, sooner",
       },
     ];
-    const makesSense = { adapter: adapters.length > 0, sound: about.sound };
+    const makesSense = { adapter: Object.keys(adapters).length > 0, sound: about.sound };
     return offered.filter(({ name }) => makesSense[name] ?? true);
   }
 
@@ -106,6 +106,7 @@ export async function makeForm() {
       if (value !== null && name !== "size" && !isOwn) controls[name]?.write(value);
     }
     controls.model.input.addEventListener("change", changeModel);
+    controls.adapter?.input.addEventListener("change", followAdapter);
   }
 
   function fill(place, fields) {
@@ -124,6 +125,14 @@ export async function makeForm() {
     } catch (error) {
       complain(error);
     }
+  }
+
+  // An adapter is drawn with its own model.
+  async function followAdapter() {
+    const own = adapters[controls.adapter.read()];
+    if (!own || own === about.model) return;
+    controls.model.write(own);
+    await changeModel();
   }
 
   // ---- values ----

@@ -14,6 +14,11 @@ Make = Callable[..., GeneratedVideoWriter]
 SENTENCE = "a violet walrus waltzes"
 
 
+@pytest.fixture(autouse=True)
+def as_for_people(usual_encoder: None) -> None:
+    """What is written here is looked at closely."""
+
+
 @pytest.fixture
 def frames() -> Tensor:
     """uint8 [3, 6, 32, 48]."""

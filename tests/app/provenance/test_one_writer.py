@@ -12,7 +12,7 @@ WAYS = {
 ALSO = {
     "app/provenance/writer.py": "the one writer",
     "app/storyboard/given.py": "pages, pictures and clips that were given; no model drew them",
-    "app/runs/codec.py": "a codec: what `reconstruct` and `decode` write was filmed, not drawn",
+    "app/runs/reconstruct.py": "a codec: what `reconstruct` writes was filmed, not drawn",
 }
 
 

@@ -1,6 +1,7 @@
 """docs/product_clip.md: its commands, on footage of a thing that the model has never seen, and the
 numbers that say that the thing is shown. An adapter that does nothing cannot pass."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -12,6 +13,7 @@ import torch
 from kinetoscope.app.cli.main import main
 from kinetoscope.data.video import probe, read_clip
 
+SOAK = os.environ.get("KINETOSCOPE_SOAK") == "1"
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "product_clip.md").read_text(encoding="utf-8")
 
@@ -39,7 +41,9 @@ def test_an_adapter_that_does_nothing_does_not_pass():
     assert not shows_the_thing(0.02, 0.009, 0.009), "it learned the place and not the thing"
 
 
+@pytest.mark.soak
 @pytest.mark.slow
+@pytest.mark.skipif(not SOAK, reason="takes five minutes; make soak runs it")
 def test_the_page_makes_a_clip_that_shows_the_thing(here: Path, capsys: pytest.CaptureFixture[str]):
     pytest.importorskip("peft", reason="the extra 'lora' is not installed")
     (here / "configs").symlink_to(ROOT / "configs")

@@ -1,4 +1,4 @@
-"""A studio with the model that ships, and one whose model takes a condition that is made up."""
+"""A studio with a small model that ships, and one whose model takes a condition that is made up."""
 
 import os
 import shutil
@@ -17,6 +17,7 @@ from kinetoscope.app.studio.models import Models
 from kinetoscope.app.studio.server import create_app
 
 HOST = "127.0.0.1:8000"
+QUICK = "physics-64"  # the first model of these studios, which draws sooner than the default one
 PATIENCE = 120.0  # seconds
 CHROMIUM = (
     os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -65,7 +66,7 @@ def open_studio(folder: Path, models: Models) -> Iterator[Studio]:
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    yield from open_studio(tmp_path_factory.mktemp("studio"), Models())
+    yield from open_studio(tmp_path_factory.mktemp("studio"), Models([QUICK]))
 
 
 class Served:
@@ -78,7 +79,10 @@ class Served:
         self.gallery = Gallery(folder)
         self.place: Place = listen(None, None)
         app = create_app(
-            self.gallery, Models(models, adapters), self.place.hosts, channel=self.channel
+            self.gallery,
+            Models(models or [QUICK], adapters),
+            self.place.hosts,
+            channel=self.channel,
         )
         self.server = uvicorn.Server(
             uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)

@@ -286,7 +286,7 @@ def test_the_documentation_is_a_page_of_its_own(studio: Studio) -> None:
     assert {"prompt", "frames", "init", "guidance"} <= set(fields)
     assert (
         fields["model"]["description"]
-        == "one of debug, physics-64, stage-256; the first by default"
+        == "one of debug, stage-256, physics-64; the first by default"
     )
 
 

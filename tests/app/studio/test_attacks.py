@@ -41,7 +41,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     folder = tmp_path_factory.mktemp("studio")
     for name in BESIDE:
         (folder / name).write_bytes(KEPT_APART)
-    yield from open_studio(folder / "gallery", Models())
+    yield from open_studio(folder / "gallery", Models(["physics-64"]))
 
 
 def upload(studio: Studio, content: bytes, name: str = "x.png") -> Any:

@@ -111,6 +111,20 @@ def test_a_model_and_an_adapter_are_chosen(open_page: Open, choices: Served) -> 
     page.context.close()
 
 
+def test_an_adapter_brings_its_own_model(open_page: Open, choices: Served) -> None:
+    page = open_page(choices.address)
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    form = page.locator("#make")
+    fill(page, "Sentence", "red ball")
+    assert form.get_by_label("Model").input_value() == "every"
+    form.get_by_label("Adapter").select_option("tin toy")
+    page.wait_for_function("() => !document.querySelector('#given').textContent.includes('Mood')")
+    assert form.get_by_label("Model").input_value() == "tiny"
+    assert form.get_by_label("Adapter").input_value() == "tin toy"
+    assert form.get_by_label("Sentence").input_value() == "red ball"
+    page.context.close()
+
+
 def test_a_model_brings_settings_of_its_own(open_page: Open, choices: Served) -> None:
     page = open_page(choices.address)
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")

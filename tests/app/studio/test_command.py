@@ -13,7 +13,10 @@ from kinetoscope.app.cli.main import main
 
 def test_it_prints_its_address_serves_the_page_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     words = ["studio", "--folder", str(tmp_path / "gallery"), "--no-open"]
-    program = [sys.executable, "-m", "kinetoscope.app.cli.main", *words]
+    # a shell lets its background jobs ignore Ctrl-C
+    start = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    start += "from kinetoscope.app.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    program = [sys.executable, "-c", start, *words]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -25,7 +28,11 @@ def test_it_prints_its_address_serves_the_page_and_ends_with_ctrl_c(tmp_path: Pa
                 assert "default-src 'none'" in answer.headers["content-security-policy"]
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0
+            try:
+                status = process.wait(timeout=60)
+            finally:
+                process.kill()
+        assert status == 0
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def start(tmp_path: Path, rules: Path) -> Start:
 
     @contextmanager
     def start() -> Iterator[Studio]:
-        models = Models(rules=Rules(policy=f"lists:{rules}"))
+        models = Models(["physics-64"], rules=Rules(policy=f"lists:{rules}"))
         yield from open_studio(tmp_path / "gallery", models)
 
     return start

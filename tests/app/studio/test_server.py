@@ -220,7 +220,7 @@ def test_a_made_up_condition_is_a_field_of_the_page_and_a_part_of_the_request(
     moody: Path, tmp_path: Path
 ) -> None:
     for studio in open_studio(tmp_path / "gallery", Models([str(moody)])):
-        assert studio.client.get("/api/models").json()["models"][:2] == ["moody", "physics-64"]
+        assert studio.client.get("/api/models").json()["models"][:2] == ["moody", "stage-256"]
         about = studio.client.get("/api/models/moody").json()
         field = {each["name"]: each for each in about["fields"]}["mood"]
         assert (field["help"], field["kind"]) == (Mood.help, "choice")
@@ -255,7 +255,7 @@ def test_an_adapter_is_offered_by_its_name_and_changes_what_is_drawn(
     save_adapter(tmp_path / "tin toy", weights, size, "tiny", base)
     models = Models([str(tmp_path / "tiny")], [str(tmp_path / "tin toy")])
     for studio in open_studio(tmp_path / "gallery", models):
-        assert studio.client.get("/api/models").json()["adapters"] == ["tin toy"]
+        assert studio.client.get("/api/models").json()["adapters"] == {"tin toy": "tiny"}
         made = [
             studio.make(conditions={"prompt": "red ball"}, frames=5, seed=1, adapter=adapter)
             for adapter in (None, "tin toy")

@@ -12,7 +12,7 @@ from kinetoscope.data.datasets.layouts import list_source
 from kinetoscope.data.report import rows as looking
 from kinetoscope.data.report.overview import Cell, language_of, near_duplicates, overview
 from kinetoscope.data.report.rows import COLUMNS, Row, look_at_all
-from kinetoscope.data.video import write_video
+from kinetoscope.data.video import formats, write_video
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -28,6 +28,13 @@ def drift(seed: int, frames: int = 12, height: int = 32, width: int = 48) -> Ten
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two drifts, one of them twice (the second time coded anew), a still, a black one, a ruin."""
     root = tmp_path_factory.mktemp("films")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(formats.BRIEF, "preset")  # in the quick way what is still would flicker
+        write_films(root)
+    return root
+
+
+def write_films(root: Path) -> None:
     for name, video in (
         ("one", drift(1)),
         ("two", drift(2, height=48)),
@@ -39,7 +46,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_video(root / "one-again.mp4", drift(1), fps=8, crf=24)
     (root / "one-again.txt").write_text("a film of <one>\n")
     (root / "ruin.mp4").write_bytes(b"no video at all")
-    return root
 
 
 def looked(folder: Path, kept: Path, decode: bool = False) -> list[Row]:

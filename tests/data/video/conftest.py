@@ -14,6 +14,11 @@ from torch import Tensor
 HEIGHT, WIDTH = 32, 48
 
 
+@pytest.fixture(autouse=True)
+def as_for_people(usual_encoder: None) -> None:
+    """What is written here is looked at closely."""
+
+
 def picture(number: int) -> Tensor:
     """Frame `number` as [Y, X, 3]: its upper half is as bright as its last digit, its lower half
     as the digit before."""

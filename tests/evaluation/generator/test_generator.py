@@ -23,7 +23,7 @@ from kinetoscope.evaluation.protocols import Protocol
 from kinetoscope.generator import VideoGenerator
 from torch.nn import functional
 
-PROTOCOL = Protocol(frames=9)
+PROTOCOL = Protocol(frames=9, network_size=32)
 SETTINGS = {"guidance": 1.5, "temperature": 1.0, "min_p": 0.0}
 Evaluate = Callable[..., dict[str, Any]]
 

@@ -17,7 +17,7 @@ from kinetoscope.evaluation.stage.asked import Asked, OfScenes
 from kinetoscope.evaluation.stage.colour_names import ColourNames, OfColours, seen_colours, to_lab
 from kinetoscope.evaluation.stage.colour_names import summary as colour_summary
 from kinetoscope.evaluation.stage.cuts import BEFORE, Cuts
-from kinetoscope.evaluation.stage.minute import there
+from kinetoscope.evaluation.stage.long_videos.minute import there
 from kinetoscope.evaluation.stage.obedience import CEILING, GENERATED, Obedience, missed
 from kinetoscope.evaluation.stage.rows import Progress, format_row
 from kinetoscope.evaluation.stage.strength import (

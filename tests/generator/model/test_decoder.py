@@ -8,7 +8,7 @@ import torch
 from kinetoscope.generator import Decoder, DecoderConfig
 from kinetoscope.generator.conditions import Features
 from kinetoscope.generator.model import rope
-from kinetoscope.generator.model.layers import CodeTable, RMSNorm
+from kinetoscope.generator.model.layers import CodeTable, RMSNorm, rms_norm
 from torch import Tensor
 from vector_quantize_pytorch import FSQ
 
@@ -227,6 +227,16 @@ def test_code_table_reads_the_digits_of_fsq():
         2, rounding_mode="floor"
     )
     torch.testing.assert_close(table(), vectors)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@torch.no_grad()
+def test_rms_norm_of_drawing_is_that_of_pytorch(dtype):
+    x = torch.randn(3, 5, 16).to(dtype)
+    x[0, 0] = 0
+    tolerance = {torch.float32: 1e-6, torch.float64: 1e-12, torch.bfloat16: 2e-2}[dtype]
+    wanted = torch.nn.functional.rms_norm(x, (16,), eps=1e-6)
+    torch.testing.assert_close(rms_norm(x), wanted, atol=tolerance, rtol=0)
 
 
 def test_rms_norm_gradient():

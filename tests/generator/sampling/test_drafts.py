@@ -42,6 +42,23 @@ def deviation(counts: Tensor, probability: Tensor) -> float:
 # ---- exact ----
 
 
+@pytest.mark.parametrize("wavefront", [0, 2])
+def test_what_predicts_no_code_is_not_read(wavefront):
+    order = decode_order((2, 3), wavefront, CPU)
+    noise = FrameNoise(gumbel_bits([0], 0, 6, 8), SamplingParams(), CPU)
+    draft = FrameDraft(
+        order, torch.zeros(1, 6, dtype=torch.long), 8, noise, SamplingParams(), order.steps
+    )
+    place_BT = draft.next_places()
+    asked = draft.asked(place_BT)
+    assert asked == place_BT.shape[1] - 1
+    assert (order.predicted_X[place_BT[:, asked:]] == draft.cells).all()
+    assert draft.asked(place_BT[:, -1:]) == 0
+    draft.step_B.fill_(order.steps - 1)
+    draft.verify(draft.next_places()[:, :0], pytest.fail)
+    assert draft.complete
+
+
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

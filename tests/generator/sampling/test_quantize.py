@@ -34,6 +34,34 @@ def test_a_packed_layer_computes_the_same(tokens, dtype):
     torch.testing.assert_close(layer(x), x @ weight.T, atol=tolerance, rtol=0)
 
 
+@torch.inference_mode()
+def test_half_precision_on_a_processor_is_of_products_alone(generator):
+    torch.manual_seed(0)
+    weight = torch.randn(48, 32).bfloat16()
+    x = torch.randn(2, 5, 32)
+    out = PackedLinear(weight)(x)
+    assert out.dtype == torch.float32
+    torch.testing.assert_close(out, x @ weight.float().T, atol=0.2, rtol=0)
+    light = copy.deepcopy(generator).lighten("bfloat16")
+    engine = light.session("a red ball").engine
+    engine.draw()
+    assert engine.ring.kv.dtype == torch.float32
+    assert light.decoder.no_text.dtype == torch.bfloat16
+
+
+@torch.inference_mode()
+def test_a_state_in_half_precision_is_taken_over(generator):
+    """As sessions hold it that were saved by earlier versions."""
+    light = copy.deepcopy(generator).lighten("bfloat16")
+    engine, other = (light.session("a red ball", seed=3).engine for _ in range(2))
+    engine.draw()
+    kept = ("kv", "bare_keys", "hidden_prefix", "pushed_out")
+    state = engine.state()
+    other.load_state(state | {name: state[name].bfloat16() for name in kept})
+    assert other.draw().shape == engine.draw().shape
+    assert other.ring.kv.dtype == torch.float32
+
+
 @pytest.mark.parametrize("tokens", [1, 3, 20])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @torch.inference_mode()

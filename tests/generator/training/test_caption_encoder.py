@@ -1,12 +1,14 @@
 """The recipe of the small text encoder: an ordinary Hugging Face folder that reads captions and
 careless prompts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from kinetoscope.generator.conditions.text_encoder import TextEncoder
 from kinetoscope.generator.training.caption_encoder import (
+    COURSES,
     TextReader,
     evaluate_text_encoder,
     fit_text_encoder,
@@ -16,6 +18,15 @@ from transformers import AutoModel, AutoTokenizer
 
 TINY = {"hidden": 32, "layers": 1, "batch_size": 4, "test_captions": 4}
 SHIPPED = Path(__file__).parents[3] / "pretrained" / "physics-64" / "text"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_captions():
+    """Words are counted in fewer captions than the courses read."""
+    with pytest.MonkeyPatch.context() as patch:
+        for world, read in (("physics", 1000), ("stage", 300)):
+            patch.setitem(COURSES, world, replace(COURSES[world], read=read))
+        yield
 
 
 @pytest.fixture(scope="module")

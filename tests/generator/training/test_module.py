@@ -11,6 +11,7 @@ from kinetoscope.generator import TextEncoder, VideoGenerator
 from kinetoscope.generator.tokens.batch import Stage
 from kinetoscope.generator.training.batch_parts import given_in
 from kinetoscope.generator.training.module import DecoderSize, GeneratorModule, TokenLoss
+from kinetoscope.generator.training.nats import Clips, nats_of
 from torch import nn
 
 SIZE = DecoderSize(dim=32, layers=1, heads=2, kv_heads=1, window=2, max_distance=2)
@@ -105,8 +106,9 @@ def test_a_share_of_the_tokens_estimates_the_loss_of_all(fresh: Make) -> None:
     assert torch.stack(estimates).std() > 0.1
     exact = (nats_N * weight_BTG.flatten()).sum()
     torch.testing.assert_close(torch.stack(estimates).mean(), exact, rtol=2e-3, atol=0)
-    with pytest.raises(ValueError, match="share of the tokens"):
-        TokenLoss(share=0)
+    for name in ("share", "sound_share"):
+        with pytest.raises(ValueError, match=f"loss.{name} is a share of the codes"):
+            TokenLoss(**{name: 0})
 
 
 def test_a_run_on_a_share_of_the_tokens_learns(
@@ -210,13 +212,16 @@ def test_a_decoder_learns_from_a_condition(fresh: Callable[..., Any]) -> None:
             loss.backward()
             optimizer.step()
         losses[name] = float(
-            module._nats(
+            nats_of(
                 module.model,
-                seen["codes"],
-                seen["codes"],
-                seen["text"],
-                seen["text_mask"],
-                given_in(seen, module.config),
+                Clips(
+                    seen["codes"],
+                    seen["codes"],
+                    seen["text"],
+                    seen["text_mask"],
+                    given_in(seen, module.config),
+                ),
+                module.backend,
             )[0][1][:, 0].mean()
         )
     assert losses["with"] < 0.3 * losses["without"]

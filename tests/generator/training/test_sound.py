@@ -18,8 +18,11 @@ from kinetoscope.generator.tokens.cache import build_tokens
 from kinetoscope.generator.tokens.data_modules import FolderTokens, ShardTokens, with_sound
 from kinetoscope.generator.tokens.make_shard import ShardOptions
 from kinetoscope.generator.tokens.prepare import Work, prepare
+from kinetoscope.generator.training.batch_parts import audible, sound_in
 from kinetoscope.generator.training.lora import LoraSize
 from kinetoscope.generator.training.module import DecoderSize
+from kinetoscope.generator.training.nats import Clips, nats_of
+from kinetoscope.generator.training.token_weights import TokenLoss
 from kinetoscope.tokenizer.sound import SoundTokenizer
 from kinetoscope.tokenizer.sound.__main__ import levels_of
 from kinetoscope.tokenizer.sound.training.solve import solve
@@ -191,6 +194,39 @@ def logged(module: Any, monkeypatch: pytest.MonkeyPatch, batch: dict[str, Tensor
     values: dict[str, Tensor] = {}
     monkeypatch.setattr(module, "log", lambda name, value, **_: values.update({name: value}))
     return module.training_step(batch, 0), values
+
+
+def test_a_share_of_the_codes_stands_for_all_of_them(
+    fresh: Callable[..., Any], hearing: str, batch: dict[str, Tensor]
+) -> None:
+    module = fresh(sound=True, sound_tokenizer=hearing)
+    for weight in module.model.sound.head.parameters():
+        torch.nn.init.normal_(weight)
+    sound = sound_in(batch)
+    codes = batch["codes"]
+    clips = Clips(codes, codes, batch["text"], batch["text_mask"], sound=sound)
+    _, heard = nats_of(module.model, clips, module.backend)
+    assert heard is not None
+    estimates = []
+    for chance in torch.arange(0, 1, 0.005):
+        picked = TokenLoss(sound_share=0.3).pick_sound(audible(sound), chance)
+        _, part = nats_of(module.model, clips, module.backend, listened=picked)
+        assert part is not None and part[1].shape == (14,)  # of 48
+        estimates.append(part[0])
+    assert torch.stack(estimates).std() > 0
+    assert torch.allclose(torch.stack(estimates).mean(), heard[0], rtol=0.01)
+
+
+def test_pictures_teach_no_sound(
+    fresh: Callable[..., Any], hearing: str, batch: dict[str, Tensor], monkeypatch: Any
+) -> None:
+    module = fresh(sound=True, sound_tokenizer=hearing)
+    pictures = {name: value for name, value in batch.items() if name not in ("sound", "heard")}
+    loss, values = logged(module, monkeypatch, pictures)
+    loss.backward()
+    assert "train/sound_loss" not in values and torch.equal(loss, values["train/loss"])
+    # processes that share a model wait for a gradient of every weight
+    assert all(not weight.grad.any() for weight in module.model.sound.parameters())
 
 
 def test_the_loss_of_sound_is_logged_apart(

@@ -10,6 +10,7 @@ from kinetoscope.data.worlds.stage.sound import sound
 from kinetoscope.data.worlds.stage.sound.made_up import made_up_scenes
 from kinetoscope.tokenizer import latent_count
 from kinetoscope.tokenizer.sound import SoundCodes, SoundTokenizer, SoundTokenizerConfig
+from kinetoscope.tokenizer.sound.block_codes import silent
 from kinetoscope.tokenizer.sound.spectra import mel_distance
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -45,6 +46,26 @@ def tiny() -> SoundTokenizer:
 
 def noise(*shape: int) -> Tensor:
     return 2 * torch.rand(*shape, generator=torch.Generator().manual_seed(sum(shape))) - 1
+
+
+def test_silence_has_codes_of_its_own_whatever_was_before(tiny: SoundTokenizer) -> None:
+    latent = SMALL.latent_samples
+    wave = torch.cat([noise(2, 2 * latent), torch.zeros(2, 3 * latent), noise(2, latent)], dim=1)
+    codes = tiny.encode(wave)
+    silent = (codes.indices == 0).all(-1)
+    assert silent[:, 3:-2].all() and not silent[:, :2].any()
+    decoded = tiny.decode(codes)
+    assert not decoded[:, -3 * latent : -2 * latent].any()  # exactly, and for all of it
+    assert decoded[:, -latent:].any()
+
+
+def test_no_sound_has_the_codes_of_silence(tiny: SoundTokenizer) -> None:
+    block = tiny.codes
+    past = torch.zeros(1, SMALL.past * SMALL.bands)
+    first_points = block.predicted(past) + block.points[:, 0] @ block.basis.T
+    assert not silent(first_points, SMALL)
+    assert block.encode(first_points, past).tolist() == [[0, 1]]
+    assert block.decode(torch.tensor([[0, 1]]), past).amax() > 1
 
 
 @shared_model

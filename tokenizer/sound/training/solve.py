@@ -14,11 +14,10 @@ import logging
 import torch
 from torch import Tensor
 
-from ..analysis import FLOOR
-from ..block_codes import MOST_LEVELS, BlockCodes, layout
+from ..analysis import FLOOR, warped_amplitude
+from ..block_codes import MOST_LEVELS, BlockCodes, layout, silent
 from ..config import SoundTokenizerConfig
 from ..model import SoundTokenizer
-from ..network import warped
 
 log = logging.getLogger(__name__)
 MOST_BITS = MOST_LEVELS.bit_length() - 1  # of a component
@@ -31,11 +30,11 @@ def solve(config: SoundTokenizerConfig, levels_BSK: Tensor, rounds: int = 2) -> 
     """A tokenizer of these sizes (but for `components`, which follow) for sounds whose warped
     levels are `[B, S, K]`, S a multiple of a block. ValueError if there are too few of them."""
     blocks_BTD = levels_BSK.unflatten(1, (-1, config.block)).flatten(2)
-    size = blocks_BTD.shape[0] * blocks_BTD.shape[1]
+    size = int((~silent(blocks_BTD.flatten(0, 1), config)).sum())
     if size < 2 * blocks_BTD.shape[2]:
         raise ValueError(
-            f"{size} blocks are too few for {blocks_BTD.shape[2]} numbers in each; give at least "
-            f"{2 * blocks_BTD.shape[2]}"
+            f"{size} blocks with a sound are too few for {blocks_BTD.shape[2]} numbers in each; "
+            f"give at least {2 * blocks_BTD.shape[2]}"
         )
     decoded = blocks_BTD
     for number in range(rounds):
@@ -51,6 +50,8 @@ def _solve_once(
 ) -> SoundTokenizer:
     past = _past(config, decoded_BTD).flatten(0, 1)
     wanted = blocks_BTD.flatten(0, 1)
+    sounding = ~silent(wanted, config)  # silence has codes of its own
+    past, wanted = past[sounding], wanted[sounding]
     past = torch.cat([past, torch.ones_like(past[:, :1])], dim=1).double()
     ridge = RIDGE * len(past) * torch.eye(past.shape[1], dtype=past.dtype)
     predict = torch.linalg.solve(past.T @ past + ridge, past.T @ wanted.double())
@@ -80,7 +81,7 @@ def _solve_once(
 def _past(config: SoundTokenizerConfig, decoded_BTD: Tensor) -> Tensor:
     """What a decoder knows before each block, `[B, T, P]`."""
     count = config.past * config.bands
-    silence = float(warped(torch.tensor(FLOOR).log(), config.exponent))
+    silence = warped_amplitude(FLOOR, config.exponent)
     first = torch.full_like(decoded_BTD[:, :1, :count], silence)
     return torch.cat([first, decoded_BTD[:, :-1, -count:]], dim=1)
 

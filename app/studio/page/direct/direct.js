@@ -22,7 +22,7 @@ export async function makeDirect() {
 
   const whole = {
     model: control({ name: "story_model", label: "Model", kind: "choice", required: true, choices: models, help: "draws all shots" }),
-    adapter: control({ name: "story_adapter", label: "Adapter", kind: "choice", choices: adapters, none: "none", help: "what was taught to the model later" }),
+    adapter: control({ name: "story_adapter", label: "Adapter", kind: "choice", choices: Object.keys(adapters), none: "none", help: "what was taught to the model later" }),
     music: control({ name: "music", kind: "sound", endings: [".wav", ".mp3", ".flac", ".m4a"], help: "below all of it; softer while somebody speaks" }),
     narration: control({ name: "story_narration", label: "Narration", kind: "sound", endings: [".wav", ".mp3", ".flac", ".m4a"], help: "a voice from the beginning on" }),
     captions: control({
@@ -36,7 +36,7 @@ export async function makeDirect() {
     seed: control({ name: "story_seed", label: "Seed", kind: "number", single: true, value: 0, help: "of shots without one of their own" }),
   };
   for (const [name, each] of Object.entries(whole)) {
-    if (name !== "adapter" || adapters.length) by("story-settings").append(each.element);
+    if (name !== "adapter" || Object.keys(adapters).length) by("story-settings").append(each.element);
   }
 
   // ---- the storyboard as a value ----
@@ -162,9 +162,18 @@ export async function makeDirect() {
   by("add-shot").addEventListener("click", () => add({ say: "", for: "2 s" }));
   by("draw-all").addEventListener("click", () => order({}));
   by("film").addEventListener("click", () => order({ film: true }));
-  whole.model.input.addEventListener("change", async () => {
+  async function changeModel() {
     await write({ story: read(), pieces: [] });
     changed();
+  }
+
+  whole.model.input.addEventListener("change", changeModel);
+  // An adapter is drawn with its own model.
+  whole.adapter.input.addEventListener("change", async () => {
+    const own = adapters[whole.adapter.read()];
+    if (!own || own === whole.model.read()) return;
+    whole.model.write(own);
+    await changeModel();
   });
   by("story-settings").addEventListener("input", changed);
 

@@ -71,7 +71,7 @@ class PixelJudgeConfig:
     near: int = 48  # pixels a side of a close-up of an object
     near_channels: tuple[int, int, int] = (32, 64, 96)
     course_channels: int = 64
-    centre: float = 0.3  # the least value of a peak in the map of middles
+    centre: float = 0.2  # the least value of a peak in the map of middles
     min_pixels: int = 6  # places of the map; fewer are a stain, not an object
     min_share: float = 0.2  # share of frames in which an object must be seen
     touch: float = 0.5  # chance of a touch that counts

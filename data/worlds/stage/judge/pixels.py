@@ -50,6 +50,20 @@ class Look:
     scene: dict[str, Tensor]
 
 
+@dataclass
+class Followed:
+    """The tracks of one clip in the order `order` [T], from left to right as first seen.
+
+    places [T, F, 3] in metres; words: of each track motion, second motion, direction and speed;
+    touches: of which pairs, as places in this order.
+    """
+
+    order: list[int]
+    places: Tensor
+    words: list[tuple[int, ...]]
+    touches: tuple[Touch, ...]
+
+
 class PixelJudge(nn.Module):
     """Reads clips of the stage at 12 frames a second."""
 
@@ -129,27 +143,33 @@ class PixelJudge(nn.Module):
         moves, speeds = self.camera(look.pose, whole)[1].split(list(CAMERA_WORDS), -1)
         readings = []
         for b, tracks in enumerate(look.tracks):
-            things, touches = self._follow(tracks)
+            followed = self.follow(tracks)
+            things = self._things(tracks, followed)
             words = {name: int(chance[b].argmax()) for name, chance in look.scene.items()}
-            camera, speed = int(moves[b].argmax()), int(speeds[b].argmax())
-            readings.append(Reading(things, touches, **words, camera=camera, camera_speed=speed))
+            words |= {"camera": int(moves[b].argmax()), "camera_speed": int(speeds[b].argmax())}
+            readings.append(Reading(things, followed.touches, **words))
         return readings
 
-    def _follow(self, tracks: Tracks) -> tuple[tuple[SeenThing, ...], tuple[Touch, ...]]:
-        """Objects from left to right as first seen, and which of them touch when."""
+    @torch.inference_mode()
+    def follow(self, tracks: Tracks) -> Followed:
+        """Where the objects of a clip are and what they do, from left to right as first seen."""
         if not len(tracks):
-            return (), ()
+            return Followed([], torch.zeros(0, tracks.seen.shape[1], 3), [], ())
         whole = torch.ones(tracks.seen.shape, dtype=torch.bool)
         places, logits = self.course(tracks.features, whole)
         words = [part.argmax(-1).tolist() for part in logits.split(list(COURSE_WORDS), -1)]
-        looks = {name: chance.argmax(-1).tolist() for name, chance in tracks.chances.items()}
         first = tracks.seen.int().argmax(1)
         across = tracks.box[torch.arange(len(tracks)), first, 0].tolist()
-        share = tracks.seen.float().mean(1).tolist()
         order = sorted(range(len(tracks)), key=lambda t: across[t])
+        rows = [tuple(column[t] for column in words) for t in order]
+        return Followed(order, places[order], rows, self._touches(tracks, places, order))
+
+    def _things(self, tracks: Tracks, followed: Followed) -> tuple[SeenThing, ...]:
+        looks = {name: chance.argmax(-1).tolist() for name, chance in tracks.chances.items()}
+        first = tracks.seen.int().argmax(1) if len(tracks) else torch.zeros(0)
+        share = tracks.seen.float().mean(1).tolist()
         things = []
-        for t in order:
-            motion, second, direction, speed = (column[t] for column in words)
+        for t, (motion, second, direction, speed) in zip(followed.order, followed.words):
             look = {name: values[t] for name, values in looks.items()}
             things.append(
                 SeenThing(
@@ -158,11 +178,11 @@ class PixelJudge(nn.Module):
                     second=second,
                     direction=direction,
                     speed=speed,
-                    place=across[t],
+                    place=float(tracks.box[t, int(first[t]), 0]),
                     share=share[t],
                 )
             )
-        return tuple(things), self._touches(tracks, places, order)
+        return tuple(things)
 
     def _touches(self, tracks: Tracks, places: Tensor, order: list[int]) -> tuple[Touch, ...]:
         """The first touch of each pair, at the frame that is most likely."""

@@ -1,7 +1,7 @@
 """Under load, with kills of the server and of its workers: nothing accepted is lost, nothing is
 made twice, no answer is wrong, and what a server holds does not grow from one kill to the next.
 
-The slow tests run one minute of it, and `make soak TESTS=tests/app/serve/load` ten with 50 clients.
+The slow tests run 24 seconds of it, and `make soak TESTS=tests/app/serve/load` ten with 50 clients.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ def load_and_kill(server: Any, clients: int, seconds: float, every: float) -> di
 @pytest.mark.slow
 def test_a_sample_of_the_soak(tmp_path, model_folder, running):
     with running(tmp_path, str(model_folder), "--workers", "2") as server:
-        accepted = load_and_kill(server, clients=8, seconds=60, every=20)
+        accepted = load_and_kill(server, clients=8, seconds=24, every=9)
         assert len(accepted) > 8
         wait_for_all(VideoQueue(Database(tmp_path)), 300)
         check_delivered(tmp_path, accepted)

@@ -1,6 +1,6 @@
 """A server that nobody kills holds no more memory after many videos than after some.
 
-The slow tests watch it for a minute, and `make soak TESTS=tests/app/serve/load` for five, with 50
+The slow tests watch it for 45 seconds, and `make soak TESTS=tests/app/serve/load` for five, with 50
 clients.
 """
 
@@ -14,7 +14,7 @@ import pytest
 from .crowd import LoadClient, crowd
 
 SOAK = os.environ.get("KINETOSCOPE_SOAK") == "1"
-(CLIENTS, SECONDS) = (50, 300) if SOAK else (6, 60)
+(CLIENTS, SECONDS) = (50, 300) if SOAK else (6, 45)
 FRAMES = 33
 SIZE = (96, 64)  # width and height
 VIDEO = FRAMES * SIZE[0] * SIZE[1] * 3  # bytes of its frames

@@ -124,7 +124,7 @@ def test_regions_lie_where_the_objects_are(drawn: tuple[Scenes, Tensor, Truth]) 
 
 
 def test_the_nearest_object_is_the_one_seen() -> None:
-    scenes = sample_scenes(range(40), 1, replace(PLAIN, min_objects=2, max_objects=3))
+    scenes = sample_scenes(range(12), 1, replace(PLAIN, min_objects=2, max_objects=3))
     _, truth = render(scenes, 48)
     alone = []
     for slot in range(3):
@@ -236,7 +236,8 @@ def test_what_is_hidden_comes_back() -> None:
         sizes=("small", "large"),
     )
     scenes = sample_scenes(range(30), 33, config)
-    _, truth = render(scenes, 32)
+    scenes = scenes[(scenes.target >= 0).any(1)]
+    _, truth = render(scenes, 16)
     returned = 0
     for clip, slot in (scenes.target >= 0).nonzero().tolist():
         shown = (truth.regions[clip] == slot + 1).flatten(1).sum(1).float()

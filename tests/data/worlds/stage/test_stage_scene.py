@@ -121,11 +121,11 @@ def held_out_looks(scenes: Scenes) -> Tensor:
 
 
 def test_looks_are_held_out_or_drawn_alone() -> None:
-    usual = sample_scenes(range(200), 1, StageConfig())
-    assert held_out_looks(usual).any()
-    without = sample_scenes(range(200), 1, StageConfig(hold_out=True))
+    still = StageConfig(moving_objects=0.0)
+    assert held_out_looks(sample_scenes(range(200), 1, still)).any()
+    without = sample_scenes(range(200), 1, replace(still, hold_out=True))
     assert not held_out_looks(without).any()
-    only = sample_scenes(range(200), 1, StageConfig(only_held_out=True))
+    only = sample_scenes(range(200), 1, replace(still, only_held_out=True))
     assert held_out_looks(only).any(1).all()
 
 
@@ -199,10 +199,11 @@ def test_orbits_keep_their_distance(scenes: Scenes) -> None:
 
 
 def test_cameras_move_as_their_words_say() -> None:
-    fps = StageConfig().fps
-    for word in CAMERAS:
-        config = StageConfig(cameras=(word,), moving_camera=1.0, motions=("roll", "slide"), then=0)
-        scenes = sample_scenes(range(12), 40, config)
+    assert StageConfig().fps == 12
+    config = StageConfig(cameras=CAMERAS, moving_camera=1.0, motions=("roll", "slide"), then=0)
+    drawn = sample_scenes(range(80), 40, config)
+    for index, word in enumerate(CAMERAS):
+        scenes = drawn[drawn.camera == index]
         eye = scenes.eye[:, 32] - scenes.eye[:, 0]
         yaw, pitch = (scenes.view[:, 32] - scenes.view[:, 0]).unbind(-1)
         lens = scenes.lens[:, 32] / scenes.lens[:, 0]
@@ -218,19 +219,17 @@ def test_cameras_move_as_their_words_say() -> None:
             "zoom in": 1 - lens,
             "zoom out": lens - 1,
         }
-        named = scenes.camera == CAMERAS.index(word)
+        assert len(scenes) > 1, word
         if word in moved:
-            assert named.all() and moved[word].min() > 0.05, word
+            assert moved[word].min() > 0.05, word
             assert torch.equal(scenes.eye[:, 36], scenes.eye[:, 35])  # it holds when it is done
         elif word == "follow":
-            rows = torch.arange(12)[named]
-            slot = scenes.camera_target[named]
-            goal = scenes.position[rows, :, slot][:, :, None]
-            x, _, _ = project(goal, scenes.eye[named], scenes.view[named], scenes.lens[named])
-            assert named.any() and x[:, 12:, 0].abs().max() < 0.9
+            rows = torch.arange(len(scenes))
+            goal = scenes.position[rows, :, scenes.camera_target][:, :, None]
+            x, _, _ = project(goal, scenes.eye, scenes.view, scenes.lens)
+            assert x[:, 12:, 0].abs().max() < 0.9
         else:
             assert not eye.any() and not yaw.any() and (lens == 1).all()
-    assert fps == 12
 
 
 def test_faster_words_move_faster() -> None:

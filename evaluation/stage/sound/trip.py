@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...data.worlds.stage.judge.sound import SoundJudge, Strike, heard, score
-from ...data.worlds.stage.sample import sample_scenes
-from ...data.worlds.stage.scene import StageConfig
-from ...data.worlds.stage.sound import sound
-from ...tokenizer.sound import SoundTokenizer
-from .round_trip import RENDERS, ROUND_TRIPS, SEED
-from .rows import Progress
+from ....data.worlds.stage.judge.sound import SoundJudge, Strike, heard, score
+from ....data.worlds.stage.sample import sample_scenes
+from ....data.worlds.stage.scene import StageConfig
+from ....data.worlds.stage.sound import sound
+from ....tokenizer.sound import SoundTokenizer
+from ..round_trip import RENDERS, ROUND_TRIPS, SEED
+from ..rows import Progress
 
 FRAMES = 33
 QUIETEST = 10 ** (-50 / 20)  # RMS of what counts as silence, -50 dBFS
@@ -45,17 +45,18 @@ class SoundTrip:
         for column, waves in columns.items():
             readings = self.judge.read(waves)
             for row, number in enumerate(numbers):
-                votes = _votes(readings[row], truth[row])
+                votes = strike_votes(readings[row], truth[row])
                 if not bool(wave[row].any()):
-                    votes["silence"] = [_level(waves[row]) < QUIETEST]
+                    votes["silence"] = [level(waves[row]) < QUIETEST]
                 progress.add(column, votes)
                 if column == list(columns)[-1] and not all(all(v) for v in votes.values()):
                     progress.failures.append(number)
 
 
-def _votes(
+def strike_votes(
     reading: Sequence[Strike], truth: Sequence[tuple[Strike, bool]]
 ) -> dict[str, list[bool]]:
+    """What of the strikes of one clip was read, and whether its materials are right."""
     found = score([reading], [truth])
     right = found.right_materials
     return {
@@ -65,5 +66,6 @@ def _votes(
     }
 
 
-def _level(wave_L: Tensor) -> float:
+def level(wave_L: Tensor) -> float:
+    """Root mean square of a wave."""
     return float(torch.sqrt(wave_L.square().mean()))

@@ -1,0 +1,1 @@
+"""What lasts in videos longer than those that a model learned from."""
