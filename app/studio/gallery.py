@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -31,7 +32,7 @@ from ...files.atomic import whole_file, write_whole
 from ...files.errors import UnreadableFile
 from ...files.json_file import read_object, to_json
 
-ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]{1,80}")
+ID = re.compile(r"\d{8}-\d{6}(\d{6})?-[a-z0-9-]{1,80}")  # the first ones end with seconds
 GIVEN = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]{1,8})?")
 ENDINGS = (".mp4", ".jpg", ".safetensors", ".json")  # the JSON last: a video is there with it
 SETTINGS = "studio.json"
@@ -89,9 +90,10 @@ class Gallery:
     # ---- videos ----
 
     def new_id(self, prompt: str, seed: int) -> str:
-        """A name for a video that is about to be made; names in order of time."""
+        """A name for a video that is about to be made; names in order of time, to the microsecond,
+        since several may be made within a second."""
         slug = re.sub(r"[^a-z0-9]+", "-", prompt.lower())[:40].strip("-") or "video"
-        return f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{seed}-{secrets.token_hex(2)}"
+        return f"{datetime.now():%Y%m%d-%H%M%S%f}-{slug}-{seed}-{secrets.token_hex(2)}"
 
     def path(self, video: str, ending: str = ".mp4") -> Path:
         """Where a part of a video is or will be; ValueError for a name that is none of ours."""

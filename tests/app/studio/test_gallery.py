@@ -40,6 +40,10 @@ def test_names_are_in_order_and_safe(gallery: Gallery) -> None:
     name = gallery.new_id("../../Ein <b>Ball</b>\n" + "x" * 500, 7)
     assert gallery.path(name).parent == gallery.folder
     assert gallery.new_id("赤いボール", 7).split("-")[2] == "video"
+    within_a_second = [gallery.new_id(prompt, 9 - n) for n, prompt in enumerate("zyxwvutsr")]
+    assert within_a_second == sorted(within_a_second)
+    older = put(gallery, 1)
+    assert gallery.path(older) and older < gallery.new_id("a", 0)
     for wrong in ("../secret", "a", "", name + "/..", name.upper(), "20260101-000000-a\n"):
         with pytest.raises(ValueError, match="there is no video"):
             gallery.path(wrong)
