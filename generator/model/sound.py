@@ -52,10 +52,7 @@ class SoundTokens(nn.Module):
         return self.depth(hidden_BTnD, self.vectors(codes_BTK)).flatten(2, 3)
 
     def table(self) -> Tensor:
-        """What tokens carry, [q * V + 3, D]: the codes at each place, the start, a hidden token
-        and nothing. The cached engine adds up rows of it."""
-        codes_VD = self.codes()
-        if self.gain is not None:
-            codes_VD = (codes_VD * self.gain[:, None]).flatten(0, 1)
+        """What tokens carry, [V + 3, D]: codes, the start, a hidden token and nothing. The cached
+        engine adds up rows of it, codes with the gains of their places."""
         nothing = torch.zeros_like(self.start)
-        return torch.cat([codes_VD, torch.stack([self.start, nothing, nothing])])
+        return torch.cat([self.codes(), torch.stack([self.start, nothing, nothing])])

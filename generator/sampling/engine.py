@@ -81,17 +81,17 @@ class SamplingEngine:
         self.decoder = self.weights.decoder
         self.seeds = list(seeds)
         self.params = params
-        table = self.weights.picture.table_ID
-        self.capture = capture or graph_capture(table.device)
+        device = self.weights.picture.device
+        self.capture = capture or graph_capture(device)
         # shapes that depend on no code
-        self.static = self.capture is not None or table.device.type != "cpu"
+        self.static = self.capture is not None or device.type != "cpu"
         parts = (self.weights.picture, self.weights.sound if sound else None)
         self.samplers = [PartSampler(part, params, self.static) for part in parts if part]
         self.part = self.samplers[0].part  # that is drawn, or was drawn last
         text = Features(text_BSE, text_mask_BS)
         self.conditioning = Conditioning(decoder, params, text, given)
         rows = self.conditioning.levels(0) * len(self.seeds)
-        arguments = rows, params.window, undo, self.weights.dtype, table.device
+        arguments = rows, params.window, undo, self.weights.dtype, device
         self.ring = FrameRing(decoder.config, *arguments, backend or "matmul", self.static, sound)
         self.sinks = decoder.config.sinks
         self.remembered = self.ring.window + undo
@@ -264,7 +264,7 @@ class SamplingEngine:
         if self.levels > 1:
             ids_BTQ = ids_BTQ.repeat(self.levels, 1, 1)
             place_BT = place_BT.repeat(self.levels, 1)
-        x_RTD = self.part.table_ID[ids_BTQ].sum(2)
+        x_RTD = self.part.vectors.of(ids_BTQ).sum(2)
         if self.added_RXD is not None:
             rows_R1 = torch.arange(len(place_BT), device=place_BT.device)[:, None]
             x_RTD = x_RTD + self.added_RXD[rows_R1, place_BT]

@@ -4,7 +4,8 @@ Each part has a table of what its tokens carry, an order in which they run, and 
 their codes. The blocks between are the same.
 
 Legend: B videos, T tokens of one forward, G cells of the part, Q codes of a cell, D model width, K
-codes of a codebook, V = Q * K, I = V + 3 with a start, a hidden token and nothing.
+codes of a codebook, I = Q * K + 3 ids of what tokens carry: codes of each place, then a start, a
+hidden token and nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +26,41 @@ from .params import SamplingParams
 PICTURE_STREAM, SOUND_STREAM = 0, 2  # of the noise; 1 is that of guesses accepted by chance
 
 
+class CarriedVectors:
+    """What tokens carry, by its id.
+
+    Args:
+        rows_RD: of the codes of every place [I, D]; or of one place, with the last three [K + 3,
+            D], which those of all places are made from.
+        gains_QD: what the vectors of codes at each place are multiplied by, in the second case.
+    """
+
+    def __init__(self, rows_RD: Tensor, gains_QD: Tensor | None = None) -> None:
+        self.rows_RD = rows_RD
+        self.gains_PD: Tensor | None = None
+        self.ids = len(rows_RD)
+        self.codes = self.ids - 3
+        if gains_QD is not None:
+            alone_1D = torch.ones_like(gains_QD[:1])
+            self.gains_PD = torch.cat([gains_QD, alone_1D]).to(rows_RD.dtype)
+            self.ids = len(gains_QD) * self.codes + 3
+
+    def of(self, ids: Tensor) -> Tensor:
+        """Vectors [..., D] of any ids."""
+        if self.gains_PD is None:
+            return self.rows_RD[ids]
+        last = len(self.gains_PD) - 1
+        place = (ids // self.codes).clamp_(max=last)
+        row = ids - self.codes * place.clamp(max=last - 1)
+        return self.rows_RD[row] * self.gains_PD[place]
+
+    def of_codes(self, codes: Tensor, place: int, size: int) -> Tensor:
+        """Vectors [..., D] of codes, of a codebook of this size, that stand at one place."""
+        if self.gains_PD is None:
+            return self.rows_RD[codes + size * place]
+        return self.rows_RD[codes] * self.gains_PD[place]
+
+
 @dataclass(frozen=True, eq=False)
 class FramePart:
     """What an engine needs to draw one part of a frame.
@@ -34,7 +70,7 @@ class FramePart:
         first: place of the first of them in the frame.
         codebook_size: codes of one codebook.
         codes: of a token; those of each have their own rows in the table.
-        table_ID: what tokens carry.
+        vectors: what tokens carry.
         heads: for each code of a token, from states to logits.
         depth: draws the codes of a token one after another, if it has several.
         stream: of the noise that the codes are drawn with.
@@ -44,7 +80,7 @@ class FramePart:
     first: int
     codebook_size: int
     codes: int
-    table_ID: Tensor
+    vectors: CarriedVectors
     heads: tuple[nn.Module, ...]
     depth: DepthDecoder | None
     stream: int
@@ -60,13 +96,13 @@ class FramePart:
 
     @property
     def device(self) -> torch.device:
-        return self.table_ID.device
+        return self.vectors.rows_RD.device
 
     def frame_ids(self, codes_BG: Tensor) -> Tensor:
         """What the tokens of a part that is given carry, int64 [B, L, Q], in their order."""
         codes_BGQ = codes_BG if codes_BG.dim() == 3 else codes_BG[..., None]
         first_Q = self.codebook_size * torch.arange(self.codes, device=codes_BG.device)
-        ids_BIQ = frame_ids(self.order, codes_BGQ + first_Q, len(self.table_ID))
+        ids_BIQ = frame_ids(self.order, codes_BGQ + first_Q, self.vectors.ids)
         return ids_BIQ[:, self.order.carried_L]
 
     def read(self, states_RTD: Tensor, mix: Callable[[Tensor], Tensor], levels: int) -> ReadLogits:
@@ -87,7 +123,7 @@ class FramePart:
             nonlocal before_BTD
             code = len(drawn)
             if code:
-                vectors_BTD = self.table_ID[drawn[-1] + self.codebook_size * (code - 1)]
+                vectors_BTD = self.vectors.of_codes(drawn[-1], code - 1, self.codebook_size)
                 before_BTD = vectors_BTD if before_BTD is None else before_BTD + vectors_BTD
             state_NBTD = depth.step(states_NBTD, code, before_BTD)
             return self.heads[code](mix(state_NBTD.flatten(0, 1)))
