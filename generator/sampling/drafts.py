@@ -22,6 +22,7 @@ them in one forward, T tokens of one forward, I = starts + G + 1 with a cell tha
 """
 
 from collections.abc import Callable, Sequence
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -35,6 +36,14 @@ from .params import SamplingParams
 # From the codes [B, T] of cells that are drawn already, coarse to fine, to the logits [B, T, V] of
 # the next ones. It is called once for each, in their order.
 ReadLogits = Callable[[Sequence[Tensor]], Tensor]
+
+
+class ReadAtOnce(Protocol):
+    """What can also read all codes of cells at once, as that of tokens with many codes does."""
+
+    def all_at_once(self, codes_BTQ: Tensor) -> Tensor:
+        """The logits [B, T, Q, V] of all codes, each as if those before it were these."""
+
 
 # Up to about so many tokens a forward waits for its weights more than for its sums, so guesses cost
 # little. Beyond that they must pay for themselves, and some do: in large batches on a CPU 4 to 12
@@ -192,6 +201,25 @@ class FrameDraft:
     def codes_BG(self) -> Tensor:
         codes_BGQ = self.ids_BIQ[:, self.order.starts : -1] - self.first_Q
         return codes_BGQ if self.books > 1 else codes_BGQ[..., 0]
+
+
+class SteadyDraft(FrameDraft):
+    """The same for guesses that are likely to hold, of tokens with many codes: all codes of a token
+    are read at once, as if the guess were right, and one after another only if it is not."""
+
+    def _draw(
+        self, cell_BT: Tensor, step_BT: Tensor, guess_BTQ: Tensor, logits: ReadLogits
+    ) -> tuple[Tensor, Tensor]:
+        nowhere_BT = cell_BT == self.cells
+        known_BTQ = guess_BTQ.masked_fill(nowhere_BT[..., None], 0)
+        logits_BTQV = cast(ReadAtOnce, logits).all_at_once(known_BTQ)
+        place_BT1 = (self._clamp(cell_BT) * self.books)[..., None]
+        place_BTQ = place_BT1 + torch.arange(self.books, device=place_BT1.device)
+        drawn_BM = self.noise.draw(logits_BTQV.flatten(1, 2), self.rows_B1, place_BTQ.flatten(1))
+        holds_BT = (drawn_BM.view_as(known_BTQ) == known_BTQ).all(-1) | nowhere_BT
+        if not holds_BT.all():
+            return super()._draw(cell_BT, step_BT, guess_BTQ, logits)
+        return known_BTQ, self._first_wrong(holds_BT, cell_BT, step_BT)
 
 
 class SpeculativeDraft(FrameDraft):

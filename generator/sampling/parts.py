@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from ..model.depth import DepthDecoder
 from ..model.order import DecodeOrder
 from .cuda_graph import Work
-from .drafts import FrameDraft, ReadLogits, SpeculativeDraft, draft_steps, frame_ids
+from .drafts import FrameDraft, SpeculativeDraft, SteadyDraft, draft_steps, frame_ids
 from .noise import FrameNoise, gumbel_bits, uniform_noise
 from .params import SamplingParams
 
 PICTURE_STREAM, SOUND_STREAM = 0, 2  # of the noise; 1 is that of guesses accepted by chance
+MANY_CODES = 8  # of a token, so that to draw them one after another takes long
 
 
 class CarriedVectors:
@@ -105,30 +106,51 @@ class FramePart:
         ids_BIQ = frame_ids(self.order, codes_BGQ + first_Q, self.vectors.ids)
         return ids_BIQ[:, self.order.carried_L]
 
-    def read(self, states_RTD: Tensor, mix: Callable[[Tensor], Tensor], levels: int) -> ReadLogits:
-        """Gives the logits [B, T, K] of the codes that tokens with these states predict, one
-        codebook after another.
+    def read(self, states_RTD: Tensor, mix: Callable[[Tensor], Tensor], levels: int) -> PartReader:
+        """Gives the logits of the codes that tokens with these states predict.
 
         Args:
             mix: what guidance makes of the states of `levels` rows of each video. Logits are linear
                 in them, so the head is needed only once.
         """
-        depth = self.depth
-        if depth is None:
-            return lambda drawn: self.heads[0](mix(states_RTD))
-        states_NBTD = states_RTD.unflatten(0, (levels, -1))  # N levels, which share the codes
-        before_BTD: Tensor | None = None
+        return PartReader(self, states_RTD.unflatten(0, (levels, -1)), mix)
 
-        def logits(drawn: Sequence[Tensor]) -> Tensor:
-            nonlocal before_BTD
-            code = len(drawn)
-            if code:
-                vectors_BTD = self.vectors.of_codes(drawn[-1], code - 1, self.codebook_size)
-                before_BTD = vectors_BTD if before_BTD is None else before_BTD + vectors_BTD
-            state_NBTD = depth.step(states_NBTD, code, before_BTD)
-            return self.heads[code](mix(state_NBTD.flatten(0, 1)))
 
-        return logits
+class PartReader:
+    """The logits of codes of tokens, given their states [N, B, T, D] at N levels of guidance."""
+
+    def __init__(
+        self, part: FramePart, states_NBTD: Tensor, mix: Callable[[Tensor], Tensor]
+    ) -> None:
+        self.part = part
+        self.states_NBTD = states_NBTD
+        self.mix = mix
+        self._before_BTD: Tensor | None = None  # the sum of what was drawn
+
+    def __call__(self, drawn: Sequence[Tensor]) -> Tensor:
+        """Of the next codes [B, T, K], after those that are drawn; called once for each."""
+        part = self.part
+        code = len(drawn)
+        if part.depth is None:
+            return self._guided(code, self.states_NBTD)
+        if code:
+            vectors_BTD = part.vectors.of_codes(drawn[-1], code - 1, part.codebook_size)
+            before_BTD = self._before_BTD
+            self._before_BTD = vectors_BTD if before_BTD is None else before_BTD + vectors_BTD
+        return self._guided(code, part.depth.step(self.states_NBTD, code, self._before_BTD))
+
+    def all_at_once(self, codes_BTQ: Tensor) -> Tensor:
+        """Of all codes [B, T, Q, K], each as if those before it were these."""
+        part = self.part
+        assert part.depth is not None
+        codes = enumerate(codes_BTQ.unbind(-1))
+        vectors = [part.vectors.of_codes(code, q, part.codebook_size) for q, code in codes]
+        states_NBTQD = part.depth(self.states_NBTD, torch.stack(vectors, dim=-2))
+        logits = [self._guided(q, state) for q, state in enumerate(states_NBTQD.unbind(-2))]
+        return torch.stack(logits, dim=-2)
+
+    def _guided(self, code: int, states_NBTD: Tensor) -> Tensor:
+        return self.part.heads[code](self.mix(states_NBTD.flatten(0, 1)))
 
 
 class PartSampler:
@@ -167,9 +189,15 @@ class PartSampler:
         steps = draft_steps(self.params, rows, part.order, device.type)
         arguments = part.order, guess_BG, part.codebook_size, noise, self.params, steps
         if self.params.accelerate != "distribution" or part.stream == SOUND_STREAM:
-            return FrameDraft(*arguments, self.static)
+            return (SteadyDraft if self._steady() else FrameDraft)(*arguments, self.static)
         uniform_B2G = uniform_noise(seeds, frame, part.cells).to(device)
         return SpeculativeDraft(*arguments, uniform_B2G, self.static)
+
+    def _steady(self) -> bool:
+        """Whether tokens of many codes stay as they are, as those of silence do."""
+        if self.static or self.part.codes < MANY_CODES or self.params.accelerate == "off":
+            return False
+        return len(self.past) > 1 and torch.equal(self.past[-2], self.past[-1])
 
     def bits(self, seeds: Sequence[int], frame: int) -> Tensor:
         """Random bits of a frame, int32 [B, G * Q, K]; kept, because they may be made before their

@@ -11,9 +11,11 @@ import torch
 from kinetoscope.generator import Decoder, DecoderConfig, SamplingParams, VideoGenerator
 from kinetoscope.generator.conditions import CONDITIONS, Canvas, Condition, Features
 from kinetoscope.generator.model.sound_config import SoundConfig
+from kinetoscope.generator.sampling.drafts import FrameDraft, SteadyDraft
 from kinetoscope.generator.sampling.engine import SamplingEngine
 from kinetoscope.generator.sampling.filters import sample
 from kinetoscope.generator.sampling.noise import gumbel_noise
+from kinetoscope.generator.sampling.parts import PartSampler
 from torch import Tensor, nn
 
 B = 2
@@ -210,6 +212,30 @@ def test_the_engine_draws_what_the_full_forward_draws(decoder, text, given, para
     for accelerate in ("off", "exact"):
         chosen = dataclasses.replace(params, accelerate=accelerate)
         assert torch.equal(draw(make(decoder, *text, SEEDS, chosen, given)), expected)
+
+
+@pytest.mark.parametrize("holds", [False, True], ids=["a guess that fails", "a guess that holds"])
+def test_codes_read_at_once_are_those_drawn_one_after_another(
+    decoder, text, given, holds, monkeypatch
+):
+    """The sound of a frame is guessed to be that of the frame before, as if it had been steady."""
+    if holds:
+        nn.init.zeros_(decoder.sound.head.full)  # all codes are equal, and greed takes the first
+        nn.init.zeros_(decoder.sound.head.by_level)
+    params = dataclasses.replace(GUIDED, temperature=0.0) if holds else GUIDED
+    expected = naive(decoder, text, given, params)
+    monkeypatch.setattr(PartSampler, "_steady", lambda self: self.part.codes == 2)
+    one_by_one = []
+    draw_codes = FrameDraft._draw
+
+    def counted(self: FrameDraft, *arguments: Any) -> Any:
+        one_by_one.append(type(self))
+        return draw_codes(self, *arguments)
+
+    monkeypatch.setattr(FrameDraft, "_draw", counted)
+    assert torch.equal(draw(make(decoder, *text, SEEDS, params, given)), expected)
+    if decoder.sound.books == 2:
+        assert (SteadyDraft in one_by_one) == (not holds)
 
 
 @pytest.mark.parametrize("params", [GUIDED, NESTED, LIMITED], ids=["guided", "nested", "at first"])
