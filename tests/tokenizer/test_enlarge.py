@@ -8,9 +8,10 @@ import pytest
 import torch
 from kinetoscope.data.video import to_float
 from kinetoscope.data.worlds.physics.clips import HELD_OUT_SEED, physics_batch
+from kinetoscope.data.worlds.stage.clips import stage_batch
 from kinetoscope.tokenizer import VideoTokenizer
 from kinetoscope.tokenizer.config import TokenizerConfig
-from kinetoscope.tokenizer.enlarge import coefficient_gain, enlarge, with_quantizer
+from kinetoscope.tokenizer.enlarge import coefficient_gain, enlarge, with_patch, with_quantizer
 from kinetoscope.tokenizer.metrics import psnr
 from kinetoscope.tokenizer.patches import Whitening, cosine_basis
 from kinetoscope.tokenizer.quantizer import QuantizerConfig
@@ -145,6 +146,19 @@ def test_fewer_dimensions_or_another_kind_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="quantizer must be an FSQ of"):
         with_quantizer(tiny, quantizer)
+
+
+def test_stage_256_has_a_decoder_for_256_pixels_that_was_trained() -> None:
+    """It takes the codes of the tokenizer beside it, and draws them better than that one does with
+    larger patches."""
+    own = VideoTokenizer.from_pretrained("stage-256")
+    trained = with_patch("stage-256", 16)
+    enlarged = enlarge(own, 16)
+    video = to_float(stage_batch(range(HELD_OUT_SEED, HELD_OUT_SEED + 3), 5, 256)["video"])
+    codes = trained.encode(video)
+    same = codes.indices == enlarged.encode(video).indices  # but for what files round
+    assert codes.tokenizer == own.id and same.float().mean() > 0.97
+    assert psnr(trained.decode(codes), video).mean() > psnr(enlarged.decode(codes), video).mean()
 
 
 def test_rows_and_columns_apart_are_the_product_of_both() -> None:
