@@ -12,6 +12,7 @@ export function makeCompare() {
   const dialog = by("compare");
   const range = by("where");
   let films = [];
+  let place = null; // of both, 0 to 1, where somebody has put them
 
   function open([left, right]) {
     films = [left, right].map((record) =>
@@ -26,6 +27,7 @@ export function makeCompare() {
     dialog.querySelector(".pair").replaceChildren(...films);
     dialog.querySelector("tbody").replaceChildren(...differences(left, right));
     films[0].addEventListener("timeupdate", follow);
+    for (const film of films) film.addEventListener("loadedmetadata", () => seek(film));
     dialog.showModal();
     play();
   }
@@ -58,7 +60,13 @@ export function makeCompare() {
     }
   }
 
+  // A video whose length is not known yet goes to its place when it is.
+  function seek(film) {
+    if (place !== null && film.duration) film.currentTime = place * film.duration;
+  }
+
   function play() {
+    place = null;
     for (const film of films) film.play().catch(() => {});
     by("both").textContent = "Pause";
   }
@@ -71,7 +79,8 @@ export function makeCompare() {
   by("both").addEventListener("click", () => (films[0]?.paused ? play() : pause()));
   range.addEventListener("input", () => {
     pause();
-    for (const film of films) film.currentTime = (range.value / 1000) * (film.duration || 0);
+    place = range.value / 1000;
+    films.forEach(seek);
   });
   dialog.addEventListener("close", () => {
     pause();
